@@ -20,6 +20,8 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 
 let package = Package(
   name: "ringstore",
+  // The client is for macOS too. The nodes and the command line are for Linux.
+  platforms: [.macOS(.v15)],
   products: [
     .executable(name: "ringstore", targets: ["ringstore"]),
     .library(name: "RingstoreClient", targets: ["RingstoreClient"]),
@@ -60,7 +62,10 @@ let package = Package(
         nioPosix, nioConcurrency, nioSSL, logging,
       ],
       // The static library: the executable then needs no more of a system than before.
-      linkerSettings: [.linkedLibrary(":libz.a")]),
+      linkerSettings: [
+        .linkedLibrary(":libz.a", .when(platforms: [.linux])),
+        .linkedLibrary("z", .when(platforms: [.macOS])),
+      ]),
     .target(
       name: "RingstoreAPI", dependencies: ["StatusCodes", nioCore], exclude: ["Protos"]),
     // The static library, because the shared one hides the hook by which CRE2.cpp bounds a match.
@@ -71,7 +76,7 @@ let package = Package(
     .target(name: "CCRC32C"),
     .target(name: "Log", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
     .target(name: "LogFiles", dependencies: ["MetricTypes", "Log"]),
-    .target(name: "Backups", dependencies: ["Store", "Log", "LogFiles"]),
+    .target(name: "Backups", dependencies: ["TextForms", "Store", "Log", "LogFiles"]),
     .target(name: "Users", dependencies: ["TextForms", "RingstoreAPI", "Patterns", crypto]),
     .target(
       name: "Commands",
@@ -155,6 +160,8 @@ let package = Package(
         configuration,
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ]),
+    // The seed of random tests, and numbers that follow from it.
+    .target(name: "TestSeeds", path: "Tests/TestSeeds"),
     .testTarget(name: "TextFormsTests", dependencies: ["TextForms"]),
     .testTarget(name: "SmallFilesTests", dependencies: ["SmallFiles"]),
     .testTarget(name: "MetricTypesTests", dependencies: ["MetricTypes"]),
@@ -167,7 +174,11 @@ let package = Package(
       ]),
     .testTarget(
       name: "AdminTests",
-      dependencies: ["Admin", "MetricTypes", "GRPC", nioCore, nioEmbedded, logging, metrics]),
+      dependencies: [
+        "Admin", "MetricTypes", "NodeCore", "GRPC", nioCore, nioPosix, nioHTTP1, nioEmbedded,
+        logging,
+        metrics,
+      ]),
     .testTarget(
       name: "DashboardTests",
       dependencies: [
@@ -175,13 +186,14 @@ let package = Package(
         "MetricTypes", nioCore, nioHTTP1, logging, crypto,
       ]),
     .testTarget(name: "LargeMemoryTests", dependencies: ["LargeMemory"]),
-    .testTarget(name: "HTTP2Tests", dependencies: ["LargeMemory", "HTTP2", nioCore]),
+    .testTarget(name: "HTTP2Tests", dependencies: ["TestSeeds", "LargeMemory", "HTTP2", nioCore]),
     // Certificates, made by deploy/certificates when tests run.
     .target(name: "TestCertificates", path: "Tests/TestCertificates"),
     .testTarget(
       name: "GRPCTests",
       dependencies: [
-        "LargeMemory", "GRPC", "HTTP2", "TestCertificates", nioCore, nioEmbedded, nioPosix,
+        "TestSeeds", "LargeMemory", "GRPC", "HTTP2", "TestCertificates", nioCore, nioEmbedded,
+        nioPosix,
         nioConcurrency, nioSSL, logging,
       ]),
     // SwiftProtobuf's messages, which our codec is compared with.
@@ -195,29 +207,37 @@ let package = Package(
     .testTarget(
       name: "RingstoreAPITests",
       dependencies: [
-        "CodecReadings", "ProtobufMessages", "RingstoreAPI", "StatusCodes", "Commands", "NodeCore",
+        "TestSeeds", "CodecReadings", "ProtobufMessages", "RingstoreAPI", "StatusCodes", "Commands",
+        "NodeCore",
         nioCore,
         protobuf,
       ]),
-    .testTarget(name: "PatternsTests", dependencies: ["Patterns"]),
-    .testTarget(name: "PlacementTests", dependencies: ["Placement"]),
-    .testTarget(name: "StoreTests", dependencies: ["TextForms", "LargeMemory", "Store"]),
+    .testTarget(name: "PatternsTests", dependencies: ["TestSeeds", "Patterns"]),
+    .testTarget(name: "PlacementTests", dependencies: ["TestSeeds", "Placement"]),
+    .testTarget(
+      name: "StoreTests", dependencies: ["TestSeeds", "TextForms", "LargeMemory", "Store"]),
     // A file system in memory that forgets what wasn't synced.
-    .target(name: "SimulatedDisk", dependencies: ["LogFiles"], path: "Tests/SimulatedDisk"),
+    .target(
+      name: "SimulatedDisk", dependencies: ["TestSeeds", "LogFiles"], path: "Tests/SimulatedDisk"),
     .testTarget(
-      name: "LogFilesTests", dependencies: ["Store", "Log", "LogFiles", "SimulatedDisk"]),
+      name: "LogFilesTests",
+      dependencies: ["TestSeeds", "Store", "Log", "LogFiles", "SimulatedDisk"]),
     .testTarget(
-      name: "LogTests", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Log", "Store"]),
+      name: "LogTests",
+      dependencies: ["TestSeeds", "TextForms", "LargeMemory", "CCRC32C", "Log", "Store"]),
     .testTarget(
-      name: "BackupsTests", dependencies: ["Store", "Log", "LogFiles", "Backups", "SimulatedDisk"]),
-    .testTarget(name: "UsersTests", dependencies: ["Users", "Patterns", "RingstoreAPI"]),
+      name: "BackupsTests",
+      dependencies: ["TestSeeds", "Store", "Log", "LogFiles", "Backups", "SimulatedDisk"]),
+    .testTarget(
+      name: "UsersTests", dependencies: ["TestSeeds", "Users", "Patterns", "RingstoreAPI"]),
     .testTarget(
       name: "CommandsTests",
       dependencies: ["Commands", "RingstoreAPI", "Placement", "Store", nioCore]),
     .testTarget(
       name: "NodeCoreTests",
       dependencies: [
-        "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "Patterns", "Users",
+        "TestSeeds", "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "Patterns",
+        "Users",
         "GRPC", nioCore, nioPosix, logging,
         "ProtobufMessages", protobuf,
       ]),
@@ -247,13 +267,14 @@ let package = Package(
     .testTarget(
       name: "LineProtocolTests",
       dependencies: [
-        "LineProtocol", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore, nioEmbedded,
+        "TestSeeds", "LineProtocol", "Commands", "NodeCore", "RingstoreAPI", "GRPC", nioCore,
+        nioEmbedded,
         nioPosix, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [
-        "EncodedCalls", "LargeMemory", "Tracing", "ShardNode", "Commands", "NodeCore",
+        "TestSeeds", "EncodedCalls", "LargeMemory", "Tracing", "ShardNode", "Commands", "NodeCore",
         "RingstoreAPI", "Placement", "Store", "GRPC",
         nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]
@@ -261,7 +282,7 @@ let package = Package(
     .testTarget(
       name: "RouterNodeTests",
       dependencies: [
-        "LargeMemory", "Tracing", "RouterNode", "ShardNode", "Commands", "NodeCore",
+        "TestSeeds", "LargeMemory", "Tracing", "RouterNode", "ShardNode", "Commands", "NodeCore",
         "RingstoreAPI", "Placement", "Users", "GRPC",
         nioCore, logging, "ProtobufMessages", protobuf,
       ]
@@ -276,7 +297,7 @@ let package = Package(
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
-        "TestCertificates", "TextForms", "Store", "Log", "LogFiles", "RingstoreClient",
+        "TestSeeds", "TestCertificates", "TextForms", "Store", "Log", "LogFiles", "RingstoreClient",
         "RouterNode", "NodeCore", "Admin",
         "ShardNode",
         "RingstoreAPI", "Commands", "GRPC", "Placement", "Users",
@@ -306,7 +327,8 @@ let package = Package(
     .testTarget(
       name: "ClusterSimulationTests",
       dependencies: [
-        "ClusterSimulation", "RingstoreAPI", "Commands", "NodeCore", "ShardNode", "GRPC", nioCore,
+        "TestSeeds", "ClusterSimulation", "RingstoreAPI", "Commands", "NodeCore", "ShardNode",
+        "GRPC", nioCore,
       ]),
     .target(
       name: "FuzzReaders",
@@ -316,7 +338,8 @@ let package = Package(
         logging,
       ],
       path: "Tests/Fuzzing/Readers"),
-    .testTarget(name: "FuzzingTests", dependencies: ["FuzzReaders", "Commands", "NodeCore"]),
+    .testTarget(
+      name: "FuzzingTests", dependencies: ["TestSeeds", "FuzzReaders", "Commands", "NodeCore"]),
     .testTarget(name: "HouseRulesTests"),
   ],
   swiftLanguageModes: [.v6],

@@ -14,8 +14,8 @@ import Users
 struct AdminRefusal: Error {
   let response: AdminResponse
 
-  /// - Parameter isForScripts: a page asks for it by a script, which has the token; by Basic a
-  ///   browser would ask its user in a window of its own.
+  /// - Parameter isForScripts: a script of a page requests it, and has the token; with Basic the
+  ///   browser would show its own login window.
   init(_ error: CallError, isForScripts: Bool) {
     switch error.reason {
     case .unauthenticated:
@@ -42,7 +42,7 @@ final class AdminAccess {
       authorizer, certificateNames: peer.names.map(\.certificateName))
   }
 
-  /// Who asks for a page; nil: anybody may.
+  /// Who requests a page; nil: the node has no users.
   func letIn(_ head: HTTPRequestHead, to route: AdminRoute) throws(AdminRefusal) -> Principal? {
     guard route.access != .open else { return nil }
     do throws(CallError) {
@@ -58,7 +58,7 @@ final class AdminAccess {
   }
 
   private func caller(_ head: HTTPRequestHead) throws(CallError) -> Principal {
-    // Two of them would leave open whose the request is.
+    // With two of them the user would be ambiguous.
     let fields = head.headers["authorization"]
     guard fields.count <= 1 else { throw .unauthenticatedScheme }
     guard let field = fields.first else { return try identity.principal(nil) }
@@ -77,7 +77,7 @@ final class AdminAccess {
     }
   }
 
-  /// Name and token of `Basic` (RFC 7617); nil where it is another scheme, or no Base64.
+  /// Name and token of `Basic` (RFC 7617); nil if it is another scheme, or no Base64.
   private static func basic(_ field: String) -> (name: [UInt8], token: [UInt8])? {
     let words = field.split(separator: " ", maxSplits: 1)
     guard words.count == 2, words[0].lowercased() == "basic",

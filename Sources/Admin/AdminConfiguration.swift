@@ -1,4 +1,4 @@
-// The bounds of the admin port, all in one place, and how it is set up. Values; any thread.
+// The limits of the admin port, all in one place, and its set-up. Values; any thread.
 
 import GRPC
 import NIOCore
@@ -10,7 +10,7 @@ package struct AdminConfiguration: Sendable {
   package var port = 0
   /// How the port is encrypted; nil: not at all.
   package var tls: ServerTLS?
-  /// The users; nil: there are none, and everybody may see everything.
+  /// The users; nil: there are none, and every caller may see everything.
   package var users: UserDirectory?
   package var limits = AdminLimits()
 
@@ -19,18 +19,18 @@ package struct AdminConfiguration: Sendable {
 
 /// What the admin port allows its clients. Durations are nanoseconds, sizes bytes.
 package struct AdminLimits: Sendable {
-  /// Connections at one time; further ones are closed without a word.
+  /// Connections at one time; further ones are closed without notice.
   package var connectionsMax = 32
   /// A request's line and fields.
   package var requestBytesMax = 16 << 10
   package var requestFieldsMax = 64
-  /// How long a request may take to come.
+  /// How long a request may take to arrive.
   package var requestNanosMax: UInt64 = 10_000_000_000
-  /// How long a page may take to be made; then the answer is 503.
+  /// How long making a page may take; after that the reply is 503.
   package var answerNanosMax: UInt64 = 10_000_000_000
-  /// The same for /healthz and /readyz: a node whose event loop doesn't answer is not well.
+  /// The same for /healthz and /readyz: a node whose event loop doesn't reply is not healthy.
   package var probeNanosMax: UInt64 = 2_000_000_000
-  /// How long a client may take to read an answer.
+  /// How long a client may take to read a reply.
   package var writeNanosMax: UInt64 = 30_000_000_000
   /// How long a connection may be without a request: longer than Prometheus' usual interval.
   package var idleNanosMax: UInt64 = 180_000_000_000

@@ -3,7 +3,7 @@
 //
 //   socket -> [TLS] -> AdminConnection -> parser -> AdminExchange
 //
-//   idle --bytes come--> receiving --the request is whole--> answering --the answer is made-->
+//   idle --bytes come--> receiving --the request is whole--> answering --the reply is made-->
 //   writing --the socket has taken it--> idle
 //
 // Event loop of the port.
@@ -37,7 +37,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   /// Of the request that is coming.
   private var requestBytes = 0
   private var wasCut = false
-  /// Whether the client has closed its side: it may still read the answer to what it has sent.
+  /// Whether the client has closed its side: it may still read the reply to what it has sent.
   private var isInputClosed = false
   var listIndex = -1
 
@@ -108,7 +108,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   func drain() -> EventLoopFuture<Void> {
     guard let context else { return loop.eventLoop.makeSucceededVoidFuture() }
     let end = context.channel.closeFuture
-    // An answer under way says that it is the last.
+    // A reply in progress is marked as the last.
     if phase == .idle || phase == .receiving { context.closeSoon() }
     return end
   }
@@ -121,8 +121,9 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
     if phase == .idle { enter(.receiving) }
     context.fireChannelRead(wrapInboundOut(buffer))
     if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
-    // Behind the parser: what it has taken as a whole request counts no more. A request that came
-    // while another was answered is the parser's, which reads no more until it is its turn.
+    // After the parser: bytes that it has parsed as a whole request no longer count. A request that
+    // arrives during the reply to another stays in the parser, which reads no more until it is its
+    // turn.
     if requestBytes > loop.limits.requestBytesMax, phase == .receiving {
       loop.counters.answered("other", 431)
       context.write(wrapOutboundOut(Self.tooLarge), promise: nil)
@@ -151,7 +152,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
     writer.write(&bytes, context, taken: promise)
   }
 
-  // MARK: - What the exchange tells
+  // MARK: - Events of the exchange
 
   func requestIsWhole() {
     requestBytes = 0
@@ -161,9 +162,12 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   func beginsToWrite() { enter(.writing) }
 
   func hasWritten() {
-    guard phase == .writing else { return }
-    enter(.idle)
-    if isInputClosed { closeSoon() }
+    if phase == .writing { enter(.idle) }
+  }
+
+  /// The next request would have come by now, if it was there.
+  func requestsMayBeOver() {
+    if phase == .idle, isInputClosed { closeSoon() }
   }
 
   func closeSoon() { context?.closeSoon() }
@@ -180,7 +184,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
     switch phase {
     case .idle: if nanos > loop.limits.idleNanosMax { cut(.idle) }
     case .receiving: if nanos > loop.limits.requestNanosMax { cut(.slowHeaders) }
-    // The exchange sees to it.
+    // The exchange handles it.
     case .answering: break
     case .writing: if nanos > loop.limits.writeNanosMax { cut(.unreadReplies) }
     }

@@ -13,7 +13,7 @@ package final class AdminCounters: Sendable {
 
   package init() {}
 
-  /// - Parameter path: of a page that there is, or "other": what clients make up is not kept.
+  /// - Parameter path: of an existing page, or "other": paths that clients invent are not kept.
   func answered(_ path: String, _ code: Int) {
     answers.withLockedValue { $0[Answer(path: path, code: code), default: 0] += 1 }
   }
@@ -31,8 +31,13 @@ package final class AdminCounters: Sendable {
 package enum AdminMetric {
   package static let buildInfo = MetricDefinition(
     .gauge, "ringstore_build_info", "The version that runs.")
+  package static let clock = MetricDefinition(
+    .gauge, "ringstore_clock_timestamp_seconds",
+    "The wall clock at this scrape, in seconds since 1970.")
+  package static let logLinesDropped = MetricDefinition(
+    .counter, "ringstore_log_lines_dropped_total", "Lines of the log that stderr did not take.")
   package static let requests = MetricDefinition(
-    .counter, "ringstore_admin_requests_total", "Requests to the admin port that were answered.")
+    .counter, "ringstore_admin_requests_total", "Requests to the admin port with a reply.")
   package static let connections = MetricDefinition(
     .gauge, "ringstore_admin_connections", "Open connections to the admin port.")
 }

@@ -1,6 +1,6 @@
 // The HTTP side of an admin connection: one request after another, each of which is looked up in
-// the table of pages, let in or refused, and answered. Pages are made outside of the event loop,
-// and within a time. Event loop of the port.
+// the table of pages, admitted or refused, and replied to. Pages are made outside the event loop,
+// within a time limit. Event loop of the port.
 
 import GRPC
 import NIOCore
@@ -17,8 +17,10 @@ final class AdminExchange: ChannelInboundHandler {
   private let loop: AdminLoop
   private let access: AdminAccess?
   private var head: HTTPRequestHead?
-  /// Numbers the requests, so that an answer that comes too late is told from the one that is due.
+  /// Numbers the requests, so that a late reply can be distinguished from the current one.
   private var number = 0
+  /// Answers in the place of a page that takes too long.
+  private var late: Scheduled<Void>?
   private var context: ChannelHandlerContext?
 
   init(_ connection: AdminConnection) {
@@ -29,11 +31,17 @@ final class AdminExchange: ChannelInboundHandler {
 
   func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
-  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+  func handlerRemoved(context: ChannelHandlerContext) { end() }
 
   func channelInactive(context: ChannelHandlerContext) {
-    self.context = nil
+    end()
     context.fireChannelInactive()
+  }
+
+  private func end() {
+    context = nil
+    late?.cancel()
+    late = nil
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -69,7 +77,7 @@ final class AdminExchange: ChannelInboundHandler {
     }
     let (path, query) = Self.split(head.uri)
     guard let route = loop.routes[path] else {
-      return write(.line(.notFound, "There is no such page; / names them."), to: head, "other")
+      return write(.line(.notFound, "There is no such page; / lists them."), to: head, "other")
     }
     let caller: Principal?
     do throws(AdminRefusal) {
@@ -86,7 +94,7 @@ final class AdminExchange: ChannelInboundHandler {
     make(route, request, head)
   }
 
-  /// The path without what stands before it in the absolute form of a request's target.
+  /// The path, without the scheme and host of the absolute form of a request's target.
   private static func split(_ uri: String) -> (path: String, query: String) {
     var target = Substring(uri)
     if !target.hasPrefix("/"), let colon = target.firstIndex(of: ":") {
@@ -99,29 +107,30 @@ final class AdminExchange: ChannelInboundHandler {
 
   private func make(_ route: AdminRoute, _ request: AdminRequest, _ head: HTTPRequestHead) {
     let ours = number
-    let eventLoop = loop.eventLoop
-    let promise = eventLoop.makePromise(of: AdminResponse.self)
-    let work = Task { promise.succeed(await route.respond(request)) }
+    let (eventLoop, loops) = (loop.eventLoop, loop.loops)
+    let bound = NIOLoopBound(self, eventLoop: eventLoop)
+    let work = Task {
+      let response = await route.respond(request)
+      loops.execute(on: eventLoop) { bound.value.write(response, to: head, route.path, of: ours) }
+    }
     let nanos = route.isProbe ? loop.limits.probeNanosMax : loop.limits.answerNanosMax
-    let late = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(nanos))) {
+    late = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(nanos))) {
       self.write(
-        .line(.serviceUnavailable, "An event loop of the node doesn't answer."), to: head,
+        .line(.serviceUnavailable, "An event loop of the node doesn't respond."), to: head,
         route.path, of: ours)
       work.cancel()
-    }
-    promise.futureResult.assumeIsolated().whenSuccess { response in
-      late.cancel()
-      self.write(response, to: head, route.path, of: ours)
     }
   }
 
   // MARK: - Answers
 
-  /// - Parameter ours: the number of the request; nothing happens if it was answered already.
+  /// - Parameter ours: the number of the request; nothing happens if it already has a reply.
   private func write(
     _ response: AdminResponse, to head: HTTPRequestHead, _ path: String, of ours: Int
   ) {
     guard ours == number else { return }
+    late?.cancel()
+    late = nil
     write(response, to: head, path)
   }
 
@@ -143,18 +152,28 @@ final class AdminExchange: ChannelInboundHandler {
       headers.add(name: "connection", value: "keep-alive")
     }
     connection.beginsToWrite()
-    context.write(
-      wrapOutboundOut(
-        .head(HTTPResponseHead(version: .http1_1, status: response.status, headers: headers))),
-      promise: nil)
-    if head.method != .HEAD, !response.body.isEmpty {
-      context.write(
-        wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: response.body)))), promise: nil)
-    }
+    let hasBody = head.method != .HEAD && !response.body.isEmpty
     let taken = context.eventLoop.makePromise(of: Void.self)
     taken.futureResult.assumeIsolated().whenComplete { _ in
-      if isLast { self.connection.closeSoon() } else { self.connection.hasWritten() }
+      // Not from within the write: small answers in a row would be as deep on the stack.
+      self.loop.eventLoop.assumeIsolated().execute { self.isTaken(isLast: isLast) }
     }
-    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: taken)
+    let start = HTTPResponseHead(version: .http1_1, status: response.status, headers: headers)
+    context.write(wrapOutboundOut(.head(start)), promise: hasBody ? nil : taken)
+    if hasBody {
+      let body = ByteBuffer(bytes: response.body)
+      context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: taken)
+    }
+    context.flush()
+  }
+
+  /// The socket has taken an answer. The next request, which may be there already, comes when the
+  /// answer's end is written: not before, so that no more than one answer waits for its reader.
+  private func isTaken(isLast: Bool) {
+    guard let context else { return }
+    if isLast || loop.isDraining { return connection.closeSoon() }
+    connection.hasWritten()
+    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    connection.requestsMayBeOver()
   }
 }

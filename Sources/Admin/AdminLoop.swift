@@ -1,15 +1,18 @@
-// What all connections of the admin port share: its pages, users and bounds. Lives on the port's
+// What all connections of the admin port share: its pages, users and limits. Lives on the port's
 // one event loop.
 
 import GRPC
 import Logging
 import NIOCore
+import NodeCore
 import Users
 
 final class AdminLoop: ListenerLoop {
   let eventLoop: any EventLoop
+  /// For pages, which are made outside of the event loop.
+  let loops: NodeLoops
   let routes: [String: AdminRoute]
-  /// The users; nil: everybody may see everything.
+  /// The users; nil: every caller may see everything.
   let authorizer: Authorizer?
   let limits: AdminLimits
   let connections: NodeConnections
@@ -21,10 +24,12 @@ final class AdminLoop: ListenerLoop {
   private let list: ConnectionList<AdminConnection>
 
   init(
-    _ eventLoop: any EventLoop, _ routes: [AdminRoute], authorizer: Authorizer?,
-    limits: AdminLimits, connections: NodeConnections, counters: AdminCounters, logger: Logger
+    _ eventLoop: any EventLoop, _ loops: NodeLoops, _ routes: [AdminRoute],
+    authorizer: Authorizer?, limits: AdminLimits, connections: NodeConnections,
+    counters: AdminCounters, logger: Logger
   ) {
     self.eventLoop = eventLoop
+    self.loops = loops
     self.routes = Dictionary(routes.map { ($0.path, $0) }) { first, _ in first }
     self.authorizer = authorizer
     self.limits = limits

@@ -1,4 +1,4 @@
-// A request to the admin port, and what is answered. Values; any thread.
+// A request to the admin port, and its reply. Values; any thread.
 
 import NIOHTTP1
 import Users
@@ -10,15 +10,15 @@ package struct AdminRequest: Sendable {
   package let query: String
   /// The value of the Accept field, all of them in one.
   package let accept: String?
-  /// Who asks; nil: the node has no users.
+  /// The caller; nil: the node has no users.
   package let user: String?
-  /// What that user may do; everything where there are no users.
+  /// The permissions of that user; all if there are no users.
   package let permissions: Permissions
-  /// By what the user was known, for calls on a node in his name.
+  /// The credential that identified the user, for calls to a node on its behalf.
   package let caller: KnownCredential?
-  /// The name by which the port was asked.
+  /// The host name in the request.
   package let host: String?
-  /// Where a browser says that the request comes from (Sec-Fetch-Site).
+  /// The origin of the request according to the browser (Sec-Fetch-Site).
   package let fetchSite: String?
   package let isEncrypted: Bool
 
@@ -27,15 +27,15 @@ package struct AdminRequest: Sendable {
     permissions: Permissions = .all, caller: KnownCredential? = nil, host: String? = nil,
     fetchSite: String? = nil, isEncrypted: Bool = false
   ) {
-    self.caller = caller
-    self.host = host
-    self.fetchSite = fetchSite
-    self.isEncrypted = isEncrypted
     self.path = path
     self.query = query
     self.accept = accept
     self.user = user
     self.permissions = permissions
+    self.caller = caller
+    self.host = host
+    self.fetchSite = fetchSite
+    self.isEncrypted = isEncrypted
   }
 }
 
@@ -53,7 +53,7 @@ package struct AdminResponse: Sendable {
     self.body = Array(body.utf8)
   }
 
-  /// One sentence and the end of its line.
+  /// One sentence and a line end.
   package static func line(_ status: HTTPResponseStatus, _ sentence: String) -> AdminResponse {
     AdminResponse(status, body: sentence + "\n")
   }
@@ -65,13 +65,13 @@ package struct AdminResponse: Sendable {
 
 /// One page of the admin port.
 package struct AdminRoute: Sendable {
-  /// Who may see a page, where the node has users.
+  /// Who may see a page, if the node has users.
   package enum Access: Sendable {
     /// Everybody, without credentials: probes have none.
     case open
-    /// Users who may read or administer.
+    /// Users with the permission read or admin.
     case read
-    /// Users who may administer.
+    /// Users with the permission admin.
     case admin
 
     /// What any one of is enough.
@@ -86,11 +86,11 @@ package struct AdminRoute: Sendable {
 
   package let path: String
   package let access: Access
-  /// Whether it is a probe, which is to fail soon.
+  /// Whether it is a probe, which must fail quickly.
   package let isProbe: Bool
   package let respond: @Sendable (AdminRequest) async -> AdminResponse
 
-  /// Whether a page asks for it, and not a person.
+  /// Whether a page requests it, and not a person.
   var isForScripts: Bool { path.hasPrefix("/api/") }
 
   package init(

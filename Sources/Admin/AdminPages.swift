@@ -1,8 +1,8 @@
 // The pages of the admin port, as a table. To add one is to add a line to `routes`: its path, who
-// may see it where the node has users, and what makes it. What makes a page runs on no event loop;
-// it asks nodes by their probes. Any thread.
+// may see it if the node has users, and the function that makes it. That function runs on no event
+// loop; it queries nodes by their probes. Any thread.
 //
-// `/` is the dashboard for browsers, and names the pages for everybody else.
+// `/` is the dashboard for browsers, and lists the pages for other clients.
 
 import Commands
 import MetricTypes
@@ -12,7 +12,7 @@ import TextForms
 
 package struct AdminPages: Sendable {
   private let nodes: [NodeProbe]
-  private let configuration: @Sendable () -> String
+  private let settings: @Sendable () -> NodeSettings
   private let scrape: SharedWork<MetricCollection>
   /// Of each node, why it is not ready.
   private let readinesses: SharedWork<[String?]>
@@ -23,14 +23,14 @@ package struct AdminPages: Sendable {
   ///   - nodes: those of the process, the router first.
   ///   - process: metrics that concern none of them.
   ///   - startPage: what browsers see at `/`; nil: what everybody sees.
-  ///   - configuration: the settings as JSON, without secrets.
+  ///   - settings: those of the process.
   package init(
     _ nodes: [NodeProbe], limits: AdminLimits = AdminLimits(), startPage: AdminResponse? = nil,
     process: @escaping @Sendable () -> MetricCollection,
-    configuration: @escaping @Sendable () -> String
+    settings: @escaping @Sendable () -> NodeSettings
   ) {
     self.nodes = nodes
-    self.configuration = configuration
+    self.settings = settings
     scrape = SharedWork(nanosMin: limits.scrapeNanosMin) {
       var all = MetricCollection()
       for node in nodes { all.add(await node.metrics()) }
@@ -59,9 +59,23 @@ package struct AdminPages: Sendable {
       AdminRoute("/metrics", access: .read) { await metrics($0) },
       AdminRoute("/healthz", access: .open, isProbe: true) { _ in await health() },
       AdminRoute("/readyz", access: .open, isProbe: true) { _ in await readiness() },
-      AdminRoute("/config", access: .admin) { _ in .json(configuration()) },
-      AdminRoute("/slowlog", access: .admin) { _ in .json(await slowLog()) },
+      guarded("/config") { Self.json(settings()).text },
+      guarded("/slowlog") { await slowLog() },
     ]
+  }
+
+  /// A page that shows more than figures: for administrators, and not for pages of other sites.
+  private func guarded(
+    _ path: String, _ make: @escaping @Sendable () async -> String
+  ) -> AdminRoute {
+    AdminRoute(path, access: .admin) { request in
+      do throws(CallError) {
+        try ViewerGuard.check(request)
+        return .json(await make())
+      } catch {
+        return .line(.forbidden, error.message)
+      }
+    }
   }
 
   private func index() -> AdminResponse {
@@ -72,9 +86,9 @@ package struct AdminPages: Sendable {
 
         /          the dashboard, in a browser
         /metrics   metrics for Prometheus
-        /healthz   whether the node lives
-        /readyz    whether it answers calls on keys
-        /config    the settings, and where each is from
+        /healthz   whether the node is alive
+        /readyz    whether it serves calls on keys
+        /config    the settings, and where each comes from
         /slowlog   slow and large calls
 
         """)
@@ -88,7 +102,7 @@ package struct AdminPages: Sendable {
 
   // MARK: - Probes
 
-  /// As the page of the gRPC port: it lives if its event loops answer.
+  /// Like the page of the gRPC port: the node is alive if its event loops reply.
   private func health() async -> AdminResponse {
     let lines = zip(nodes, await readinesses.value()).map { node, reason in
       "\(prefix(node))alive, \(reason ?? "serving")"
@@ -103,39 +117,61 @@ package struct AdminPages: Sendable {
     return .line(isReady ? .ok : .serviceUnavailable, lines.joined(separator: "\n"))
   }
 
-  /// With several nodes each line says whose it is.
+  /// With several nodes each line names its node.
   private func prefix(_ node: NodeProbe) -> String { nodes.count > 1 ? "\(node.name): " : "" }
+
+  // MARK: - Settings
+
+  private static func json(_ settings: NodeSettings) -> JSONValue {
+    let members = settings.settings.map { setting in
+      JSONValue.Member(
+        setting.name,
+        .object([
+          .init("value", setting.value.map(json) ?? .null),
+          .init("source", .string(setting.source)),
+          .init("from", setting.origin.isEmpty ? .null : .string(setting.origin)),
+        ]))
+    }
+    return .object([
+      .init("kind", .string(settings.kind)), .init("settings", .object(members)),
+    ])
+  }
+
+  private static func json(_ value: NodeSettings.Value) -> JSONValue {
+    switch value {
+    case .number(let number): .integer(number)
+    case .flag(let flag): .bool(flag)
+    case .text(let text): .string(text)
+    case .list(let items): .array(items.map { .string($0) })
+    }
+  }
 
   // MARK: - Slow calls
 
   private func slowLog() async -> String {
-    var slow: [(NodeProbe, SlowCall)] = []
-    var large: [(NodeProbe, SlowCall)] = []
-    var thresholds = SlowCalls()
+    var all = SlowCalls()
+    var slowest: [(NodeProbe, SlowCall)] = []
+    var largest: [(NodeProbe, SlowCall)] = []
     for (node, calls) in zip(nodes, await slowCalls.value()) {
-      slow += calls.slow.map { (node, $0) }
-      large += calls.large.map { (node, $0) }
-      thresholds = thresholds + SlowCalls(thresholdsOf: calls)
+      all = all + calls
+      slowest += calls.slow.map { (node, $0) }
+      largest += calls.large.map { (node, $0) }
     }
-    slow.sort { $0.1.durationNanos > $1.1.durationNanos }
-    large.sort { $0.1.bytes > $1.1.bytes }
+    slowest.sort { $0.1.durationNanos > $1.1.durationNanos }
+    largest.sort { $0.1.bytes > $1.1.bytes }
     return JSONValue.object([
-      .init("slow_millis", Self.threshold(thresholds.slowNanos, .max, per: 1_000_000)),
-      .init("large_bytes", Self.threshold(UInt64(thresholds.largeBytes), UInt64(Int.max), per: 1)),
-      .init("slowest", .array(slow.map { Self.json($1, $0) })),
-      .init("largest", .array(large.map { Self.json($1, $0) })),
+      .init("slow_millis", all.slowMillis.map { .integer(Int64(clamping: $0)) } ?? .null),
+      .init("large_bytes", all.largeBytesMin.map { .integer(Int64($0)) } ?? .null),
+      .init("slowest", .array(slowest.map { Self.json($1, $0) })),
+      .init("largest", .array(largest.map { Self.json($1, $0) })),
     ]).text
-  }
-
-  private static func threshold(_ value: UInt64, _ never: UInt64, per unit: UInt64) -> JSONValue {
-    value == never ? .null : .integer(Int64(clamping: value / unit))
   }
 
   private static func json(_ call: SlowCall, _ node: NodeProbe) -> JSONValue {
     var members: [JSONValue.Member] = [
       .init("node", .string(node.name)), .init("kind", .string(call.kind.rawValue)),
       .init("unix_millis", .integer(call.unixMillis)),
-      .init("command", CommandName.of(place: call.place).map { .string($0) } ?? .null),
+      .init("command", call.commandName.map { .string($0) } ?? .null),
       // Of a large call a shard doesn't measure how long it took.
       .init(
         "duration_micros",
@@ -157,30 +193,4 @@ package struct AdminPages: Sendable {
     }
     return .object(members)
   }
-}
-
-extension SlowCall {
-  fileprivate var bytes: Int { max(requestBytes, replyBytes) }
-}
-
-extension SlowCalls {
-  fileprivate init(thresholdsOf calls: SlowCalls) {
-    self.init()
-    slowNanos = calls.slowNanos
-    largeBytes = calls.largeBytes
-  }
-}
-
-/// Names of commands by their place in tables of calls.
-package enum CommandName {
-  private static let names: [Int: String] = {
-    var names: [Int: String] = [:]
-    for command in CommandTable.all {
-      guard let place = CallNumbers.place(of: command.id.rawValue) else { continue }
-      names[place] = command.name.lowercased()
-    }
-    return names
-  }()
-
-  package static func of(place: Int) -> String? { names[place] }
 }

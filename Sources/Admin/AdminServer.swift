@@ -1,11 +1,12 @@
-// The admin port: HTTP/1.1 on a thread of its own, so that no page, client or attacker there takes
-// time of the loops that serve calls. What it shows it asks those loops for, one question a loop.
+// The admin port: HTTP/1.1 on a thread of its own, so that no page, client or attacker there uses
+// time of the loops that serve calls. It gets its data from those loops, with one query per loop.
 // Sendable.
 
 import GRPC
 import Logging
 import NIOCore
 import NIOPosix
+import NodeCore
 import Users
 
 package final class AdminServer: Sendable {
@@ -18,16 +19,18 @@ package final class AdminServer: Sendable {
   /// The port it listens on.
   package let port: Int
   private let group: MultiThreadedEventLoopGroup
+  private let loops: NodeLoops
   private let listener: Listener<AdminLoop>
   private let certificates: CertificateWatch
   private let observer: Int?
   private let users: UserDirectory?
 
   private init(
-    _ group: MultiThreadedEventLoopGroup, _ listener: Listener<AdminLoop>,
+    _ group: MultiThreadedEventLoopGroup, _ loops: NodeLoops, _ listener: Listener<AdminLoop>,
     _ certificates: CertificateWatch, _ users: UserDirectory?, observer: Int?
   ) {
     self.group = group
+    self.loops = loops
     self.listener = listener
     self.certificates = certificates
     self.users = users
@@ -38,7 +41,7 @@ package final class AdminServer: Sendable {
   /// Binds and begins to accept.
   ///
   /// - Parameters:
-  ///   - connections: those of this port alone; the node's bounds are for its clients.
+  ///   - connections: those of this port only; the node's limits are for its clients.
   ///   - routes: the pages.
   ///   - counters: what is counted of requests.
   /// - Throws: `TLSFileFailure`, or `ListenFailure` if the address can't be bound.
@@ -48,6 +51,7 @@ package final class AdminServer: Sendable {
   ) async throws -> AdminServer {
     let tls = try configuration.tls?.forHTTP1.listeners()
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let loops = NodeLoops()
     do {
       let eventLoop = group.next()
       let authorizer = try await eventLoop.submit {
@@ -55,10 +59,10 @@ package final class AdminServer: Sendable {
         return NIOLoopBound(authorizer, eventLoop: eventLoop)
       }.get()
       let observer = configuration.users?.observe { table in
-        eventLoop.execute { authorizer.value?.replace(with: table) }
+        loops.execute(on: eventLoop) { authorizer.value?.replace(with: table) }
       }
       var options = ListenerOptions(backlog: 64, writeHighWaterBytes: 1 << 20)
-      // A client that has sent its request may close its side and wait for the answer.
+      // A client that has sent its request may close its side and wait for the reply.
       options.allowsHalfClosure = true
       options.tls = tls?.lines
       let listener = try await Listener.start(
@@ -66,22 +70,20 @@ package final class AdminServer: Sendable {
         connections: connections, logger: logger
       ) { eventLoop in
         AdminLoop(
-          eventLoop, routes, authorizer: authorizer.value, limits: configuration.limits,
+          eventLoop, loops, routes, authorizer: authorizer.value, limits: configuration.limits,
           connections: connections, counters: counters, logger: logger)
       }
       return AdminServer(
-        group, listener, CertificateWatch([tls?.contexts].compactMap { $0 }, logger: logger),
+        group, loops, listener, CertificateWatch([tls?.contexts].compactMap { $0 }, logger: logger),
         configuration.users, observer: observer)
-    } catch let failure as TLSFileFailure {
-      try? await group.shutdownGracefully()
-      throw failure
     } catch {
+      loops.close()
       try? await group.shutdownGracefully()
       throw ListenFailure(port: configuration.port, cause: error)
     }
   }
 
-  /// The bounds of connections to this port.
+  /// The limits of connections to this port.
   package static func connections(_ limits: AdminLimits) -> NodeConnections {
     var bounds = ConnectionLimits()
     bounds.maxConnections = limits.connectionsMax
@@ -89,11 +91,12 @@ package final class AdminServer: Sendable {
     return NodeConnections(limits: bounds)
   }
 
-  /// Stops accepting, lets answers under way leave, and ends. Returns when all has ended.
+  /// Stops accepting, sends the replies in progress, and ends. Returns when everything has ended.
   package func drain(gracePeriod: TimeAmount) async {
     certificates.stop()
     if let observer { users?.stopObserving(observer) }
     await listener.drain(gracePeriod: gracePeriod)
+    loops.close()
     try? await group.shutdownGracefully()
   }
 }

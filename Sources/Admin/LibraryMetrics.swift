@@ -1,9 +1,10 @@
-// The backend of swift-metrics: what libraries of this process count appears on /metrics under the
-// names that they give. Our own counters don't come this way: those of hot paths are plain numbers
-// of their loops (CallMeter, NodeCounters).
+// The backend of swift-metrics: the counters of libraries in this process appear on /metrics under
+// the libraries' names. Our own counters don't use it: those of hot paths are plain numbers of
+// their loops (CallMeter, NodeCounters).
 //
-// Bounds: `seriesMax` names with their labels; further ones are counted nowhere, so a library that
-// labels by what clients send can't use up the memory. Any thread; each handler has its own lock.
+// Bounds: `seriesMax` names with their labels; further ones are not counted, so a library that
+// makes labels from client input can't use up the memory. Any thread; each handler has its own
+// lock.
 
 import MetricTypes
 import Metrics
@@ -19,7 +20,7 @@ package final class LibraryMetrics: MetricsFactory {
 
   package init() {}
 
-  /// Has libraries count here, as long as the process lives. Once.
+  /// Makes libraries count here until the process ends. Call it once.
   package func bootstrap() {
     let isFirst = isBootstrapped.withLockedValue { done in
       defer { done = true }
@@ -95,7 +96,7 @@ final class LibraryMetric: CounterHandler, RecorderHandler, MeterHandler, TimerH
     labels = dimensions.map { MetricLabel(Self.name($0.0), $0.1) }
   }
 
-  /// What Prometheus takes for a name: other characters become an underscore.
+  /// A name that Prometheus accepts: other characters become an underscore.
   private static func name(_ text: String) -> String {
     let letters = text.utf8.map { byte -> UInt8 in
       switch byte {
@@ -111,7 +112,7 @@ final class LibraryMetric: CounterHandler, RecorderHandler, MeterHandler, TimerH
 
   func add(to metrics: inout MetricCollection) {
     let now = value.withLockedValue { $0 }
-    let help = "Counted by a library."
+    let help = "Recorded by a library."
     switch kind {
     case .counter:
       let total = name.hasSuffix("_total") ? name : name + "_total"

@@ -1,4 +1,4 @@
-// The admin port of a process: its server, its pages, and what is counted of both. Any thread.
+// The admin port of a process: its server, its pages, and the counters of both. Any thread.
 
 import GRPC
 import Logging
@@ -11,14 +11,16 @@ package enum NodeAdmin {
   ///
   /// - Parameters:
   ///   - nodes: those of the process, the router first.
-  ///   - settings: the settings as JSON, without secrets.
+  ///   - settings: those of the process.
+  ///   - logLinesDropped: how many lines of the log nobody took.
   ///   - library: what libraries count.
   ///   - processMetrics: adds what else the process counts.
   ///   - startPage: what browsers see at `/`, and what it asks for.
   /// - Throws: as `AdminServer.start`.
   package static func start(
     _ configuration: AdminConfiguration, nodes: [NodeProbe], version: String,
-    settings: @escaping @Sendable () -> String, library: LibraryMetrics?,
+    settings: @escaping @Sendable () -> NodeSettings,
+    logLinesDropped: @escaping @Sendable () -> UInt64, library: LibraryMetrics?,
     processMetrics: @escaping @Sendable (inout MetricCollection) -> Void = { _ in },
     startPage: (page: AdminResponse, routes: [AdminRoute])? = nil, logger: Logger
   ) async throws -> AdminServer {
@@ -29,13 +31,15 @@ package enum NodeAdmin {
       process: {
         var metrics = MetricCollection()
         metrics.add(AdminMetric.buildInfo, [MetricLabel("version", version)], 1)
+        metrics.add(AdminMetric.clock, number: Double(WallTime.unixMillis()) / 1_000)
+        metrics.add(AdminMetric.logLinesDropped, logLinesDropped())
         counters.add(to: &metrics)
         metrics.add(AdminMetric.connections, connections.open)
         ProcessMetrics.add(to: &metrics)
         library?.add(to: &metrics)
         processMetrics(&metrics)
         return metrics
-      }, configuration: settings)
+      }, settings: settings)
     return try await AdminServer.start(
       configuration, connections: connections, routes: pages.routes + (startPage?.routes ?? []),
       counters: counters,

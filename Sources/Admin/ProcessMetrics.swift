@@ -1,4 +1,4 @@
-// What the system knows of this process, under the names that Prometheus' client libraries use.
+// The system's data about this process, under the names that Prometheus' client libraries use.
 // Reads /proc, so not on an event loop of calls. Any thread.
 
 import MetricTypes
@@ -13,7 +13,7 @@ package enum ProcessMetrics {
   static let cpu = MetricDefinition(
     .counter, "process_cpu_seconds_total", "CPU time of the process, user and system.")
   static let resident = MetricDefinition(
-    .gauge, "process_resident_memory_bytes", "Memory that the process has in RAM.")
+    .gauge, "process_resident_memory_bytes", "Memory of the process in RAM.")
   static let virtual = MetricDefinition(
     .gauge, "process_virtual_memory_bytes", "Address space of the process.")
   static let start = MetricDefinition(
@@ -21,7 +21,7 @@ package enum ProcessMetrics {
   static let openDescriptors = MetricDefinition(
     .gauge, "process_open_fds", "Open file descriptors.")
   static let descriptorsMax = MetricDefinition(
-    .gauge, "process_max_fds", "The bound of open file descriptors.")
+    .gauge, "process_max_fds", "The limit of open file descriptors.")
   static let threads = MetricDefinition(.gauge, "process_threads", "Threads.")
 
   /// Longest file of /proc that is read.
@@ -34,10 +34,8 @@ package enum ProcessMetrics {
       metrics.add(resident, status.residentPages * max(1, Int(sysconf(Int32(_SC_PAGESIZE)))))
       metrics.add(virtual, status.virtualBytes)
       metrics.add(threads, status.threads)
-      if let boot = file("/proc/stat").flatMap(bootSeconds) {
-        metrics.add(start, number: Double(boot) + Double(status.startTicks) / ticks)
-      }
     }
+    if let startSeconds { metrics.add(start, number: startSeconds) }
     if let count = descriptorCount() { metrics.add(openDescriptors, count) }
     var limit = rlimit()
     #if canImport(Glibc)
@@ -48,12 +46,24 @@ package enum ProcessMetrics {
     if found == 0 { metrics.add(descriptorsMax, limit.rlim_cur) }
   }
 
+  /// Read once: /proc/stat is long where there are many cores.
+  private static let startSeconds: Double? = {
+    guard let boot = file("/proc/stat").flatMap(bootSeconds),
+      let status = file("/proc/self/stat").flatMap(ProcessStatus.init)
+    else { return nil }
+    return Double(boot) + Double(status.startTicks) / Double(max(1, sysconf(Int32(_SC_CLK_TCK))))
+  }()
+
   private static func bootSeconds(_ text: String) -> Int? {
     let line = text.split(separator: "\n").first { $0.hasPrefix("btime ") }
     return line.flatMap { Int($0.dropFirst("btime ".count)) }
   }
 
   private static func descriptorCount() -> Int? {
+    // Since Linux 6.2 the size of the directory is their number; before that it is 0, and they are
+    // counted, which takes long where there are many.
+    var status = stat()
+    if stat("/proc/self/fd", &status) == 0, status.st_size > 0 { return Int(status.st_size) }
     guard let directory = opendir("/proc/self/fd") else { return nil }
     defer { closedir(directory) }
     var count = 0
@@ -64,7 +74,7 @@ package enum ProcessMetrics {
     return max(0, count - 1)
   }
 
-  /// A small file as text; nil where it can't be read.
+  /// A small file as text; nil if it can't be read.
   private static func file(_ path: String) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
@@ -89,7 +99,7 @@ struct ProcessStatus: Equatable {
   let residentPages: Int
 
   init?(_ text: String) {
-    // The second field is the name in parentheses, and may hold anything.
+    // The second field is the name in parentheses, and may contain any characters.
     guard let nameEnd = text.lastIndex(of: ")") else { return nil }
     let fields = text[text.index(after: nameEnd)...].split { $0 == " " || $0 == "\n" }
     // Numbered from 3 in proc(5).

@@ -1,6 +1,6 @@
-// Work that many may ask for at one time, and that is done once for all of them: so requests cost
-// the event loops of the nodes a bounded part of their time, and one that stands has one question
-// waiting, not one of each request. An actor.
+// Work that many callers may request at the same time, and that is done once for all of them. So
+// requests cost the nodes' event loops a bounded part of their time, and a stalled loop has one
+// query waiting, not one for each request. An actor.
 
 import NIOCore
 
@@ -10,13 +10,13 @@ package actor SharedWork<Value: Sendable> {
   private var current: Task<Value, Never>?
   private var last: (value: Value, atNanos: UInt64)?
 
-  /// - Parameter nanosMin: those who ask closer together than this get the same value.
+  /// - Parameter nanosMin: callers closer together than this get the same value.
   package init(nanosMin: UInt64 = 0, _ work: @escaping @Sendable () async -> Value) {
     self.nanosMin = nanosMin
     self.work = work
   }
 
-  /// The value of work that is under way, or as of now.
+  /// The value of work that is in progress, or as of now.
   package func value() async -> Value {
     if let current { return await current.value }
     if let last, NIODeadline.now().uptimeNanoseconds &- last.atNanos < nanosMin {

@@ -1,4 +1,4 @@
-// Why a backup can't be read, or written. Each has a sentence that says what to do.
+// Why a backup can't be read or written. Each has a message that says what to do.
 
 package import LogFiles
 
@@ -9,12 +9,12 @@ package struct BackupFault: Error, Equatable, Sendable, CustomStringConvertible 
     case newerFormat
     /// The bytes aren't those that were written.
     case damaged
-    /// So many bytes instead of those that the manifest says.
+    /// This many bytes instead of the number in the manifest.
     case otherSize(found: UInt64, wanted: UInt64)
     case otherChecksum
-    /// The bytes are those that were written, and say what can't be.
+    /// The bytes are unchanged, but their contents are impossible.
     case unreadable(String)
-    /// What was read isn't what the manifest says.
+    /// The contents don't match the manifest.
     case otherContents(slot: Int)
     case notEmpty
     case failed(FileError)
@@ -32,9 +32,9 @@ package struct BackupFault: Error, Equatable, Sendable, CustomStringConvertible 
   package var description: String {
     switch reason {
     case .noManifest:
-      "\(path) is not there, or none of a backup: the directory holds none, or one that was not "
+      "\(path) is missing or not a manifest: the directory has no backup, or one that was not "
         + "finished."
-    case .newerFormat: "\(path) is of a newer version of Ringstore. Use that one's restore."
+    case .newerFormat: "\(path) is from a newer version of Ringstore. Restore it with that version."
     case .damaged: "\(path) is damaged. Nothing of it was used."
     case .otherSize(let found, let wanted):
       "\(path) has \(found) bytes; the manifest says \(wanted). The backup is damaged."
@@ -42,9 +42,9 @@ package struct BackupFault: Error, Equatable, Sendable, CustomStringConvertible 
       "\(path) has another checksum than the manifest says. The backup is damaged."
     case .unreadable(let why): "\(path) can't be read: \(why)."
     case .otherContents(let slot):
-      "What \(path) holds in slot \(slot) is not what its manifest says. The backup is damaged."
+      "The data of \(path) in slot \(slot) differs from its manifest. The backup is damaged."
     case .notEmpty:
-      "\(path) is not empty. Name a directory that is, or one that isn't there yet."
+      "\(path) is not empty. Name an empty directory, or one that doesn't exist yet."
     case .failed(let error): "\(error)"
     }
   }

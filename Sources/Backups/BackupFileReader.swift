@@ -1,5 +1,5 @@
-// One file of a backup, read from front to end: batch by batch, with its checksum made on the way
-// and held against the manifest's at the end. One thread; its calls block.
+// One file of a backup, read from front to end: batch by batch, with its checksum computed
+// meanwhile and compared with the manifest's at the end. One thread; its calls block.
 
 internal import Log
 internal import LogFiles
@@ -43,8 +43,7 @@ final class BackupFileReader {
 
   deinit { files.close(handle) }
 
-  /// The next batch, good until the next call; nil: the file ends here, and is what the manifest
-  /// says.
+  /// The next batch, valid until the next call; nil: the file ends here, and matches the manifest.
   func next() throws(BackupFault) -> Batch? {
     if reader == nil { reader = try begin() }
     guard let reader else { return nil }
@@ -67,13 +66,13 @@ final class BackupFileReader {
     }
   }
 
-  /// Begins anew.
+  /// Begins again.
   func rewind() throws(BackupFault) {
     reader = nil
     (offset, checksum) = (0, 0)
   }
 
-  /// Where the last batch ends, if the file holds nothing else.
+  /// The end of the last batch, if the file holds nothing else.
   private var end: UInt64 {
     (kind == .pass ? 1 << 63 : 0) + file.size - UInt64(FileHeader.byteCount)
   }

@@ -6,7 +6,7 @@ package enum BackupFiles {
   /// What a manifest is called until it is whole.
   static let unfinishedManifest = BackupManifest.name + ".part"
 
-  /// Numbers, because a shard's id may hold anything.
+  /// Numbers, because a shard's id may contain any characters.
   static func name(_ shard: Int, _ kind: String) -> String {
     let digits = String(shard)
     return "shard-" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits + "." + kind

@@ -1,14 +1,16 @@
 // The manifest as text, and read again from bytes that may be anything. Pure.
 
 internal import Log
+internal import TextForms
 
 extension BackupManifest {
   package func encode() -> [UInt8] {
     var lines = [Self.head, "version \(version)", "cluster \(cluster)", "databases \(databases)"]
     for shard in shards {
-      lines.append("shard \(Self.hex(shard.seedDigest)) \(shard.takenUnixMillis) \(shard.id)")
+      lines.append(
+        "shard \(Hexadecimal.text(shard.seedDigest)) \(shard.takenUnixMillis) \(shard.id)")
       for (kind, file) in [("pass", shard.pass), ("log", shard.log)] {
-        lines.append("\(kind) \(file.size) \(Self.hex(file.checksum)) \(file.name)")
+        lines.append("\(kind) \(file.size) \(Hexadecimal.text(file.checksum)) \(file.name)")
       }
     }
     for (database, keys) in keys.sorted(by: { $0.key < $1.key }) {
@@ -16,15 +18,15 @@ extension BackupManifest {
     }
     for (slot, held) in slots.sorted(by: { $0.key < $1.key }) {
       lines.append(
-        "slot \(slot) \(held.keys) \(held.expiringKeys) \(Self.hex(held.digest)) "
-          + Self.hex(held.lastingDigest))
+        "slot \(slot) \(held.keys) \(held.expiringKeys) \(Hexadecimal.text(held.digest)) "
+          + Hexadecimal.text(held.lastingDigest))
     }
     let text = Array(lines.map { $0 + "\n" }.joined().utf8)
     let checksum = text.withUnsafeBytes { Checksum.extend(0, $0) }
-    return text + Array("checksum \(Self.hex(checksum))\n".utf8)
+    return text + Array("checksum \(Hexadecimal.text(checksum))\n".utf8)
   }
 
-  /// - Throws: where the bytes are none, or not those that were written.
+  /// - Throws: if the bytes are no manifest, or were changed.
   package init(decoding bytes: [UInt8]) throws(BackupFault.Reason) {
     guard bytes.starts(with: Array("ringstore backup ".utf8)) else { throw .noManifest }
     guard bytes.starts(with: Array((Self.head + "\n").utf8)) else { throw .newerFormat }
@@ -108,16 +110,11 @@ extension BackupManifest {
     return true
   }
 
-  private static func hex(_ number: some FixedWidthInteger & UnsignedInteger) -> String {
-    let digits = String(number, radix: 16)
-    return String(repeating: "0", count: number.bitWidth / 4 - digits.count) + digits
-  }
-
   private static func number<Number: FixedWidthInteger & UnsignedInteger>(
     _ text: Substring, as type: Number.Type
   ) -> Number? {
     // A number has one form, so that a changed byte is never overlooked.
-    guard let number = Number(text, radix: 16), text == hex(number) else { return nil }
+    guard let number = Number(text, radix: 16), text == Hexadecimal.text(number) else { return nil }
     return number
   }
 }

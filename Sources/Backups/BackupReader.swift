@@ -140,7 +140,7 @@ package final class BackupShardReader {
       }
       // Whatever is behind the pass's end counts for the checksum as well.
       guard try pass.next() == nil else {
-        throw BackupFault(pass.path, .unreadable("there is something behind its end"))
+        throw BackupFault(pass.path, .unreadable("there are bytes after its end"))
       }
       isMerged = true
     }

@@ -85,7 +85,7 @@ package final class BackupWriter {
   /// Syncs all files.
   ///
   /// - Parameter taken: for each shard, the moment of its copy.
-  /// - Returns: the manifest but for the contents.
+  /// - Returns: the manifest except for the contents.
   package func finish(
     version: String, cluster: String, databases: Int, taken: [String: Int64]
   ) throws(BackupFault) -> BackupManifest {
@@ -94,7 +94,7 @@ package final class BackupWriter {
     for id in order {
       guard let pass = shards[id]?[.pass], let log = shards[id]?[.log],
         let header = pass.head.withUnsafeBytes({ try? FileHeader(decoding: $0) })
-      else { throw BackupFault(directory, .unreadable("shard \(id) has sent no whole file")) }
+      else { throw BackupFault(directory, .unreadable("shard \(id) has not sent a complete file")) }
       for output in [pass, log] {
         try Self.doing(output.name) { () throws(FileError) in try files.sync(output.handle) }
         files.close(output.handle)

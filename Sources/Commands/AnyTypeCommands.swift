@@ -12,7 +12,7 @@ extension Command {
     also: [
       RequestForm(
         "UNLINK key [key ...]", .count,
-        "Removes keys of any type, and counts those that were there.",
+        "Removes keys of any type, and counts those that existed.",
         orMany: manyDeletes
       ) { V1.DeleteRequest($0, database: $1) }
     ], needsMemory: false
@@ -34,7 +34,7 @@ extension Command {
 
   package static let exists = onKey(
     V1.KeyStore.exists, "EXISTS key [key ...]", shows: .count,
-    "Tells whether a key holds anything, or how many of several do.",
+    "Shows whether a key exists, or how many of several keys exist.",
     orMany: ManyKeyWords(.mExists, V1.ManyKeysRequest.Field.keys) {
       V1.Key(key: $0, database: $1)
     }
@@ -45,7 +45,7 @@ extension Command {
 
   package static let type = onKey(
     V1.KeyStore.type, "TYPE key", shows: .type,
-    "Tells whether a key holds a string, a list or nothing."
+    "Shows whether a key holds a string, a list or nothing."
   ) { (_: V1.Key, place, _, _, reply: inout V1.TypeResponse) in
     reply = V1.TypeResponse(type: V1.ValueType(place.type))
     return .done
@@ -53,7 +53,7 @@ extension Command {
 
   package static let touch = onKey(
     V1.KeyStore.touch, "TOUCH key [key ...]", shows: .count,
-    "Has a key count as used now, or several, and counts those that are there.",
+    "Marks keys as used now, and counts those that exist.",
     orMany: ManyKeyWords(.mTouch, V1.ManyKeysRequest.Field.keys) {
       V1.Key(key: $0, database: $1)
     }

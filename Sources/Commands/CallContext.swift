@@ -1,9 +1,7 @@
-// What is known of a call beside its request: one value, made where the call comes in and handed on
-// down to its execution. Parts of a fan-out and slices of a walk have the context of their call.
+// The data about a call besides its request: one value, made where the call arrives and passed down
+// to its execution. Parts of a fan-out and slices of a walk have the context of their call.
 //
 // A value of a few words; any thread.
-//
-// @exclusivity(unchecked) in this file: the wall clock is asked by every call, on one thread.
 
 import Users
 
@@ -13,16 +11,16 @@ package struct CallContext: Sendable {
   package var principal: Principal?
   /// The database that the call is about; known once its request has been read.
   package var database: UInt32 = 0
-  /// The call's span at this node, as its loop's tracer numbers them; 0: it isn't traced. (Beside
-  /// the database there was room, so untraced calls pay nothing for it.)
+  /// The number of the call's span in the tracer of its loop; 0: the call isn't traced. It occupies
+  /// what was padding, so it costs calls that aren't traced no memory.
   package var span: UInt32 = 0
-  /// From when on the call must not be executed, and ends with DEADLINE_EXCEEDED, in nanoseconds of
-  /// the node's clock; 0: never.
+  /// The time after which the call must not be executed, and ends with DEADLINE_EXCEEDED, in
+  /// nanoseconds of the node's clock; 0: none.
   package var deadlineNanos: UInt64 = 0
-  /// From when on it has been too long on its way to be executed (see LinkClock); 0: never.
+  /// The time after which it was in transit for too long to be executed (see LinkClock); 0: none.
   package var staleNanos: UInt64 = 0
-  /// The time when the call's entrance looked at the clock last; 0: not at all, because the call
-  /// has just come.
+  /// The time of the last clock reading where the call arrived; 0: none, because the call has just
+  /// arrived.
   package var nowNanos: UInt64 = 0
   /// The wall clock of the tick, in milliseconds since 1970.
   package var wallMillis: Int64 = 0
@@ -53,15 +51,15 @@ package struct CallContext: Sendable {
   }
 }
 
-/// The wall clock of a loop, from a clock that never goes back: asked for once a second at most, so
-/// that a tick costs one look at a clock and not two. All that a shard judges by the wall clock it
-/// judges by this one. It jumps where the system's does, up to a second later.
+/// The wall clock of a loop, from a clock that never goes back: the system's wall clock is read
+/// once a second at most, so that a tick costs one clock reading and not two. A shard uses only
+/// this clock as its wall clock. It jumps when the system's clock jumps, up to a second later.
 package final class WallClock {
   private static let askedAgainNanos: UInt64 = 1_000_000_000
 
   private let read: () -> Int64
-  @exclusivity(unchecked) private var askedNanos: UInt64 = 0
-  @exclusivity(unchecked) private var askedMillis: Int64 = 0
+  private var askedNanos: UInt64 = 0
+  private var askedMillis: Int64 = 0
 
   /// - Parameter read: milliseconds since 1970.
   package init(_ read: @escaping () -> Int64) {

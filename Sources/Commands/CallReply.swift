@@ -1,6 +1,6 @@
-// The reply of a call as rooms of one process hand it to one another: in the type of its message,
-// not encoded. A value; it points into the store's memory, or into that of a message that was
-// received, and is valid during the call of a function that takes it.
+// The reply of a call, as passed between the rooms of one process: in the type of its message, not
+// encoded. A value; it points into the store's memory, or into that of a message that was received,
+// and is valid during the call of a function that takes it.
 
 import NIOCore
 import RingstoreAPI
@@ -20,7 +20,7 @@ package enum CallReply {
   /// The reply of a call that is made of parts.
   package var merged: Result<ByteBuffer, CallError> {
     if case .merged(let reply) = self { return .success(reply) }
-    return .failure(.internalError("It is another reply."))
+    return .failure(.internalError("It is a different kind of reply."))
   }
 
   /// Appends the encoded reply.
@@ -42,7 +42,7 @@ package enum CallReply {
 /// A reply of commands on one key.
 package protocol ReplyMessage: WireMessage {
   var reply: CallReply { get }
-  /// - Returns: nil where it is another message.
+  /// - Returns: nil if it is another message.
   init?(_ reply: CallReply)
 }
 

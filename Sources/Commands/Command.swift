@@ -1,8 +1,8 @@
-// A command: one call of the contract, in one place. What any part of the system knows of a call
-// (dispatch, links, lines, the command line, counters, permissions, docs) it reads here; a shard's
-// execution is here as well. The commands themselves are in the files of this folder that are named
-// after what they work on; CommandTable lists them. Those on one key know the types of their
-// messages (KeyCommand).
+// A command: one call of the contract, in one place. Every part of the system (dispatch, links,
+// lines, the command line, counters, permissions, docs) reads its facts about a call here; a
+// shard's execution is here as well. The commands themselves are in the files of this folder, by
+// data type; CommandTable lists them. Those on one key have the types of their messages
+// (KeyCommand).
 //
 // Immutable, and shared by all threads.
 
@@ -11,7 +11,7 @@ import RingstoreAPI
 import Users
 
 package class Command: @unchecked Sendable {
-  /// What a caller needs, and how it treats fields that it does not know.
+  /// The permission that a caller needs, and how the command treats unknown fields.
   package enum Access: String, Sendable, Hashable, CaseIterable {
     case read, write, admin
 
@@ -25,15 +25,15 @@ package class Command: @unchecked Sendable {
     }
   }
 
-  /// Which keys it may touch or tell of, and so what it is for callers who may touch only some.
+  /// Which keys it may use or show, and so how it works for callers with rights on only some keys.
   package enum Reach: Sendable, Hashable {
     /// Those that its request names: each is checked.
     case namedKeys
     /// Of all keys those that its caller may see: others are passed over.
     case allowedKeys
-    /// All keys of databases: refused to callers who may touch only some keys.
+    /// All keys of databases: refused to callers with rights on only some keys.
     case wholeDatabases
-    /// All keys there are, or sums of them: refused to callers who may touch only some.
+    /// All keys, or sums over them: refused to callers who may touch only some.
     case everything
     /// None.
     case node
@@ -46,7 +46,7 @@ package class Command: @unchecked Sendable {
     /// The owners of many keys, each with its own outcome.
     case manyKeys = "many keys"
     case everyShard = "every shard"
-    /// Whichever node is asked, by itself.
+    /// The node that receives it, alone.
     case thisNode = "this node"
   }
 
@@ -62,26 +62,26 @@ package class Command: @unchecked Sendable {
     case pipeline
   }
 
-  /// Finds the further keys in an encoded request; none where that can't be read.
+  /// Finds the further keys in an encoded request; none if it can't be decoded.
   package typealias OtherKeys = @Sendable (UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer]
 
   package final let id: CommandID
-  /// What the .proto file says of it: path, messages, number.
+  /// Its data from the .proto file: path, messages, number.
   package final let rpc: RPC
   package final let access: Access
   package final let reach: Reach
   package final let routing: Routing
   package final let work: Work
-  /// The further keys of a request that has several, for what keeps the order of keys.
+  /// The further keys of a request that has several; needed to keep the order of calls on a key.
   package final let otherKeys: OtherKeys?
-  /// Where a request says how long the call may wait; nil: it never waits.
+  /// The request's field for how long the call may wait; nil: it never waits.
   package final let waitField: WaitField?
-  /// Whether it is refused, or has keys evicted, where the memory limit is reached: a write that
-  /// doesn't only take away.
+  /// Whether it is refused, or causes evictions, when the memory limit is reached: a write that
+  /// doesn't only remove.
   package final let needsMemory: Bool
   /// One sentence, for help.
   package final let summary: String
-  /// How it is said in words; the first form bears the call's name. None for calls that words can't
+  /// Its forms in words; the first form has the call's name. None for calls that words can't
   /// express. Set once, by `init`.
   package internal(set) final var forms: [CommandForm]
 
@@ -103,12 +103,12 @@ package class Command: @unchecked Sendable {
     self.forms = forms
   }
 
-  /// A reply of it that came encoded.
+  /// A reply of it that arrived encoded.
   package func reply(_ response: UnsafeRawBufferPointer) throws(WireError) -> CallReply {
     .merged(ByteBuffer(bytes: response))
   }
 
-  /// A call of it whose request came encoded; nil where it is not on one key.
+  /// A call of it whose request arrived encoded; nil if it is not on one key.
   package func call(encoded request: UnsafeRawBufferPointer) throws(WireError) -> (any KeyedCall)? {
     nil
   }
@@ -119,6 +119,6 @@ package class Command: @unchecked Sendable {
   /// Whether request or reply is a stream of messages.
   package final var isStreaming: Bool { rpc.isStreaming }
 
-  /// The number of the call in a batch, or nil where it can't travel in one.
+  /// The number of the call in a batch, or nil if it can't be batched.
   package final var method: UInt32? { rpc.method.map { UInt32(bitPattern: $0.rawValue) } }
 }

@@ -1,4 +1,4 @@
-// How a command is said in words, on a line or on the command line, and how its reply is shown.
+// A command's form in words, on the line protocol or the command line, and the form of its reply.
 // Values; any thread.
 
 import NIOCore
@@ -8,31 +8,31 @@ package struct CommandForm: Sendable {
   package let syntax: Syntax
   /// One sentence, for help.
   package let summary: String
-  /// How the reply is shown; nil where each protocol has its own way.
+  /// The form of the reply; nil if each protocol has its own.
   package let reply: ReplyForm?
   private let otherReply: OtherReply
-  /// The call that the words mean; nil where each protocol has its own way to read them.
+  /// The call that the words mean; nil if each protocol parses them itself.
   ///
-  /// The words are as many as the syntax asks for. The call points into them.
+  /// The number of words matches the syntax. The call points into them.
   package let call: Maker?
-  /// The call made of parts that words mean which name more than one key; nil: they never do.
+  /// The fan-out call for words that name more than one key; nil: they never do.
   package let many: ManyKeyWords?
 
   package typealias Maker =
     @Sendable (CommandWords, _ database: UInt32) throws(ArgumentError) -> any KeyedCall
-  /// How the reply to words is shown where that is not as `reply` says.
+  /// The form of the reply to words, if it isn't `reply`.
   typealias OtherReply = @Sendable (CommandWords) -> ReplyForm?
-  /// The call of another command that words mean; nil where they mean their own.
+  /// The call of another command that words mean; nil if they mean their own.
   typealias OtherCall =
     @Sendable (CommandWords, _ database: UInt32) throws(ArgumentError) -> (any KeyedCall)?
 
-  /// A form that is read and shown by each protocol in its own way.
+  /// A form that each protocol parses and prints itself.
   init(_ usage: String, aliases: [String] = [], _ summary: String) {
     self.init(
       Syntax(usage, aliases: aliases), nil, summary, orShows: { _ in nil }, orMany: nil, call: nil)
   }
 
-  /// How the reply to these words is shown.
+  /// The form of the reply to these words.
   package func reply(to words: CommandWords) -> ReplyForm? { otherReply(words) ?? reply }
 
   fileprivate init(
@@ -49,7 +49,7 @@ package struct CommandForm: Sendable {
   }
 }
 
-/// How the request of a command on one key is said in words. A command may have several such forms.
+/// The form in words of a request of a command on one key. A command may have several such forms.
 struct RequestForm<Request>: Sendable {
   typealias Reader =
     @Sendable (CommandWords, _ database: UInt32) throws(ArgumentError) -> Request
@@ -91,7 +91,7 @@ struct RequestForm<Request>: Sendable {
   }
 }
 
-/// The call made of parts that a command's words mean where they name more than one key.
+/// The fan-out call for a command's words if they name more than one key.
 package struct ManyKeyWords: Sendable {
   package let command: Command
   private let append: @Sendable (UnsafeRawBufferPointer, UInt32, inout ByteBuffer) -> Void
@@ -107,7 +107,7 @@ package struct ManyKeyWords: Sendable {
     append = { key, database, request in request.append(items, item(key, database)) }
   }
 
-  /// The encoded request; nil where the words name one key.
+  /// The encoded request; nil if the words name one key.
   package func request(_ words: CommandWords, database: UInt32) -> ByteBuffer? {
     guard words.count > 2 else { return nil }
     var request = ByteBuffer()
@@ -124,13 +124,13 @@ package struct ManyKeyWords: Sendable {
   }
 }
 
-/// Name, number of words and options, read out of a usage such as `LPUSH key value [value ...]`.
+/// Name, number of words and options, parsed from a usage such as `LPUSH key value [value ...]`.
 package struct Syntax: Sendable, Hashable {
-  /// In capitals; clients may write it as they like.
+  /// In capitals; clients may use any case.
   package let name: String
   package let aliases: [String]
   package let usage: String
-  /// How many words there may be, the name among them.
+  /// How many words there may be, including the name.
   package let words: ClosedRange<Int>
   /// The options that may follow.
   package let optionGroups: [OptionGroup]
@@ -145,7 +145,7 @@ package struct Syntax: Sendable, Hashable {
     var groups: [OptionGroup] = []
     for part in parts.dropFirst() {
       let inside = part.prefix { $0 != "]" }
-      // Words behind the brackets must be there.
+      // Words after the brackets are required.
       let behind = part.dropFirst(inside.count + 1).split(separator: " ").count
       least += behind
       most += behind
@@ -170,29 +170,29 @@ package struct Syntax: Sendable, Hashable {
 
 /// How the reply to a command on one key is shown.
 package enum ReplyForm: Sendable, Hashable {
-  /// Status: OK; or the value before, where it was asked for; or that a condition was not met.
+  /// Status: OK; or the previous value, if requested; or that a condition was not met.
   case ok
-  /// Status: 1 where it was done, 0 where a condition was not met.
+  /// Status: 1 if it was done, 0 if a condition was not met.
   case isDone
   /// Value.
   case value
-  /// Value or ListValues, of what the call has taken away.
+  /// Value or ListValues that the call has removed.
   case taken
-  /// Value, of what the call has taken away from one of several lists: the key, then the value.
+  /// Value that the call has removed from one of several lists: the key, then the value.
   case popped
-  /// Value, empty where there is none.
+  /// Value, empty if there is none.
   case part
   /// Value, of an element of a list.
   case element
-  /// Status, whose count tells whether there was anything to remove.
+  /// Status, whose count says whether there was anything to remove.
   case removed
   /// Status, its count.
   case count
-  /// Status, of an insertion beside a value: its count; -1 where there is no such value.
+  /// Status of an insertion beside a value: its count; -1 if there is no such value.
   case inserted
   /// ListPositions: all of them, or the first.
   case positions(isMany: Bool)
-  /// TypeResponse, in a word.
+  /// TypeResponse, as a word.
   case type
   /// TtlResponse, as a number.
   case ttl(TtlForm)
@@ -204,7 +204,7 @@ package enum ReplyForm: Sendable, Hashable {
   case list
 }
 
-/// What is told of when a key expires. As in Redis, seconds are rounded.
+/// What a reply shows of a key's expiry. As in Redis, seconds are rounded.
 package enum TtlForm: Sendable, Hashable {
   case seconds, millis
   /// Since 1970.
@@ -215,8 +215,8 @@ package enum TtlForm: Sendable, Hashable {
   /// Of a key that doesn't expire.
   private static let never: Int64 = -1
 
-  /// - Parameters: what is left and when it ends, in milliseconds; nil where the key doesn't
-  ///   expire.
+  /// - Parameters: the rest and the end of the time to live, in milliseconds; nil if the key
+  ///   doesn't expire.
   package func number(found: Bool, ttlMillis: Int64?, unixMillis: Int64?) -> Int64 {
     guard found else { return Self.missing }
     guard let ttlMillis, let unixMillis else { return Self.never }
@@ -233,11 +233,11 @@ package enum TtlForm: Sendable, Hashable {
   }
 }
 
-/// What is wrong with a command's arguments. Each protocol says it in its own way.
+/// The error in a command's arguments. Each protocol has its own message for it.
 package enum ArgumentError: Error, Hashable, Sendable {
   /// `what`, "the start" for example, must be an integer of 64 bits; the word isn't.
   case notAnInteger(what: String, word: [UInt8])
-  /// `what` must be above the smallest integer, since it is taken away.
+  /// `what` must be above the smallest integer, since it is subtracted.
   case tooSmallToTakeAway(what: String)
   /// `what` must be one word or another; the word isn't.
   case notAChoice(what: String, String, String, word: [UInt8])
@@ -247,7 +247,7 @@ package enum ArgumentError: Error, Hashable, Sendable {
   case notAboveZero(what: String)
   /// `what`, in milliseconds, would not fit into 64 bits.
   case tooManySeconds(what: String)
-  /// The time to wait must be seconds from 0 to a most, perhaps with decimals; the word isn't.
+  /// The time to wait must be seconds from 0 to a maximum, possibly with decimals; the word isn't.
   case notAWait(word: [UInt8], maxSeconds: UInt32)
   /// The options can't be understood; a sentence that begins with a name.
   case badOptions(String)

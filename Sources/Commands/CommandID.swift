@@ -1,8 +1,8 @@
-// The numbers of calls: what tells them apart within a process, in batches and on links.
+// The numbers of calls: their identity within a process, in batches and on links.
 
 import RingstoreAPI
 
-/// Which numbers stand for what. They never overlap.
+/// The ranges of numbers. They never overlap.
 package enum CallNumbers {
   /// Calls that may travel in a batch: those of enum Method. They never change.
   package static let batched = 1..<64
@@ -17,9 +17,11 @@ package enum CallNumbers {
   /// The calls of gRPC's own services: health, reflection, channelz.
   package static let standard = 30_000..<31_000
 
-  /// The room that a table needs which has a place for each command and each part.
+  /// The size of a table with an entry for each command and each part.
   package static let places = 192
   private static let localPlaces = 128
+  /// The places of parts in such a table.
+  package static let partPlaces = parts.lowerBound..<localPlaces
 
   /// The place of a command or a part in such a table; nil for a number of neither.
   @inline(__always)
@@ -34,7 +36,7 @@ package enum CallNumbers {
 package struct CommandID: RawRepresentable, Hashable, Sendable {
   package let rawValue: Int
 
-  /// - Returns: nil where the number is no command's.
+  /// - Returns: nil if no command has the number.
   package init?(rawValue: Int) {
     guard CommandTable.all.contains(where: { $0.id.rawValue == rawValue }) else { return nil }
     self.rawValue = rawValue
@@ -102,6 +104,8 @@ package struct CommandID: RawRepresentable, Hashable, Sendable {
   package static let clients = CommandID(local: 25)
   package static let killClient = CommandID(local: 26)
   package static let logLevel = CommandID(local: 27)
+  package static let slowLog = CommandID(local: 28)
+  package static let config = CommandID(local: 29)
 }
 
 extension CommandID: CustomStringConvertible {
@@ -109,7 +113,7 @@ extension CommandID: CustomStringConvertible {
   package var description: String { CommandTable.command(self)?.name ?? "\(rawValue)" }
 }
 
-/// Parts of a fan-out that a router asks one shard for; `method` of LinkCall.
+/// Parts of a fan-out that a router requests from one shard; `method` of LinkCall.
 ///
 /// Their messages are in parts.proto.
 package enum InternalMethod: UInt32, Sendable, CaseIterable {
@@ -129,13 +133,13 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
   /// Answered when the walk is done, see ShardDigests.
   case digestPart = 75
   case backupPart = 76
-  /// A call about the shard itself that a router was asked for.
+  /// A call about the shard itself that a router received.
   case nodePart = 77
 
   /// The least number of a part.
   package static let firstNumber = UInt32(CallNumbers.parts.lowerBound)
 
-  /// Whether a call asks a shard about itself, and touches no key.
+  /// Whether a call is about the shard itself, and uses no key.
   package static func isAboutNode(_ method: UInt32) -> Bool {
     let methods: [InternalMethod] = [.describePart, .statsPart, .shutdownPart, .nodePart]
     return methods.contains { $0.rawValue == method }
@@ -148,7 +152,7 @@ extension CallError {
     CallError(code: .unimplemented, message: "No method \(method) can travel in a batch.")
   }
 
-  /// A reply of `call` that would pass the message limit, with what to use instead.
+  /// The error for a reply of `call` that would exceed the message limit, with what to use instead.
   package static func responseTooLarge(of call: CommandID) -> CallError {
     switch call {
     case .lRange, .mLRange: .responseTooLarge(streamingCall: "LRangeStream")

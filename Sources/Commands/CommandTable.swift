@@ -8,7 +8,7 @@ package enum CommandTable {
   package static let all: [Command] =
     Command.onStrings + Command.onAnyType + Command.onExpiry + Command.onLists + Command.madeOfParts
 
-  /// The call with this path, or nil. Linear: callers look up a path once and keep the reply.
+  /// The call with this path, or nil. Linear: callers look up a path once and keep the result.
   package static func command(path: UnsafeRawBufferPointer) -> Command? {
     all.first { path.elementsEqual($0.rpc.path.utf8) }
   }
@@ -21,7 +21,7 @@ package enum CommandTable {
     all.first { $0.method == method }
   }
 
-  /// The call and the form whose words begin with this one, in any case of letters.
+  /// The call and the form whose words begin with this one, case-insensitive.
   package static func form(
     called word: UnsafeRawBufferPointer
   ) -> (command: Command, form: CommandForm)? {
@@ -33,7 +33,7 @@ package enum CommandTable {
 
   // MARK: - Calls of batches, O(1) by their number
 
-  /// Where the request of a batched call says its key, nil for a number that may not be batched.
+  /// The key field in the request of a batched call, nil for a number that may not be batched.
   package static func keyFields(ofMethod method: UInt32) -> KeyFields? {
     routes[method]?.keyFields
   }
@@ -52,12 +52,12 @@ package enum CommandTable {
     command(method: method)?.otherKeys?(request) ?? []
   }
 
-  /// Where the request of a batched call says how long it waits, nil if it never does. Linear.
+  /// The wait field in the request of a batched call, nil if it never waits. Linear.
   package static func waitField(ofMethod method: UInt32) -> WaitField? {
     command(method: method)?.waitField
   }
 
-  /// How a router finds the way of batched calls. Routers keep it, so that a call costs one look.
+  /// How a router routes batched calls. Routers keep it, so that a call costs one look-up.
   package static let routes = RouteTable(
     byMethod { command in
       command.rpc.keyFields.map {
@@ -67,7 +67,7 @@ package enum CommandTable {
       }
     })
 
-  /// How a shard executes batched calls. Shards keep it, so that a call costs one look.
+  /// How a shard executes batched calls. Shards keep it, so that a call costs one look-up.
   package static let executions = ExecutionTable(
     byMethod { command -> Execution? in
       if case .onKey(let execution) = command.work { execution } else { nil }
@@ -79,7 +79,7 @@ package enum CommandTable {
   }
 }
 
-/// What a node has to know of a batched call before it reads its request.
+/// What a node needs about a batched call before it decodes its request.
 package struct Route: Sendable {
   package let keyFields: KeyFields
   package let access: Command.Access
@@ -107,8 +107,8 @@ package struct RouteTable: @unchecked Sendable {
 }
 
 /// The executions of batched calls, in the order of their numbers, which begin with 1; a number
-/// that no call has is refused. Memory that is filled once and never freed, which is why it is
-/// Sendable. Its parts are open so that a shard may look at them without a call into this room.
+/// without a call is refused. The memory is filled once and never freed, therefore it is Sendable.
+/// Its members are public so that a shard can read them without a call into this room.
 package struct ExecutionTable: @unchecked Sendable {
   package let first: UnsafePointer<Execution>
   package let count: UInt32

@@ -1,12 +1,11 @@
-// The words of a command in place, its name first. A value; valid as long as the bytes that were
-// lent.
+// The words of a command in place, its name first. A value; valid as long as the borrowed bytes.
 
 import RingstoreAPI
 import TextForms
 
 package struct CommandWords {
   private let words: UnsafeBufferPointer<UnsafeRawBufferPointer>
-  /// Those that stand behind the words that there must be.
+  /// The words after the required ones.
   private(set) var options = WordOptions()
 
   package init(_ words: UnsafeBufferPointer<UnsafeRawBufferPointer>) {
@@ -34,7 +33,7 @@ package struct CommandWords {
     RepeatedBytes(UnsafeBufferPointer(rebasing: words[start..<end]))
   }
 
-  /// Whether a word is this one, whatever the case of its letters.
+  /// Whether a word is this one, case-insensitive.
   package func isWord(_ index: Int, _ name: String) -> Bool { self[index].isWord(name) }
 
   package func integer(_ index: Int, _ what: String) throws(ArgumentError) -> Int64 {
@@ -59,7 +58,7 @@ package struct CommandWords {
     return count
   }
 
-  /// Whether a word is the second of two that it may be.
+  /// Whether a word is the second of the two allowed words.
   func choice(
     _ index: Int, _ what: String, _ first: String, _ second: String
   ) throws(ArgumentError) -> Bool {
@@ -96,7 +95,7 @@ package struct CommandWords {
 }
 
 extension UnsafeRawBufferPointer {
-  /// Whether bytes are this ASCII text, whatever the case of the letters.
+  /// Whether bytes are this ASCII text, case-insensitive.
   package func isWord(_ text: String) -> Bool {
     count == text.utf8.count
       && zip(self, text.utf8).allSatisfy { Self.capital($0) == Self.capital($1) }
@@ -108,8 +107,8 @@ extension UnsafeRawBufferPointer {
 }
 
 extension Int64 {
-  /// The integer whose decimal form this is; nil for anything else. As with values, a number has
-  /// one form: `05`, `-0` and `+5` are none.
+  /// The integer with this decimal form; nil for anything else. As with values, a number has one
+  /// form: `05`, `-0` and `+5` are not numbers.
   package init?(canonical bytes: UnsafeRawBufferPointer) {
     guard let number = DecimalInteger.parse(bytes) else { return nil }
     self = number

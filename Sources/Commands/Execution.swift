@@ -1,14 +1,14 @@
-// How a shard executes a command on one key that came encoded: the request is read in place, the
-// key is found once, the command decides at its place, and the reply is written in place. (A call
-// from within the process is not encoded: KeyCommand.)
+// How a shard executes an encoded command on one key: the request is decoded in place, the key is
+// looked up once, the command decides on the entry found, and the reply is written in place. (A
+// call from within the process is not encoded: KeyCommand.)
 
 import LargeMemory
 import NIOCore
 import RingstoreAPI
 import Store
 
-/// What the execution of a call ends with. Its bytes may be the store's: valid until it changes
-/// next.
+/// The result of the execution of a call. Its bytes may belong to the store: valid until the
+/// store's next change.
 package enum Outcome {
   /// The reply that was filled in place; one in which nothing was set has no bytes.
   case done
@@ -24,21 +24,21 @@ package enum Outcome {
   indirect case waiting(ListWait)
 }
 
-/// What an execution leaves that has not written its reply. Indirect, so that "nothing" is one
-/// word: every call hands that on.
+/// What remains after an execution that has not written its reply. Indirect, so that "nothing" is
+/// one machine word: every call passes it on.
 package indirect enum Remainder {
   /// The reply.
   case source(any ReplySource)
-  /// The call is executed again, in turns, with how far it has come; nothing has changed yet.
+  /// The call is executed again, in turns, with its progress; nothing has changed yet.
   case search(ListSearch)
-  /// The call is executed again when one of its lists has come to be, or answered without a value
-  /// when its time is over; nothing has changed yet.
+  /// The call is executed again when one of its lists exists, or gets a reply without a value when
+  /// its time has passed; nothing has changed yet.
   case wait(ListWait)
-  /// A part of a fan-out that the shard answers when it has news.
+  /// A part of a fan-out that the shard replies to when there is a change.
   case part
 }
 
-/// What a call goes on with that is executed again.
+/// What a call continues with that is executed again.
 package struct ResumedSearch {
   package let search: ListSearch
   /// How far it may go now.
@@ -54,18 +54,18 @@ package struct ResumedSearch {
 struct ExecutionContext {
   /// Who calls, and when.
   let call: CallContext
-  /// What the request lies in, where it may be kept. The caller of an execution keeps it alive
-  /// until the end, so it is handed on without counting references.
+  /// The block that holds the request, if it may be kept. The caller of an execution retains it
+  /// until the end, so it is passed on without reference counting.
   unowned(unsafe) let block: LargeBlock?
-  /// A reply longer than this is to come from a source.
+  /// A reply longer than this must come from a source.
   let bytesMin: Int
 }
 
 package struct Execution: Sendable {
   /// Executes an encoded request, and appends the reply or returns what is left to do: message,
-  /// whether it is a write's, keys, who calls, what the message lies in, and what a reply is longer
-  /// than that comes from a source. Captures nothing but a function, so that the compiler can make
-  /// one of both.
+  /// whether it is a write, keys, context, the block that holds the message, and the length above
+  /// which a reply comes from a source. It captures only a function, so that the compiler can merge
+  /// both.
   ///
   /// - Throws: the call's error; nothing has changed then, and the response is as it was.
   package typealias Encoded =
@@ -88,13 +88,13 @@ extension Command {
   /// A call with one request and one reply on one key.
   ///
   /// - Parameters:
-  ///   - usage: its words, the first of which is its name; they are the request's fields in order.
+  ///   - usage: its words, beginning with its name; they are the request's fields in order.
   ///   - reply: how the reply is shown.
-  ///   - otherReply: how the reply to these words is shown where that is another way.
-  ///   - many: the call that its words mean where they name several keys.
-  ///   - otherKeys: the further keys of a request that has several; all lie in one slot.
-  ///   - otherCall: the call that its words mean where they mean another command's.
-  ///   - needsMemory: false for a write that only takes away.
+  ///   - otherReply: the form of the reply to these words, if it differs.
+  ///   - many: the call that its words mean if they name several keys.
+  ///   - otherKeys: the further keys of a request that has several; all are in one slot.
+  ///   - otherCall: the call that its words mean if it is another command's.
+  ///   - needsMemory: false for a write that only removes.
   ///   - execute: decides and changes, at the place of the request's key, and fills the reply in.
   ///     What it uses is handed to it one by one: a structure of them would count references for
   ///     each call.
@@ -156,7 +156,7 @@ extension Command {
 extension WireMessage {
   /// Reads a request.
   ///
-  /// - Throws: INTERNAL where the bytes are no such message.
+  /// - Throws: INTERNAL if the bytes are no such message.
   @inline(__always)
   package init(request message: UnsafeRawBufferPointer) throws(CallError) {
     do throws(WireError) {
@@ -167,9 +167,9 @@ extension WireMessage {
   }
 }
 
-/// A request that words can say.
+/// A request that words can express.
 protocol WordedMessage: WireMessage {
-  /// - Parameter words: as many as the usage asks for, the command's name first.
+  /// - Parameter words: as many as the usage requires, the command's name first.
   init(_ words: CommandWords, database: UInt32) throws(ArgumentError)
 }
 
@@ -198,7 +198,7 @@ extension V1.IncrByRequest: WordedMessage {
   init(_ words: CommandWords, database: UInt32) throws(ArgumentError) {
     self.init(key: words[1], delta: try words.integer(2, "the delta"), database: database)
     guard case .after(let millis) = try words.expiry() else { return }
-    // 0 would stand for none.
+    // 0 would mean none.
     guard millis > 0 else { throw .notAboveZero(what: "the time to live") }
     ttlMillis = millis
   }

@@ -1,7 +1,7 @@
-// The commands on when keys expire, and what requests say of it.
+// The commands on the expiry of keys, and the expiry fields of requests.
 //
-// A key expires at a moment of its shard's wall clock (CallContext.wallMillis). A time to live
-// counts from the moment of that clock at which the call is executed.
+// A key expires at a time of its shard's wall clock (CallContext.wallMillis). A time to live counts
+// from the time of that clock at which the call is executed.
 
 import RingstoreAPI
 import Store
@@ -11,22 +11,22 @@ extension Command {
 
   package static let expire = onKey(
     V1.KeyStore.expire, "EXPIRE key seconds [NX|XX|GT|LT]", shows: .count,
-    "Has a key expire so many seconds from now.",
+    "Makes a key expire in a number of seconds.",
     also: [
       expiring(
-        "PEXPIRE key millis [NX|XX|GT|LT]", "Has a key expire so many milliseconds from now."
+        "PEXPIRE key millis [NX|XX|GT|LT]", "Makes a key expire in a number of milliseconds."
       ) { words throws(ArgumentError) in
         .ttlMillis(try words.integer(2, "the time to live"))
       },
       expiring(
         "EXPIREAT key unix-seconds [NX|XX|GT|LT]",
-        "Has a key expire at a time, in seconds since 1970."
+        "Makes a key expire at a time, in seconds since 1970."
       ) { words throws(ArgumentError) in
         .expireAtUnixMillis(try words.seconds(2, "the time"))
       },
       expiring(
         "PEXPIREAT key unix-millis [NX|XX|GT|LT]",
-        "Has a key expire at a time, in milliseconds since 1970."
+        "Makes a key expire at a time, in milliseconds since 1970."
       ) { words throws(ArgumentError) in
         .expireAtUnixMillis(try words.integer(2, "the time"))
       },
@@ -65,7 +65,7 @@ extension Command {
 
   package static let persist = onKey(
     V1.KeyStore.persist, "PERSIST key", shows: .count,
-    "Has a key not expire any more.", needsMemory: false
+    "Removes the expiry of a key.", needsMemory: false
   ) { (_: V1.Key, place, keyspace, _, reply: inout V1.Status) in
     guard place.expires, let version = keyspace.store.setExpiry(.never, at: place) else {
       reply = V1.Status(ok: true, version: place.version)
@@ -77,18 +77,18 @@ extension Command {
 
   package static let ttl = onKey(
     V1.KeyStore.ttl, "TTL key", shows: .ttl(.seconds),
-    "Tells in how many seconds a key expires; -1: never, -2: it isn't there.",
+    "Shows in how many seconds a key expires; -1: never, -2: no such key.",
     also: [
       RequestForm(
-        "PTTL key", .ttl(.millis), "Tells in how many milliseconds a key expires; as TTL.",
+        "PTTL key", .ttl(.millis), "Shows in how many milliseconds a key expires; as TTL.",
         request: V1.Key.init(_:database:)),
       RequestForm(
         "EXPIRETIME key", .ttl(.unixSeconds),
-        "Tells when a key expires, in seconds since 1970; -1: never, -2: it isn't there.",
+        "Shows when a key expires, in seconds since 1970; -1: never, -2: no such key.",
         request: V1.Key.init(_:database:)),
       RequestForm(
         "PEXPIRETIME key", .ttl(.unixMillis),
-        "Tells when a key expires, in milliseconds since 1970; as EXPIRETIME.",
+        "Shows when a key expires, in milliseconds since 1970; as EXPIRETIME.",
         request: V1.Key.init(_:database:)),
     ]
   ) { (_: V1.Key, place, keyspace, context, reply: inout V1.TtlResponse) in
@@ -102,14 +102,14 @@ extension Command {
   }
 }
 
-/// When a value is to expire, as words say it.
+/// The expiry of a value, from words.
 enum ExpiryInWords {
   case after(millis: Int64)
   case at(unixMillis: Int64)
 }
 
 extension CommandWords {
-  /// What the options EX, PX, EXAT and PXAT say; nil where none of them was given.
+  /// The value of the options EX, PX, EXAT and PXAT; nil if none of them was given.
   func expiry() throws(ArgumentError) -> ExpiryInWords? {
     if options.isEmpty { return nil }
     if let place = place(behind: "EX") {
@@ -151,7 +151,7 @@ extension V1.ExpireCondition {
 }
 
 extension V1.ExpireRequest.Expiry? {
-  /// The moment that a request names; perhaps one that has passed.
+  /// The time that a request names; it may have passed.
   fileprivate func moment(from nowMillis: Int64) throws(CallError) -> Expiry {
     switch self {
     case .ttlMillis(let millis): try Expiry(millis: millis, from: nowMillis)
@@ -162,14 +162,14 @@ extension V1.ExpireRequest.Expiry? {
 }
 
 extension Expiry {
-  /// - Throws: INVALID_EXPIRY where the moment is too late to be counted.
+  /// - Throws: INVALID_EXPIRY if the time is too late for its type.
   init(millis: Int64, from nowMillis: Int64) throws(CallError) {
     let (moment, overflow) = nowMillis.addingReportingOverflow(millis)
     guard !overflow else { throw .expiryTooLate }
     try self.init(atUnixMillis: moment)
   }
 
-  /// - Throws: INVALID_EXPIRY where the moment is the one that stands for never.
+  /// - Throws: INVALID_EXPIRY if the time is the value that means never.
   init(atUnixMillis millis: Int64) throws(CallError) {
     self.init(unixMillis: millis)
     guard self != .never else { throw .expiryTooLate }
@@ -177,7 +177,8 @@ extension Expiry {
 
   /// Of a value that is stored now.
   ///
-  /// - Throws: INVALID_EXPIRY where the time is not above 0, or too late to be counted.
+  /// - Throws: INVALID_EXPIRY if the time to live is not above 0, or its end is too late for its
+  ///   type.
   init(storedFor millis: Int64, from nowMillis: Int64) throws(CallError) {
     guard millis > 0 else { throw .expiryNotAboveZero }
     try self.init(millis: millis, from: nowMillis)
@@ -188,7 +189,7 @@ extension Expiry {
     try self.init(atUnixMillis: unixMillis)
   }
 
-  /// What is left of the time to live; of a key that expires and was found.
+  /// The rest of the time to live of a key that expires and was found.
   @inline(__always)
   func millisLeft(_ context: ExecutionContext) -> Int64 {
     unixMillis &- context.call.wallMillis
@@ -202,7 +203,7 @@ extension CallError {
   }
 
   fileprivate static var expiryMissing: CallError {
-    CallError(.invalidExpiry, "The request doesn't say when the key is to expire.")
+    CallError(.invalidExpiry, "The request doesn't say when the key should expire.")
   }
 
   fileprivate static var expiryNotAboveZero: CallError {

@@ -1,4 +1,4 @@
-// The commands that are made of parts, and those of the node that is asked.
+// The commands that consist of parts, and those of the receiving node.
 
 import RingstoreAPI
 
@@ -7,7 +7,7 @@ extension Command {
     .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey, .reset,
     .stats, .hotKeys, .bigKeys, .pipeline, .describe, .shutdown, .reload,
     .snapshot, .digest, .backup, .acceptLoss, .clients,
-    .killClient, .logLevel,
+    .killClient, .logLevel, .slowLog, .config,
   ]
 
   // MARK: - Many keys
@@ -26,11 +26,11 @@ extension Command {
 
   package static let mExists = parts(
     .mExists, V1.KeyStore.mExists, .read, .namedKeys, .manyKeys, "MEXISTS key [key ...]",
-    "Counts those of many keys that hold anything, each with its own outcome.")
+    "Counts how many of many keys exist, each with its own outcome.")
 
   package static let mTouch = parts(
     .mTouch, V1.KeyStore.mTouch, .read, .namedKeys, .manyKeys, "MTOUCH key [key ...]",
-    "Has many keys count as used now, each with its own outcome.")
+    "Marks many keys as used now, each with its own outcome.")
 
   package static let mLRange = parts(
     .mLRange, V1.KeyStore.mLRange, .read, .namedKeys, .manyKeys,
@@ -45,68 +45,68 @@ extension Command {
 
   package static let scan = parts(
     .scan, V1.KeyStore.scan, .read, .allowedKeys, .everyShard, "SCAN [pattern]",
-    "Lists the keys that match a pattern, however many, page by page.")
+    "Lists any number of keys that match a pattern, page by page.")
 
   package static let dbSize = parts(
     .dbSize, V1.KeyStore.dbSize, .read, .allowedKeys, .everyShard, "DBSIZE [ALL]",
-    "Counts the keys of a database, or of all.")
+    "Counts the keys of a database, or of all databases.")
 
   package static let randomKey = parts(
     .randomKey, V1.KeyStore.randomKey, .read, .allowedKeys, .everyShard, "RANDOMKEY",
-    "Answers a random key of a database, each as likely as any other.")
+    "Returns a random key of a database, all keys equally likely.")
 
   package static let reset = parts(
     .reset, V1.KeyStore.reset, .admin, .wholeDatabases, .everyShard, "RESET [ALL]",
-    "Removes every key of a database, or of all.")
+    "Removes every key of a database, or of all databases.")
 
   package static let stats = parts(
     .stats, V1.Cluster.stats, .read, .everything, .everyShard, "STATS",
-    "Answers the counters of the node asked and of every shard, added up.")
+    "Returns the counters of this node and of every shard, added up.")
 
   package static let hotKeys = parts(
     .hotKeys, V1.Cluster.hotKeys, .admin, .allowedKeys, .everyShard, "HOTKEYS [count]",
-    "Tells which keys calls look up most often, from a sample.")
+    "Lists the keys that are looked up most often, from a sample.")
 
   package static let bigKeys = parts(
     .bigKeys, V1.Cluster.bigKeys, .admin, .allowedKeys, .everyShard, "BIGKEYS [count] [ALL]",
-    "Walks over all keys of a database, or of all, and tells which are the largest.")
+    "Scans all keys of a database, or of all databases, and lists the largest.")
 
   package static let snapshot = Command(
     .snapshot, V1.Cluster.snapshot, .admin, .node, .everyShard, .parts,
-    "Has every shard write all its keys to its disk anew, at once, and tells how far that is.",
+    "Makes every shard write all its keys to disk now, and reports the progress.",
     forms: [])
 
   package static let digest = Command(
     .digest, V1.Cluster.digest, .admin, .everything, .everyShard, .parts,
-    "Walks over all keys, and answers numbers that stand for the contents of shards and slots.",
+    "Scans all keys, and returns digests of shards and slots.",
     forms: [])
 
   package static let backup = Command(
     .backup, V1.Cluster.backup, .admin, .everything, .everyShard, .parts,
-    "Answers the files of a backup: the keys of each shard as they are at one moment.", forms: [])
+    "Streams the files of a backup: the keys of each shard at one moment.", forms: [])
 
-  // MARK: - The node that is asked
+  // MARK: - The receiving node
 
   package static let pipeline = Command(
     .pipeline, V1.KeyStore.pipeline, .read, .namedKeys, .thisNode, .pipeline,
-    "Carries many calls and replies on one stream; each call needs its own permission.",
+    "Sends many calls and replies on one stream; each call needs its own permission.",
     forms: [])
 
   package static let describe = parts(
     .describe, V1.Cluster.describe, .read, .node, .thisNode, "DESCRIBE",
-    "Tells what the cluster is made of and how each node does.")
+    "Describes the cluster and the state of each node.")
 
   package static let shutdown = parts(
     .shutdown, V1.Cluster.shutdown, .admin, .node, .thisNode, "SHUTDOWN [CLUSTER]",
-    "Ends the node asked, or the whole cluster, once calls are answered.")
+    "Stops this node, or the whole cluster, after the calls in progress.")
 
   package static let reload = parts(
     .reload, V1.Cluster.reload, .admin, .node, .thisNode, "RELOAD [PLAN]",
-    "Has a router read its list of shards again, or tells what that would change.")
+    "Makes a router read its list of shards again, or shows what that would change.")
 
   package static let acceptLoss = Command(
     .acceptLoss, V1.Cluster.acceptLoss, .admin, .node, .thisNode, .parts,
-    "Has the cluster take a shard as it is, that has other data than it had, or none.", forms: [])
+    "Makes the cluster accept a shard whose data was lost or replaced.", forms: [])
 
   package static let clients = Command(
     .clients, V1.Cluster.clients, .admin, .node, .thisNode, .parts,
@@ -114,11 +114,20 @@ extension Command {
 
   package static let killClient = Command(
     .killClient, V1.Cluster.killClient, .admin, .node, .thisNode, .parts,
-    "Ends a connection of a node.", forms: [])
+    "Closes a connection of a node.", forms: [])
 
   package static let logLevel = Command(
     .logLevel, V1.Cluster.logLevel, .admin, .node, .thisNode, .parts,
-    "Tells or changes which events a node logs.", forms: [])
+    "Shows or changes the log level of a node.", forms: [])
+
+  package static let slowLog = Command(
+    .slowLog, V1.Cluster.slowLog, .admin, .node, .thisNode, .parts,
+    "Tells which calls took long or were large lately, and forgets them where it is asked to.",
+    forms: [])
+
+  package static let config = Command(
+    .config, V1.Cluster.config, .admin, .node, .thisNode, .parts,
+    "Tells a node's settings, and where each of them is from.", forms: [])
 
   private static func parts(
     _ id: CommandID, _ rpc: RPC, _ access: Access, _ reach: Reach, _ routing: Routing,

@@ -2,12 +2,12 @@
 //
 // One look-up in `HotKeyTable.intervalMean`, at random distances so that no pattern of calls is
 // missed, is counted in a table of `countersMax` keys (Space-Saving; Metwally, Agrawal, El Abbadi:
-// "Efficient computation of frequent and top-k elements in data streams", 2005): a key that has no
-// counter takes over the smallest one with its count, which is remembered as what may be too much.
-// So a key that has more than 1 / countersMax of the samples is in the table for certain, and what
-// is told of it, its count without what may be too much, is never above the truth.
+// "Efficient computation of frequent and top-k elements in data streams", 2005): a key without a
+// counter takes over the smallest one with its count, which is kept as the possible excess. So a
+// key that has more than 1 / countersMax of the samples is certainly in the table, and its reported
+// number, the count minus the possible excess, is never above the true number.
 //
-// Counts fade, to a half in a minute, so they tell of the last minute or two.
+// Counts decay, to a half in a minute, so they describe the last minute or two.
 //
 // Belongs to the shard's event loop.
 
@@ -15,18 +15,18 @@ import RingstoreAPI
 import Store
 
 package struct HotKeyTable {
-  /// One look-up of so many is counted.
+  /// One look-up in this many is counted.
   package static let intervalMean = 128
-  /// Keys that are counted. Their bytes, of up to 64 KiB each, are all that the table holds.
+  /// Keys that are counted. The table's memory is mainly their bytes, up to 64 KiB each.
   package static let countersMax = 128
-  /// What is left of a count after a second: 2^(-1/60), one half after a minute.
+  /// The rest of a count after a second: 2^(-1/60), one half after a minute.
   private static let leftAfterSecond = 0.988_514_020_352_896
   /// After so long nothing is.
   private static let secondsToNothing: Int64 = 3_600
-  /// What has faded below it is not told.
+  /// Counts below it are not reported.
   private static let samplesMin = 0.5
 
-  /// A key, and what is known of it.
+  /// A key and its data.
   package struct HotKey {
     package let key: StoredKey
     package let slot: Int
@@ -42,16 +42,16 @@ package struct HotKeyTable {
     var key: StoredKey
     var slot: Int
     var count: Double
-    /// Of the count, what may be of others.
+    /// The part of the count that may belong to other keys.
     var error: Double
   }
 
   private var counters: [Counter] = []
-  /// Of `counters`, in the same order: what a key is looked for by.
+  /// The hashes of `counters`, in the same order, for the search of a key.
   private var hashes: [UInt64] = []
-  /// All samples, fading like the counters.
+  /// All samples, decaying like the counters.
   private var total: Double = 0
-  /// For how long samples were taken, fading like them, in seconds.
+  /// For how long samples were taken, decaying like them, in seconds.
   private var span: Double = 0
   private var fadedMillis: Int64 = 0
   /// Of the distances between samples (xorshift64; Marsaglia, 2003).
@@ -116,11 +116,11 @@ package struct HotKeyTable {
       counters[place].error *= left
     }
     total *= left
-    // The seconds that have passed, each faded by those behind it.
+    // The seconds that have passed, each decayed by those after it.
     span = span * left + (1 - left) / (1 - Self.leftAfterSecond)
   }
 
-  /// What is left of a count.
+  /// The rest of a count.
   private static func left(after seconds: Int64) -> Double {
     guard seconds < secondsToNothing else { return 0 }
     var (left, factor, rest) = (1.0, leftAfterSecond, seconds)
@@ -132,7 +132,7 @@ package struct HotKeyTable {
     return left
   }
 
-  // MARK: - What is known
+  // MARK: - Reports
 
   /// The keys with the most look-ups, the first one first. O(counters * log counters).
   package mutating func hottest(_ count: Int, nowMillis: Int64) -> [HotKey] {

@@ -1,4 +1,4 @@
-// What a key takes and is: Inspect, and the words by which Redis users ask for its parts.
+// A key's memory and type: Inspect, and the Redis commands for its parts.
 
 import NIOCore
 import RingstoreAPI
@@ -7,22 +7,22 @@ import Store
 extension Command {
   package static let inspect = onKey(
     V1.KeyStore.inspect, "INSPECT key", shows: .inspection(.all),
-    "Tells what a key takes in memory, how long it was idle, and what else there is to know of it.",
+    "Shows a key's memory use, idle time, encoding and other details.",
     also: [
       RequestForm(
         "OBJECT ENCODING|IDLETIME key", .inspection(.encoding),
-        "Tells how a value lies in memory, or for how many seconds no call has used its key.",
+        "Shows the encoding of a value in memory, or the idle time of its key in seconds.",
         orShows: { $0.isWord(1, "IDLETIME") ? .inspection(.idleSeconds) : nil }
       ) { words, database throws(ArgumentError) in
-        _ = try words.choice(1, "the word behind OBJECT", "ENCODING", "IDLETIME")
+        _ = try words.choice(1, "the word after OBJECT", "ENCODING", "IDLETIME")
         return V1.InspectRequest(key: words[2], database: database)
       },
       RequestForm(
         "MEMORY USAGE key", .inspection(.bytes),
-        "Tells how many bytes of memory a key and its value take."
+        "Shows how many bytes of memory a key and its value use."
       ) { words, database throws(ArgumentError) in
         guard words.isWord(1, "USAGE") else {
-          throw .badOptions("the word behind MEMORY must be USAGE")
+          throw .badOptions("the word after MEMORY must be USAGE")
         }
         return V1.InspectRequest(key: words[2], database: database)
       },
@@ -39,7 +39,7 @@ extension Command {
       if place.expires { reply.ttlMillis = place.expiry.millisLeft(context) }
       reply.version = place.version
     }
-    // The shard's name lies nowhere, so the reply is encoded while it does.
+    // The shard's name has no lasting memory, so the reply is encoded while it is valid.
     var encoded = ByteBuffer()
     var shard = keyspace.ownership.shard
     shard.withUTF8 {

@@ -1,9 +1,9 @@
-// The one answer to "may this caller call this", and "may this call touch this key, and this
-// database". Routers ask before they place a call and shards before they execute it; whatever
-// reads, changes, counts, empties or lists keys has been here. Were there two, a permission checked
-// on one key might be used on another.
+// The only check whether a caller may make a call, and whether the call may use a key and a
+// database. Routers check before they route a call, and shards before they execute it; every call
+// that reads, changes, counts, empties or lists keys is checked here. With a second check
+// elsewhere, a permission checked on one key might be used on another.
 //
-// Without users (CallContext.principal is nil) everybody may do everything, and a question costs a
+// Without users (CallContext.principal is nil) every caller may do everything, and a check costs a
 // comparison.
 
 import RingstoreAPI
@@ -57,7 +57,7 @@ package enum KeyAccess {
   /// Reads and checks the key and the database of a call on one key.
   ///
   /// - Returns: the key, a slice of `message`, and the number of the database.
-  /// - Throws: INTERNAL where the message can't be decoded, INVALID_KEY, NO_SUCH_DATABASE,
+  /// - Throws: INTERNAL if the message can't be decoded, INVALID_KEY, NO_SUCH_DATABASE,
   ///   PERMISSION_DENIED.
   package static func read(
     _ message: UnsafeRawBufferPointer, _ keyFields: KeyFields, _ context: CallContext,
@@ -95,8 +95,8 @@ package enum KeyAccess {
     guard rules.allows(key: key) else { throw principal.mayNotTouchKey }
   }
 
-  /// The further keys of a call that has several, which lie in its database. A router asks; a
-  /// shard checks each key where it looks it up.
+  /// The further keys of a call that has several, all in its database. A router checks them; a
+  /// shard checks each key when it looks it up.
   ///
   /// - Throws: INVALID_KEY, PERMISSION_DENIED.
   package static func checkOthers(
@@ -162,8 +162,8 @@ package enum KeyAccess {
     return rules.allows(database: database) && rules.allows(key: key)
   }
 
-  /// Whether the number of keys of a database, or of all, tells of keys that the caller may not
-  /// see; nothing else may be counted then but what he may.
+  /// Whether the number of keys of a database, or of all, includes keys that the caller may not
+  /// see; then only keys that it may see are counted.
   package static func mustCountKeys(allDatabases: Bool, _ context: CallContext) -> Bool {
     guard let rules = context.rules else { return false }
     return rules.keys != nil || allDatabases && rules.databases != nil

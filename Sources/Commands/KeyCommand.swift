@@ -1,6 +1,6 @@
-// A command on one key in the types of its messages, and the calls that are made of it. Rooms of
-// one process hand such a call to one another as it is: the line protocol and the older services
-// make it, a shard executes it, a router encodes it where it leaves the process.
+// A command on one key in the types of its messages, and its calls. Rooms of one process pass such
+// a call on without encoding: the line protocol and the older services make it, a shard executes
+// it, a router encodes it when it leaves the process.
 //
 // Commands are immutable and shared by all threads. A call is its maker's.
 
@@ -8,8 +8,8 @@ import NIOCore
 import RingstoreAPI
 import Store
 
-/// A call on one key, whatever the types of its messages. It points into its maker's memory, so a
-/// function that takes it doesn't keep it.
+/// A call on one key, with any message types. It points into its maker's memory, so a function that
+/// takes it must not keep it.
 package protocol KeyedCall {
   var command: Command { get }
   var key: UnsafeRawBufferPointer { get }
@@ -23,11 +23,11 @@ package protocol KeyedCall {
   func write(into request: inout ByteBuffer)
 
   /// Executes the call. `answer` is called once with the reply, unless something is returned or an
-  /// error thrown. The reply may point into the store's memory: `answer` makes no further call
-  /// before it has read it.
+  /// error thrown. The reply may point into the store's memory: `answer` must read it before it
+  /// makes another call.
   ///
   /// - Parameter bytesMin: a reply longer than this comes from a source.
-  /// - Returns: what is left to do where there is no reply yet.
+  /// - Returns: what is left to do if there is no reply yet.
   /// - Throws: the call's error; nothing has changed then.
   func execute(
     on keyspace: Keyspace, _ context: CallContext, largerThan bytesMin: Int,
@@ -73,7 +73,7 @@ package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Comm
   }
 }
 
-/// A call whose request is encoded where it is made, because not all of it lies in its maker's
+/// A call whose request is encoded where it is made, because not all of it is in its maker's
 /// memory.
 struct EncodedCall: KeyedCall {
   let command: Command
@@ -114,7 +114,7 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
 
   func write(into buffer: inout ByteBuffer) { request.write(into: &buffer) }
 
-  /// As `Execution.encoded`, but for the coding.
+  /// As `Execution.encoded`, except for the coding.
   func execute(
     on keyspace: Keyspace, _ call: CallContext, largerThan bytesMin: Int,
     _ answer: (CallReply) -> Void

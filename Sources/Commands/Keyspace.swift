@@ -1,7 +1,5 @@
-// The keys of one shard, as commands see them: the store, which slots of it may be served, and the
-// bounds of requests. Belongs to the shard's event loop.
-//
-// @exclusivity(unchecked) in this file: asked by every call that is executed, on one thread.
+// The keys of one shard, for commands: the store, the slots that may be served, and the limits of
+// requests. Belongs to the shard's event loop.
 
 import Placement
 import RingstoreAPI
@@ -13,31 +11,32 @@ package final class Keyspace {
   package var ownership: SlotOwnership {
     didSet { owned = ownership.states.owned }
   }
-  /// The owned slots of `ownership`, which every call asks: beside it, so that nothing else is
-  /// copied.
-  @exclusivity(unchecked) private var owned: SlotSet
+  /// The owned slots of `ownership`, which every call reads: a separate property, so that nothing
+  /// else is copied.
+  private var owned: SlotSet
   /// What calls look up most often.
-  @exclusivity(unchecked) package var hotKeys = HotKeyTable()
+  package var hotKeys = HotKeyTable()
   /// Look-ups until one is watched: the next that is sampled, or every one.
-  @exclusivity(unchecked) private var unwatchedLeft = 0
-  /// Whether every one is: what is found is noted, or calls on some keys are unfinished.
-  @exclusivity(unchecked) private var watchesAll = false
+  private var unwatchedLeft = 0
+  /// Whether every look-up needs extra work: found keys are noted, or calls on some keys are
+  /// unfinished.
+  private var watchesAll = false
   /// Look-ups until the next that is sampled, while all are watched.
-  @exclusivity(unchecked) private var untilSample = 0
-  /// Whether `found` is asked for.
+  private var untilSample = 0
+  /// Whether `found` is requested.
   package var notesFound = false { didSet { watch() } }
   /// The keys that the call has looked up.
-  @exclusivity(unchecked) package var found: [KeyLookup] = []
+  package var found: [KeyLookup] = []
   /// The calls that are executed in turns, nil as long as there are none.
   package weak var unfinished: (any UnfinishedCalls)? { didSet { watch() } }
-  /// What the execution that comes next goes on with.
-  @exclusivity(unchecked) package var resumed: ResumedSearch?
+  /// The progress with which the next execution continues.
+  package var resumed: ResumedSearch?
   /// What the next calls will look up.
   let ahead = LookAhead()
   package let routes = CommandTable.routes
-  /// Where the values of one push are gathered; empty between calls.
+  /// Collects the values of one push; empty between calls.
   private var pushed: [UnsafeRawBufferPointer] = []
-  /// Of this array's memory, in values, that is kept for the next push.
+  /// How much of this array's memory, in values, is kept for the next push.
   private static let pushedKept = 1_024
 
   package init(_ store: Store, _ limits: Limits, _ ownership: SlotOwnership) {
@@ -48,7 +47,7 @@ package final class Keyspace {
     unwatchedLeft = hotKeys.nextInterval()
   }
 
-  /// Checks a key and finds its place; only keys of the shard's own slots get through.
+  /// Checks a key and looks it up; only keys of the shard's own slots are accepted.
   ///
   /// - Throws: INVALID_KEY, NO_SUCH_DATABASE, WRONG_SHARD.
   @inline(__always)
@@ -90,7 +89,7 @@ package final class Keyspace {
     return watchesAll ? noted(found) : found
   }
 
-  /// Calls on the key that came before come first: one that is unfinished is executed to its end.
+  /// Earlier calls on the key come first: an unfinished one is executed to its end.
   private func noted(_ found: KeyPlace) -> KeyPlace {
     var place = found
     if let unfinished, unfinished.finish(on: place.lookup) {
@@ -120,8 +119,7 @@ package final class Keyspace {
     owned.words[slot >> 6] &>> UInt64(truncatingIfNeeded: slot & 63) & 1 != 0
   }
 
-  /// A write with a field that this node doesn't serve or doesn't know is refused: a condition must
-  /// never be passed over.
+  /// A write with an unsupported or unknown field is refused: a condition must never be ignored.
   @inline(__always)
   func refuseUnserved(_ request: some WireMessage) throws(CallError) {
     if let field = request.unservedField { throw .unservedField(field) }
@@ -147,7 +145,7 @@ package final class Keyspace {
 
 /// Calls that are executed in turns.
 package protocol UnfinishedCalls: AnyObject {
-  /// Executes what is unfinished on a key. Returns whether there was anything; the store may have
-  /// changed then.
+  /// Executes the unfinished calls on a key. Returns whether there were any; then the store may
+  /// have changed.
   func finish(on key: KeyLookup) -> Bool
 }

@@ -7,18 +7,18 @@ import Store
 extension Command {
   package static let lMove = onKey(
     V1.KeyStore.lMove, "LMOVE source destination LEFT|RIGHT LEFT|RIGHT", shows: .taken,
-    "Takes a value from one end of a list and puts it at an end of another, or of the same.",
+    "Moves a value from one end of a list to an end of another list, or of the same.",
     also: [
       RequestForm(
         "RPOPLPUSH source destination", .taken,
-        "Takes the last value of a list and puts it in front of another, or of the same."
+        "Moves the last value of a list to the front of another list, or of the same."
       ) { words, database in
         V1.ListMoveRequest(
           key: words[1], database: database, destination: words[2], from: .tail, to: .head)
       },
       RequestForm(
         "BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout", .taken,
-        "As LMOVE, and waits for a value so many seconds; 0: as long as may be."
+        "As LMOVE, but waits for a value until the timeout; 0: the longest wait."
       ) { words, database throws(ArgumentError) in
         var request = try V1.ListMoveRequest(words, database: database)
         request.waitMillis = try words.waitMillis(5)
@@ -26,7 +26,7 @@ extension Command {
       },
       RequestForm(
         "BRPOPLPUSH source destination timeout", .taken,
-        "As RPOPLPUSH, and waits for a value so many seconds; 0: as long as may be."
+        "As RPOPLPUSH, but waits for a value until the timeout; 0: the longest wait."
       ) { words, database throws(ArgumentError) in
         V1.ListMoveRequest(
           key: words[1], database: database, destination: words[2], from: .tail, to: .head,
@@ -55,7 +55,8 @@ extension Command {
     _ = try lists { () throws(Store.StoreError) in
       try keyspace.store.listLength(at: destination)
     }
-    // To find the other key may have changed something: a key that was due is gone.
+    // Looking up the other key may have changed something: a key whose time to live had passed is
+    // removed.
     let source = try keyspace.find(request.key, request.database, context.call)
     let move = Store.Move(from: from, of: source, to: to, of: destination.lookup)
     if bytesMax > context.bytesMin, let moved = try? keyspace.store.movePinned(move) {

@@ -1,4 +1,4 @@
-// The commands that take values of a list away. A pop may name several lists, and wait for a value.
+// The commands that remove values from a list. A pop may name several lists, and wait for a value.
 
 import NIOCore
 import Placement
@@ -8,13 +8,13 @@ import Store
 extension Command {
   package static let lPop = pop(
     V1.KeyStore.lPop, .head, "LPOP key [count]",
-    "Takes the first value of a list away and answers it, or the first ones.", lPopMany)
+    "Removes and returns the first value of a list, or several.", lPopMany)
 
   package static let rPop = pop(
     V1.KeyStore.rPop, .tail, "RPOP key [count]",
-    "Takes the last value of a list away and answers it, or the last ones.", rPopMany)
+    "Removes and returns the last value of a list, or several.", rPopMany)
 
-  /// - Parameter many: what the words with a count mean.
+  /// - Parameter many: the call that the words with a count mean.
   @inline(__always)
   private static func pop(
     _ rpc: RPC, _ end: Store.ListEnd, _ usage: String, _ summary: String,
@@ -37,9 +37,9 @@ extension Command {
     }
   }
 
-  /// Pops from one list; nil where there is none.
+  /// Pops from one list; nil if there is none.
   ///
-  /// - Parameter key: what the reply names; empty: nothing.
+  /// - Parameter key: the key in the reply; empty: none.
   @inline(__always)
   private static func popOne(
     _ end: Store.ListEnd, at place: KeyPlace, of key: UnsafeRawBufferPointer,
@@ -112,10 +112,10 @@ extension Command {
   private static func waiting(_ end: Store.ListEnd) -> RequestForm<V1.PopRequest> {
     RequestForm(
       "\(end == .head ? "BLPOP" : "BRPOP") key [key ...] timeout", .popped,
-      "Takes the \(end == .head ? "first" : "last") value of the first list that has one, and waits "
-        + "for one so many seconds; 0: as long as may be."
+      "Removes and returns the \(end == .head ? "first" : "last") value of the first list that "
+        + "has one, and waits for one until the timeout; 0: the longest wait."
     ) { words, database throws(ArgumentError) in
-      // A reply names its list where there are several: a single one is named twice.
+      // A reply names its list if the request has several: a single one is named twice.
       V1.PopRequest(
         key: words[1], database: database,
         waitMillis: try words.waitMillis(words.count - 1),
@@ -125,11 +125,11 @@ extension Command {
 
   package static let lPopMany = popMany(
     V1.KeyStore.lPopMany, .head, "LPOPMANY key count",
-    "Takes the first values of a list away and answers them.")
+    "Removes and returns the first values of a list.")
 
   package static let rPopMany = popMany(
     V1.KeyStore.rPopMany, .tail, "RPOPMANY key count",
-    "Takes the last values of a list away and answers them, the last one first.")
+    "Removes and returns the last values of a list, the last one first.")
 
   @inline(__always)
   private static func popMany(
@@ -147,7 +147,7 @@ extension Command {
     }
   }
 
-  /// What is to be taken away, which a reply can certainly carry.
+  /// The values to be removed, which certainly fit into a reply.
   private static func view(
     ofOutermost count: Int, _ end: Store.ListEnd, at place: KeyPlace, _ keyspace: Keyspace
   ) throws(CallError) -> Store.ListView? {

@@ -7,7 +7,7 @@ import Store
 extension Command {
   package static let lRange = onKey(
     V1.KeyStore.lRange, "LRANGE key start stop", shows: .list,
-    "Reads a range of a list; both ends count, negative ones from the end."
+    "Reads a range of a list; start and stop are included, negative ones count from the end."
   ) {
     (request: V1.ListRange, place, keyspace, _, _: inout V1.ListValues)
       throws(CallError) in
@@ -25,7 +25,7 @@ extension Command {
   private static let rangeStreamSummary =
     "Reads a range of a list of any length, in chunks of one consistent view."
 
-  /// The range that a request names; nil where there is no such key.
+  /// The range that a request names; nil if there is no such key.
   private static func view(
     of request: V1.ListRange, at place: KeyPlace, _ keyspace: Keyspace
   ) throws(CallError) -> Store.ListView? {
@@ -34,7 +34,7 @@ extension Command {
     }
   }
 
-  /// The parts of a range as LRangeStream sends them; nil where there is no such key.
+  /// The parts of a range as LRangeStream sends them; nil if there is no such key.
   package static func listParts(
     _ message: UnsafeRawBufferPointer, of keyspace: Keyspace, _ context: CallContext
   ) throws(CallError) -> ListPartsSource? {
@@ -47,7 +47,7 @@ extension Command {
 }
 
 extension Store.ListView {
-  /// Appends the view as a `ListValues`, or returns its source where that is long.
+  /// Appends the view as a `ListValues`, or returns its source if it is long.
   ///
   /// - Parameter isTaken: the list has these elements no more.
   /// - Throws: RESPONSE_TOO_LARGE.
@@ -67,7 +67,7 @@ extension Store.ListView {
     return nil
   }
 
-  /// Tells the view as a `ListValues`, or returns its source where that is long.
+  /// Passes the view on as a `ListValues`, or returns its source if it is long.
   ///
   /// - Throws: RESPONSE_TOO_LARGE.
   func reply(
@@ -90,7 +90,7 @@ extension Store.ListView {
     return nil
   }
 
-  /// Exact, so that nothing is taken away that a reply can't carry. O(1), unless the reply may be
+  /// Exact, so that nothing is removed that doesn't fit into a reply. O(1), unless the reply may be
   /// as long as that: then O(elements).
   ///
   /// - Throws: RESPONSE_TOO_LARGE.
@@ -106,9 +106,9 @@ extension Store.ListView {
     guard byteCount <= limits.maxMessageBytes else { throw .responseTooLarge(streamingCall: nil) }
   }
 
-  /// The view's source; nil where the reply is to be made at once.
+  /// The view's source; nil if the reply is made at once.
   ///
-  /// - Parameter bounds: of the reply's size.
+  /// - Parameter bounds: the limits of the reply's size.
   /// - Throws: RESPONSE_TOO_LARGE.
   @inline(__always)
   private func source(

@@ -1,5 +1,5 @@
-// The commands that search a list for a value. A short list is searched at once; of a long one a
-// piece, and the call is executed again in later turns, each time with how far it has come
+// The commands that search a list for a value. A short list is searched at once; of a long one only
+// a piece, and the call is executed again in later turns, each time with its progress
 // (`Remainder`).
 
 import NIOCore
@@ -9,7 +9,7 @@ import Store
 extension Command {
   package static let lRem = onKey(
     V1.KeyStore.lRem, "LREM key count value", shows: .count,
-    "Removes values that are equal to one: so many from the head, or the tail, or all.",
+    "Removes values equal to a given one: a number from the head or the tail, or all.",
     needsMemory: false
   ) {
     (request: V1.ListRemoveRequest, place, keyspace, _, reply: inout V1.Status)
@@ -34,7 +34,7 @@ extension Command {
 
   package static let lInsert = onKey(
     V1.KeyStore.lInsert, "LINSERT key BEFORE|AFTER pivot value", shows: .inserted,
-    "Puts a value in front of the first one that is equal to another, or behind it."
+    "Inserts a value before or after the first value that equals a pivot."
   ) {
     (request: V1.ListInsertRequest, place, keyspace, _, reply: inout V1.Status)
       throws(CallError) in
@@ -61,7 +61,7 @@ extension Command {
   package static let lPos = onKey(
     V1.KeyStore.lPos, "LPOS key value [RANK rank] [COUNT count] [MAXLEN length]",
     shows: .positions(isMany: false),
-    "Finds where values of a list are that are equal to one.",
+    "Finds the indexes of values in a list that are equal to a given one.",
     orShows: { words in
       stride(from: 3, to: words.count, by: 2).contains { words.isWord($0, "COUNT") }
         ? .positions(isMany: true) : nil
@@ -84,7 +84,7 @@ extension Command {
   ) throws(CallError) -> Outcome {
     let numbers = indices.map { UInt64($0) }
     var reply = ByteBuffer()
-    // Made here, since the numbers live no longer.
+    // Made here, because the numbers are not valid later.
     numbers.withUnsafeBufferPointer {
       V1.ListPositions(indexes: RepeatedNumbers($0), found: true).write(into: &reply)
     }
@@ -100,7 +100,7 @@ extension Command {
     case done(ListSearch)
   }
 
-  /// Begins a search, or goes on with the one that this execution resumes.
+  /// Begins a search, or continues with the one that this execution resumes.
   private static func search(
     _ begin: ListSearch, for value: UnsafeRawBufferPointer, at place: KeyPlace,
     _ keyspace: Keyspace
@@ -130,7 +130,8 @@ extension V1.ListPositionRequest {
 
 extension CallError {
   fileprivate static var negativeCount: CallError {
-    CallError(code: .invalidArgument, message: "The count and the maximum length are 0 or more.")
+    CallError(
+      code: .invalidArgument, message: "The count and the maximum length can't be negative.")
   }
 }
 

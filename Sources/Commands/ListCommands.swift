@@ -12,13 +12,13 @@ extension Command {
 
   package static let lPush = push(
     V1.KeyStore.lPush, .head, "LPUSH",
-    "Puts values in front of a list, one after another; makes the list if need be.",
-    ifPresent: "Puts values in front of a list that is there, one after another.")
+    "Inserts values at the front of a list, one after another; creates the list if needed.",
+    ifPresent: "Inserts values at the front of an existing list, one after another.")
 
   package static let rPush = push(
     V1.KeyStore.rPush, .tail, "RPUSH",
-    "Puts values at the end of a list; makes the list if need be.",
-    ifPresent: "Puts values at the end of a list that is there.")
+    "Adds values at the end of a list; creates the list if needed.",
+    ifPresent: "Adds values at the end of an existing list.")
 
   @inline(__always)
   private static func push(
@@ -105,7 +105,7 @@ extension Command {
 
   package static let lTrim = onKey(
     V1.KeyStore.lTrim, "LTRIM key start stop", shows: .ok,
-    "Keeps a range of a list and removes the rest; both ends count, negative ones from the end.",
+    "Keeps a range of a list and removes the rest; start and stop as for LRANGE.",
     needsMemory: false
   ) {
     (request: V1.ListRange, place, keyspace, _, reply: inout V1.Status)

@@ -11,21 +11,21 @@ enum ListReplySize {
     message(view, firstIndex: firstIndex).byteCount
   }
 
-  /// The fields behind the elements of a part of a view that begins at `firstIndex` of the list.
+  /// The fields after the elements of a part of a view that begins at `firstIndex` of the list.
   static func message(_ view: Store.ListView, firstIndex: Int) -> V1.ListValues {
     V1.ListValues(found: true, length: Int64(view.length), firstIndex: Int64(firstIndex))
   }
 
-  /// Bytes that an element takes in the message.
+  /// Bytes of an element in the message.
   @inline(__always)
   static func element(_ count: Int) -> Int {
     WireSize.bytesField(V1.ListValues.Field.values.number, count: count)
   }
 
-  /// Between which bounds the size of the whole message lies. O(1), so a list of a million elements
-  /// is refused or taken without a look at each of them.
+  /// The lower and upper limit of the size of the whole message. O(1), so a list of a million
+  /// elements is refused or accepted without a look at each of them.
   ///
-  /// A tag and a length stand before each element. The length takes one byte, and one more for each
+  /// Each element has a tag and a length before it. The length has one byte, and one more for each
   /// power of 128 that the element reaches; of elements that reach n bytes there are at most
   /// byteCount / n.
   static func bounds(_ view: Store.ListView) -> ClosedRange<Int> {
@@ -41,7 +41,7 @@ enum ListReplySize {
 }
 
 extension ByteBuffer {
-  /// The fields behind the elements of a part of a view that begins at `firstIndex` of the list.
+  /// The fields after the elements of a part of a view that begins at `firstIndex` of the list.
   mutating func writeListEnd(of view: Store.ListView, firstIndex: Int) {
     ListReplySize.message(view, firstIndex: firstIndex).write(into: &self)
   }
@@ -62,7 +62,7 @@ package final class ListMessageSource: ReplySource {
   private var next = 0
   /// Bytes of the element before `next` that are still to be written.
   private var openBytes = 0
-  /// Fields that did not fit: an element's tag and length, or those behind the last.
+  /// Fields that did not fit: an element's tag and length, or those after the last.
   private var fields = ByteBuffer()
   private var hasEnd = false
 
@@ -172,7 +172,7 @@ package final class ListPartsSource: ReplySource {
 
   package func measure() -> Bool { true }
 
-  /// - Throws: RESPONSE_TOO_LARGE where a single element passes the limit.
+  /// - Throws: RESPONSE_TOO_LARGE if a single element exceeds the limit.
   package func plan(upTo bytesMax: Int) throws(CallError) -> ReplyPiece {
     let end = ListReplySize.end(view, firstIndex: view.firstIndex + next)
     let wanted = min(bytesMax, messageBytesMax) - end

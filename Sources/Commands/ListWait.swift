@@ -1,4 +1,4 @@
-// That a call waits for a value where its lists have none. Values; any thread.
+// A call's wait for a value if its lists have none. Values; any thread.
 
 import RingstoreAPI
 import TextForms
@@ -9,7 +9,7 @@ package struct ListWait: Sendable {
   /// The lists beside that of the request's key, all in its slot.
   package let otherKeys: [[UInt8]]
 
-  /// - Returns: nil where the call doesn't wait.
+  /// - Returns: nil if the call doesn't wait.
   /// - Throws: INVALID_WAIT.
   init?(_ millis: UInt32, _ otherKeys: RepeatedBytes, _ limits: Limits) throws(CallError) {
     guard millis > 0 else { return nil }
@@ -20,7 +20,7 @@ package struct ListWait: Sendable {
 }
 
 extension CommandWords {
-  /// A time to wait in seconds, perhaps with decimals, in milliseconds; 0 stands for the longest.
+  /// A wait given in seconds, possibly with decimals, in milliseconds; 0 means the longest.
   func waitMillis(_ index: Int) throws(ArgumentError) -> UInt32 {
     guard let millis = DecimalSeconds.millis(self[index]), millis <= Limits.waitMillisMaxDefault
     else {

@@ -1,6 +1,6 @@
-// What the next calls of a batch will look up. A shard reads some calls ahead of their execution
-// and has the store bring what they need into the cache (Store+Prefetch.swift), for all of them at
-// once. Each key is hashed once: its execution takes the look-up that was made here.
+// The look-ups of the next calls of a batch. A shard decodes some calls ahead of their execution,
+// and the store loads what they need into the cache (Store+Prefetch.swift), for all of them at
+// once. Each key is hashed once: its execution uses the look-up that was made here.
 //
 // Nothing is decided here: a key that may not be touched is passed over, and refused by its
 // execution. Belongs to the shard's event loop.
@@ -11,9 +11,9 @@ import Store
 
 final class LookAhead {
   private let lookups: UnsafeMutableBufferPointer<KeyLookup>
-  @exclusivity(unchecked) private var count = 0
-  /// Those before it were taken, or passed over.
-  @exclusivity(unchecked) private var taken = 0
+  private var count = 0
+  /// Those before it were used or skipped.
+  private var taken = 0
 
   init() {
     lookups = .allocate(capacity: Store.prefetchMax)
@@ -21,7 +21,7 @@ final class LookAhead {
 
   deinit { lookups.deallocate() }
 
-  /// The look-up of a key that was noted: the very bytes, not only an equal key.
+  /// The look-up of a noted key: identical memory, not only an equal key.
   @inline(__always)
   func takeLookup(of key: UnsafeRawBufferPointer, _ database: UInt32) -> KeyLookup? {
     taken < count ? take(key, database) : nil
@@ -61,9 +61,9 @@ extension Keyspace {
   /// Calls that are read ahead of their execution, at most.
   package static let callsAhead = Store.prefetchMax
 
-  /// A call will be executed, behind those of which that was said before.
+  /// A call will be executed, after those noted before.
   ///
-  /// - Parameter context: of its batch; who calls, and the wall clock.
+  /// - Parameter context: of its batch: the caller and the wall clock.
   package func isAhead(
     of method: UInt32, _ request: UnsafeRawBufferPointer, _ context: CallContext
   ) {
@@ -75,7 +75,7 @@ extension Keyspace {
         key, slot: Slots.slot(of: key), database: Int(database), nowMillis: context.wallMillis))
   }
 
-  /// Has what those calls will look up brought into the cache.
+  /// Loads what those calls will look up into the cache.
   package func prefetchAhead() { ahead.prefetch(from: store) }
 
   /// The bytes of those calls may go.

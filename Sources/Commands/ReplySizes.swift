@@ -18,21 +18,21 @@ enum ReplySizes {
       + WireSize.optionalBytesField(Field.key.number, count: key.count)
   }
 
-  /// A `Value` with fewer bytes than this may be written at once, whatever its version.
+  /// A `Value` with fewer bytes than this may be written at once, with any version.
   @inline(__always)
   static func certainlySmall(_ keyspace: Keyspace, _ context: ExecutionContext) -> Int {
     min(context.bytesMin, keyspace.limits.maxMessageBytes) &- aroundValueMax
   }
 
-  /// The most bytes of a `Value` besides the value: its tag and length, found, version, what is
-  /// left of its time to live, tag and length of a key.
+  /// The most bytes of a `Value` besides the value: its tag and length, found, version, the rest of
+  /// its time to live, tag and length of a key.
   private static let aroundValueMax = 11 + 2 + 11 + 11 + 11
 }
 
 extension CallError {
   /// What the store refuses, in the API's terms.
   ///
-  /// - Parameter wanted: the type that the call works on, and the one that is there.
+  /// - Parameter wanted: the type that the call works on, and the actual type.
   init(_ error: Store.StoreError, wanted: String, holds: String) {
     switch error {
     case .wrongType: self = .wrongType(holds: holds, wanted: wanted)

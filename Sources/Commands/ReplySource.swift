@@ -1,11 +1,11 @@
-// Where the bytes of a large reply come from: memory of the store that is held as it was when the
-// call was executed, encoded no further than the next piece.
+// The source of a large reply's bytes: memory of the store, kept as it was when the call was
+// executed, and encoded only up to the next piece.
 
 import NIOCore
 import RingstoreAPI
 import Store
 
-/// What comes next out of a source.
+/// The next piece of a source.
 package struct ReplyPiece: Equatable {
   package let byteCount: Int
   package let isLast: Bool
@@ -17,27 +17,28 @@ package struct ReplyPiece: Equatable {
 }
 
 extension CallError {
-  /// A value was taken, and its caller does not get it: no error that stands for "nothing
-  /// has happened" would be true.
+  /// A value was removed, and its caller does not get it: an error that means "nothing has
+  /// happened" would be wrong.
   static var poppedAndExpired: CallError {
     CallError(
       .outcomeUnknown,
-      "The value was taken from its key, but the reply was held for too long and is gone.")
+      "The value was removed from its key, but its reply was held for too long and is lost.")
   }
 }
 
-/// A reply that is made piece by piece. Belongs to the event loop; its memory is pinned while it
-/// lives.
+/// A reply that is made piece by piece. Belongs to the event loop; it keeps its memory pinned until
+/// it is freed.
 package protocol ReplySource: AnyObject {
   /// Whether the pieces together are one message; otherwise each of them is one.
   var isOneMessage: Bool { get }
-  /// How the call ends if the memory has to be given up before the last piece is sent.
+  /// How the call ends if the memory has to be abandoned before the last piece is sent.
   var expiry: CallError { get }
-  /// Bytes of the whole; nil before it is measured. Means nothing where pieces are messages.
+  /// Bytes of the whole reply; nil before it is measured. Without meaning if the pieces are
+  /// messages.
   var byteCount: Int? { get }
   /// Goes on measuring, a bounded amount of work. Returns whether that is done.
   func measure() -> Bool
-  /// Says what the next piece will be. Asked once before each `write`.
+  /// Returns what the next piece will be. Called once before each `write`.
   ///
   /// - Parameter bytesMax: the most bytes of a piece; a message that can't be cut may be longer.
   func plan(upTo bytesMax: Int) throws(CallError) -> ReplyPiece
@@ -45,17 +46,17 @@ package protocol ReplySource: AnyObject {
   func write(into buffer: inout ByteBuffer)
 }
 
-/// A `Value` around bytes that the store holds, perhaps as the `previous` of a `Status`.
+/// A `Value` around bytes of the store, possibly as the `previous` of a `Status`.
 package final class ValueSource: ReplySource {
   package let isOneMessage = true
   package let expiry: CallError
   package var byteCount: Int? { total }
 
   private let value: Store.PinnedBytes
-  /// The part of the value that is answered.
+  /// The part of the value in the reply.
   private let range: Range<Int>
   private let total: Int
-  /// The fields before the value's bytes, then those behind them.
+  /// The fields before the value's bytes, then those after them.
   private var fields = ByteBuffer()
   private var fieldsBehind = ByteBuffer()
   private var valueBytesSent = 0
@@ -63,12 +64,12 @@ package final class ValueSource: ReplySource {
   private var planned = 0
 
   /// - Parameters:
-  ///   - range: the part of the value that is answered; nil: all of it.
-  ///   - version: what is answered for it; nil: that of the value.
-  ///   - ttlMillis: what is left of the key's time to live; nil: it doesn't expire.
+  ///   - range: the part of the value in the reply; nil: all of it.
+  ///   - version: the version in the reply; nil: that of the value.
+  ///   - ttlMillis: the rest of the key's time to live; nil: it doesn't expire.
   ///   - isPopped: the value is one that the key has no more.
-  ///   - key: what the reply names; empty: nothing.
-  ///   - status: what the value is the `previous` of.
+  ///   - key: the key in the reply; empty: none.
+  ///   - status: the Status whose `previous` is the value.
   init(
     _ value: Store.PinnedBytes, _ range: Range<Int>? = nil, version: UInt64? = nil,
     ttlMillis: Int64? = nil, isPopped: Bool, key: UnsafeRawBufferPointer = noBytes,
@@ -120,7 +121,7 @@ package final class ValueSource: ReplySource {
   }
 }
 
-/// A reply that its command has encoded; it holds nothing of the store.
+/// A reply that its command has encoded; it uses no memory of the store.
 package final class BytesSource: ReplySource {
   package let isOneMessage = true
   package let expiry = CallError.viewExpired

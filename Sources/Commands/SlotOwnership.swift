@@ -1,8 +1,8 @@
-// Which slots a shard may serve, and whose slot map it believes.
+// Which slots a shard may serve, and which slot map it uses.
 //
-// A shard that no router has greeted yet serves every slot: it can be used alone. From the first
-// map that it adopts on it refuses keys of slots that are not its own. Maps come with a router's
-// Hello or, over a link that is open, as an offer. A map is adopted or refused as a whole:
+// A shard that has had no Hello from a router yet serves every slot: it can be used alone. From the
+// first map that it adopts on it refuses keys of slots that are not its own. Maps arrive with a
+// router's Hello or, over an open link, as an offer. A map is adopted or refused as a whole:
 //
 //   the map's epoch   content            the shard's reply
 //   older             -                  STALE_MAP, with the shard's map
@@ -17,16 +17,16 @@
 //                     shard that may own
 //                     slots by our map
 //
-// A slot that the shard loses by a map is not served from that moment on. One that it gains is
-// served when the shard is told that the map is in force: that there was a moment at which all
-// shards of the map held exactly this one, so that none serves the slot by an older map. No map is
-// in force because it is the first: a shard that was restarted has forgotten what it had adopted,
-// and the router that comes first may not have heard of it.
+// A slot that the shard loses by a map is not served from then on. A slot that it gains is served
+// when a router reports that the map is in force: at some time all shards of the map held exactly
+// this map, so that none serves the slot by an older one. A first map is not in force at once: a
+// restarted shard may not have the map that it had adopted, and the first router to connect may not
+// have it either.
 //
-// Who may own slots by our map: the shards that it gives any; while it isn't in force all that it
-// lists, because those may still own slots by the map before. A map that left one of them out could
-// come into force while that shard serves its slots. Where a newer map is in force ours says
-// nothing.
+// Who may own slots by our map: the shards to which it gives any; while it isn't in force, all
+// shards that it lists, because those may still own slots by the previous map. A map that omitted
+// one of them could come into force while that shard serves its slots. If a newer map is in force,
+// ours no longer counts.
 
 import Placement
 import RingstoreAPI
@@ -34,7 +34,7 @@ import RingstoreAPI
 /// Why a shard doesn't adopt a map.
 package struct MapRefusal: Error, Sendable, Hashable {
   package let reason: LinkRefusal
-  /// What the shard holds that would move; empty where that isn't the reason.
+  /// The shard's keys that would move; empty if that isn't the reason.
   package let detail: String
 
   package init(_ reason: LinkRefusal, detail: String = "") {
@@ -47,7 +47,7 @@ package struct SlotOwnership {
   package let cluster: String
   package let shard: String
   package private(set) var map: SlotMap?
-  /// Whether `map` is in force, as far as the shard was told.
+  /// Whether `map` is in force, as far as the shard was notified.
   package private(set) var isInForce = true
   package private(set) var states = SlotStates.all
   /// Slots that a refusal names.
@@ -83,8 +83,8 @@ package struct SlotOwnership {
   ///
   /// - Parameters:
   ///   - inForceEpoch: of the newest map that the router knows to have come into force; 0: of none.
-  ///   - isFree: whether no router is connected and no key held, so that nothing relies on the map
-  ///     that the shard has.
+  ///   - isFree: whether no router is connected and there are no keys, so that nothing depends on
+  ///     the shard's map.
   ///   - keyCount: how many keys the shard holds of a slot, in all databases.
   /// - Returns: whether the map is new to the shard.
   package func check(
@@ -112,7 +112,7 @@ package struct SlotOwnership {
     return true
   }
 
-  /// The shards that may own slots, as far as this shard's map tells.
+  /// The shards that may own slots, according to this shard's map.
   private func mayOwn(by map: SlotMap, inForceEpoch: UInt64) -> [ShardDescription] {
     if inForceEpoch > map.epoch { return [] }
     guard isInForce || inForceEpoch == map.epoch else { return map.shards }
@@ -126,8 +126,8 @@ package struct SlotOwnership {
   ) throws(MapRefusal) -> Bool {
     let isNew = try check(offered, inForceEpoch: inForceEpoch, isFree: isFree, keyCount: keyCount)
     if isNew, let place = offered.place(of: shard) {
-      // A shard without a map, or one that takes another of the same epoch, owns nothing that
-      // others know of.
+      // A shard without a map, or one that adopts another of the same epoch, owns nothing that
+      // others rely on.
       if map == nil || map?.epoch == offered.epoch { states = .none }
       map = offered
       isInForce = false
@@ -137,7 +137,7 @@ package struct SlotOwnership {
   }
 
   /// The map that the shard had adopted before it was restarted. It serves none of its slots until
-  /// it is told that the map is in force.
+  /// a router reports that the map is in force.
   package mutating func restore(_ restored: SlotMap) {
     guard let place = restored.place(of: shard) else { return }
     states = .none

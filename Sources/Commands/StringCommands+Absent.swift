@@ -9,7 +9,7 @@ import Store
 extension Command {
   package static let mSetIfAbsent = onKey(
     V1.KeyStore.mSetIfAbsent, "MSETNX key value [key value ...]", shows: .isDone,
-    "Stores values under several keys of one slot if none of the keys is there.",
+    "Stores values under several keys of one slot if none of the keys exists.",
     orCall: { words, database throws(ArgumentError) in
       try V1.MSetIfAbsentRequest.ofMany(words, database: database)
     },
@@ -43,7 +43,7 @@ extension Command {
     return .done
   }
 
-  /// Looks the key up anew: those before it have changed the store.
+  /// Looks the key up again: those before it have changed the store.
   private static func put(
     _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ database: UInt32,
     _ keyspace: Keyspace, _ context: ExecutionContext
@@ -58,7 +58,7 @@ extension V1.MSetIfAbsentRequest: WordedMessage {
     self.init(key: words[1], value: words[2], database: database)
   }
 
-  /// The call with more than one key; nil where there is one.
+  /// The call with more than one key; nil if there is one.
   fileprivate static func ofMany(
     _ words: CommandWords, database: UInt32
   ) throws(ArgumentError) -> (any KeyedCall)? {

@@ -6,7 +6,7 @@ import Store
 extension Command {
   package static let getRange = onKey(
     V1.KeyStore.getRange, "GETRANGE key start stop", shows: .part,
-    "Reads a part of a string; both ends count, negative ones from the end."
+    "Reads a part of a string; start and stop are included, negative ones count from the end."
   ) {
     (request: V1.GetRangeRequest, place, keyspace, context, reply: inout V1.Value)
       throws(CallError) in
@@ -24,7 +24,7 @@ extension Command {
     return .source(ValueSource(pinned, range, ttlMillis: reply.ttlMillis, isPopped: false))
   }
 
-  /// As Redis has it: what lies before the first byte is the first byte, for the stop as well.
+  /// As in Redis: an index before the first byte means the first byte, for the stop as well.
   private static func range(_ start: Int64, _ stop: Int64, of count: Int) -> Range<Int> {
     if start < 0, stop < 0, start > stop { return 0..<0 }
     let count = Int64(count)
@@ -35,7 +35,7 @@ extension Command {
 
   package static let setRange = onKey(
     V1.KeyStore.setRange, "SETRANGE key offset value", shows: .count,
-    "Writes bytes into a string at an offset; zeros fill what lies between its end and them."
+    "Writes bytes into a string at an offset; zeros fill a gap after its end."
   ) {
     (request: V1.SetRangeRequest, place, keyspace, _, reply: inout V1.Status)
       throws(CallError) in

@@ -1,4 +1,4 @@
-// Set, with all that it may be asked to do beside.
+// Set, with all its options.
 
 import RingstoreAPI
 import Store
@@ -9,26 +9,26 @@ extension Command {
 
   package static let set = onKey(
     V1.KeyStore.set, usageOfSet, shows: .ok,
-    "Stores a value under a key, whatever the key held before.",
+    "Stores a value under a key, and replaces any previous value.",
     also: [
       RequestForm(
-        "SETEX key seconds value", .ok, "Stores a value that expires so many seconds from now."
+        "SETEX key seconds value", .ok, "Stores a value that expires in a number of seconds."
       ) { words, database throws(ArgumentError) in
         V1.KeyValue(
           key: words[1], value: words[3], database: database,
           expiry: .ttlMillis(try words.seconds(2, "the time to live")))
       },
       RequestForm(
-        "PSETEX key millis value", .ok, "Stores a value that expires so many milliseconds from now."
+        "PSETEX key millis value", .ok, "Stores a value that expires in a number of milliseconds."
       ) { words, database throws(ArgumentError) in
         V1.KeyValue(
           key: words[1], value: words[3], database: database,
           expiry: .ttlMillis(try words.integer(2, "the time to live")))
       },
-      RequestForm("SETNX key value", .isDone, "Stores a value if the key isn't there.") {
+      RequestForm("SETNX key value", .isDone, "Stores a value if the key doesn't exist.") {
         V1.KeyValue(key: $0[1], value: $0[2], database: $1, condition: .ifAbsent)
       },
-      RequestForm("GETSET key value", .ok, "Stores a value and answers the one before.") {
+      RequestForm("GETSET key value", .ok, "Stores a value and returns the previous one.") {
         V1.KeyValue(key: $0[1], value: $0[2], database: $1, returnPrevious: true)
       },
     ]
@@ -93,12 +93,12 @@ extension Command {
     return .done
   }
 
-  /// - Returns: the version of the write; 0 where there was nothing, and nothing is left.
+  /// - Returns: the version of the write; 0 if there was no value before and none after.
   private static func put(
     _ request: V1.KeyValue, _ expiry: Expiry, at place: KeyPlace, _ keyspace: Keyspace,
     _ context: ExecutionContext
   ) -> UInt64 {
-    // Stored and expired in one: what was there goes.
+    // Stored and expired at once: the previous value is removed.
     guard !expiry.isDue(at: context.call.wallMillis) else {
       return keyspace.store.delete(at: place) ?? 0
     }
@@ -112,7 +112,7 @@ extension V1.KeyValue {
     expiry != nil || condition.rawValue != 0 || ifVersion != 0 || returnPrevious
   }
 
-  /// - Throws: INVALID_CONDITION where a version is named and not asked for.
+  /// - Throws: INVALID_CONDITION if a version is given without the condition that uses it.
   fileprivate func conditionIsMet(at place: KeyPlace) throws(CallError) -> Bool {
     if condition == .ifVersion { return place.version == ifVersion }
     guard ifVersion == 0 else { throw .versionWithoutCondition }
@@ -125,7 +125,7 @@ extension V1.KeyValue {
 }
 
 extension V1.Value {
-  /// Becomes a value that was found, with what is left of its time to live.
+  /// Becomes a found value, with the rest of its time to live.
   @inline(__always)
   mutating func take(
     _ found: Store.StringView, leftAt place: KeyPlace, _ context: ExecutionContext
@@ -141,13 +141,13 @@ extension CallError {
   fileprivate static var versionWithoutCondition: CallError {
     CallError(
       .invalidCondition,
-      "The request names a version in if_version, and its condition is another one; nothing was "
+      "The request has if_version, but its condition is not IF_VERSION; nothing was "
         + "changed.")
   }
 }
 
 extension V1.KeyValue.Expiry? {
-  /// When the key is to expire; perhaps at a moment that has passed.
+  /// When the key expires; the time may have passed.
   ///
   /// - Throws: INVALID_EXPIRY.
   fileprivate func moment(

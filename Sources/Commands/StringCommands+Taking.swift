@@ -1,4 +1,4 @@
-// GetDel and GetEx: a value is answered, and its key changes.
+// GetDel and GetEx: the reply has the value, and its key changes.
 
 import RingstoreAPI
 import Store
@@ -6,7 +6,7 @@ import Store
 extension Command {
   package static let getDel = onKey(
     V1.KeyStore.getDel, "GETDEL key", shows: .taken,
-    "Removes a key that holds a string and answers its value.", needsMemory: false
+    "Removes a key that holds a string and returns its value.", needsMemory: false
   ) { (_: V1.Key, place, keyspace, context, reply: inout V1.Value) throws(CallError) in
     try answer(at: place, keyspace, context, &reply, isTaken: true) {
       keyspace.store.delete(at: place)
@@ -43,8 +43,8 @@ extension Command {
   /// Answers the value at a place as it was before a change, with the version of the change.
   ///
   /// - Parameters:
-  ///   - ttlMillis: what is left of the time to live then.
-  ///   - isTaken: whether the value is gone by the change.
+  ///   - ttlMillis: the rest of the time to live after the change.
+  ///   - isTaken: whether the change removes the value.
   ///   - change: is made unless there is no string.
   private static func answer(
     at place: KeyPlace, _ keyspace: Keyspace, _ context: ExecutionContext, _ reply: inout V1.Value,

@@ -21,7 +21,7 @@ extension Command {
     return try largeValue(reply, at: place, keyspace, context)
   }
 
-  /// Has a reply come from a source where it is long.
+  /// Makes a long reply come from a source.
   @inline(never)
   static func largeValue(
     _ reply: V1.Value, at place: KeyPlace, _ keyspace: Keyspace, _ context: ExecutionContext
@@ -30,7 +30,7 @@ extension Command {
     guard byteCount <= keyspace.limits.maxMessageBytes else {
       throw .responseTooLarge(streamingCall: nil)
     }
-    // One that lies in its entry can't be held on to, and is copied.
+    // A value inside its entry can't be pinned, and is copied.
     guard byteCount > context.bytesMin, let pinned = try? keyspace.store.pinnedString(at: place)
     else { return .done }
     return .source(ValueSource(pinned, ttlMillis: reply.ttlMillis, isPopped: false))
@@ -41,10 +41,10 @@ extension Command {
     "Adds to the integer that a key holds; a missing key counts as 0.",
     also: [
       step("INCR", 1, "Adds 1 to the integer that a key holds; a missing key counts as 0."),
-      step("DECR", -1, "Takes 1 from the integer that a key holds; a missing key counts as 0."),
+      step("DECR", -1, "Subtracts 1 from the integer that a key holds; a missing key counts as 0."),
       RequestForm(
         "DECRBY key delta", .sum,
-        "Takes a number from the integer that a key holds; a missing key counts as 0."
+        "Subtracts a number from the integer that a key holds; a missing key counts as 0."
       ) { words, database throws(ArgumentError) in
         let delta = try words.integer(2, "the delta")
         guard delta != .min else { throw .tooSmallToTakeAway(what: "the delta") }
@@ -68,7 +68,7 @@ extension Command {
 
   package static let append = onKey(
     V1.KeyStore.append, "APPEND key value", shows: .count,
-    "Puts bytes behind the value of a key; a missing key counts as empty."
+    "Appends bytes to the value of a key; a missing key counts as empty."
   ) {
     (request: V1.AppendRequest, place, keyspace, _, reply: inout V1.Status)
       throws(CallError) in
@@ -99,7 +99,7 @@ extension Command {
     return .done
   }
 
-  /// - Throws: RESPONSE_TOO_LARGE where no reply could carry a value of this length.
+  /// - Throws: RESPONSE_TOO_LARGE if a value of this length fits into no reply.
   static func checkLength(_ length: Int, _ keyspace: Keyspace) throws(CallError) {
     let bytesMax = ReplySizes.value(count: length, version: .max, ttlMillis: .max)
     guard bytesMax <= keyspace.limits.maxMessageBytes else { throw .valueTooLarge }
@@ -133,6 +133,6 @@ extension V1.AppendRequest: WordedMessage {
 extension CallError {
   static var valueTooLarge: CallError {
     CallError(
-      .responseTooLarge, "The value would be longer than a reply can carry; nothing was changed.")
+      .responseTooLarge, "The value would be too long for a reply; nothing was changed.")
   }
 }

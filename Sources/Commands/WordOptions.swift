@@ -1,24 +1,24 @@
-// Options of commands in words: `SET key value [EX seconds|PX millis] [NX|XX]`. They are read out
-// of the usage, so that help, completion and what is taken are one. They stand behind all other
-// words, in any order and any case; of those in one pair of brackets there may be one.
+// Options of commands in words: `SET key value [EX seconds|PX millis] [NX|XX]`. They are parsed
+// from the usage, so that help, completion and parsing agree. They follow all other words, in any
+// order and any case; of those in one pair of brackets only one is allowed.
 //
 // Values; any thread.
 
-/// Of which one may be given.
+/// Of these, one may be given.
 package struct OptionGroup: Sendable, Hashable {
   package struct Option: Sendable, Hashable {
     /// In capitals.
     package let name: String
-    /// Whether a word stands behind it.
+    /// Whether a word follows it.
     package let hasValue: Bool
   }
 
   package let options: [Option]
 
-  /// How many words it may take.
+  /// How many words it may have.
   var wordsMax: Int { options.contains(where: \.hasValue) ? 2 : 1 }
 
-  /// - Parameter text: what stands in the brackets; nil is returned where that isn't options.
+  /// - Parameter text: the contents of the brackets; returns nil if they are not options.
   init?(_ text: Substring) {
     guard text.first?.isUppercase == true, !text.contains("...") else { return nil }
     options = text.split(separator: "|").compactMap { alternative in
@@ -30,9 +30,9 @@ package struct OptionGroup: Sendable, Hashable {
   }
 }
 
-/// Which options were given, and where.
+/// Which options were given, and their positions.
 struct WordOptions {
-  /// The option's name, and the place of its value; of an option without one, its own place.
+  /// The option's name, and the position of its value; of an option without one, its own position.
   fileprivate var given: [(name: String, place: Int)] = []
 
   var isEmpty: Bool { given.isEmpty }
@@ -41,9 +41,9 @@ struct WordOptions {
 }
 
 extension Syntax {
-  /// Reads what stands behind the words that there must be.
+  /// Parses the words after the required ones.
   ///
-  /// - Throws: what is no option of the command, has no value, or excludes another.
+  /// - Throws: a word that is no option of the command, has no value, or excludes another.
   func options(in words: CommandWords) throws(ArgumentError) -> WordOptions {
     var options = WordOptions()
     var chosen: [String?] = Array(repeating: nil, count: optionGroups.count)
@@ -60,7 +60,7 @@ extension Syntax {
       chosen[group] = option.name
       if option.hasValue { place += 1 }
       guard place < words.count else {
-        throw .badOptions("\(option.name) needs a value behind it; usage: \(usage)")
+        throw .badOptions("\(option.name) needs a value after it; usage: \(usage)")
       }
       options.given.append((option.name, place))
       place += 1
@@ -84,10 +84,10 @@ extension CommandWords {
   /// Whether an option was given.
   func has(_ option: String) -> Bool { options.place(of: option) != nil }
 
-  /// The place of the word behind an option; nil where it was not given.
+  /// The position of the word after an option; nil if it was not given.
   func place(behind option: String) -> Int? { options.place(of: option) }
 
-  /// Of a word, to be shown; of a long one the beginning.
+  /// A word for messages; of a long one the beginning.
   fileprivate func shown(_ index: Int) -> String {
     let shown = self[index].prefix(Self.shownBytesMax)
     return String(decoding: shown, as: UTF8.self) + (shown.count < self[index].count ? "..." : "")

@@ -70,7 +70,7 @@ extension Dashboard {
   }
 }
 
-/// Reads one page of keys, then what there is to know of each. Event loop of the node.
+/// Reads one page of keys, then the facts about each. Event loop of the node.
 private final class KeyListing {
   private let calls: LocalCalls
   private let database: UInt32

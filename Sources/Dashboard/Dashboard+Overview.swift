@@ -1,5 +1,5 @@
-// /api/overview: what Describe tells of the cluster as the viewer asks for it, and what the node's
-// own metrics say of it and its links. Totals only: who looks twice has rates. Any thread.
+// /api/overview: the reply of Describe with the viewer's rights, and the node's own metrics of
+// itself and its links. Totals only: the page computes rates from two replies. Any thread.
 
 import Admin
 import Commands
@@ -102,7 +102,7 @@ extension Dashboard {
   ) -> JSONValue {
     let isShard = node.role == .shard
     let isKnown = node.state != .unreachable
-    // A router's line tells no calls: its event loops were asked for them.
+    // A router's line has no calls: its event loops were queried for them.
     let durations = isShard ? node.durations : figures.durations.buckets
     let errors = isShard ? node.errors : figures.errors
     let limit = node.memoryLimitBytes

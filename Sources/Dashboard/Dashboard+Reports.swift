@@ -54,24 +54,20 @@ extension Dashboard {
 
   func slowCalls() async -> JSONValue {
     var calls: [(node: String, call: SlowCall)] = []
-    var thresholds = SlowCalls()
+    var all = SlowCalls()
     for (node, noted) in await slowCallsByNode.value() {
       // One that is both is among the slow ones.
       let large = noted.large.filter { $0.durationNanos < noted.slowNanos }
-      for call in noted.slow.prefix(DashboardLimits.slowCallsMax)
-        + large.prefix(DashboardLimits.slowCallsMax)
-      {
-        calls.append((node, call))
+      for kept in [noted.slow, large] {
+        let latest = kept.sorted { $0.unixMillis > $1.unixMillis }
+        calls += latest.prefix(DashboardLimits.slowCallsMax).map { (node, $0) }
       }
-      thresholds.slowNanos = min(thresholds.slowNanos, noted.slowNanos)
-      thresholds.largeBytes = min(thresholds.largeBytes, noted.largeBytes)
+      all = all + noted
     }
     calls.sort { $0.call.unixMillis > $1.call.unixMillis }
-    let millis = thresholds.slowNanos == .max ? nil : thresholds.slowNanos / 1_000_000
-    let bytes = thresholds.largeBytes == .max ? nil : thresholds.largeBytes
     return .object([
-      .init("slow_millis", millis.map { .count($0) } ?? .null),
-      .init("large_bytes", bytes.map { .count($0) } ?? .null),
+      .init("slow_millis", all.slowMillis.map { .count($0) } ?? .null),
+      .init("large_bytes", all.largeBytesMin.map { .count($0) } ?? .null),
       .init("calls", .array(calls.map { Self.json($0.call, $0.node) })),
     ])
   }
@@ -87,7 +83,7 @@ extension Dashboard {
     return .object([
       .init("node", .string(node)), .init("kind", .string(call.kind.rawValue)),
       .init("number", .count(call.number)),
-      .init("command", .string(CommandName.of(place: call.place) ?? "?")),
+      .init("command", .string(call.commandName ?? "?")),
       .init("unix_millis", .integer(call.unixMillis)),
       .init("duration_micros", .count(call.durationNanos / 1_000)),
       .init("failed", .bool(call.isError)), .init("calls", .count(call.calls)),

@@ -1,11 +1,11 @@
-// The dashboard: a page at / of the admin port, and the data that it asks for under /api/. On a
-// router it is about the cluster, on a shard about itself. What it shows of keys, and of the
-// cluster, comes from calls on the node with the viewer's rights, so it shows no more than other
-// entrances do. The node keeps nothing for viewers: the page computes rates and percentiles from
-// the differences of what it was told. Sendable.
+// The dashboard: a page at / of the admin port, and the data that it loads from /api/. On a router
+// it is about the cluster, on a shard about the shard. Its data on keys and on the cluster comes
+// from calls to the node with the viewer's rights, so it shows no more than the other ports do. The
+// node keeps nothing for viewers: the page computes rates and percentiles from the differences
+// between replies. Sendable.
 //
 //   /api/overview?epoch                         the cluster, its nodes, the links; and the slots,
-//                                               but for those of a map whose epoch is known
+//                                               except for those of a map whose epoch is known
 //   /api/events, /api/slowlog, /api/hotkeys     for administrators
 //   /api/keys?database&prefix&after&limit       keys with their facts, page by page
 //   /api/key?database&key                       one key, and the beginning of its value
@@ -21,7 +21,7 @@ import TextForms
 package struct Dashboard: Sendable {
   /// The node that the page is about.
   let probe: NodeProbe
-  /// Of all who look at one time the event loops are asked once.
+  /// The event loops are queried once for all viewers at the same time.
   let metrics: SharedWork<MetricCollection>
   let readiness: SharedWork<String?>
   /// Those of all nodes of the process, by name.
@@ -48,7 +48,7 @@ package struct Dashboard: Sendable {
     self.version = version
   }
 
-  /// What the page asks for.
+  /// The files of the page.
   package var routes: [AdminRoute] {
     [
       data("/api/overview", .read, ["epoch"]) { request, query throws(CallError) in

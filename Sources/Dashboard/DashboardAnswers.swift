@@ -1,4 +1,4 @@
-// What is answered to the dashboard: JSON, or an error with its sentence. Pure.
+// The replies to the dashboard: JSON, or an error with its message. Pure.
 
 import Admin
 import NIOHTTP1
@@ -20,7 +20,7 @@ extension AdminResponse {
     ])
     self = .json(body.text)
     status = Self.status(of: error)
-    // No Basic: a browser would ask for a name and a password in a window of its own.
+    // No Basic: the browser would show its own login window.
     if status == .unauthorized { headers = [("WWW-Authenticate", "Bearer realm=\"ringstore\"")] }
   }
 
@@ -49,10 +49,10 @@ extension JSONValue {
 
   static func count(_ number: some BinaryInteger) -> JSONValue { .integer(Int64(clamping: number)) }
 
-  /// Numbers of 64 bits, of which a browser would keep 53.
+  /// Numbers of 64 bits as text; a browser would keep only 53 bits.
   static func bits(_ number: UInt64) -> JSONValue { .string(String(number)) }
 
-  /// A key, or the beginning of one that is too long to be asked for.
+  /// A key, or the beginning of one that is too long for a request.
   static func members(ofKey key: UnsafeRawBufferPointer) -> [Member] {
     let isWhole = key.count <= DashboardLimits.keyBytesMax
     let shown =
@@ -63,7 +63,7 @@ extension JSONValue {
     ]
   }
 
-  /// Shards that are missing in an answer.
+  /// Shards that are missing in a reply.
   static func unreachable(_ errors: RepeatedMessages<V1.Error>) -> JSONValue {
     .array(
       errors.map { error in

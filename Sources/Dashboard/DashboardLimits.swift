@@ -1,11 +1,11 @@
-// The bounds of what the dashboard asks for and answers. Values; any thread.
+// The limits of the dashboard's requests and replies. Values; any thread.
 
 import Commands
 import NIOCore
 import NodeCore
 
 enum DashboardLimits {
-  /// How long a node may take for what one request asks of it.
+  /// How long a node may take for one request.
   static let answerNanosMax: UInt64 = 5_000_000_000
   /// Looks closer together than this get the same figures.
   static let measureNanosMin: UInt64 = 100_000_000
@@ -13,21 +13,21 @@ enum DashboardLimits {
   static let keysMax: UInt32 = 50
   /// Keys of the list of those looked up most often.
   static let hotKeysMax: UInt32 = 50
-  /// The longest key that is told whole, and can be asked for: as Base64url it must fit into a
+  /// The longest key that is sent completely and can be requested: as Base64url it must fit into a
   /// request's line (`AdminLimits.requestBytesMax`).
   static let keyBytesMax = 8 << 10
-  /// Of a longer one so much is told.
+  /// How much of a longer one is sent.
   static let keyBytesShown = 256
-  /// What is told of a value, or of each of a list's.
+  /// How much is sent of a value, or of each value of a list.
   static let valueBytesMax = 4 << 10
-  /// The values of a list that are told.
+  /// How many values of a list are sent.
   static let listValuesMax = 20
-  /// Slow calls that are told, and large ones.
+  /// How many slow calls are sent, and how many large ones.
   static let slowCallsMax = 50
 }
 
 extension LocalCalls {
-  /// The context of calls that begin now, with the time that an answer may take.
+  /// The context of calls that begin now, with the time limit of a reply.
   func contextOfAnswer() -> CallContext {
     context(
       deadlineNanos: NIODeadline.now().uptimeNanoseconds &+ DashboardLimits.answerNanosMax)

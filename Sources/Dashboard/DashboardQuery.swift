@@ -1,5 +1,5 @@
-// What is behind the question mark of a request for data: names and values, each of them of the
-// letters that Base64url and numbers need. Anything else is refused: there is nothing to escape.
+// The query of a request for data: names and values, each with only the characters of Base64url and
+// numbers. Anything else is refused, so nothing needs escapes.
 //
 //   query = [ pair *( "&" pair ) ]
 //   pair  = name "=" *( ALPHA / DIGIT / "-" / "_" )
@@ -34,7 +34,7 @@ struct DashboardQuery {
     }
   }
 
-  /// Bytes that are given as Base64url; none where the name is missing.
+  /// Bytes given as Base64url; empty if the name is missing.
   func bytes(_ name: String) throws(CallError) -> [UInt8] {
     guard let bytes = Base64URL.decode(values[Substring(name)] ?? "") else {
       throw Self.wrong("\(name) must be Base64url without padding.")
@@ -42,10 +42,10 @@ struct DashboardQuery {
     return bytes
   }
 
-  /// The value as it is; empty where the name is missing.
+  /// The value as it is; empty if the name is missing.
   func text(_ name: String) -> String { String(values[Substring(name)] ?? "") }
 
-  /// A number; `missing` where there is none.
+  /// A number; `missing` if there is none.
   func number(
     _ name: String, _ range: ClosedRange<UInt32>, missing: UInt32
   ) throws(CallError) -> UInt32 {

@@ -1,13 +1,13 @@
-// The latest events of a process, for who looks at its dashboard: what it logs from `info` on,
-// beside the audit log. The log limits how often events that are alike are told; so a client who
-// causes one all the time doesn't drive the others out. Any thread.
+// The latest events of a process, for its dashboard: its log lines from `info` on, without the
+// audit log. The log limits how often similar events are written, so a client that causes one event
+// all the time doesn't displace the others. Any thread.
 
 import NIOConcurrencyHelpers
 
 package final class EventRing: Sendable {
   /// Events that are kept.
   package static let eventsMax = 200
-  /// Of a message, and of the value of a field, so many bytes are kept.
+  /// Bytes that are kept of a message, and of the value of a field.
   package static let textBytesMax = 512
   /// Fields of an event.
   package static let fieldsMax = 12
@@ -41,7 +41,7 @@ package final class EventRing: Sendable {
 
   package init() {}
 
-  /// Notes an event; the oldest one gives way.
+  /// Notes an event; it replaces the oldest one.
   package func note(
     unixMillis: Int64, level: String, message: String, fields: [Field]
   ) {

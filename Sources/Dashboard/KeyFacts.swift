@@ -1,4 +1,4 @@
-// What Inspect tells of a key, with memory of its own. A value; any thread.
+// The reply of Inspect for a key, with its own memory. A value; any thread.
 
 import RingstoreAPI
 import TextForms
@@ -28,7 +28,8 @@ struct KeyFacts: Sendable {
     shard = String(decoding: reply.shard, as: UTF8.self)
   }
 
-  /// What a list of keys tells of each; of one that is gone, or whose shard is away, nothing.
+  /// What a list of keys shows of each; nothing for one that is gone, or whose shard is
+  /// unreachable.
   static func listed(_ facts: KeyFacts?) -> [JSONValue.Member] {
     let facts = facts.flatMap { $0.isFound ? $0 : nil }
     return [

@@ -1,6 +1,5 @@
-// What there is to know of one key, and the beginning of its value. A reply that is large is not
-// brought into memory for it: the call is taken back, and the viewer is told so. Event loop of the
-// node.
+// The facts about one key, and the beginning of its value. A large reply is not fetched into memory
+// for it: the call is cancelled, and the reply to the viewer says so. Event loop of the node.
 
 import Commands
 import NIOCore
@@ -50,7 +49,7 @@ final class KeyPreview: LocalCaller {
       case .failure(let error): end(.failure(error))
       case .success(let reply):
         guard let inspected = V1.InspectResponse(reply) else {
-          return end(.failure(.internalError("It is another reply.")))
+          return end(.failure(.internalError("It is a different kind of reply.")))
         }
         let facts = KeyFacts(inspected)
         // The reply has been read: it may be followed by the next call.
@@ -89,7 +88,7 @@ final class KeyPreview: LocalCaller {
         Value(bytes: Array($0.prefix(DashboardLimits.valueBytesMax)), length: $0.count)
       }
     case .success: seen.refusal = "There is no preview of this."
-    // It has another type meanwhile, for example: the facts hold all the same.
+    // The key has another type by now, for example: the facts are still valid.
     case .failure(let error): seen.refusal = error.message
     }
     end(.success(seen))
@@ -113,7 +112,7 @@ final class KeyPreview: LocalCaller {
   func resumeReading() {}
 
   func takesLargeReply(of call: LocalCall) -> Bool {
-    // The node is asking: the call is taken back when it has finished.
+    // This is within a call of the node: the call is cancelled after it returns.
     let bound = NIOLoopBound((self, call), eventLoop: calls.eventLoop)
     calls.eventLoop.execute {
       let (preview, call) = bound.value

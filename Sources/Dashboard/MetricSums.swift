@@ -5,9 +5,9 @@ import NodeCore
 import TextForms
 
 struct MetricSums {
-  /// How many calls have taken how long.
+  /// How many calls have which duration.
   let durations: DurationCounts
-  /// Calls that were answered with an error of the node's own.
+  /// Calls that ended with an error of the node itself.
   let errors: UInt64
   private let metrics: MetricCollection
 

@@ -1,5 +1,4 @@
-// What calls of administration, and on request writes, leave behind for people who ask later who
-// did what. Values; any thread.
+// The audit log: a record of calls of administration, and on request of writes. Values; any thread.
 
 import Commands
 import GRPC
@@ -10,7 +9,7 @@ import Users
 
 /// One call that was made.
 package struct AuditEntry: Sendable {
-  /// The user; empty where the node has none, or the caller was not let in.
+  /// The user; empty if the node has no users, or the caller was refused.
   package let user: String
   /// The call as the contract has it.
   package let call: String
@@ -18,15 +17,15 @@ package struct AuditEntry: Sendable {
   package let key: [UInt8]?
   /// The caller's address.
   package let peer: String
-  /// The code that it ended with; nil where that isn't known: it is one of a Pipeline.
+  /// The code that it ended with; nil for a call of a Pipeline, which has not ended yet.
   package let outcome: StatusCode?
 }
 
 package struct AuditLog: Sendable {
-  /// Of a longer key the beginning is told.
+  /// Only the beginning of a longer key is recorded.
   package static let keyBytesMax = 128
 
-  /// Whether writes are noted as well.
+  /// Whether writes are recorded too.
   package let notesWrites: Bool
   private let write: @Sendable (AuditEntry) -> Void
 
@@ -47,12 +46,12 @@ package struct AuditLog: Sendable {
     self.write = write
   }
 
-  /// Whether a call is noted.
+  /// Whether a call is recorded.
   func notes(_ command: Command) -> Bool {
     command.access == .admin || notesWrites && command.access == .write
   }
 
-  /// Notes a client's call when it ends.
+  /// Records a client's call when it ends.
   func follow(
     _ call: ServerCall, _ command: Command, key: [UInt8]? = nil, of principal: Principal?
   ) {
@@ -65,7 +64,7 @@ package struct AuditLog: Sendable {
     }
   }
 
-  /// Notes a call made from within when it ends.
+  /// Records a local call when it ends.
   func follow(_ call: LocalCall, key: [UInt8]? = nil, of principal: Principal?) {
     let peer = call.caller?.peer ?? ""
     let user = principal?.name ?? ""
@@ -84,7 +83,7 @@ package struct AuditLog: Sendable {
         user: principal?.name ?? "", call: command.name, key: key, peer: peer, outcome: nil))
   }
 
-  /// The key of an encoded request, as far as it is told.
+  /// The key of an encoded request, up to the recorded length.
   static func key(_ command: Command, _ request: UnsafeRawBufferPointer) -> [UInt8]? {
     guard let key = try? command.rpc.keyFields?.find(in: request).key else { return nil }
     return shown(key)

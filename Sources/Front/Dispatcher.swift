@@ -1,5 +1,5 @@
-// What a front asks of the node behind it. There are two: a router's loop, which sends calls over
-// links, and a shard's core in the same loop, which executes them as they come.
+// The interface of a front to its node. There are two implementations: a router's loop, which sends
+// calls over links, and a shard's core in the same loop, which executes them at once.
 //
 // All of it lives on one event loop, the node's.
 
@@ -13,7 +13,7 @@ import StandardServices
 import Users
 
 package protocol Dispatcher: StandardServicesNode {
-  /// The bounds that requests are checked against.
+  /// The limits for requests.
   var limits: Limits { get }
   /// The loop's account of replies that are ready and have not been sent.
   var replyMemory: MemoryBudget { get }
@@ -21,21 +21,21 @@ package protocol Dispatcher: StandardServicesNode {
 
   // MARK: Calls
 
-  /// Takes a client's unary call on one key. Returns its id while it is under way; nil where it has
-  /// been answered. Most calls come this way, so a shard can answer it without a `FrontCaller`.
+  /// Takes a client's unary call on one key. Returns its id while it is in progress; nil if its
+  /// reply was sent. Most calls come this way, so a shard can reply without a `FrontCaller`.
   ///
   /// - Parameters:
-  ///   - block: what the message lies in, where it may be kept.
-  ///   - principal: who calls; nil: the node has no users.
+  ///   - block: the block that contains the message, if it may be kept.
+  ///   - principal: the caller; nil: the node has no users.
   ///   - span: the call's; 0: it isn't traced.
   func unary(
     _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
     _ principal: Principal?, span: UInt32
   ) -> UInt64?
 
-  /// Takes a call on one key that was made from within, which the node ends at its deadline.
+  /// Takes a local call on one key, which the node ends at its deadline.
   ///
-  /// - Parameter context: who calls, and until when.
+  /// - Parameter context: the caller and the deadline.
   func submit(_ call: LocalCall, _ request: any KeyedCall, _ context: CallContext) -> UInt64?
 
   /// Takes an LRangeStream, whose caller is a stream.
@@ -49,7 +49,7 @@ package protocol Dispatcher: StandardServicesNode {
     endsAtDeadline: Bool, for caller: FrontCaller
   ) -> UInt64?
 
-  /// Takes calls from the front of a Pipeline's batch as long as the pipeline lets them begin.
+  /// Takes calls from the front of a Pipeline's batch as long as the pipeline's window allows.
   /// Returns how many bytes they took.
   ///
   /// - Parameter block: what the batch lies in, where it may be kept.
@@ -57,39 +57,39 @@ package protocol Dispatcher: StandardServicesNode {
     _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, of pipeline: FrontPipeline
   ) throws(WireError) -> Int
 
-  /// The caller of a call under way is gone. Does nothing for a call that is over.
+  /// The caller of a call in progress has disconnected. Does nothing for a call that has ended.
   func cancel(_ id: UInt64)
-  /// The client of a Pipeline with calls under way is gone.
+  /// The client of a Pipeline with calls in progress has disconnected.
   func cancelCalls(of pipeline: FrontPipeline)
-  /// Users have lost credentials or rights: their calls that wait for values end.
+  /// Users have lost credentials or permissions: their calls that wait for values end.
   func endRevokedCalls()
-  /// The caller of a call takes more of a large or streamed reply again.
+  /// The caller of a call accepts more of a large or streamed reply again.
   func callerTakesMore(_ id: UInt64)
-  /// Fails a call that the node has not taken.
+  /// Fails a call that the node has not accepted.
   func fail(_ caller: FrontCaller, error: CallError)
 
   // MARK: The node
 
-  /// The context of a call that the front has to keep, as of now.
+  /// The context of a call that the front must keep, as of now.
   func context(of call: CallContext) -> CallContext
   /// Whether a call about a node is about this one.
   func isThisNode(_ node: String) -> Bool
   /// What Describe starts from.
   func describe() -> DescribeMerge
-  /// The node's counters where they have to be fetched before a Stats call is started.
+  /// The node's counters, if they must be fetched before a Stats call is started.
   func fetchCounters() -> EventLoopFuture<Void>?
   /// Carries out a call that changes the cluster's shards (Reload, AcceptLoss).
   ///
   /// - Parameter message: the request.
-  /// - Returns: the response, or a CallError; nil where the node can't do such a thing.
+  /// - Returns: the response, or a CallError; nil if the node doesn't support it.
   func administer(
     _ command: CommandID, _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> EventLoopFuture<ByteBuffer>?
-  /// Counts a client's call, where the node counts those and not what it executes.
+  /// Counts a client's call, if the node counts these and not executed calls.
   func countCall(_ method: UInt32)
   /// Counts an error that the node has not seen.
   func countError(_ error: CallError)
-  /// Called after whatever may have given the node work.
+  /// Called after everything that may have given the node work.
   func afterEvent()
 }
 

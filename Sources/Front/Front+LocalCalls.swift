@@ -1,5 +1,5 @@
-// Calls that are made on the loop from within: they take the way of clients' unary calls, with the
-// node to end them at their deadlines, and with large replies gathered.
+// Local calls, made on the loop: they are handled like clients' unary calls, but the node ends them
+// at their deadlines, and large replies are collected.
 
 import Commands
 import LargeMemory
@@ -69,7 +69,7 @@ extension Front: LocalDispatcher {
 
   package func cancel(_ call: LocalCall) {
     guard !call.isOver else { return }
-    // Its caller is told to read on, if it had to wait, before the call lets go of it.
+    // If its caller had to wait, it may read again before the call releases it.
     if call.id != 0 { dispatcher.cancel(call.id) }
     call.drop()
     dispatcher.afterEvent()

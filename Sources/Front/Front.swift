@@ -1,8 +1,8 @@
-// A node's public API, the same for routers and shards: clients' calls come in here, and go to the
-// dispatcher behind it. Unary calls on one key go straight there; what is made of sub-requests,
-// what streams, and the legacy services are seen to here.
+// A node's public API, the same for routers and shards: it receives clients' calls and passes them
+// to the dispatcher behind it. Unary calls on one key go directly there; calls made of
+// sub-requests, streams and the legacy services are handled here.
 //
-// Lives on the node's event loop, one for each; what is kept here is bounded by what brings it.
+// On the node's event loop, one for each; its memory is bounded by the connections' limits.
 
 import Commands
 import GRPC
@@ -16,31 +16,31 @@ import Tracing
 import Users
 
 package final class Front: ServerService {
-  /// Owns this front, so that it can't be gone before.
+  /// Owns this front, so it lives longer.
   unowned(unsafe) let dispatcher: any Dispatcher
   private let links: (any LinkService)?
   /// Health, reflection, channelz, and the pages of probes.
   package let standard: StandardServices
   /// Calls about the node; set once, before the first call.
   package var administration: NodeAdministration?
-  /// Who may call; nil: everybody.
+  /// The users; nil: no restrictions.
   let access: FrontAccess?
-  /// What is noted of calls; nil: nothing.
+  /// The audit log; nil: none.
   let audit: AuditLog?
-  /// Whether writes are noted: asked for each call.
+  /// Whether writes are recorded: checked for each call.
   let notesWrites: Bool
   /// Which calls are traced; nil: none. Asked for each call.
   let tracer: Tracer?
   package let limits: Limits
   let eventLoop: any EventLoop
   /// Pipelines that have got replies in this tick.
-  @exclusivity(unchecked) private var withReplies: [FrontPipeline] = []
-  @exclusivity(unchecked) package var isMarkedDirty = false
+  private var withReplies: [FrontPipeline] = []
+  package var isMarkedDirty = false
 
   /// - Parameters:
-  ///   - links: what serves routers, on a shard.
-  ///   - authorizer: the users; nil: everybody may do everything.
-  ///   - audit: what is told of calls of administration; nil: nothing.
+  ///   - links: serves routers, on a shard.
+  ///   - authorizer: the users; nil: no restrictions.
+  ///   - audit: the audit log; nil: none.
   ///   - tracer: the loop's; nil: no call is traced.
   package init(
     _ dispatcher: any Dispatcher, links: (any LinkService)? = nil,
@@ -65,7 +65,7 @@ package final class Front: ServerService {
 
   deinit { access?.authorizer.onRevocation = nil }
 
-  /// The users; nil: everybody may do everything.
+  /// The users; nil: no restrictions.
   package var authorizer: Authorizer? { access?.authorizer }
 
   package var loopFlusher: FlushCoalescer? { dispatcher.flusher }
@@ -77,6 +77,19 @@ package final class Front: ServerService {
   package func page(path: UnsafeRawBufferPointer) -> ServerPage? { standard.page(path: path) }
 
   // MARK: - Unary calls
+
+  package func refusal(of call: ServerCall) -> RPCStatus? {
+    guard let access, StandardMethod(rawValue: call.methodID)?.isOpenToAll != true else {
+      return nil
+    }
+    do throws(CallError) {
+      _ = try access.identity(of: call).principal(call.authorization)
+      return nil
+    } catch {
+      dispatcher.countError(error)
+      return error.status
+    }
+  }
 
   package func unary(_ call: ServerCall, message: UnsafeRawBufferPointer) {
     guard call.methodID < CallNumbers.local.lowerBound else {
@@ -122,8 +135,8 @@ package final class Front: ServerService {
     dispatcher.afterEvent()
   }
 
-  /// Whether a call of the standard services may be made: some by everybody, the others by who may
-  /// administer.
+  /// Whether a call of the standard services may be made: some need no permission, the others
+  /// `admin`.
   private func checkMayCall(_ method: StandardMethod, _ call: ServerCall) throws(CallError) {
     guard let access, !method.isOpenToAll else { return }
     let principal = try access.letIn(call)
@@ -132,13 +145,13 @@ package final class Front: ServerService {
     }
   }
 
-  /// Ends a call whose caller is not let in.
+  /// Ends a call whose caller is refused.
   private func refuse(_ call: ServerCall, _ error: CallError) {
     dispatcher.countError(error)
     call.fail(error.status)
   }
 
-  /// Notes a write on one key when it ends.
+  /// Records a write on one key when it ends.
   @inline(never)
   private func follow(
     _ call: ServerCall, _ message: UnsafeRawBufferPointer, of principal: Principal?
@@ -149,7 +162,7 @@ package final class Front: ServerService {
     audit.follow(call, command, key: AuditLog.key(command, message), of: principal)
   }
 
-  /// The block that a large message lies in, which may be kept.
+  /// The block that contains a large message, which may be kept.
   @inline(__always)
   private func block(of message: UnsafeRawBufferPointer, _ call: ServerCall) -> LargeBlock? {
     message.count >= LargeBlock.bytesMin ? call.messageBlock : nil
@@ -188,7 +201,7 @@ package final class Front: ServerService {
     if let id { call.tag = id }
   }
 
-  /// Starts a call that is made of sub-requests. Returns its id; nil where it has been answered.
+  /// Starts a call that is made of sub-requests. Returns its id; nil if its reply was sent.
   ///
   /// - Parameter context: as `Dispatcher.context` has made it.
   func start(
@@ -230,7 +243,7 @@ package final class Front: ServerService {
     return try administration.answer(command, message)
   }
 
-  /// Answers a call when the node has done what it asks for.
+  /// Replies to a call when the node has done what it requests.
   private func answer(_ caller: FrontCaller, _ response: EventLoopFuture<ByteBuffer>) {
     let pending = PendingCall()
     if case .unary(let call) = caller { call.context = pending }
@@ -308,7 +321,7 @@ package final class Front: ServerService {
     }
   }
 
-  /// Ends a stream whose client breaks the rules.
+  /// Ends a stream whose client violates the protocol.
   private func end(_ call: ServerCall, _ status: RPCStatus) {
     callLeft(call)
     call.fail(status)
@@ -352,7 +365,7 @@ package final class Front: ServerService {
     }
     if StandardMethod.contains(call.methodID) { return standard.ended(call) }
     callLeft(call)
-    // Calls that waited for this one's turn or room may have gone out, or failed.
+    // Calls that waited for this one may have been sent, or have failed.
     flushPipelines()
     dispatcher.afterEvent()
   }
@@ -372,7 +385,7 @@ package final class Front: ServerService {
 
   // MARK: - Pipelines
 
-  /// A Pipeline has got replies, or may go on.
+  /// A Pipeline has received replies, or may continue.
   @inline(__always)
   func hasReplies(_ pipeline: FrontPipeline) {
     withReplies.append(pipeline)
@@ -383,7 +396,7 @@ package final class Front: ServerService {
     if pipeline.hasCalls || pipeline.attachment != nil { dispatcher.cancelCalls(of: pipeline) }
   }
 
-  /// Sends the replies that Pipelines have got, and lets them go on as far as their clients and
+  /// Sends the replies that Pipelines have got, and lets them continue as far as their clients and
   /// their bounds allow.
   package func flushPipelines() {
     guard !withReplies.isEmpty else { return }
@@ -400,7 +413,7 @@ extension Front: Flushable {
   }
 }
 
-/// What the context of a streaming call is once its one request has come.
+/// The context of a streaming call once its one request has arrived.
 final class StartedStream: Sendable {
   static let shared = StartedStream()
 }

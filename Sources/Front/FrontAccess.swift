@@ -1,8 +1,7 @@
-// Who clients' calls are from: asked when a call comes in, and of streams with each message.
+// The users of clients' calls: checked when a call arrives, and for streams with each message.
 //
-// One for each loop of a node that has users. What a caller may do is asked further down, where
-// every call passes whatever its entrance (KeyAccess); what is asked here is who he is, and whether
-// he calls too often.
+// One for each loop of a node that has users. Permissions are checked further down, where calls of
+// all protocols pass (KeyAccess). This checks only who the caller is, and its rate.
 
 import GRPC
 import RingstoreAPI
@@ -44,17 +43,17 @@ final class FrontAccess {
   }
 }
 
-/// Who calls over one stream, for as long as his credentials are good.
+/// The caller of one stream, as long as its credentials are valid.
 package final class StreamCaller {
   private let identity: CallerIdentity
-  @exclusivity(unchecked) package private(set) var principal: Principal
+  package private(set) var principal: Principal
 
   init(_ identity: CallerIdentity, _ principal: Principal) {
     self.identity = identity
     self.principal = principal
   }
 
-  /// Looks whether his credentials are good still.
+  /// Checks whether the credentials are still valid.
   ///
   /// - Throws: UNAUTHENTICATED.
   @inline(__always)

@@ -1,4 +1,4 @@
-// Who waits for the reply of a call that a node has under way, and how that is told. Event loop of
+// The receiver of the reply to a call in progress, and how the reply is delivered. Event loop of
 // the node.
 
 import GRPC
@@ -33,7 +33,7 @@ package enum FrontCaller {
     }
   }
 
-  /// - Parameter memory: the account of responses that lie ready.
+  /// - Parameter memory: the account of finished responses.
   package func respond(_ response: ByteBuffer, memory: MemoryBudget) {
     switch self {
     case .unary(let call) where response.readableBytes > ChunkedReply.bytesMin:
@@ -58,7 +58,7 @@ package enum FrontCaller {
   // MARK: - Replies in pieces, and streams
 
   /// Begins a reply of `byteCount` bytes, all of which follow in pieces unless it fails. Not for
-  /// local calls, which want it whole.
+  /// local calls, which need it complete.
   package func begin(byteCount: Int) {
     switch self {
     case .unary(let call): call.beginMessage(byteCount: byteCount)
@@ -87,29 +87,29 @@ package enum FrontCaller {
   /// Sends one message of a reply that is a stream.
   package func emit(_ message: UnsafeRawBufferPointer) {
     guard case .stream(let call) = self else { return }
-    // In this way it is taken off what was expected for the call.
+    // This subtracts it from the bytes expected for the call.
     call.beginMessage(byteCount: message.count)
     call.appendToMessage(message)
   }
 
-  /// Whether the caller takes more of a large or streamed reply. Where not, the front tells the
-  /// node (`Dispatcher.callerTakesMore`) when it does.
+  /// Whether the caller accepts more of a large or streamed reply. If not, the front calls the node
+  /// (`Dispatcher.callerTakesMore`) when it does.
   package func takesMore(_ id: UInt64) -> Bool {
     switch self {
     case .unary(let call), .stream(let call): call.takesMore
     case .pipelined(let pipeline, _): pipeline.takesMore(id)
-    // What was asked for is on its way, whole.
+    // The requested reply is on its way, complete.
     case .local(let call):
       call.isReplyExpected || call.caller?.takesLargeReply(of: call) != false
     }
   }
 
-  /// So many bytes are on their way to this caller; a negative number takes that back, when they
-  /// have come or never will. What is expected counts where `takesMore` is decided.
+  /// This many bytes are on their way to this caller; a negative number subtracts them again, when
+  /// they have arrived or never will. `takesMore` includes the expected bytes.
   package func expect(_ byteCount: Int) {
     switch self {
     case .unary(let call), .stream(let call):
-      // What comes is taken off by itself, and the rest when the call ends.
+      // Arriving bytes are subtracted automatically, and the rest when the call ends.
       if byteCount > 0 { call.reserveOutbound(bytes: byteCount) }
     case .pipelined(let pipeline, _): pipeline.expect(byteCount)
     case .local(let call):
@@ -121,9 +121,9 @@ package enum FrontCaller {
 
   // MARK: - Who calls
 
-  /// The user whose call it is, as of now; nil: the node has no users.
+  /// The current user of the call; nil: the node has no users.
   ///
-  /// - Throws: UNAUTHENTICATED, PERMISSION_DENIED where he may not make it any more.
+  /// - Throws: UNAUTHENTICATED, PERMISSION_DENIED if the user may no longer make it.
   package func principal() throws(CallError) -> Principal? {
     switch self {
     case .unary(let call), .stream(let call):
@@ -135,8 +135,8 @@ package enum FrontCaller {
 
   // MARK: - Calls that wait for values
 
-  /// A call of this caller waits for a value from now on: it does not count as under way. Returns
-  /// false where the caller may have no more such calls.
+  /// A call of this caller waits for a value from now on: it does not count as in progress. Returns
+  /// false if the caller already has the maximum of such calls.
   package func parks() -> Bool {
     switch self {
     case .pipelined(let pipeline, _): return pipeline.parks()
@@ -146,15 +146,15 @@ package enum FrontCaller {
     return true
   }
 
-  /// It waits no more; its reply comes next.
+  /// It no longer waits; its reply comes next.
   package func unparks() {
     if case .pipelined(let pipeline, _) = self { pipeline.unparks() }
   }
 
   // MARK: - Back-pressure
 
-  /// A call of this caller waits for room: its connection is not read until as many `resumeReading`
-  /// have come.
+  /// A call of this caller waits for room: its connection is not read until `resumeReading` was
+  /// called equally often.
   package func pauseReading() {
     switch self {
     case .unary(let call), .stream(let call): call.pauseConnection()

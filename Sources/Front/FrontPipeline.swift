@@ -1,13 +1,12 @@
-// A client's Pipeline: its calls are placed one by one, its replies gathered into batches. One
-// event loop. For the exclusivity attributes see RouterCore.
+// A client's Pipeline: its calls are started one by one, its replies collected into batches. One
+// event loop.
 //
-// Back-pressure. A Pipeline with many unanswered calls (PipelineWindow), or whose client doesn't
-// read its replies, is not read until that has changed; of a batch that is too long, the rest waits
+// Back-pressure. A Pipeline with many pending calls (PipelineWindow), or whose client doesn't
+// read its replies, is not read until that has changed; the rest of a batch that is too long waits
 // (CallBacklog).
 //
-// Large replies. A router gathers them, several at a time within a bound. A shard sends one at a
-// time, as a batch of its own that grows piece by piece; the calls behind it wait until it is
-// whole.
+// Large replies. A router collects them, several at a time within a limit. A shard sends one at a
+// time, as a separate batch that grows chunk by chunk; later calls wait until it is complete.
 
 import Commands
 import GRPC
@@ -19,38 +18,38 @@ import Tracing
 import Users
 
 package final class FrontPipeline {
-  /// Bytes of large replies that may have been asked for before the stream must have taken them.
+  /// Bytes of large replies that may be requested before the stream has accepted them.
   static let expectedBytesMax = 1 << 20
 
   /// The stream; nil once it has ended.
-  @exclusivity(unchecked) package private(set) var call: ServerCall?
-  /// What the node keeps with it.
+  package private(set) var call: ServerCall?
+  /// The node's data for it.
   package var attachment: AnyObject?
   /// Outlives its calls: it is the node's.
   private unowned(unsafe) let front: Front
   /// Who calls; nil: the node has no users.
   private let caller: StreamCaller?
-  @exclusivity(unchecked) private var window = PipelineWindow()
+  private var window = PipelineWindow()
   private var backlog = CallBacklog()
-  /// Gathered with room in front, so that the buffer can become the stream's (`MessageFrame`).
-  @exclusivity(unchecked) private var replies = ByteBuffer()
-  /// Whether the front knows that there are replies.
-  @exclusivity(unchecked) private var isAnnounced = false
-  /// When the calls came that are being placed, in nanoseconds of NIODeadline's clock: their
-  /// deadlines count from then.
-  @exclusivity(unchecked) package private(set) var receivedNanos: UInt64 = 0
+  /// Collected with space in front, so that the buffer can become the stream's (`MessageFrame`).
+  private var replies = ByteBuffer()
+  /// Whether the front was notified that there are replies.
+  private var isAnnounced = false
+  /// When the current calls arrived, in nanoseconds of NIODeadline's clock: their deadlines begin
+  /// then.
+  package private(set) var receivedNanos: UInt64 = 0
   private var isHalfClosed = false
   /// Reasons not to read: full links, too many calls, replies that aren't read.
   private var holds = 0
   private var holdsForCalls = false
-  @exclusivity(unchecked) private var holdsForReplies = false
-  /// Bytes of large replies that shards were asked for, and calls that wait to ask for theirs.
+  private var holdsForReplies = false
+  /// Bytes of large replies that were requested from shards, and calls that wait to request theirs.
   private var expectedBytes = 0
   private var creditWaiters = CircularBuffer<UInt64>()
-  /// A large reply that is to be a batch of its own.
-  @exclusivity(unchecked) private var large = Large.none
+  /// A large reply that will be a separate batch.
+  private var large = Large.none
   private let tracing: PipelineTracing
-  /// Whether calls of it may be traced: asked for each.
+  /// Whether calls of it may be traced: checked for each.
   package let mayTrace: Bool
   /// Whether the next call is the first of its batch.
   private var isFirstOfBatch = false
@@ -76,7 +75,7 @@ package final class FrontPipeline {
 
   package var principal: Principal? { caller?.principal }
 
-  /// Counts a call of the pipeline's caller, and notes it where that is wanted.
+  /// Counts a call of the pipeline's caller, and records it if configured.
   ///
   /// - Throws: RATE_LIMITED.
   @inline(__always)
@@ -95,7 +94,7 @@ package final class FrontPipeline {
       peer: call?.connection?.remoteAddress ?? "", of: principal)
   }
 
-  /// Whether the caller's credentials are good still; ends the pipeline where not.
+  /// Whether the caller's credentials are still valid; ends the pipeline if not.
   private func isCallerKnown() -> Bool {
     guard let caller else { return true }
     do throws(CallError) {
@@ -127,7 +126,7 @@ package final class FrontPipeline {
   func receive(_ message: UnsafeRawBufferPointer, in block: LargeBlock?) {
     guard isCallerKnown() else { return }
     do throws(WireError) {
-      // A batch is taken as a whole or not at all.
+      // A batch is accepted as a whole or not at all.
       _ = try V1.CallBatch(message)
       receivedNanos = front.dispatcher.flusher.scheduler.tickNanos
       isFirstOfBatch = true
@@ -141,12 +140,12 @@ package final class FrontPipeline {
     }
   }
 
-  /// Sends the replies gathered, and places calls of the backlog while they are welcome.
+  /// Sends the collected replies, and starts calls of the backlog while the window allows.
   func resume() {
     isAnnounced = false
     flush()
     if !backlog.isEmpty, isOpen, isCallerKnown() {
-      // Calls that are answered at once look at the backlog.
+      // Calls with an immediate reply check the backlog.
       var rest = backlog
       receivedNanos = rest.sinceNanos
       rest.place { bytes, block throws(WireError) in
@@ -163,28 +162,28 @@ package final class FrontPipeline {
     call != nil && window.isOpen && !holdsForReplies && large == .none
   }
 
-  /// Whether another call may be placed; it is under way then.
+  /// Whether another call may be started; it is then in progress.
   package func begins() -> Bool {
     guard isOpen else { return false }
     window.placed()
     return true
   }
 
-  /// The reply of a call that was placed comes later.
+  /// The reply of a started call comes later.
   package func isLater() { window.placed() }
 
   // MARK: - Calls that wait for values
 
-  /// A call under way waits for a value: it does not count meanwhile. Returns false where too many
-  /// do.
+  /// A call in progress waits for a value: it does not count meanwhile. Returns false if too many
+  /// wait.
   func parks() -> Bool {
     guard window.parks() else { return false }
-    // There may be room to go on reading.
+    // There may be room to continue reading.
     announce()
     return true
   }
 
-  /// A call waits no more; its reply comes next.
+  /// A call no longer waits; its reply comes next.
   func unparks() { window.unparks() }
 
   // MARK: - Replies
@@ -199,7 +198,7 @@ package final class FrontPipeline {
   package func fail(_ id: UInt64, _ error: CallError) {
     guard call != nil else { return }
     if large == .begun(id) {
-      // Half a batch can't be taken back: the client must not take it for a whole one.
+      // Half a batch can't be withdrawn: the client must not mistake it for a complete one.
       return end(error.status)
     }
     if large == .coming(id) { large = .none }
@@ -219,8 +218,8 @@ package final class FrontPipeline {
     front.hasReplies(self)
   }
 
-  /// Takes a batch of replies to calls that were executed as they came: empty afterwards, with room
-  /// in front of it.
+  /// Takes a batch of replies to calls that were executed at once. The buffer is empty afterwards,
+  /// with space in front.
   package func send(_ batch: inout ByteBuffer) {
     guard batch.readableBytes > 0, let call else { return }
     if replies.readableBytes == 0, !hasLargeBegun { return call.send(&batch) }
@@ -229,7 +228,7 @@ package final class FrontPipeline {
     sendReplies()
   }
 
-  /// Takes a batch of replies to `count` calls that were under way.
+  /// Takes a batch of replies to `count` calls that were in progress.
   package func send(_ batch: ByteBuffer, count: Int) {
     guard call != nil, count > 0 else { return }
     replies.writeImmutableBuffer(batch)
@@ -242,7 +241,7 @@ package final class FrontPipeline {
     call?.send(&replies)
   }
 
-  /// Sends the replies gathered so far as one batch, and sees whether to go on reading.
+  /// Sends the replies collected so far as one batch, and decides whether to continue reading.
   func flush() {
     guard let call else { return }
     sendReplies()
@@ -260,9 +259,9 @@ package final class FrontPipeline {
     flush()
   }
 
-  // MARK: - Large replies that are gathered
+  // MARK: - Large replies that are collected
 
-  /// Whether a shard may be asked for another large reply. If not, `id` is kept until it may.
+  /// Whether another large reply may be requested from a shard. If not, `id` is kept until it may.
   func takesMore(_ id: UInt64) -> Bool {
     if large != .none || hasRoom { return true }
     guard call != nil else { return false }
@@ -274,13 +273,13 @@ package final class FrontPipeline {
     expectedBytes += byteCount
   }
 
-  /// The next call that waits to ask for its reply, where it may.
+  /// The next call that waits to request its reply, if it may.
   private func nextAsker() -> UInt64? {
     guard !creditWaiters.isEmpty, hasRoom else { return nil }
     return creditWaiters.popFirst()
   }
 
-  /// Whether the client takes replies now; if not, the pipeline goes on when it does.
+  /// Whether the client accepts replies now; if not, the pipeline continues when it does.
   package var hasRoomForReplies: Bool { call?.takesMore == true }
 
   private var hasRoom: Bool {
@@ -290,8 +289,8 @@ package final class FrontPipeline {
 
   // MARK: - Large replies that are sent piece by piece
 
-  /// A large reply comes, as a batch of its own. It was begun only where there was room, and the
-  /// limit of messages bounds it.
+  /// A large reply comes, as a separate batch. It was begun only if there was space, and the limit
+  /// of messages bounds it.
   package func expectLarge(_ id: UInt64) {
     large = .coming(id)
     window.placed()
@@ -327,7 +326,7 @@ package final class FrontPipeline {
     if holds == 0 { call?.resumeReading() }
   }
 
-  /// The client is gone; what is still under way ends unheard.
+  /// The client has disconnected; replies of calls in progress are dropped.
   func clientWentAway() {
     call = nil
     creditWaiters.removeAll()

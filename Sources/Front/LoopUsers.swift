@@ -1,5 +1,5 @@
-// The users on each event loop of a node, and how the loops hear of a new users file. Any thread;
-// what it hands out belongs to the loop.
+// The users on each event loop of a node, and how the loops get a new users file. Any thread; the
+// returned objects belong to the loop.
 
 import NIOCore
 import Users
@@ -9,7 +9,7 @@ package final class LoopUsers: Sendable {
   private let authorizers: [ObjectIdentifier: NIOLoopBound<Authorizer>]
   private let observers: [Int]
 
-  /// - Returns: nil where the node has no users.
+  /// - Returns: nil if the node has no users.
   package static func make(
     _ directory: UserDirectory?, _ group: any EventLoopGroup
   ) async throws -> LoopUsers? {
@@ -40,12 +40,12 @@ package final class LoopUsers: Sendable {
     authorizers[ObjectIdentifier(loop)]?.value
   }
 
-  /// Returns when all loops have taken the newest table.
+  /// Returns when all loops use the newest table.
   package func settled() async throws {
     for authorizer in authorizers.values { try await authorizer.eventLoop.submit {}.get() }
   }
 
-  /// The loops are about to end.
+  /// The loops are about to stop.
   package func stop() {
     for observer in observers { directory.stopObserving(observer) }
   }

@@ -11,14 +11,14 @@ package enum MethodRegistry {
   /// The link, served by shards only.
   package static let linkID = CallNumbers.link
 
-  /// The calls that a node answers even where clients have all the connections that they may.
+  /// The calls that a node serves even on connections past the limit.
   private static let administration = Set(
     [
       CommandID.describe, .stats, .hotKeys, .bigKeys, .shutdown, .reload, .snapshot, .digest,
-      .backup, .acceptLoss, .clients, .killClient, .logLevel,
+      .backup, .acceptLoss, .clients, .killClient, .logLevel, .slowLog, .config,
     ].map(\.rawValue))
 
-  /// The method behind a path, or nil where there is none.
+  /// The method behind a path, or nil if there is none.
   package static func method(path: UnsafeRawBufferPointer, servesLink: Bool) -> ServerMethod? {
     if let command = CommandTable.command(path: path) {
       return ServerMethod(

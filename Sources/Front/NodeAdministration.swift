@@ -1,5 +1,6 @@
-// Calls about the node itself: its connections, and what it logs. They come from its own clients,
-// or from a router that was asked for this node. Event loop of the front that has it.
+// Calls about the node itself: its connections, what it logs, its slow calls, its settings. They
+// come from its own clients, or from a router that was asked for this node. Event loop of the front
+// that has it.
 
 import Commands
 import GRPC
@@ -7,30 +8,39 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 
-/// What a process lets its nodes tell and change of it. Any thread.
+/// The parts of the process that its nodes can report and change. Any thread.
 package protocol NodeSurroundings: Sendable {
   /// Which events are logged now, and were when the process started: names of levels.
   var logLevel: (inForce: String, configured: String) { get }
   /// Changes which events are logged; false: there is no such level.
   func setLogLevel(_ name: String) -> Bool
+  /// Nil: they can't be told.
+  var settings: NodeSettings? { get }
 }
+
+/// The slow calls that a node has kept, of all its loops. With `isReset` it forgets them.
+package typealias SlowCallSource = (_ isReset: Bool) -> EventLoopFuture<SlowCalls>
 
 package final class NodeAdministration {
   private let connections: NodeConnections
   private let surroundings: (any NodeSurroundings)?
+  private let slowCalls: SlowCallSource
   private let eventLoop: any EventLoop
 
-  /// The most connections that Clients tells of, and those where the caller has no wish.
+  /// The maximum number of connections that Clients returns, and the default.
   static let clientsMax = 10_000
   static let clientsDefault = 100
 
-  /// - Parameter surroundings: nil: there is nothing to be told of the process.
+  /// - Parameters:
+  ///   - surroundings: nil: there is nothing to be told of the process.
+  ///   - slowCalls: called on the event loop.
   package init(
     _ connections: NodeConnections, _ surroundings: (any NodeSurroundings)?,
-    eventLoop: any EventLoop
+    slowCalls: @escaping SlowCallSource, eventLoop: any EventLoop
   ) {
     self.connections = connections
     self.surroundings = surroundings
+    self.slowCalls = slowCalls
     self.eventLoop = eventLoop
   }
 
@@ -44,6 +54,8 @@ package final class NodeAdministration {
     case .clients: listClients(try V1.ClientsRequest(decoding: message))
     case .killClient: try killClient(try V1.KillClientRequest(decoding: message))
     case .logLevel: try logLevel(try V1.LogLevelRequest(decoding: message))
+    case .slowLog: try slowLog(try V1.SlowLogRequest(decoding: message))
+    case .config: try settings()
     default: nil
     }
   }
@@ -92,6 +104,23 @@ package final class NodeAdministration {
     response.write(V1.LogLevelResponse.Field.level, level.inForce)
     response.write(V1.LogLevelResponse.Field.configured, level.configured)
     return eventLoop.makeSucceededFuture(response)
+  }
+
+  private func slowLog(
+    _ request: V1.SlowLogRequest
+  ) throws(CallError) -> EventLoopFuture<ByteBuffer> {
+    // One that it doesn't know may change what is forgotten.
+    if request.hasUnknownField { throw .unknownField }
+    let most = request.count == 0 ? SlowCalls.countDefault : Int(request.count)
+    return slowCalls(request.reset).map { $0.message(most: most) }
+  }
+
+  private func settings() throws(CallError) -> EventLoopFuture<ByteBuffer> {
+    guard let settings = surroundings?.settings else {
+      throw CallError(
+        code: .failedPrecondition, message: "This node was started without settings.")
+    }
+    return eventLoop.makeSucceededFuture(settings.message)
   }
 }
 

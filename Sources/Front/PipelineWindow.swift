@@ -1,19 +1,19 @@
-// How many calls of a Pipeline may be unanswered. Pure; one for each Pipeline.
+// How many calls of a Pipeline may be pending. Pure; one for each Pipeline.
 //
-// Their replies will have to be kept if the client does not read them, and how long those are isn't
-// known before. So there are few calls at first, one more for each reply, and never more than would
-// make `replyBytesMax` of replies like the latest.
+// Their replies must be kept if the client does not read them, and their length isn't known before.
+// So there are few calls at first, one more for each reply, and never more than would make
+// `replyBytesMax` of replies like the latest.
 
 struct PipelineWindow {
-  /// Calls that may be unanswered: at first, and at most.
+  /// Calls that may be pending: at first, and at most.
   static let callsFirst = 256
   static let callsMax = 10_000
   /// Calls that may wait for values, beside those.
   static let parkedMax = 10_000
-  /// Bytes of replies that may be outstanding, as far as can be told.
+  /// An estimate of the outstanding bytes of replies.
   static let replyBytesMax = 16 << 20
 
-  /// Calls placed and not answered.
+  /// Calls without a reply yet.
   private(set) var underWay = 0
   /// Calls that wait for values.
   private(set) var parked = 0
@@ -22,14 +22,14 @@ struct PipelineWindow {
   private var replyBytes = 0
 
   var isOpen: Bool { underWay < limit }
-  /// Whether so many calls have ended that it is worth reading again.
+  /// Whether enough calls have ended to read again.
   var isHalfEmpty: Bool { underWay <= limit / 2 }
 
   mutating func placed() {
     underWay += 1
   }
 
-  /// A call under way waits for a value. Returns false where too many do.
+  /// A call in progress waits for a value. Returns false if too many wait.
   mutating func parks() -> Bool {
     guard parked < Self.parkedMax else { return false }
     underWay -= 1
@@ -37,7 +37,7 @@ struct PipelineWindow {
     return true
   }
 
-  /// A call that waited is under way again.
+  /// A call that waited is in progress again.
   mutating func unparks() {
     parked -= 1
     underWay += 1

@@ -1,33 +1,33 @@
-// Counts the frames a peer sends by looking at their headers alone. The library tells of most
-// frames, but not of those that it passes over: unknown types, PRIORITY, frames of streams that are
-// closed. A flood of them costs time all the same. Pure; one connection.
+// Counts the frames a peer sends by looking at their headers alone. The library reports most
+// frames, but not those that it skips: unknown types, PRIORITY, frames of closed streams. A flood
+// of them still costs time. Pure; one connection.
 
 /// Walks over a connection's bytes from one frame header to the next.
 struct FrameMeter {
   private static let headerBytes = 9
   private static let data: UInt8 = 0
   private static let continuation: UInt8 = 9
-  /// DATA of so many bytes costs less than its bytes do, whatever becomes of it.
+  /// The frame overhead of DATA with this many bytes costs less than its bytes do.
   static let largeDataBytes = 1 << 10
 
-  /// Frames whose header has come, but for large DATA and for CONTINUATION, which is a part of the
-  /// frame before it and bounded by the library.
+  /// Frames whose header has arrived, except large DATA and CONTINUATION, which is part of the
+  /// frame before it and limited by the library.
   private(set) var frames = 0
-  /// Bytes of all that has come.
+  /// Bytes of all input.
   private(set) var bytes = 0
 
-  /// Bytes to come before the next frame header begins.
+  /// Bytes until the next frame header begins.
   private var skip: Int
-  /// The header that has come in part: its bytes so far.
+  /// The bytes so far of an incomplete header.
   private var partial: UInt32 = 0
   private var partialBytes = 0
 
-  /// - Parameter prefaceBytes: what comes before the first frame.
+  /// - Parameter prefaceBytes: the bytes before the first frame.
   init(prefaceBytes: Int) {
     skip = prefaceBytes
   }
 
-  /// Takes what was read. O(frames).
+  /// Counts the frames in a read. O(frames).
   mutating func read(_ input: UnsafeRawBufferPointer) {
     guard let base = input.baseAddress else { return }
     let count = input.count

@@ -2,12 +2,12 @@
 
 /// An event of the connection, drained with `HTTP2Session.nextConnectionEvent()`.
 package enum HTTP2ConnectionEvent: Sendable, Hashable {
-  /// The peer takes no new streams; those above the id were not processed. The session has closed
-  /// our streams above it with REFUSED_STREAM by itself.
+  /// The peer accepts no new streams; those above the id were not processed. The session has closed
+  /// our streams above it with REFUSED_STREAM.
   case goAway(lastStreamID: Int32, code: HTTP2ErrorCode, debug: String)
-  /// The peer answered our PING with this payload.
+  /// The peer acknowledged our PING with this payload.
   case pingAcknowledged(payload: UInt64)
-  /// The peer sent a PING; the session answers by itself.
+  /// The peer sent a PING; the session acknowledges it.
   case pingReceived
   /// The peer's SETTINGS are in force.
   case settingsReceived
@@ -15,13 +15,13 @@ package enum HTTP2ConnectionEvent: Sendable, Hashable {
   case settingsAcknowledged
 }
 
-/// Why a session can't go on. After any of these it is never fed again.
+/// Why a session can't continue. After any of these it is never fed again.
 package enum HTTP2SessionFailure: Error, Sendable, Hashable, CustomStringConvertible {
-  /// nghttp2 gave up, with its own text: bad preface, no memory.
+  /// nghttp2 failed, with its own text: bad preface, no memory.
   case nghttp2(String)
   /// nghttp2 gave up, because the peer made it queue too many replies to control frames.
   case flooded
-  /// The owner said that the connection is gone.
+  /// The owner reported that the connection is gone.
   case connectionLost
 
   package var description: String {
@@ -33,20 +33,20 @@ package enum HTTP2SessionFailure: Error, Sendable, Hashable, CustomStringConvert
   }
 }
 
-/// Frames counted since the session began; owners compare them with their own bounds.
+/// Frames counted since the session began; owners compare them with their own limits.
 package struct HTTP2Counters: Sendable, Hashable {
   /// RST_STREAM frames from the peer for streams that were open.
   package var resetsReceived = 0
   /// Those of streams of which it had not been sent any of the body.
   package var resetsUnanswered = 0
-  /// RST_STREAM frames we had to send because of the peer's mistakes, not by our own decision.
+  /// RST_STREAM frames we had to send because of the peer's errors, not by our own decision.
   package var resetsForPeerErrors = 0
   /// HEADERS and DATA frames sent.
   package var usefulFramesSent = 0
   /// Frames from the peer, large DATA and CONTINUATION apart.
   package var framesReceived = 0
-  /// HEADERS and DATA among them that carried something of a call: a block for a stream that is
-  /// open, or body bytes without padding, or its end.
+  /// HEADERS and DATA among them that carried part of a call: a block for an open stream, body
+  /// bytes without padding, or the end of the stream.
   package var callFramesReceived = 0
   /// Streams that the peer opened.
   package var streamsOpened = 0

@@ -1,6 +1,6 @@
-// The functions nghttp2 calls. Each unwraps its pointers and writes down what happened; none runs
-// code of the session's owner, and none calls the library except to queue a frame, which nghttp2
-// allows. Pointers to frames die with the callback.
+// The functions nghttp2 calls. Each unwraps its pointers and records the event; none runs code of
+// the session's owner, and none calls the library except to queue a frame, which nghttp2 allows.
+// Pointers to frames are valid only during the callback.
 
 internal import CNGHTTP2
 import NIOCore
@@ -20,8 +20,8 @@ private func withOwner(
   return Unmanaged<HTTP2Session>.fromOpaque(userData)._withUnsafeGuaranteedRef(body)
 }
 
-/// The same for a stream that the library knows: `HTTP2Session.live` keeps it. Nil where the
-/// library knows none.
+/// The same for a stream of the library: `HTTP2Session.live` retains it. Nil if the library has
+/// none.
 @inline(__always)
 private func withStream<Result>(
   _ native: OpaquePointer?, _ id: Int32, _ body: (HTTP2Stream?) -> Result
@@ -138,7 +138,7 @@ func onFrameSent(
       }
     case NGHTTP2_DATA.rawValue:
       session.counters.usefulFramesSent += 1
-      // A body of a server that ends without trailers: a page.
+      // A server's body that ends without trailers: a page.
       if CNGHTTP2_frame_flags(frame) & endStreamFlag != 0, session.role == .server {
         session.headersFrameSent(CNGHTTP2_frame_stream(frame), endsStream: true)
       }
@@ -185,7 +185,7 @@ func onSendData(
   }
 }
 
-/// The data provider's callback: says how much of a stream's body goes into the next DATA frame.
+/// The data provider's callback: returns how much of a stream's body goes into the next DATA frame.
 func onReadBody(
   _ native: OpaquePointer?, _ id: Int32, _ buffer: UnsafeMutablePointer<UInt8>?, _ length: Int,
   _ flags: UnsafeMutablePointer<UInt32>?, _ source: UnsafeMutablePointer<nghttp2_data_source>?,
@@ -210,9 +210,9 @@ func onError(
 }
 
 extension HTTP2Session {
-  /// A field came after its block's limit was reached: it is dropped. To end the stream here would
-  /// save next to nothing, as the rest must be decoded for the table's sake, and the owner could
-  /// not tell the peer why. The library bounds the bytes of a block.
+  /// A field after the limit of its block is dropped. Ending the stream here would save very
+  /// little, as the rest must still be decoded to update the table, and the owner could not send
+  /// the reason to the peer. The library limits the bytes of a block.
   fileprivate func headerOverrun() -> Int32 {
     decoding?.state.overranHeaders()
     return 0
@@ -247,7 +247,7 @@ extension HTTP2Session {
   fileprivate func dataFrameReceived(_ frame: UnsafePointer<nghttp2_frame>) {
     let flags = CNGHTTP2_frame_flags(frame)
     let length = CNGHTTP2_frame_length(frame)
-    // Padding is no use to a call, and nothing else bounds it: it needs no lasting window.
+    // Padding is of no use to a call, and has no other limit: its window is returned at once.
     if length < FrameMeter.largeDataBytes, flags & paddedFlag == 0,
       length > 0 || flags & endStreamFlag != 0
     {

@@ -1,6 +1,6 @@
-// What an owner can ask of a session. Every command only queues; bytes come out of `writePending`.
-// Commands on a closed stream or a dead session do nothing: the peer may have closed it a moment
-// ago, which is no mistake of the owner.
+// The commands of a session's owner. Every command only queues; `writePending` produces the bytes.
+// Commands on a closed stream or an ended session do nothing: the peer may have closed it a moment
+// ago, so this is no error of the owner.
 
 internal import CNGHTTP2
 import NIOCore
@@ -8,9 +8,9 @@ import NIOCore
 extension HTTP2Session {
   // MARK: - Streams
 
-  /// Opens a stream with a request. Nil if the session is dead, the peer went away, or the stream
-  /// numbers are used up. Whether the peer's concurrency limit allows it is the owner's care
-  /// (`remoteMaxConcurrentStreams`); past it the library holds the request back.
+  /// Opens a stream with a request. Nil if the session has ended, the peer sent GOAWAY, or the
+  /// stream numbers are used up. The owner must check the peer's concurrency limit
+  /// (`remoteMaxConcurrentStreams`); above it the library holds the request back.
   ///
   /// - Parameter hasBody: false ends our side with the headers; true lets the body follow through
   ///   `stream.outbound`, until `finish`.
@@ -83,7 +83,8 @@ extension HTTP2Session {
     endWithTrailers(stream)
   }
 
-  /// Throws away what waits to be sent on the stream. What was begun of a message stays begun.
+  /// Discards what waits to be sent on the stream. A message that was sent in part stays
+  /// incomplete.
   package func dropOutbound(_ stream: HTTP2Stream) {
     outboundBytes -= stream.accountedOutbound
     stream.accountedOutbound = 0
@@ -91,8 +92,8 @@ extension HTTP2Session {
     stream.outbound = ByteBuffer()
   }
 
-  /// Ends the stream with RST_STREAM. What waits to be sent is thrown away at once; the stream is
-  /// touched as closed once the frame is on its way.
+  /// Ends the stream with RST_STREAM. What waits to be sent is discarded at once; the stream is
+  /// touched as closed once the frame was sent.
   package func reset(_ stream: HTTP2Stream, code: HTTP2ErrorCode) {
     guard isUsable, stream.id > 0, stream.state.reset() else { return }
     dropOutbound(stream)
@@ -105,15 +106,15 @@ extension HTTP2Session {
     guard credit > 0 else { return }
     connectionCredit += credit - repay(stream, credit)
     stream.unconsumed -= credit
-    // A stream the peer has ended needs no window of its own.
+    // A stream that the peer has ended needs no window.
     if stream.remoteEnded || stream.isClosed || !isUsable { return }
     nghttp2_session_consume_stream(handle, stream.id, credit)
   }
 
-  /// Lets the other streams of the connection go on while this one isn't read: the bytes it holds
-  /// are credited to the connection's window and not to its own, which bounds them. To be called
-  /// whenever more has come in. All streams together may hold `maxParkedBytes` in this way; what is
-  /// beyond keeps its share of the connection's window, until that is shut too. O(1).
+  /// Lets the other streams of the connection continue while this one isn't read: the bytes it
+  /// holds are credited to the connection's window and not to its own, which limits them. Call this
+  /// whenever more has arrived. All streams together may hold `maxParkedBytes` in this way; bytes
+  /// above that keep their share of the connection's window, until that is closed too. O(1).
   package func park(_ stream: HTTP2Stream) {
     let more = stream.unconsumed - stream.parked
     guard more > 0 else { return }
@@ -124,9 +125,9 @@ extension HTTP2Session {
     lentBytes = lent
   }
 
-  /// Takes `count` consumed bytes of a stream off what is parked. Returns how many of them the
-  /// connection was credited for before. Which stream's bytes those were doesn't matter: room that
-  /// becomes free under the bound goes to whatever else is parked.
+  /// Subtracts `count` consumed bytes of a stream from the parked bytes. Returns for how many of
+  /// them the connection was already credited. It doesn't matter which stream's bytes those were:
+  /// room that becomes free goes to the other parked bytes.
   @inline(__always)
   func repay(_ stream: HTTP2Stream, _ count: Int) -> Int {
     if stream.parked == 0 { return 0 }
@@ -138,7 +139,7 @@ extension HTTP2Session {
     return lentBytes - lent
   }
 
-  /// Whether the peer gives this stream no window, so that only it can let the body go on.
+  /// Whether the peer gives this stream no window, so that only it can let the body continue.
   package func isWindowShut(_ stream: HTTP2Stream) -> Bool {
     guard failure == nil, stream.id > 0, !stream.isClosed else { return false }
     return nghttp2_session_get_stream_remote_window_size(handle, stream.id) <= 0
@@ -151,7 +152,7 @@ extension HTTP2Session {
 
   // MARK: - The connection
 
-  /// Sends a PING with this payload; the reply comes as a connection event.
+  /// Sends a PING with this payload; its acknowledgement is a connection event.
   package func ping(payload: UInt64) {
     guard isUsable else { return }
     withUnsafeBytes(of: payload.bigEndian) {
@@ -159,14 +160,14 @@ extension HTTP2Session {
     }
   }
 
-  /// First step of a drain: GOAWAY with the highest id, so that no stream on its way is lost.
+  /// First step of a drain: GOAWAY with the highest id, so that no stream in transit is lost.
   package func announceShutdown() {
     guard isUsable, role == .server else { return }
     nghttp2_submit_shutdown_notice(handle)
   }
 
-  /// Second step: GOAWAY with the last stream seen. Streams up to it go on; the session is finished
-  /// when they are.
+  /// Second step: GOAWAY with the last stream seen. Streams up to it continue; the session is
+  /// finished when they are.
   package func shutDown(code: HTTP2ErrorCode = .noError, debug: StaticString = "") {
     guard isUsable else { return }
     nghttp2_submit_goaway(
@@ -174,9 +175,9 @@ extension HTTP2Session {
       debug.utf8CodeUnitCount)
   }
 
-  /// Sends GOAWAY with this code and text and takes nothing more from the peer. The session is
-  /// finished once that is written, and writes nothing else: the library's own way to terminate
-  /// adds a second GOAWAY without a text, and that is the one that applications are shown.
+  /// Sends GOAWAY with this code and text and ignores further input. The session is finished once
+  /// that is written, and writes nothing else: the library's own function to terminate adds a
+  /// second GOAWAY without a text, and clients show that one to applications.
   package func terminate(code: HTTP2ErrorCode, debug: StaticString) {
     guard isUsable, beginTermination() else { return }
     assert(debug.utf8CodeUnitCount > 0, "it is told from others by its text")
@@ -192,7 +193,7 @@ extension HTTP2Session {
       nghttp2_session_get_remote_settings(handle, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS))
   }
 
-  /// Frames, not DATA, that wait in the library to be written.
+  /// Frames other than DATA that wait in the library to be written.
   package var queuedFrames: Int {
     failure == nil ? nghttp2_session_get_outbound_queue_size(handle) : 0
   }
@@ -215,8 +216,9 @@ extension HTTP2Session {
       Unmanaged.passUnretained(stream).toOpaque())
   }
 
-  /// While a body waits the trailers follow its last frame. Else they go at once: HEADERS need no
-  /// window, and the library would wait for one to ask for more of the body.
+  /// While a body waits, the trailers follow its last frame. Otherwise they are sent at once:
+  /// HEADERS need no window, but the library would wait for a window before it asks for more of the
+  /// body.
   private func endWithTrailers(_ stream: HTTP2Stream) {
     if stream.outboundBytes == 0 { submitTrailers(of: stream) }
     bodyChanged(stream)

@@ -1,5 +1,5 @@
 // From the library's queues to the owner's buffer. Bodies are copied once: from the stream's
-// outbound buffer, or from where what was handed over lies, into the output, behind a frame header
+// outbound buffer, or from the pieces that were handed over, into the output, after a frame header
 // that nghttp2 makes.
 
 internal import CNGHTTP2
@@ -7,11 +7,11 @@ import NIOCore
 
 extension HTTP2Session {
   /// Appends frames that are ready to `buffer`, until nothing is ready or the buffer has reached
-  /// `limit` bytes (it can pass it by one frame). Streams can end by this: drain touched streams
-  /// afterwards.
+  /// `limit` bytes (it can exceed it by one frame). This can end streams: process the touched
+  /// streams afterwards.
   ///
-  /// Call it only while the socket takes bytes. What a slow reader doesn't take then stays in the
-  /// streams' outbound buffers, where the owner can bound it.
+  /// Call it only while the socket accepts bytes. Then the output for a slow reader stays in the
+  /// streams' outbound buffers, where the owner can limit it.
   ///
   /// - Returns: whether the limit stopped it, so that more can be had at once.
   @discardableResult
@@ -46,9 +46,9 @@ extension HTTP2Session {
     return stopped
   }
 
-  /// Appends a GOAWAY with a code and a text of the owner's, for a session that has failed or that
-  /// the library has ended, which tells the peer nothing or a code alone. Applications are shown
-  /// the last one. Nothing may follow it.
+  /// Appends a GOAWAY with a code and a text of the owner, for a session that has failed or that
+  /// the library has ended: the library sends no reason or only a code. Clients show the last one
+  /// to applications. Nothing may follow it.
   package func writeGoodbye(
     code: HTTP2ErrorCode, debug: StaticString, into buffer: inout ByteBuffer
   ) {
@@ -65,7 +65,7 @@ extension HTTP2Session {
     buffer.writeBytes(UnsafeRawBufferPointer(start: debug.utf8Start, count: textBytes))
   }
 
-  /// Says how many bytes the next DATA frame of a stream takes. Runs inside the library.
+  /// Returns how many bytes the next DATA frame of a stream gets. Runs inside the library.
   func offerBody(
     of stream: HTTP2Stream, limit: Int, flags: UnsafeMutablePointer<UInt32>
   ) -> Int {
@@ -87,7 +87,7 @@ extension HTTP2Session {
     }
   }
 
-  /// Queues a stream's trailers, behind its HEADERS. May run inside the library.
+  /// Queues a stream's trailers, after its HEADERS. May run inside the library.
   func submitTrailers(of stream: HTTP2Stream) {
     stream.state.submittedTrailers()
     if let fields = stream.staticTrailers {
@@ -125,12 +125,13 @@ extension HTTP2Session {
       stream.outboundMark = -1
       touch(stream)
     }
-    // The library would go on to the next DATA frame without asking; a pause brings it back here.
+    // The library would continue to the next DATA frame without a call; a pause makes it call this
+    // again.
     return output.readableBytes >= outputLimit ? Int32(NGHTTP2_ERR_PAUSE.rawValue) : 0
   }
 
-  /// Writes up to so many bytes of what is sent before the stream's outbound buffer. Returns how
-  /// many there were.
+  /// Writes up to this many bytes of the pieces that are sent before the stream's outbound buffer.
+  /// Returns how many were written.
   private func movePieces(of stream: HTTP2Stream, _ length: Int) -> Int {
     guard var pieces = stream.ahead else { return 0 }
     stream.ahead = nil

@@ -3,10 +3,10 @@
 //
 // Thread: the connection's event loop, and nothing else. Not Sendable.
 //
-// The one rule of this room: nghttp2 may not be re-entered from its own callbacks (a documented
-// crash). So the callbacks (HTTP2Session+Callbacks.swift) run no code of the owner; they write what
-// happened into the HTTP2Stream objects and put these on a list of touched streams. The owner
-// drains that list after `receive` or `writePending` has returned and may then call any command:
+// The main rule of this room: nghttp2 must not be re-entered from its own callbacks (a documented
+// crash). So the callbacks (HTTP2Session+Callbacks.swift) run no code of the owner; they record the
+// event in the HTTP2Stream objects and put these on a list of touched streams. The owner processes
+// that list after `receive` or `writePending` has returned and may then call any command:
 //
 //   session.receive(bytes)
 //   while let stream = session.nextTouchedStream() { ... any command ... }
@@ -14,14 +14,10 @@
 //   session.writePending(into: &buffer)            // may close streams: drain once more
 //
 // Invariants:
-// 1. A stream that nghttp2 knows is in `live`, which keeps it alive for the library's raw pointer.
+// 1. A stream of nghttp2 is in `live`, which retains it for the library's raw pointer.
 // 2. A stream leaves `live` only by `recycle`, which the owner calls once it has seen `isClosed`.
-// 3. A stream is live, in the pool of its event loop, or gone.
+// 3. A stream is live, in the pool of its event loop, or freed.
 // 4. After a failure the library is never called again, except to free it.
-//
-// @exclusivity(unchecked) in this file: touched by every frame or stream, on one thread. The
-// library's callbacks come while `output` is swapped out of the owner's hands, and within no other
-// access.
 
 internal import CNGHTTP2
 import NIOCore
@@ -34,10 +30,10 @@ package final class HTTP2Session {
     case client
   }
 
-  /// How far `terminate` has come.
+  /// The stage of `terminate`.
   private enum Termination {
     case none
-    /// GOAWAY is queued; nothing is taken from the peer any more.
+    /// GOAWAY is queued; input of the peer is ignored.
     case queued
     /// It is written; nothing else will be.
     case sent
@@ -49,58 +45,57 @@ package final class HTTP2Session {
   package let role: Role
   package let configuration: HTTP2Configuration
   /// Frames counted since the beginning.
-  @exclusivity(unchecked) package internal(set) var counters = HTTP2Counters()
+  package internal(set) var counters = HTTP2Counters()
   /// Why the session is dead, if it is.
-  @exclusivity(unchecked) package private(set) var failure: HTTP2SessionFailure?
+  package private(set) var failure: HTTP2SessionFailure?
   /// The code of the GOAWAY that was written because of an error: the owner's decision, or the
-  /// library's own where the peer broke a rule.
+  /// library's if the peer broke a rule.
   package internal(set) var errorSent: HTTP2ErrorCode?
 
   /// Body bytes of all streams that wait to be written.
-  @exclusivity(unchecked) package internal(set) var outboundBytes = 0
+  package internal(set) var outboundBytes = 0
 
   /// Body bytes of all streams written so far.
-  @exclusivity(unchecked) package internal(set) var bodyBytesSent = 0
-  /// Bytes of the large header lists that live streams hold.
-  @exclusivity(unchecked) package internal(set) var largeHeaderBytes = 0
+  package internal(set) var bodyBytesSent = 0
+  /// Bytes of the large header lists of live streams.
+  package internal(set) var largeHeaderBytes = 0
   /// Bytes that parked streams hold; see `park`.
-  @exclusivity(unchecked) package internal(set) var parkedBytes = 0
+  package internal(set) var parkedBytes = 0
 
   let handle: OpaquePointer
   /// Servers only.
   private let memory: UnsafeMutablePointer<SessionMemory>?
-  /// Whether a stream was begun since memory was given back.
-  @exclusivity(unchecked) private var wasUsed = false
-  @exclusivity(unchecked) private var meter: FrameMeter
+  /// Whether a stream was begun since memory was last returned.
+  private var wasUsed = false
+  private var meter: FrameMeter
   private var termination = Termination.none
   /// The last stream of the peer that was begun, when the session failed.
   private(set) var lastPeerStream: Int32 = 0
-  @exclusivity(unchecked) var output = ByteBuffer()
-  @exclusivity(unchecked) var outputLimit = Int.max
-  @exclusivity(unchecked) var connectionCredit = 0
+  var output = ByteBuffer()
+  var outputLimit = Int.max
+  var connectionCredit = 0
   /// What of `parkedBytes` the connection's window was credited for.
-  @exclusivity(unchecked) var lentBytes = 0
-  /// The stream whose header block is being decoded, and where its fields go.
-  @exclusivity(unchecked) var decoding: HTTP2Stream?
+  var lentBytes = 0
+  /// The stream whose header block is being decoded, and the destination of its fields.
+  var decoding: HTTP2Stream?
   let headerDecoding: UnsafeMutablePointer<HeaderDecoding>
-  @exclusivity(unchecked) var isInsideLibrary = false
+  var isInsideLibrary = false
   var nghttp2Message: String?
   /// Fields laid out for the library; nil until a block is. A server's replies are laid out
   /// already.
   var fieldScratch: UnsafeMutablePointer<nghttp2_nv>?
   var fieldScratchCapacity = 0
 
-  @exclusivity(unchecked) private var touched: ContiguousArray<HTTP2Stream> = []
-  @exclusivity(unchecked) private var touchedHead = 0
-  @exclusivity(unchecked) private var events: [HTTP2ConnectionEvent] = []
-  @exclusivity(unchecked) private var eventsHead = 0
-  @exclusivity(unchecked) private var live: ContiguousArray<HTTP2Stream> = []
+  private var touched: ContiguousArray<HTTP2Stream> = []
+  private var touchedHead = 0
+  private var events: [HTTP2ConnectionEvent] = []
+  private var eventsHead = 0
+  private var live: ContiguousArray<HTTP2Stream> = []
   private let pool: HTTP2StreamPool
 
   /// Makes a session and queues its first SETTINGS (and a client's preface).
   ///
-  /// - Parameter pool: where its streams come from and go to; all sessions of one loop may share
-  ///   one.
+  /// - Parameter pool: the pool of its streams; all sessions of one loop may share one.
   package init(
     role: Role, configuration: HTTP2Configuration = HTTP2Configuration(),
     pool: HTTP2StreamPool = HTTP2StreamPool(streamsMax: HTTP2StreamPool.sessionStreamsMax)
@@ -133,7 +128,7 @@ package final class HTTP2Session {
     fieldScratch?.deallocate()
   }
 
-  /// Feeds what the peer sent. Any content is safe. Nothing of the owner runs inside.
+  /// Takes input of the peer. Any content is safe. No code of the owner runs inside.
   package func receive(_ bytes: UnsafeRawBufferPointer) {
     guard failure == nil, termination == .none, let base = bytes.baseAddress, bytes.count > 0
     else { return }
@@ -176,7 +171,7 @@ package final class HTTP2Session {
     return events[eventsHead]
   }
 
-  /// Whether nothing more will come or go: the owner should write what is pending and close.
+  /// Whether no more input or output will follow: the owner should write what is pending and close.
   package var isFinished: Bool {
     if failure != nil || termination == .sent { return true }
     return nghttp2_session_want_read(handle) == 0 && nghttp2_session_want_write(handle) == 0
@@ -194,7 +189,7 @@ package final class HTTP2Session {
   /// The open streams, for an owner that must visit all of them (drain, keep-alive). O(streams).
   package var liveStreams: [HTTP2Stream] { Array(live) }
 
-  /// Tells the session that the connection is gone: every live stream is closed with
+  /// Notifies the session that the connection is gone: every live stream is closed with
   /// `.internalError` (unless it was closed already) and touched.
   package func connectionLost() {
     fail(.connectionLost)
@@ -223,7 +218,7 @@ package final class HTTP2Session {
     for stream in live { stream.context = nil }
   }
 
-  /// Gives back what a session without streams needs no memory for. To be called when it has been
+  /// Frees memory that a session without streams doesn't need. Call it when the session has been
   /// idle for a while: the next call costs a page fault. O(1).
   package func releaseIdleMemory() {
     guard wasUsed, live.isEmpty, !isInsideLibrary else { return }
@@ -234,7 +229,7 @@ package final class HTTP2Session {
   /// Bytes received so far, of frames of all kinds.
   package var bytesReceived: Int { meter.bytes }
 
-  /// Whether a header block has begun and its end is still to come.
+  /// Whether a header block has begun and not ended.
   package var isInsideHeaderBlock: Bool { decoding != nil }
 
   // MARK: - For the extensions of this class
@@ -291,7 +286,7 @@ package final class HTTP2Session {
     return stream
   }
 
-  /// Undoes `takeStream` for a stream that never came to life.
+  /// Undoes `takeStream` for a stream that was never opened.
   func abandon(_ stream: HTTP2Stream) {
     _ = stream.state.close(.noError)
     stream.id = -1

@@ -1,56 +1,53 @@
-// One HTTP/2 stream as its session's owner sees it: what was received and not yet consumed, what
-// waits to be sent, and how far each direction has come. Owned and pooled by HTTP2Session; lives on
-// the connection's event loop. The C callbacks write into it; the owner reads it after `receive`.
-//
-// Within this module the properties opt out of the run-time exclusivity check, which took a quarter
-// of a call's time: one thread uses them, and no code of an owner runs within an access here.
+// One HTTP/2 stream, for the session's owner: input that was not yet consumed, output that waits to
+// be sent, and the state of each direction. Owned and pooled by HTTP2Session; used on the
+// connection's event loop. The C callbacks write into it; the owner reads it after `receive`.
 
 import LargeMemory
 import NIOCore
 
 /// A stream of a session.
 ///
-/// Objects are reused: after `HTTP2Session.recycle(_:)` the same object will stand for another
-/// stream. Nothing may be done with it then; commands on a closed stream do nothing.
+/// Objects are reused: after `HTTP2Session.recycle(_:)` the same object is used for another stream.
+/// Don't use it after that; commands on a closed stream do nothing.
 package final class HTTP2Stream {
   /// The stream's number; 0 while the object is in the pool.
-  @exclusivity(unchecked) package internal(set) var id: Int32 = 0
+  package internal(set) var id: Int32 = 0
   /// The request's or the response's header fields; complete once `headersReceived`.
   package let headers = HeaderBlock()
   /// The fields after the body; complete once `trailersReceived`.
   package let trailers = HeaderBlock()
   /// Body bytes that arrived and were not read yet. The owner moves the reader index; window credit
-  /// is given apart from that, by `HTTP2Session.consume`.
-  @exclusivity(unchecked) package var inbound = ByteBuffer()
-  /// Body bytes to be sent, behind those that were handed over. The owner appends and then calls
-  /// `HTTP2Session.bodyChanged`.
-  @exclusivity(unchecked) package var outbound = ByteBuffer()
+  /// is given separately, by `HTTP2Session.consume`.
+  package var inbound = ByteBuffer()
+  /// Body bytes to be sent, after the pieces that were handed over. The owner appends and then
+  /// calls `HTTP2Session.bodyChanged`.
+  package var outbound = ByteBuffer()
   /// The owner's own object for this stream. It stays when the stream is recycled, so that pooled
-  /// objects can keep their partner.
-  @exclusivity(unchecked) package var context: AnyObject?
+  /// objects can keep it.
+  package var context: AnyObject?
 
   /// Bytes received on this stream for which no window credit was given yet.
-  @exclusivity(unchecked) package internal(set) var unconsumed = 0
-  /// Set by the owner to be touched when the bytes in `outbound` have come down to this number;
-  /// negative: not at all. It is negative again once that has happened.
-  @exclusivity(unchecked) package var outboundMark = -1
+  package internal(set) var unconsumed = 0
+  /// Set by the owner: the stream is touched when the bytes in `outbound` have come down to this
+  /// number; negative: never. It is set to negative again once that has happened.
+  package var outboundMark = -1
   /// Body bytes of this stream that were written so far.
-  @exclusivity(unchecked) package internal(set) var bodyBytesSent = 0
+  package internal(set) var bodyBytesSent = 0
 
-  /// How far the stream has come. Only the session changes it.
-  @exclusivity(unchecked) var state = StreamState()
-  /// What is sent before `outbound`; nil where there is nothing.
-  @exclusivity(unchecked) var ahead: OutboundPieces?
+  /// The state of the stream. Only the session changes it.
+  var state = StreamState()
+  /// The pieces that are sent before `outbound`; nil if there are none.
+  var ahead: OutboundPieces?
   /// Bytes of `unconsumed` for which the connection's window may have been credited already.
-  @exclusivity(unchecked) var parked = 0
-  @exclusivity(unchecked) var isTouched = false
+  var parked = 0
+  var isTouched = false
   /// What this stream contributes to the session's `outboundBytes`.
-  @exclusivity(unchecked) var accountedOutbound = 0
-  @exclusivity(unchecked) var staticTrailers: StaticHeaders?
-  @exclusivity(unchecked) var outboundTrailers: HeaderBlock?
-  @exclusivity(unchecked) var liveIndex = -1
+  var accountedOutbound = 0
+  var staticTrailers: StaticHeaders?
+  var outboundTrailers: HeaderBlock?
+  var liveIndex = -1
   /// What this stream contributes to the session's `largeHeaderBytes`.
-  @exclusivity(unchecked) var largeHeaderBytes = 0
+  var largeHeaderBytes = 0
 
   init() {}
 
@@ -62,7 +59,7 @@ package final class HTTP2Stream {
   package var headersTooLarge: Bool { state.headersTooLarge }
   /// The peer ended its side.
   package var remoteEnded: Bool { state.hasPeerEnded }
-  /// The stream is over, both ways. `closeCode` says how.
+  /// The stream has ended, in both directions. `closeCode` is the reason.
   package var isClosed: Bool { state.isClosed }
   /// The code the stream was closed with; `.noError` after a normal end.
   package var closeCode: HTTP2ErrorCode { state.closeCode }
@@ -75,7 +72,7 @@ package final class HTTP2Stream {
   /// What else arrives of the body is credited and dropped.
   package var discardsInbound: Bool { state.discardsBody }
 
-  /// Throws away what else arrives of the body: it is credited and dropped.
+  /// Discards the rest of the body: it is credited and dropped.
   package func discardInbound() { state.discardBody() }
 
   /// Body bytes that wait to be sent.
@@ -84,7 +81,7 @@ package final class HTTP2Stream {
     return ahead.byteCount + outbound.readableBytes
   }
 
-  /// Appends bytes that are sent from where they lie: they are held until they are gone, and not
+  /// Appends bytes that are sent from their own memory: it is retained until they are sent, and not
   /// copied before. Call `HTTP2Session.bodyChanged` afterwards. O(1).
   package func appendOutbound(_ bytes: OwnedBytes) {
     guard bytes.count > 0 else { return }
@@ -98,7 +95,7 @@ package final class HTTP2Stream {
     ahead = pieces
   }
 
-  /// Back to the state of a new object; keeps buffers of modest size and the owner's context.
+  /// Back to the state of a new object; keeps small buffers and the owner's context.
   func clear() {
     id = 0
     state = StreamState()

@@ -1,16 +1,14 @@
-// Streams that have ended, kept for reuse by the sessions of one event loop. The one that came last
-// goes first: where hundreds of connections make one call at a time, all of these calls use a few
+// Streams that have ended, kept for reuse by the sessions of one event loop. The latest one is
+// reused first: if hundreds of connections make one call at a time, all these calls use a few
 // objects that are still in the cache.
 //
 // A stream keeps the owner's object (`HTTP2Stream.context`) in the pool, so all owners that share a
-// pool must use the same kind of object. The owner that recycles a stream cuts what that object has
-// of its connection.
+// pool must use the same kind of object. The owner that recycles a stream removes that object's
+// references to its connection.
 //
 // What the library's sessions of the loop share goes with it (LibraryMemory.swift).
 //
 // Thread: the event loop.
-//
-// @exclusivity(unchecked) in this file: a stream is taken and kept by every call, on one thread.
 
 import NIOCore
 
@@ -20,16 +18,17 @@ package final class HTTP2StreamPool {
   package static let loopStreamsMax = 1024
   /// Streams that the pool of a single session keeps.
   package static let sessionStreamsMax = 128
-  /// Capacity of all the body buffers that they keep together; past it they are kept without.
+  /// Capacity of all the body buffers that they keep together; above it they are kept without a
+  /// buffer.
   package static let bytesMax = 1 << 20
 
   /// For the library's sessions, which must not outlive the pool.
   let memory = LibraryMemory()
 
   private let streamsMax: Int
-  @exclusivity(unchecked) private var streams: ContiguousArray<HTTP2Stream> = []
+  private var streams: ContiguousArray<HTTP2Stream> = []
   /// Capacity of the buffers that the streams keep.
-  @exclusivity(unchecked) package private(set) var bytes = 0
+  package private(set) var bytes = 0
 
   package init(streamsMax: Int) {
     self.streamsMax = streamsMax
@@ -53,8 +52,8 @@ package final class HTTP2StreamPool {
     return stream
   }
 
-  /// Takes a cleared stream. One that is not kept lets go of its context: the owner's object points
-  /// back to the stream, and the two would keep each other.
+  /// Takes a cleared stream. One that is not kept releases its context: the owner's object points
+  /// back to the stream, and the two would retain each other.
   func keep(_ stream: HTTP2Stream) {
     guard streams.count < streamsMax else {
       stream.context = nil

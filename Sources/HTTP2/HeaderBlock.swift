@@ -6,8 +6,8 @@ import TextForms
 
 /// An ordered list of header fields, flat and reusable.
 ///
-/// Names are lower case, as HTTP/2 wants them. Every pointer handed out is valid until the block is
-/// changed next.
+/// Names are lower case, as HTTP/2 requires. Every pointer returned is valid until the next change
+/// of the block.
 package final class HeaderBlock {
   let storage: UnsafeMutablePointer<HeaderStorage>
 
@@ -28,7 +28,7 @@ package final class HeaderBlock {
   /// The block's size as SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113 section 6.5.2).
   package var listBytes: Int { storage.pointee.used + 32 * storage.pointee.count }
 
-  /// Forgets every field; keeps the memory up to a small bound.
+  /// Removes every field; keeps the memory up to a small limit.
   package func removeAll() {
     storage.pointee.removeAll()
   }
@@ -113,7 +113,7 @@ package final class HeaderBlock {
 }
 
 extension StaticString {
-  /// The literal's bytes, where the program keeps them.
+  /// The literal's bytes, in the program's own memory.
   package var bytes: UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(start: utf8Start, count: utf8CodeUnitCount)
   }

@@ -2,8 +2,8 @@
 // the HPACK decoder's callback, which runs eight times a call or more, costs neither reference
 // counting nor exclusivity checks. Owned by one HeaderBlock; one thread.
 //
-// Invariants: used <= capacity; count <= fieldCapacity; field i lies within used. Memory
-// comes with the first field: most streams have no trailers.
+// Invariants: used <= capacity; count <= fieldCapacity; field i lies within used. Memory is
+// allocated with the first field: most streams have no trailers.
 
 struct HeaderStorage {
   struct Field {
@@ -34,7 +34,7 @@ struct HeaderStorage {
     fields.deallocate()
   }
 
-  /// Empties the list and gives back memory beyond a small bound.
+  /// Empties the list and frees memory above a small limit.
   mutating func removeAll() {
     used = 0
     count = 0
@@ -50,7 +50,7 @@ struct HeaderStorage {
     count = newCount
   }
 
-  /// Lengths come from a header block, which the library bounds far below Int32.max.
+  /// Lengths come from a header block, which the library limits far below Int32.max.
   mutating func append(
     _ name: UnsafeRawPointer?, _ nameLength: Int, _ value: UnsafeRawPointer?, _ valueLength: Int,
     indexed: Bool
@@ -91,7 +91,7 @@ struct HeaderStorage {
   }
 }
 
-/// Where the header block that is being decoded goes, and how much of it is taken.
+/// The destination of the header block that is being decoded, and its limit.
 struct HeaderDecoding {
   var streamID: Int32 = 0
   var target: UnsafeMutablePointer<HeaderStorage>?

@@ -1,14 +1,14 @@
 // Two things that nghttp2 has for each session, most of the memory of one that is idle:
 //
-// - A buffer of 16 KiB in which a frame is laid out. It holds something only while the library is
-//   inside `HTTP2Session.writePending`, so all server sessions of a loop share one. (What of a
-//   header block doesn't fit into it goes to buffers that are the session's own. A client lays out
-//   its preface when it is made, so a client's session has memory of its own.)
-// - A table of its streams, 4 KiB, all zero while there are none. It gets a page of its own, and
-//   the page goes back to the system once the session has been idle (`releaseIdle`).
+// - A buffer of 16 KiB in which a frame is built. It has contents only while the library is inside
+//   `HTTP2Session.writePending`, so all server sessions of a loop share one. (The part of a header
+//   block that doesn't fit goes to buffers of the session. A client builds its preface when it is
+//   created, so a client's session has its own memory.)
+// - A table of its streams, 4 KiB, all zero while there are none. It gets its own page, and the
+//   page is returned to the system once the session has been idle (`releaseIdle`).
 //
-// Both are known by their sizes, while the session is made. What doesn't match, in another version
-// of the library or where pages have another size, comes from malloc as everything else does.
+// Both are recognized by their sizes while the session is created. Other sizes, in another version
+// of the library or with another page size, come from malloc, like everything else.
 //
 // Thread: the event loop.
 
@@ -45,19 +45,19 @@ struct SessionMemory {
   private var table: UnsafeMutableRawPointer?
   private var isMaking = true
 
-  /// - Parameter shared: must live longer than the session.
+  /// - Parameter shared: must outlive the session.
   init(_ shared: LibraryMemory) {
     self.shared = .passUnretained(shared)
   }
 
-  /// The functions for the library. `memory` must stay where it is until the session is deleted.
+  /// The functions for the library. `memory` must not move until the session is deleted.
   static func functions(_ memory: UnsafeMutablePointer<SessionMemory>) -> nghttp2_mem {
     nghttp2_mem(
       mem_user_data: memory, malloc: sessionAllocate, free: sessionFree,
       calloc: sessionAllocateZeroed, realloc: sessionReallocate)
   }
 
-  /// The session is made: what it asks for from now on is not for its whole life.
+  /// The session is created: memory allocated from now on isn't kept until the session ends.
   mutating func made() { isMaking = false }
 
   /// Gives the memory of an empty table back to the system. It reads as zeros again when it is used
@@ -98,7 +98,7 @@ struct SessionMemory {
   fileprivate mutating func reallocate(
     _ memory: UnsafeMutableRawPointer?, _ byteCount: Int
   ) -> UnsafeMutableRawPointer? {
-    // The frame buffer is asked for in this way.
+    // The frame buffer is allocated in this way.
     guard let memory else { return allocate(byteCount) }
     guard memory == table || memory == frameBuffer else { return realloc(memory, byteCount) }
     guard let moved = malloc(byteCount) else { return nil }

@@ -6,7 +6,7 @@ enum NativeSession {
   /// The table of callbacks; nghttp2 copies it into each session, so one serves all.
   private static let callbacks: CallbackTable = CallbackTable()
 
-  /// - Parameter memory: where the session's memory comes from; nil: from malloc.
+  /// - Parameter memory: the source of the session's memory; nil: malloc.
   static func make(
     role: HTTP2Session.Role, configuration: HTTP2Configuration,
     memory: UnsafeMutablePointer<SessionMemory>?
@@ -59,8 +59,8 @@ enum NativeSession {
     case .server:
       settings.append(
         entry(NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, configuration.maxConcurrentStreams))
-      // Without this DATA of several responses can't take turns: RFC 9218 priorities are used only
-      // when the older ones are off, and the older ones are ignored by most clients.
+      // Without this, DATA frames of several responses can't alternate: RFC 9218 priorities are
+      // used only when the older ones are off, and the older ones are ignored by most clients.
       settings.append(entry(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1))
     case .client:
       settings.append(entry(NGHTTP2_SETTINGS_ENABLE_PUSH, 0))

@@ -1,11 +1,11 @@
-// What a stream sends before the bytes of its outbound buffer: memory that was filled elsewhere and
-// that is sent from where it lies, and what was to be sent before that. Most streams never have
-// any. Owned by one HTTP2Stream; the connection's event loop.
+// The bytes that a stream sends before its outbound buffer: memory that was filled elsewhere and is
+// sent without another copy, and the bytes queued before that. Most streams never have any. Owned
+// by one HTTP2Stream; the connection's event loop.
 
 import LargeMemory
 import NIOCore
 
-/// A queue of bytes in pieces, of which the owner says how many are to go.
+/// A queue of bytes in pieces; the owner says how many are to be sent.
 struct OutboundPieces {
   private enum Piece {
     case buffer(ByteBuffer)
@@ -27,7 +27,7 @@ struct OutboundPieces {
   }
 
   /// Moves the first `count` bytes, or all if there are fewer, to the end of `output`. A piece is
-  /// let go of with its last byte. Returns how many were moved. O(bytes moved).
+  /// released with its last byte. Returns how many were moved. O(bytes moved).
   mutating func move(_ count: Int, to output: inout ByteBuffer) -> Int {
     var left = min(count, byteCount)
     let moved = left

@@ -1,5 +1,5 @@
-// Header fields known when the program is written, laid out once the way nghttp2 wants them and
-// never copied again. Immutable, so any thread may use them.
+// Constant header fields, built once in nghttp2's form and never copied again. Immutable, so any
+// thread may use them.
 
 internal import CNGHTTP2
 

@@ -1,9 +1,8 @@
-// How far one stream has come: what arrived, what is sent, and whether it is over (RFC 9113 section
-// 5.1, as far as it is ours and not the library's). A value; it has no memory and calls nothing.
-// Its methods take what happened or what the owner asks for, and return what is to be done about
-// it.
+// The state of one stream: what has arrived, what is sent, and whether it has ended (the part of
+// RFC 9113 section 5.1 that the library doesn't do). A value; it owns no memory and calls nothing.
+// Its methods take an event or a request of the owner, and return what is to be done.
 //
-// The directions go on side by side. Incoming: headers -> body -> ended, with trailers or without.
+// The directions are independent. Incoming: headers -> body -> ended, with trailers or without.
 // Outgoing: silent -> body -> its last part, or its last part before trailers -> trailers.
 
 /// The state of one stream.
@@ -35,29 +34,29 @@ struct StreamState {
     case closed(HTTP2ErrorCode)
   }
 
-  /// What a header block that has come to its end was.
+  /// The kind of a header block that has ended.
   enum Block {
     /// 1xx (RFC 9110 section 15.2): the real headers follow.
     case interim
     case lasting
   }
 
-  /// What the library is told when it asks for the next part of the body.
+  /// The result for the library when it asks for the next part of the body.
   enum Part: Equatable {
-    /// Nothing now; it has to be told when there is more.
+    /// Nothing now; the library must be notified when there is more.
     case none
-    /// So many bytes, and it asks again.
+    /// This many bytes, and it asks again.
     case some(Int)
-    /// So many bytes and END_STREAM.
+    /// This many bytes and END_STREAM.
     case last(Int)
-    /// So many bytes, and the trailers are to be submitted behind them.
+    /// This many bytes, and the trailers are to be submitted behind them.
     case lastBeforeTrailers(Int)
   }
 
   private var incoming = Incoming.headers
   private var outgoing = Outgoing.silent
   private var life = Life.open
-  /// The library doesn't ask for more of the body until it is told to.
+  /// The library doesn't ask for more of the body until it is notified.
   private var isWaitedFor = false
 
   /// A header block passed the limits of fields or bytes; the rest of it was thrown away.
@@ -68,7 +67,7 @@ struct StreamState {
   /// What else arrives of the body is credited and dropped.
   private(set) var discardsBody = false
 
-  // MARK: - What can be asked
+  // MARK: - Queries
 
   var hasHeaders: Bool { incoming != .headers }
   var hasTrailers: Bool { incoming == .endedByTrailers }
@@ -87,7 +86,7 @@ struct StreamState {
     return .noError
   }
 
-  /// Whether RST_STREAM is on its way because of us, and not because the peer broke a rule.
+  /// Whether RST_STREAM is being sent by our decision, and not because the peer broke a rule.
   var isResetting: Bool {
     if case .resetting = life { return true }
     return false
@@ -109,7 +108,7 @@ struct StreamState {
     return .lasting
   }
 
-  /// The body's last frame came.
+  /// The body's last frame arrived.
   mutating func receivedEnd() {
     if incoming == .body { incoming = .ended }
   }
@@ -162,7 +161,7 @@ struct StreamState {
     return .none
   }
 
-  /// There is more of the body, or its end is known. Returns whether the library has to be told.
+  /// There is more of the body, or its end is known. Returns whether the library must be notified.
   mutating func bodyChanged() -> Bool {
     defer { isWaitedFor = false }
     return isWaitedFor
@@ -171,8 +170,8 @@ struct StreamState {
   // MARK: - The end
 
   /// HEADERS of ours were written. Returns whether RST_STREAM has to follow: a server that ends a
-  /// call before the client half-closed says so (gRPC). It is queued only then, because an earlier
-  /// one would overtake the trailers.
+  /// call before the client has half-closed must send it (gRPC). It is queued only now, because an
+  /// earlier one would overtake the trailers.
   mutating func sentHeaders(endStream: Bool, isServer: Bool) -> Bool {
     headersSent = true
     guard isServer, endStream, !hasPeerEnded, case .open = life else { return false }

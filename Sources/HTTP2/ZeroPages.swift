@@ -1,5 +1,5 @@
-// Pages of memory that are all zero when they are taken, and that take no memory until something is
-// written to them. On Linux, where pages have 4 KiB; elsewhere there are none.
+// Pages that are all zero when they are taken, and that use no memory until they are written to.
+// Only on Linux with pages of 4 KiB; elsewhere there are none.
 //
 // Thread: the event loop.
 
@@ -12,7 +12,7 @@
 /// The pages of one event loop.
 final class ZeroPages {
   static let pageBytes = 4096
-  /// Pages that are asked of the system at once. Only addresses are taken by it.
+  /// Pages that are reserved from the system at once. This uses only addresses.
   private static let blockPages = 256
 
   private var free: [UnsafeMutableRawPointer] = []
@@ -25,13 +25,13 @@ final class ZeroPages {
       for block in blocks { munmap(block, Self.blockPages * Self.pageBytes) }
     }
 
-    /// A page of zeros; nil where there is none.
+    /// A page of zeros; nil if there is none.
     func take() -> UnsafeMutableRawPointer? {
       if free.isEmpty { addBlock() }
       return free.popLast()
     }
 
-    /// Takes a page back, whatever is in it.
+    /// Takes a page back, with any contents.
     func give(_ page: UnsafeMutableRawPointer) {
       Self.discard(page)
       free.append(page)
@@ -50,7 +50,7 @@ final class ZeroPages {
       let block = mmap(
         nil, byteCount, PROT_READ | PROT_WRITE, Int32(MAP_PRIVATE) | Int32(MAP_ANONYMOUS), -1, 0)
       guard let block, block != MAP_FAILED else { return }
-      // A large page would be taken whole with the first byte.
+      // A large page would use its whole memory with the first byte.
       madvise(block, byteCount, Int32(MADV_NOHUGEPAGE))
       blocks.append(block)
       for index in (0..<Self.blockPages).reversed() { free.append(block + index * Self.pageBytes) }

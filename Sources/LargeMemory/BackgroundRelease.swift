@@ -1,18 +1,20 @@
-// Gives large pieces of memory back to the system away from the event loops, as Redis's lazyfree
-// thread does. To unmap 64 MiB takes 5 ms, a loop's time for thousands of calls.
+// Returns large pieces of memory to the system outside the event loops, like Redis's lazyfree
+// thread. Unmapping 64 MiB takes 5 ms, a loop's time for thousands of calls.
 //
-// One thread for the process, started with the first block and asleep while there is nothing to do.
-// It gives the pages back a piece at a time and lets others run in between, so that it holds the
-// system's lock on the address space only for short. Its priority is that of the loops: a thread of
-// lower priority could be put aside while it holds a lock of malloc that a loop waits for.
+// One thread for the process, started with the first block; it sleeps while there is nothing to do.
+// It returns the pages a piece at a time and lets others run in between, so that it holds the
+// system's lock on the address space only for a short time. Its priority is that of the loops: a
+// thread of lower priority could be suspended while it holds a lock of malloc that a loop waits
+// for.
 //
-// Many small blocks are another matter: malloc keeps the pages between those that are left. After a
-// crowd of connections has gone, or much of what a store held, the same thread has malloc give back
-// whole pages (`trimSoon`). malloc locks each of its arenas meanwhile, a few milliseconds for 100
-// MiB, so that is done once things have calmed down, and seldom.
+// Many small blocks need another method: malloc keeps the pages between the remaining blocks. After
+// many connections have gone, or a large part of a store, the same thread makes malloc return whole
+// pages (`trimSoon`). malloc locks each of its arenas meanwhile, a few milliseconds for 100 MiB, so
+// that is done rarely, and only after a delay.
 //
-// What waits is bounded: past `waitingBytesMax` memory is freed by the thread that lets go of it.
-// It waits in memory that is reachable, so a process that ends meanwhile has lost nothing.
+// The waiting memory is limited: above `waitingBytesMax` memory is freed by the thread that
+// releases it. Waiting blocks stay reachable, so leak checkers report nothing if the process ends
+// meanwhile.
 //
 // Any thread; the state is behind a mutex, which is never held for longer than an append.
 
@@ -25,18 +27,19 @@
 #endif
 
 package enum BackgroundRelease {
-  /// Bytes that may wait to be given back.
+  /// Bytes that may wait to be returned.
   package static let waitingBytesMax = 256 << 20
 
   /// Frees a block that came from `UnsafeMutableRawPointer.allocate`, with an alignment of at most
-  /// 16: later if it is large, at once if it is not or if too much waits already. O(1) but then.
+  /// 16: later if it is large, at once if it is not or if too much waits already. O(1) unless freed
+  /// at once.
   package static func free(_ block: UnsafeMutableRawPointer, byteCount: Int) {
     if byteCount >= LargeBlock.bytesMin, Releaser.shared.take(block, byteCount) { return }
     block.deallocate()
   }
 
-  /// Has malloc give back the free pages between its blocks, in `trimDelaySeconds`, and at most
-  /// once in `trimIntervalSeconds`. For who has freed much in small blocks. O(1).
+  /// Makes malloc return the free pages between its blocks, after `trimDelaySeconds`, and at most
+  /// once in `trimIntervalSeconds`. Call it after freeing much memory in small blocks. O(1).
   package static func trimSoon() {
     Releaser.shared.trimSoon()
   }
@@ -45,18 +48,18 @@ package enum BackgroundRelease {
   package static let trimDelaySeconds = 2
   package static let trimIntervalSeconds = 10
 
-  /// Waits until nothing that `trimSoon` asked for is left to do. Returns how often malloc has
-  /// given pages back so far. For tests.
+  /// Waits until all requests of `trimSoon` are done. Returns how often malloc has returned pages
+  /// so far. For tests.
   package static func finishTrim() -> Int {
     Releaser.shared.finishTrim()
   }
 
-  /// Waits until all that was handed over has been given back; for tests.
+  /// Waits until everything that was handed over has been returned; for tests.
   package static func finish() {
     Releaser.shared.finish()
   }
 
-  /// Bytes handed over that were not given back yet.
+  /// Bytes handed over that were not returned yet.
   package static var waitingBytes: Int { Releaser.shared.waitingBytes }
 }
 
@@ -65,7 +68,7 @@ private final class Releaser: @unchecked Sendable {
   // set before another thread has the object.
   static let shared = Releaser()
 
-  /// Pages are given back in pieces of so many bytes.
+  /// Pages are returned in pieces of this many bytes.
   private static let pieceBytes = 1 << 20
 
   private struct Block {
@@ -78,13 +81,13 @@ private final class Releaser: @unchecked Sendable {
   private let hasFinished = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var blocks: [Block] = []
   private var bytes = 0
-  /// When malloc is to give pages back, and when it has last done so, in seconds of the system's
-  /// monotonic clock; nil: not at all.
+  /// When malloc should return pages, and when it last did, in seconds of the system's monotonic
+  /// clock; nil: never.
   private var trimDue: Int?
   private var trimmed: Int?
   private var isTrimming = false
   private var trims = 0
-  /// False where the system gave no thread: then every block is freed by its owner.
+  /// False if no thread could be started: then every block is freed by its owner.
   private var hasThread = false
 
   private init() {
@@ -169,7 +172,7 @@ private final class Releaser: @unchecked Sendable {
     }
   }
 
-  /// The blocks that wait; none where malloc is to be trimmed instead.
+  /// The blocks that wait; none if malloc is to be trimmed instead.
   private func takeWork() -> [Block] {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }

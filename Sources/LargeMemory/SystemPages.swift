@@ -1,9 +1,9 @@
 // Gives the pages of a dead block back to the system before the block goes back to malloc.
 //
 // malloc keeps the pages of freed blocks until free room reaches the end of its heap, and then
-// returns all of them in one call of `free`: about 50 ms for a GiB (glibc 2.36), however small the
-// block that was freed last. Pages that are gone already cost it next to nothing, so where much is
-// freed in slices each slice pays for its own blocks, and no call is long.
+// returns all of them in one call of `free`: about 50 ms for a GiB (glibc 2.36), even if the last
+// freed block is small. Pages that are already returned cost almost nothing then. So if much is
+// freed in slices, each slice pays for its own blocks, and no call is long.
 //
 // Any thread; owns nothing.
 
@@ -20,7 +20,7 @@ internal import CMalloc
 package enum SystemPages {
   private static let pageBytes = UInt(max(4096, sysconf(Int32(_SC_PAGESIZE))))
 
-  /// Gives back the pages that lie wholly inside the block, whose bytes are undefined afterwards.
+  /// Returns the pages that are completely inside the block, whose bytes are undefined afterwards.
   /// If the system refuses, malloc still has them, and nothing is lost. O(pages).
   package static func discard(_ block: UnsafeMutableRawPointer, byteCount: Int) {
     let address = UInt(bitPattern: block)
@@ -30,7 +30,7 @@ package enum SystemPages {
     _ = madvise(first, Int(end - start), Int32(MADV_DONTNEED))
   }
 
-  /// Has malloc give back all pages that hold no block. O(free blocks); locks malloc's arenas.
+  /// Makes malloc return all pages that hold no block. O(free blocks); locks malloc's arenas.
   static func trim() {
     CMalloc_trim()
   }

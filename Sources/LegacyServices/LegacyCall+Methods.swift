@@ -47,7 +47,7 @@ extension LegacyCall {
     }
   }
 
-  /// The number that the value spells, in the form that IncrBy takes.
+  /// The number in the value, in the form that IncrBy accepts.
   private static func int32(_ value: UnsafeRawBufferPointer) throws(CallError) -> Int32 {
     let text = String(decoding: value.prefix(longestIntegerBytes + 1), as: UTF8.self)
     guard let number = Int64(text), String(number) == text else { throw .notAnInteger }
@@ -141,7 +141,7 @@ extension LegacyCall {
 
   // MARK: - Reading
 
-  /// Decodes the request of a call that changes something: none of what it asks for may be ignored.
+  /// Decodes the request of a call that changes something: no field of it may be ignored.
   private func write<Request: WireMessage>(
     _: Request.Type, _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> Request {
@@ -161,11 +161,11 @@ extension Older.ListRange {
 }
 
 extension CallError {
-  /// Another client put the element there after the list had been looked at: no error that stands
-  /// for "nothing has happened" would be true.
+  /// Another client put the element there after the list had been looked at: an error that means
+  /// "nothing has happened" would be wrong.
   static var poppedAndNotUTF8: CallError {
     CallError(
       .outcomeUnknown,
-      "The element was removed from the list, but it is not UTF-8 and no text can carry it.")
+      "The element was removed from the list, but it is not UTF-8 and can't be sent as text.")
   }
 }

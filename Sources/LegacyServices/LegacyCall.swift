@@ -14,22 +14,22 @@ import RingstoreAPI
 import Users
 
 package final class LegacyCall: LocalCaller {
-  /// Nil once it was answered or has ended: the object serves another call then.
+  /// Nil once it has a reply or has ended: then the object serves another call.
   private var call: ServerCall?
   let port: any LocalDispatcher
   private let deadlineNanos: UInt64?
   package let principal: Principal?
-  /// The client's call's; 0: it isn't traced.
+  /// The span of the client's call; 0: it isn't traced.
   private let span: UInt32
-  /// The call of ringstore.v1 that is under way.
+  /// The call of ringstore.v1 that is in progress.
   private var step: LocalCall?
-  /// A large reply on its way.
+  /// A large reply that is being sent.
   private var answer: ChunkedReply?
 
   /// Starts a call whose method is one of `LegacyMethod`.
   ///
   /// - Parameters:
-  ///   - principal: who calls; nil: the node has no users.
+  ///   - principal: the caller; nil: the node has no users.
   ///   - span: the call's; 0: it isn't traced.
   package static func start(
     _ call: ServerCall, message: UnsafeRawBufferPointer, on port: any LocalDispatcher,
@@ -66,7 +66,7 @@ package final class LegacyCall: LocalCaller {
 
   // MARK: - The client's call
 
-  /// The client takes more of a large reply, or may be brought one.
+  /// The client reads more of a large reply, or the connection has room for one.
   package func writable() {
     if let answer {
       answer.resume()
@@ -86,8 +86,8 @@ package final class LegacyCall: LocalCaller {
 
   // MARK: - What a method does
 
-  /// Makes a call of ringstore.v1; `next` takes its reply, valid during the closure only, and
-  /// answers or, when it has read it, makes another.
+  /// Makes a call of ringstore.v1; `next` gets its reply, valid during the closure only, and
+  /// replies or, after reading it, makes another call.
   func make<Request, Reply>(
     _ command: KeyCommand<Request, Reply>, _ request: Request,
     next: @escaping (Reply) throws(CallError) -> Void
@@ -99,7 +99,9 @@ package final class LegacyCall: LocalCaller {
       do throws(CallError) {
         switch outcome {
         case .success(let answer):
-          guard let reply = Reply(answer) else { throw .internalError("It is another reply.") }
+          guard let reply = Reply(answer) else {
+            throw .internalError("It is a different kind of reply.")
+          }
           try next(reply)
         case .failure(let error): fail(error)
         }
@@ -107,14 +109,15 @@ package final class LegacyCall: LocalCaller {
         refuse(error)
       }
     }
-    // Where it was answered at once, the next one may be under way already.
+    // If the reply came at once, the next one may already be in progress.
     if let made { step = made }
   }
 
   /// Answers; a reply that no message may carry, or that the node has no memory for, becomes an
   /// error.
   ///
-  /// - Parameter isLast: it can't be read again, so it is kept however much others hold.
+  /// - Parameter isLast: it can't be read again, so it is kept even if other replies hold much
+  ///   memory.
   func respond(
     isLast: Bool = false, _ write: (inout ByteBuffer) -> Void
   ) throws(CallError) {

@@ -1,5 +1,5 @@
 // The calls of the services from before ringstore.v1, KVStore and KeyStore (Protos/older): their
-// paths, and the ids under which a node's gRPC dispatch knows them.
+// paths, and their ids in a node's gRPC dispatch.
 
 import Commands
 import NodeCore
@@ -15,7 +15,7 @@ package enum LegacyMethod: Int, CaseIterable, Sendable {
     CallNumbers.legacy.contains(methodID)
   }
 
-  /// What the .proto file says of it.
+  /// Its data from the .proto file.
   package var rpc: RPC {
     switch self {
     case .setVal: Older.KVStore.setVal
@@ -29,8 +29,8 @@ package enum LegacyMethod: Int, CaseIterable, Sendable {
     }
   }
 
-  /// What its caller needs. (LPop reads the value before it takes it, because a text that isn't
-  /// UTF-8 can't be told.)
+  /// The permission that its caller needs. (LPop reads the value before it removes it, because a
+  /// text that isn't UTF-8 can't be sent.)
   package var needs: Permissions {
     switch self {
     case .getVal, .get, .lRange: .read

@@ -38,7 +38,7 @@ package struct Batch {
     return records.isAtEnd && bytes.count > BatchFormat.headerBytes
   }
 
-  /// Walks records; ends early where one is longer than what is left.
+  /// Walks records; ends early if one is longer than the rest.
   package struct Records: Sequence, IteratorProtocol {
     private var rest: UnsafeRawBufferPointer
     /// Of the batch.
@@ -76,10 +76,10 @@ package struct Record {
   /// `BatchFormat.noSlot`: it is of none.
   package let slot: UInt16
   package let payload: UnsafeRawBufferPointer
-  /// The position behind it.
+  /// The position after it.
   package let end: LogPosition
 
-  /// - Returns: nil where this version doesn't know the type, and may pass over the record.
+  /// - Returns: nil if this version doesn't know the type, and may skip the record.
   package func knownType() throws(LogDefect) -> RecordType? {
     if let known = RecordType(rawValue: type) { return known }
     guard flags & BatchFormat.mustUnderstand == 0 else { throw .unknownRecord(type: type) }

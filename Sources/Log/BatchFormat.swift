@@ -1,11 +1,11 @@
-// How a batch lies in a file, and the records within it.
+// The format of a batch in a file, and of its records.
 //
 //   batch  = length:u32 (of all of it) crc:u32 position:u64 life:u64 epoch:u64 committed:u64
 //            record+
 //   record = length:u32 (of the payload) type:u8 (not 0) flags:u8 slot:u16 (0xffff: none) payload
 //   crc    = CRC32C over the batch, with 0 for the crc itself, seeded by lineage, life and position
 //
-// A length of 0 is where nothing was written: files are preallocated, and the log ends there.
+// A length of 0 means unwritten space: files are preallocated, and the log ends there.
 
 package enum BatchFormat {
   package static let headerBytes = 40
@@ -28,7 +28,7 @@ package enum BatchFormat {
   /// The flag of records that a reader must not pass over.
   static let mustUnderstand: UInt8 = 1
 
-  /// Writes a batch's head but for its checksum.
+  /// Writes a batch's head except for its checksum.
   @inline(__always)
   static func writeHeader(
     at start: UnsafeMutableRawPointer, length: Int, position: LogPosition, life: UInt64,
@@ -58,7 +58,8 @@ package enum BatchFormat {
     start.storeBytes(of: checksum.littleEndian, toByteOffset: checksumOffset, as: UInt32.self)
   }
 
-  /// A whole batch of records: for tools and tests, which put together what no writer would.
+  /// A complete batch of records: for tools and tests, which also make batches that no writer
+  /// would.
   package static func batch(
     of records: [(type: UInt8, slot: UInt16, payload: [UInt8])], position: LogPosition,
     committed: LogPosition = 0, identity: LogIdentity
@@ -84,7 +85,7 @@ package enum BatchFormat {
     }
   }
 
-  /// The checksum of a whole batch, as it has to be.
+  /// The expected checksum of a complete batch.
   static func checksum(_ batch: UnsafeRawBufferPointer, _ identity: LogIdentity) -> UInt32 {
     let position = UInt64(
       littleEndian: batch.loadUnaligned(fromByteOffset: positionOffset, as: UInt64.self))

@@ -1,10 +1,10 @@
-// Reads the batches of one file out of its bytes, in whatever pieces they come.
+// Reads the batches of one file from its bytes, which may arrive in pieces of any size.
 //
-// A batch that it hands out is whole: it stands at its position, is of the file's lineage and life,
-// has the right checksum, and its records fill it. What isn't whole ends the reading; whether that
-// is the torn end of a crash or corruption is TornSearch's to say.
+// A returned batch is valid: it is at its position, has the file's lineage and life and the right
+// checksum, and its records fill it. Anything else ends the reading; TornSearch decides whether
+// that is the torn end of a crash or corruption.
 //
-// One thread. Holds one batch and what was fed behind it.
+// One thread. Holds one batch and the bytes fed after it.
 
 package final class BatchReader {
   package enum Outcome {
@@ -13,7 +13,7 @@ package final class BatchReader {
     case needsMore
     /// Nothing was written from `position` on.
     case endOfLog
-    /// What stands at `position` is no whole batch.
+    /// There is no complete batch at `position`.
     case bad(BatchFault)
   }
 
@@ -24,7 +24,7 @@ package final class BatchReader {
   }
 
   private let identity: LogIdentity
-  /// Where the next batch begins, or where the reading ended.
+  /// The begin of the next batch, or the end of the reading.
   package private(set) var position: LogPosition
   /// Bytes of the file from `position` on.
   private var bytesLeft: UInt64
@@ -33,10 +33,10 @@ package final class BatchReader {
   private var state = State.reads
 
   /// - Parameters:
-  ///   - identity: what the file's header says.
+  ///   - identity: from the file's header.
   ///   - position: of the first byte that is fed.
-  ///   - bytesMax: how many bytes will be fed at most. A batch that says it is longer is none, and
-  ///     isn't waited for.
+  ///   - bytesMax: the maximum number of bytes that will be fed. A batch with a greater length is
+  ///     invalid.
   package init(identity: LogIdentity, position: LogPosition, bytesMax: UInt64 = .max) {
     self.identity = identity
     self.position = position
@@ -106,13 +106,13 @@ package enum BatchFault: Error, Equatable, Sendable {
   case cutShort
   /// It can't be so long.
   case badLength
-  /// Another position or life stands in its head.
+  /// Its header has another position or life.
   case otherPlace
   case wrongChecksum
   /// The checksum is right, but the records don't fill it: no crash makes that.
   case malformed
 
-  /// Whether a write that a crash has cut can have left such bytes.
+  /// Whether an interrupted write can leave such bytes.
   package var mayBeTorn: Bool { self != .malformed }
 }
 
@@ -121,7 +121,7 @@ extension BatchFault: CustomStringConvertible {
     switch self {
     case .cutShort: "the file ends within a batch"
     case .badLength: "a batch has an impossible length"
-    case .otherPlace: "a batch of another position or life stands there"
+    case .otherPlace: "there is a batch of another position or life"
     case .wrongChecksum: "a batch has a wrong checksum"
     case .malformed: "the records of a batch don't fill it"
     }

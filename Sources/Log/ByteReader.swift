@@ -1,4 +1,4 @@
-// Reads what ByteWriter wrote, out of bytes that may be anything: never past their end.
+// Reads the output of ByteWriter from untrusted bytes, never past their end.
 
 struct ByteReader {
   private(set) var rest: UnsafeRawBufferPointer
@@ -20,7 +20,7 @@ struct ByteReader {
     return number
   }
 
-  /// A varint of at most 64 bits, in as few bytes as it takes: a number has one form.
+  /// A varint of at most 64 bits, in as few bytes as possible: a number has one form.
   mutating func readVarint() throws(LogDefect) -> UInt64 {
     var number: UInt64 = 0
     var shift: UInt64 = 0

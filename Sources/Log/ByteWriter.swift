@@ -1,5 +1,5 @@
 // Writes the fields of the log's formats: little-endian numbers of fixed width, LEB128 varints, and
-// bytes with their length in front. Who writes has made room: nothing is checked here.
+// bytes after their length. The caller has reserved the space: nothing is checked here.
 
 struct ByteWriter {
   static let varintBytesMax = 10
@@ -53,7 +53,7 @@ struct ByteWriter {
     writeBytes(bytes)
   }
 
-  /// Most bytes that `writeCounted` takes.
+  /// The maximum size written by `writeCounted`.
   @inline(__always)
   static func countedBytesMax(_ count: Int) -> Int { varintBytesMax &+ count }
 }

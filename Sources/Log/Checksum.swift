@@ -3,14 +3,14 @@
 internal import CCRC32C
 
 package enum Checksum {
-  /// The checksum of what `checksum` is one of, with these bytes behind it.
+  /// Extends a checksum by these bytes.
   @inline(__always)
   package static func extend(_ checksum: UInt32, _ bytes: UnsafeRawBufferPointer) -> UInt32 {
     guard let start = bytes.baseAddress else { return checksum }
     return ringstore_crc32c(checksum, start, bytes.count)
   }
 
-  /// What the checksum of a batch begins with: whose it is and where it belongs.
+  /// The seed of a batch's checksum: the data's identity and the batch's position.
   static func seed(_ identity: LogIdentity, _ position: LogPosition) -> UInt32 {
     withUnsafeTemporaryAllocation(byteCount: 32, alignment: 8) { bytes in
       var writer = ByteWriter(bytes.baseAddress.unsafelyUnwrapped)

@@ -17,7 +17,7 @@
 //     16 set element   lengthBefore:varint index:varint length:varint value
 //     17 empty         (keyLength is 0)
 //
-// The slot stands in the head of the record. Times are milliseconds since 1970.
+// The slot is in the header of the record. Times are milliseconds since 1970.
 
 import Store
 
@@ -42,11 +42,11 @@ enum ChangeCode: UInt8, CaseIterable {
 }
 
 extension Effect {
-  /// `Expiry.never`, where the compiler sees it: every put asks for it.
+  /// `Expiry.never`, visible to the compiler: every put checks it.
   @inline(__always)
   private static var neverMillis: Int64 { .max }
 
-  /// Most bytes that the effect takes. O(1) but for lists of values.
+  /// The maximum encoded size of the effect. O(1) except for lists of values.
   @inline(__always)
   var encodedBytesMax: Int {
     // Change, database, version, length of the key; and up to four numbers of the change.
@@ -70,7 +70,7 @@ extension Effect {
     }
   }
 
-  /// Writes the effect; there is room for `encodedBytesMax`.
+  /// Writes the effect; there is space for `encodedBytesMax`.
   @inline(__always)
   func write(to writer: inout ByteWriter) {
     switch change {

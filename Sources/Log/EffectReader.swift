@@ -1,12 +1,12 @@
 // Reads the effects of a group's payload (EffectEncoding.swift has the grammar). It checks their
-// form; whether they fit a store is the store's to say.
+// form; the store checks whether they fit.
 //
 // Owns the arrays that effects borrow. One thread.
 
 import Store
 
 package final class EffectReader {
-  /// Where the values and indices of the last effect stand.
+  /// The position of the values and indices of the last effect.
   private var values = ScratchArray<UnsafeRawBufferPointer>()
   private var indices = ScratchArray<Int>()
 
@@ -27,7 +27,7 @@ package final class EffectReader {
     while !reader.isAtEnd { try body(next(&reader, slot: slot)) }
   }
 
-  /// The key of a group's first effect; nil where there is none, or no key.
+  /// The key of a group's first effect; nil if there is none, or no key.
   static func firstKey(of group: Record) -> KeyAhead? {
     var reader = ByteReader(group.payload)
     do throws(LogDefect) {
@@ -112,7 +112,7 @@ package final class EffectReader {
     _ reader: inout ByteReader
   ) throws(LogDefect) -> UnsafeBufferPointer<UnsafeRawBufferPointer> {
     let count = try reader.readCount()
-    // Each takes a byte at least, so what is asked for is bounded by the bytes that are there.
+    // Each takes at least a byte, so the allocation is bounded by the existing bytes.
     guard count <= reader.rest.count else { throw .cutShort }
     values.removeAll()
     values.reserve(count)
@@ -147,7 +147,7 @@ extension ByteReader {
   }
 }
 
-/// An array whose elements can be lent out for longer than a call.
+/// An array whose elements can be borrowed for longer than a call.
 private struct ScratchArray<Element: BitwiseCopyable> {
   private var start: UnsafeMutablePointer<Element>?
   private var capacity = 0
@@ -164,7 +164,7 @@ private struct ScratchArray<Element: BitwiseCopyable> {
     start = .allocate(capacity: capacity)
   }
 
-  /// There is room.
+  /// There is space.
   mutating func append(_ element: Element) {
     start.unsafelyUnwrapped.advanced(by: count).initialize(to: element)
     count += 1

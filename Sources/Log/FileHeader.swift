@@ -1,11 +1,11 @@
-// The first 4096 bytes of every file of a shard's log: whose it is, and what was durable when it
-// was begun.
+// The first 4096 bytes of every file of a shard's log: its owner, and the durable position when it
+// was created.
 //
 //   header = magic:"RINGLOG\n" format:u32 kind:u32 lineage:u64,u64 directory:u64 life:u64 epoch:u64
 //            position:u64 committed:u64 newestPass:u64 seedDigest:u64
 //            clusterLength:u16 cluster shardLength:u16 shard zeros  crc:u32 (of the 4092 before it)
 //
-// newestPass is 0 where there is none, else the begin of the pass and one more. Pure; any thread.
+// newestPass is 0 if there is none, else the begin of the pass plus one. Pure; any thread.
 
 package struct FileHeader: Equatable, Sendable {
   package enum Kind: UInt32, Sendable {
@@ -33,7 +33,7 @@ package struct FileHeader: Equatable, Sendable {
   package var seedDigest: UInt64
   package var life: UInt64
   package var epoch: UInt64
-  /// Of a log file: of its first batch. Of a pass: where it begins.
+  /// For a log file: of its first batch. For a pass: its begin.
   package var position: LogPosition
   /// The position that was known to be durable.
   package var committed: LogPosition

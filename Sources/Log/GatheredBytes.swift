@@ -1,4 +1,4 @@
-// Bytes of a stream that were fed and not taken yet, in one piece.
+// Bytes of a stream that were fed and not taken yet, contiguous.
 
 /// Has an owner that frees it.
 struct GatheredBytes {
@@ -31,7 +31,7 @@ struct GatheredBytes {
   private mutating func makeRoom(_ needed: Int) {
     let rest = bytes
     let wanted = rest.count + needed
-    // Moved to the front where that leaves as much room as it moves, so that moving stays cheap.
+    // Moved to the front if that frees as much space as it moves, so that moving stays cheap.
     if let start, wanted * 2 <= capacity {
       if let from = rest.baseAddress { start.copyMemory(from: from, byteCount: rest.count) }
     } else {

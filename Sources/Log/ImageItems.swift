@@ -4,8 +4,8 @@
 import Store
 
 extension PieceBuffer {
-  /// The table that the items behind it are of; how many keys it has is written later.
-  /// - Returns: where that goes.
+  /// The table of the following items; its number of keys is written later.
+  /// - Returns: the place of that number.
   mutating func writeSection(slot: Int, database: Int) -> Int {
     var writer = ByteWriter(room(PassFormat.sectionBytesMax))
     writer.write(PassFormat.section)
@@ -60,7 +60,7 @@ extension PieceBuffer {
   }
 }
 
-/// A key of an image, and where it lies.
+/// A key of an image, and its table.
 package struct ReplayKey {
   package internal(set) var slot: Int
   package var database: Int
@@ -70,7 +70,7 @@ package struct ReplayKey {
   package internal(set) var accessClock: UInt32 = 0
 }
 
-/// What an image holds, one after another. Borrowed bytes.
+/// The items of an image, one after another. Borrowed bytes.
 enum ImageItem {
   case section(slot: Int, database: Int, keys: Int)
   case key(ReplayKey, ImageValue)
@@ -80,7 +80,7 @@ enum ImageItem {
 enum ImageValue {
   case bytes(UnsafeRawBufferPointer)
   case integer(Int64)
-  /// So many elements follow: to be read with `nextElement`.
+  /// This many elements follow: read them with `nextElement`.
   case list(count: Int)
   case listInParts(count: Int)
 }

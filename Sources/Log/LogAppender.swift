@@ -1,35 +1,35 @@
 // Where a store's effects become bytes of the log: observes the store, and writes each effect into
 // the open batch while the bytes that it borrows are there. The effects of one call are one record.
 //
-// On the way of every write: one check for room and a copy for each effect, no allocation once the
-// buffers have grown. Lives on the store's thread.
+// On the path of every write: one check for space and a copy for each effect, no allocation once
+// the buffers have grown. On the store's thread.
 
 import Store
 
 package final class LogAppender: StoreObserver {
-  /// A batch that has grown so far is closed at the end of its group, and the next one begun.
+  /// A batch of this size is closed at the end of its group, and the next one begun.
   package static let batchBytesMax = 16 << 20
   /// Larger buffers are freed after use, and so are more than `keptBatchesMax` of any size.
   static let keptBytesMax = 2 << 20
   static let keptBatchesMax = 4
 
-  @exclusivity(unchecked) private var open: OpenBatch
+  private var open: OpenBatch
   /// Where the open record begins in the batch; 0: there is none.
-  @exclusivity(unchecked) private var recordStart = 0
-  @exclusivity(unchecked) private var recordEnd = BatchFormat.headerBytes
+  private var recordStart = 0
+  private var recordEnd = BatchFormat.headerBytes
   /// Batches that were closed because they were long, oldest first.
   private var closed: [LogBatch] = []
   private var spare: [LogBatch] = []
   /// Of the batches that are closed from now on.
   package var epoch: UInt64
 
-  /// - Parameter position: where the log ends, and its first batch begins.
+  /// - Parameter position: the end of the log, where its first batch begins.
   package init(position: LogPosition, epoch: UInt64 = 0) {
     open = OpenBatch(LogBatch(), number: 1, position: position)
     self.epoch = epoch
   }
 
-  // MARK: - What the store tells
+  // MARK: - Effects of the store
 
   package func willApply(_ effect: Effect) {
     let needed = effect.encodedBytesMax &+ BatchFormat.recordHeaderBytes
@@ -59,7 +59,7 @@ package final class LogAppender: StoreObserver {
     if recordEnd >= Self.batchBytesMax { closeBatch() }
   }
 
-  // MARK: - What the shard tells
+  // MARK: - State of the shard
 
   /// Adds a record of state, between groups.
   package func append(_ state: StateRecord) {
@@ -75,15 +75,14 @@ package final class LogAppender: StoreObserver {
   /// Behind the last whole record.
   @inline(__always)
   package var position: LogPosition {
-    // A batch's head comes with its first record.
+    // A batch's header is written with its first record.
     isOpenBatchEmpty ? open.position : open.position + UInt64(recordEnd)
   }
 
-  /// The number of the batch that takes the next record; what was told before lies in it or an
-  /// earlier one.
+  /// The number of the batch of the next record; earlier records are in it or in an earlier one.
   package var openBatch: UInt64 { open.number }
 
-  /// The number of the batch in which the last record lies; 0: there was none yet.
+  /// The number of the batch with the last record; 0: none yet.
   package var lastBatch: UInt64 { isOpenBatchEmpty ? open.number - 1 : open.number }
 
   private var isOpenBatchEmpty: Bool { recordEnd == BatchFormat.headerBytes }

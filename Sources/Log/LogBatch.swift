@@ -1,7 +1,7 @@
-// A batch on its way to the file: what the loop has filled and a writer's thread seals and writes.
+// A batch in flight to the file: the loop fills it, and a writer's thread seals and writes it.
 //
-// Has one owner at a time: the appender until it is taken, then who writes it, then the appender
-// again, to be filled anew. That is why it may cross threads without a lock.
+// It has one owner at a time: the appender until it is taken, then its writer, then the appender
+// again. So it may be passed between threads without a lock.
 
 import LargeMemory
 
@@ -32,7 +32,7 @@ package final class LogBatch: @unchecked Sendable {
   /// All of the batch; as it goes into the file once it is sealed.
   package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
 
-  /// Writes what is known only when the batch is written, and the checksum. O(bytes).
+  /// Writes the fields that are known only at the time of the write, and the checksum. O(bytes).
   package func seal(committed: LogPosition, lineage: Lineage, life: UInt64) {
     BatchFormat.writeHeader(
       at: start, length: count, position: position, life: life, epoch: epoch,
@@ -61,7 +61,7 @@ struct OpenBatch {
     capacity = batch.capacity
   }
 
-  /// Where the next bytes go, with room for `needed` of them.
+  /// The place of the next bytes, with space for `needed` of them.
   @inline(__always)
   mutating func room(_ needed: Int) -> UnsafeMutableRawPointer {
     if capacity &- count < needed { grow(needed) }
@@ -85,7 +85,7 @@ struct OpenBatch {
     (batch.start, batch.capacity) = (grown, larger)
   }
 
-  /// The batch as it is, to be handed on.
+  /// The current batch, to be passed on.
   func closed(epoch: UInt64) -> LogBatch {
     batch.number = number
     batch.position = position

@@ -2,16 +2,17 @@
 // or by a faulty one.
 
 package enum LogDefect: Error, Equatable, Sendable {
-  /// A field reaches past the end of what holds it.
+  /// A field reaches past the end of its container.
   case cutShort
-  /// There are bytes behind the last field.
+  /// There are bytes after the last field.
   case leftOver
   /// A number that is too large, or not in its one form.
   case badNumber
   /// A record's type or an effect's change of a newer version.
   case unknownRecord(type: UInt8)
   case unknownChange(UInt8)
-  /// A group in no slot, a record in one that has none, an expiry that is none, and the like.
+  /// A group without a slot, a slot in a record that must have none, an invalid expiry, and similar
+  /// faults.
   case badField
 }
 
@@ -19,13 +20,13 @@ extension LogDefect: CustomStringConvertible {
   package var description: String {
     switch self {
     case .cutShort: "a field reaches past the end of its record"
-    case .leftOver: "there are bytes behind the last field of a record"
+    case .leftOver: "there are bytes after the last field of a record"
     case .badNumber: "a number is not in its canonical form"
     case .unknownRecord(let type):
       "there is a record of type \(type), which a newer version has written"
     case .unknownChange(let change):
       "there is an effect of kind \(change), which a newer version has written"
-    case .badField: "a field has a value that it can't have"
+    case .badField: "a field has an invalid value"
     }
   }
 }

@@ -2,16 +2,16 @@
 // target. The rule that makes this exact is the cursor rule:
 //
 //   Groups of the log are applied up to an image's asOf, then the image is installed, and so on. An
-//   effect on a key before the cursor, which is the end of the last image, is applied. One behind
-//   it is skipped: an image still to come contains it. State always counts. Behind the pass's end
-//   everything is applied.
+//   effect on a key before the cursor, which is the end of the last image, is applied. An effect on
+//   a later key is skipped, because a later image contains it. State is always applied. After the
+//   pass's end everything is applied.
 //
-// Effects are judged one by one, so a group may be applied in part: where it is skipped, an image
-// has the other part.
+// Effects are decided one by one, so a group may be applied in part: an image contains the skipped
+// part.
 //
-// The caller reads files, and gives a batch of the one that the machine asks for; the batch must
-// stay good until the machine asks for the next one of the same file. Work is done in turns of a
-// bounded size. Lives on the target's thread.
+// The caller reads files, and passes a batch of the file that the state machine requests; the batch
+// must stay valid until the machine requests the next one of the same file. Work is done in turns
+// of a limited size. On the target's thread.
 
 import Store
 
@@ -36,14 +36,14 @@ package final class LogMerge {
   private var pass: PassReplay?
   /// Where passes begin that are compared one after another.
   private var comparisons: ArraySlice<LogPosition> = []
-  /// Passes that were merged or compared to their end.
+  /// Passes that were completely merged or compared.
   package private(set) var passesEnded = 0
   private var records: Batch.Records?
-  /// Groups whose first keys are read together, before they are replayed one by one.
+  /// The number of groups whose first keys are read together, before they are replayed one by one.
   static let keysAheadMax = Store.prefetchMax
   /// How many of the next records were looked at.
   private var recordsAhead = 0
-  /// A record that was read and whose turn has not come yet.
+  /// A record that was read and not processed yet.
   private var pending: Record?
   /// Where the next record begins; nil before the first batch.
   private var recordStart: LogPosition?
@@ -51,8 +51,8 @@ package final class LogMerge {
   private let effects = EffectReader()
 
   /// - Parameters:
-  ///   - begin: where the pass begins; nil: there is none, and the log is whole from 0.
-  ///   - passBytes: of the pass's file. Bounds what is reserved for the keys that it announces.
+  ///   - begin: the begin of the pass; nil: there is none, and the log is complete from 0.
+  ///   - passBytes: of the pass's file. Limits the memory that is reserved for its announced keys.
   package init(
     into target: any ReplayTarget, passBegin begin: LogPosition?, passBytes: UInt64 = .max
   ) {
@@ -64,8 +64,8 @@ package final class LogMerge {
     }
   }
 
-  /// Has a later pass compared with the state, where that is complete: the next batches of a pass
-  /// are that one's. Its begin must lie ahead, or be where the state is.
+  /// Compares a later pass with the complete state: the next batches of a pass belong to it. Its
+  /// begin must be at or after the state's position.
   package func compare(passBegin begin: LogPosition) throws(ReplayFault) {
     guard pass == nil, begin >= position else {
       throw ReplayFault(.imageOutOfOrder, at: begin)
@@ -73,9 +73,8 @@ package final class LogMerge {
     pass = PassReplay(.compares, begin: begin, keysMax: 0, target)
   }
 
-  /// Has later passes compared one after another, each as soon as the one before it has ended: at
-  /// once, if there is none. Ascending; the batches of a pass that are given are those of number
-  /// `passesEnded`.
+  /// Compares later passes one after another, each as soon as the previous one has ended, or at
+  /// once if there is none. Ascending; the passed batches belong to pass number `passesEnded`.
   package func compare(passBegins begins: [LogPosition]) throws(ReplayFault) {
     comparisons = begins[...]
     if pass == nil { try beginComparison() }
@@ -110,7 +109,7 @@ package final class LogMerge {
 
   // MARK: - Turns
 
-  /// Goes on until so much work is done, or something has to be read.
+  /// Continues until this amount of work is done, or something must be read.
   package func advance(work: Int) throws(ReplayFault) -> Wish {
     let end = workDone + max(1, work)
     while workDone < end {
@@ -138,14 +137,14 @@ package final class LogMerge {
     return nil
   }
 
-  /// - Returns: nil where a record was done with.
+  /// - Returns: nil if a record was processed.
   private func advanceLog(upTo limit: LogPosition) throws(ReplayFault) -> Wish? {
     guard let record = nextRecord(), let start = recordStart else {
       return isLogEnded ? .nothing : .log
     }
-    // What the pass begins with has what is before it.
+    // The begin of the pass contains the earlier state.
     if record.end > position {
-      // A pass begins, and is taken, between records.
+      // A pass begins, and takes images, between records.
       guard start == position, record.end <= limit else {
         throw ReplayFault(.imageOutOfOrder, at: min(limit, position))
       }
@@ -166,7 +165,7 @@ package final class LogMerge {
     return pending
   }
 
-  /// Has the target prefetch what the next records of the batch will need.
+  /// Lets the target prefetch memory for the next records of the batch.
   private func readAhead() {
     guard var following = records else { return recordsAhead = 1 }
     withUnsafeTemporaryAllocation(of: KeyAhead.self, capacity: Self.keysAheadMax) { keys in
@@ -181,7 +180,7 @@ package final class LogMerge {
       }
       if keyCount > 1 { target.prefetch(UnsafeBufferPointer(rebasing: keys[..<keyCount])) }
     }
-    // The end of a batch is asked for as a record is.
+    // The end of a batch is requested like a record.
     recordsAhead = max(1, recordsAhead)
   }
 

@@ -1,9 +1,9 @@
-// The numbers that the log is told by. docs/FORMATS.md has the grammar of the files.
+// The numbers of the log. docs/FORMATS.md has the grammar of the files.
 
 /// Bytes of batches since the log's beginning. Headers of files don't count.
 package typealias LogPosition = UInt64
 
-/// The identity of the data: 128 random bits, made with the first log and kept by every copy.
+/// The identity of the data: 128 random bits, created with the first log and kept by every copy.
 package struct Lineage: Hashable, Sendable {
   package var high: UInt64
   package var low: UInt64
@@ -14,8 +14,8 @@ package struct Lineage: Hashable, Sendable {
   }
 }
 
-/// What every batch of one file is of: whose data, and which run of the process wrote it. The seed
-/// of each checksum, so that bytes of another file never pass for those that belong here.
+/// The identity of every batch of one file: the data, and the run of the process that wrote it. It
+/// is the seed of each checksum, so that bytes of another file are never valid here.
 package struct LogIdentity: Hashable, Sendable {
   package var lineage: Lineage
   /// 64 random bits, new at every start of a process.

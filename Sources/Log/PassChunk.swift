@@ -1,16 +1,15 @@
-// A part of a pass on its way to the file: one record, and in front of it the elements of a long
-// list if the record names one. The loop fills it; a writer's thread takes sealed batches out of it
-// and writes them from where their bytes lie; then the loop gets it back and lets go of what it
-// pins.
+// A part of a pass in flight to the file: one record, preceded by the elements of a long list if
+// the record has one. The loop fills it; a writer's thread takes sealed batches from it and writes
+// their bytes in place; then the loop gets it back and releases its pins.
 //
 // Has one owner at a time, so it crosses threads without a lock.
 
 import Store
 
 package final class PassChunk: @unchecked Sendable {
-  /// Elements of one part take about so many bytes at most.
+  /// The approximate maximum of bytes of one part's elements.
   static let partBytes = 1 << 20
-  /// A longer element is written from where it lies.
+  /// A longer element is written in place.
   static let copiedElementMax = 64 << 10
 
   private struct LongList {
@@ -28,7 +27,7 @@ package final class PassChunk: @unchecked Sendable {
   private var longList: LongList?
   private var isRecordDone = false
   private var part = PieceBuffer()
-  /// When its record was taken: the position of the log.
+  /// The position of the log when its record was taken.
   package let asOf: LogPosition
 
   init(_ type: RecordType, asOf: LogPosition) {
@@ -42,7 +41,7 @@ package final class PassChunk: @unchecked Sendable {
     part.free()
   }
 
-  /// About how many bytes it takes in the file: those of small elements are estimated.
+  /// Its approximate size in the file: small elements are estimated.
   package private(set) var byteCount = 0
 
   // MARK: - On the loop
@@ -50,7 +49,7 @@ package final class PassChunk: @unchecked Sendable {
   /// Nothing is added any more.
   func close() { byteCount = buffer.totalCount + (longList?.list.count ?? 0) * 16 }
 
-  /// Whether it holds one; then it gets no more keys.
+  /// Whether it has one; then it gets no more keys.
   var hasLongList: Bool { longList != nil }
 
   func hold(_ pin: Store.PinnedBytes) { strings.append(pin) }
@@ -61,7 +60,7 @@ package final class PassChunk: @unchecked Sendable {
       list: list, slot: entry.slot, database: entry.database, key: Array(entry.key))
   }
 
-  /// Lets go of what it pins: on the loop, once it has come back. Its batches are gone then.
+  /// Releases its pins: on the loop, once it was returned. Its batches are invalid then.
   package func release() {
     strings = []
     longList = nil
@@ -70,10 +69,10 @@ package final class PassChunk: @unchecked Sendable {
 
   // MARK: - On the writer's thread
 
-  /// The next batch, sealed, as pieces to be written one after another.
-  /// - Parameter position: where it begins: the file's `firstPosition` and the bytes of batches
-  ///   that were written since.
-  /// - Returns: nil where there is none left. The bytes are good until the next call.
+  /// The next sealed batch, as pieces to be written one after another.
+  /// - Parameter position: its begin: the file's `firstPosition` plus the bytes of batches written
+  ///   since.
+  /// - Returns: nil if none remains. The bytes are valid until the next call.
   package func nextBatch(
     at position: LogPosition, committed: LogPosition, epoch: UInt64, identity: LogIdentity
   ) -> [UnsafeRawBufferPointer]? {

@@ -1,4 +1,4 @@
-// What the records of a pass hold.
+// The format of a pass's records.
 //
 //   pass begin = begin:u64 count:varint (type:u8 length:varint payload)*      state as it is there
 //   image      = asOf:u64 from:cursor item* 255:u8 to:cursor
@@ -11,9 +11,9 @@
 //   image part = asOf:u64 slot:u16 database:varint keyLength:varint key first:varint element*
 //   pass end   = lastAsOf:u64 images:u64 keys:u64
 //
-// `keys` is how many the table has where the image holds it from its beginning, else 0. A list in
-// parts has its elements in image parts, which stand in batches in front of the image's, with the
-// same asOf; `first` is the index of a part's first element.
+// `keys` is the table's number of keys if the image has it from its beginning, else 0. The elements
+// of a list in parts are in image parts, in batches before the image's, with the same asOf; `first`
+// is the index of a part's first element.
 
 import Store
 
@@ -30,9 +30,9 @@ enum PassFormat {
   }
 
   static let sectionBytesMax = 1 + 2 + ByteWriter.varintBytesMax + 4
-  /// No key takes less: kind, version, clock, length and a value of a byte.
+  /// The minimum size of a key: kind, version, clock, length and a value of a byte.
   static let keyBytesMin = 15
-  /// Of an item but for its key and value.
+  /// Of an item except for its key and value.
   static let itemBytesMax = 1 + 8 + 4 + 8 + ByteWriter.varintBytesMax
 
   static func cursorBytesMax(_ cursor: ImageCursor) -> Int {
@@ -97,7 +97,7 @@ struct PassBegin {
   }
 }
 
-/// The end of a pass: what must have been read by then.
+/// The end of a pass: the counts that must have been read by then.
 struct PassEnd: Equatable {
   var lastAsOf: LogPosition
   var images: UInt64

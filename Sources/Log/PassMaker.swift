@@ -1,5 +1,5 @@
-// Makes a pass: takes images of a store in turns between its calls, until it has been through all
-// keys once. Lives on the store's thread.
+// Makes a pass: takes images of a store in turns between its calls, until it has taken all keys
+// once. On the store's thread.
 //
 //     let maker = PassMaker(of: store, begin: appender.position, state: ...)
 //     // in each turn, between groups, as long as there is time:
@@ -11,15 +11,15 @@ import Store
 package final class PassMaker {
   package enum Progress: Equatable {
     case more
-    /// The chunk is to be taken before there can be more.
+    /// The chunk must be taken before there can be more.
     case chunkIsFull
-    /// Nothing is left but to take the last chunk.
+    /// Only the last chunk must still be taken.
     case allTaken
   }
 
-  /// A chunk is full with so many bytes of its own,
+  /// A chunk is full with this many own bytes,
   static let chunkBytes = 1 << 20
-  /// or so many that are pinned, of strings; a last one may come on top.
+  /// or this many bytes of pinned strings, plus a last one.
   static let pinnedBytes = 16 << 20
 
   private enum State {
@@ -33,7 +33,7 @@ package final class PassMaker {
   package let begin: LogPosition
   /// The position at which the last image was taken.
   package private(set) var lastAsOf: LogPosition
-  /// Keys taken.
+  /// The number of keys taken.
   package private(set) var keyCount = 0
   private let store: Store
   private var state: State
@@ -45,8 +45,8 @@ package final class PassMaker {
   private var images: UInt64 = 0
 
   /// - Parameters:
-  ///   - begin: the log's position now, between groups: the pass has what comes before it.
-  ///   - state: all that records of state have told, as it is now.
+  ///   - begin: the log's current position, between groups: the pass contains everything before it.
+  ///   - state: the current state from all records of state.
   package init(of store: Store, begin: LogPosition, state: [StateRecord]) {
     precondition(store.slotCount < BatchFormat.noSlot, "slots have 16 bits")
     self.store = store
@@ -55,10 +55,10 @@ package final class PassMaker {
     self.state = .begins(state)
   }
 
-  /// Whether the chunk that was taken last is the last of the pass.
+  /// Whether the latest taken chunk is the last of the pass.
   package var isDone: Bool { if case .done = state { true } else { false } }
 
-  /// Whether an effect is on what was taken: no later image has it.
+  /// Whether an effect is on a taken key, so that no later image contains it.
   package func isBehind(_ effect: Effect) -> Bool {
     if case .empty = effect.change {
       return ImageCursor(slot: effect.slot, database: effect.database) < cursor
@@ -70,7 +70,7 @@ package final class PassMaker {
   /// Takes a few keys more into the chunk. Between groups.
   /// - Parameters:
   ///   - asOf: the position of the log now.
-  ///   - keys: most keys to take.
+  ///   - keys: the maximum number of keys to take.
   ///   - bytes: about how many bytes to copy at most.
   package func take(asOf: LogPosition, keys: Int, bytes: Int) -> Progress {
     switch state {
@@ -93,9 +93,9 @@ package final class PassMaker {
     return isFull(chunk) ? .chunkIsFull : .more
   }
 
-  /// The chunk as it is: the images that were taken since the last one, or the beginning or the
-  /// end of the pass.
-  /// - Returns: nil where nothing was taken.
+  /// The current chunk: the images taken since the last one, or the beginning or the end of the
+  /// pass.
+  /// - Returns: nil if nothing was taken.
   package func takeChunk() -> PassChunk? {
     let taken = chunk ?? makeChunk()
     if let chunk { finish(chunk) }
@@ -104,7 +104,7 @@ package final class PassMaker {
     return taken
   }
 
-  /// The beginning or the end, where that is what comes next.
+  /// The beginning or the end, if that is next.
   private func makeChunk() -> PassChunk? {
     switch state {
     case .begins(let records):

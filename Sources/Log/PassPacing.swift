@@ -1,14 +1,14 @@
 // When a pass begins, how fast it goes, and when writers have to wait for it.
 //
-// What is on disk: the newest complete pass, the log since its begin, and the pass that is being
-// made. With `live` the bytes of a pass of all data, the rules are
+// On disk are the newest complete pass, the log since its begin, and the pass in progress. With
+// `live` as the bytes of a pass of all data, the rules are
 //
 //   begin    when pass + log >= 1.75 x live + 64 MiB
 //   pace     4 bytes of the new pass for each byte that the log grows, and 4 MiB a second
 //   wait     when pass + log + what the new pass still grows to would be over 3 x live + 64 MiB
 //
-// So the log grows by a quarter of `live` while a pass is made, and where all is overwritten again
-// and again it comes to
+// So the log grows by a quarter of `live` during a pass, and if all data is overwritten repeatedly
+// the sizes are
 //
 //   live     at the begin   log at the begin   log at the end   most on disk   3 x live + 256 MiB
 //   1 MiB    65.8 MiB       64.8 MiB           65 MiB           259 MiB        259 MiB
@@ -16,35 +16,33 @@
 //   1 GiB    1.8 GiB        832 MiB            1.1 GiB          3.3 GiB        3.3 GiB
 //   10 GiB   17.6 GiB       7.6 GiB            10.1 GiB         30.3 GiB       30.3 GiB
 //
-// In "most on disk" are 192 MiB that files take beside: a segment is kept whole for its last byte,
-// the one that is written to has its room set aside, and so has the next one: 64 MiB each at most,
-// if a segment that ends early gives its rest back. A small set of data that is hot is passed once
-// for 64 MiB of log; a large one costs a third more bytes in passes than in the log. Keys that only
-// come and are never overwritten need no pass: the log is no longer than they are.
+// "Most on disk" includes 192 MiB for other parts of files: a segment is kept completely for its
+// last byte, the space of the current one is allocated in advance, and so is that of the next one:
+// at most 64 MiB each, because a segment that ends early returns its rest. A small, hot data set
+// needs one pass for 64 MiB of log; a large one needs a third more bytes in passes than in the log.
+// Keys that are never overwritten need no pass: the log is not longer than they are.
 //
 // Values; pure.
 
 package struct PassPacing: Equatable, Sendable {
-  /// Of pass and log together, in quarters of `live`, when a pass begins.
+  /// The size of pass and log at which a pass begins, in quarters of `live`.
   static let beginQuarters = 7
-  /// Of all files, in parts of `live`.
+  /// The size of all files, in parts of `live`.
   static let wholeParts = 3
-  /// What comes on top of both.
+  /// The constant part of both.
   package static let slackBytes = 64 << 20
-  /// What the files of the log may take beside their bytes.
-  package static let segmentBytes = 3 * 64 << 20
   /// The log grows so much at least between the begins of two passes.
   package static let logBytesMin = 16 << 20
   /// Bytes of a pass for each byte of the log.
   static let passPerLog = 4
-  /// Bytes of a pass for each second, so that it ends where nothing is written.
+  /// Bytes of a pass for each second, so that it ends even without writes.
   package static let bytesPerSecond = 4 << 20
 
   /// Bytes that a pass of all data would have; see `LiveBytes`.
   package var live: Int
-  /// Bytes of the newest complete pass; 0 where there is none.
+  /// Bytes of the newest complete pass; 0 if there is none.
   package var pass: Int
-  /// Bytes of the log since that pass began; since the log's beginning where there is none.
+  /// Bytes of the log since that pass began; since the log's beginning if there is none.
   package var log: Int
 
   package init(live: Int, pass: Int, log: Int) {
@@ -53,7 +51,7 @@ package struct PassPacing: Equatable, Sendable {
     self.log = log
   }
 
-  /// Whether a pass is to begin, where none is under way.
+  /// Whether a pass must begin, if none is in progress.
   package var begins: Bool {
     log >= Self.logBytesMin && pass + log >= live / 4 * Self.beginQuarters + Self.slackBytes
   }
@@ -67,10 +65,10 @@ package struct PassPacing: Equatable, Sendable {
     return logGrowth * passPerLog + Int(min(seconds, 1e6) * Double(bytesPerSecond))
   }
 
-  /// Whether a pass would give room back, where the disk is nearly full.
+  /// Whether a pass would free space on a nearly full disk.
   package var freesRoom: Bool { log > live }
 
-  /// Whether writers wait until the pass that is under way is complete, and what it replaces gone.
+  /// Whether writers wait until the current pass is complete and the replaced files are removed.
   /// - Parameter taken: bytes of it so far.
   package func writersWait(taken: Int) -> Bool {
     let most = max(live, pass) * Self.wholeParts + Self.slackBytes
@@ -81,9 +79,9 @@ package struct PassPacing: Equatable, Sendable {
   package var bytesNeeded: Int { live + Self.slackBytes }
 }
 
-/// Guesses how many bytes a pass of all data would have from what the store uses.
+/// Estimates the bytes of a pass of all data from the store's memory.
 package struct LiveBytes: Equatable, Sendable {
-  /// Bytes of the last pass, and what the store used when it began.
+  /// Bytes of the last pass, and the store's memory when it began.
   private var measured: (pass: Int, used: Int)?
 
   package init() {}

@@ -1,5 +1,5 @@
-// The pass's side of a merge: reads its records and, when the log has come to an image's asOf,
-// installs what the image holds, or compares it with what is there.
+// The pass's side of a merge: reads its records and, when the log has reached an image's asOf,
+// installs the image, or compares it with the state.
 
 import Store
 
@@ -14,7 +14,7 @@ final class PassReplay {
   private(set) var cursor = ImageCursor()
   private(set) var hasEnded = false
   var records: Batch.Records?
-  /// The position that the log has to have come to before `perform`; nil: `read` first.
+  /// The position that the log must reach before `perform`; nil: `read` first.
   private(set) var neededAsOf: LogPosition?
 
   private let begin: LogPosition
@@ -31,7 +31,7 @@ final class PassReplay {
   /// The list of the image whose elements are read.
   private var openList: (key: ReplayKey, count: Int)?
   private var parts: Parts?
-  /// Of what was read so far.
+  /// Counts of the records read so far.
   private var seen: PassEnd
   private var keysBeforeImage: UInt64 = 0
 
@@ -88,7 +88,7 @@ final class PassReplay {
   // MARK: - Records
 
   /// Reads the head of the next record.
-  /// - Returns: false where a batch is needed.
+  /// - Returns: false if a batch is needed.
   func read() throws(ReplayFault) -> Bool {
     guard let record = records?.next() else {
       records = nil

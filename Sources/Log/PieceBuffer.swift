@@ -1,18 +1,18 @@
-// Bytes with others between them that stay where they lie: what is written with one gathering
-// write, without a copy of large values.
+// Own bytes, with references to external bytes between them: written with one gathering write,
+// without a copy of large values.
 
 struct PieceBuffer {
   private var start: UnsafeMutableRawPointer?
   private var capacity = 0
   /// Bytes of its own.
   private(set) var count = 0
-  /// Bytes that lie elsewhere, in front of the own byte at an offset.
+  /// External bytes, before the own byte at an offset.
   private var others: [(offset: Int, bytes: UnsafeRawBufferPointer)] = []
   private(set) var otherCount = 0
 
   var totalCount: Int { count + otherCount }
 
-  /// Where the next bytes go, with room for `needed` of them.
+  /// The place of the next bytes, with space for `needed` of them.
   mutating func room(_ needed: Int) -> UnsafeMutableRawPointer {
     if capacity - count < needed { grow(needed) }
     return start.unsafelyUnwrapped + count
@@ -22,7 +22,7 @@ struct PieceBuffer {
     count = end - UnsafeMutableRawPointer(start.unsafelyUnwrapped)
   }
 
-  /// Leaves room that is written later.
+  /// Reserves space that is written later.
   mutating func skip(_ bytes: Int) { wrote(upTo: room(bytes) + bytes) }
 
   func address(_ offset: Int) -> UnsafeMutableRawPointer { start.unsafelyUnwrapped + offset }

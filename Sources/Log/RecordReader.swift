@@ -1,19 +1,19 @@
-// What records say, part by part, for people who look into a log: their form is checked, nothing is
-// applied. Replay has readers of its own, which share the grammar with this one.
+// Reads records part by part, for tools that show a log: their form is checked, nothing is applied.
+// Replay has its own readers, with the same grammar.
 //
 // Owns the arrays that effects borrow. One thread.
 
 import Store
 
-/// A part of a record. Bytes are borrowed: good until the call that was given it returns.
+/// A part of a record. Bytes are borrowed: valid until the called closure returns.
 package enum RecordPart {
   case effect(Effect)
   case state(StateRecord)
   case passBegin(LogPosition, state: [StateRecord])
   case image(asOf: LogPosition, from: ImageCursor)
-  /// The keys behind it are of this table. `keys` is how many it has, where that is told, else 0.
+  /// The following keys are of this table. `keys` is their number if it is known, else 0.
   case table(slot: Int, database: Int, keys: Int)
-  /// The elements of a whole list follow; those of one in parts came before.
+  /// The elements of a complete list follow; those of a list in parts came before.
   case key(ReplayKey, ReplayValue)
   case imageEnd(ImageCursor)
   /// Elements of a long list, the first of which has this index, follow.

@@ -1,12 +1,12 @@
-// What a log is replayed into: a store, or what stands for one in a test.
+// The target of a replay: a store, or a test's replacement.
 
 import Store
 
-/// A value that is whole: what `install` puts in and `matches` compares.
+/// A complete value, for `install` and `matches`.
 package enum ReplayValue {
   case bytes(UnsafeRawBufferPointer)
   case integer(Int64)
-  /// The elements that came that way since the last list of its kind.
+  /// The elements that were added since the last list of its kind.
   case list(count: Int, ListForm)
 }
 
@@ -17,29 +17,28 @@ package struct KeyAhead: BitwiseCopyable {
   let database: Int
 }
 
-/// How the elements of a list come. While one comes in parts there may be others whole.
+/// How the elements of a list arrive. While one arrives in parts, others may arrive complete.
 package enum ListForm: Sendable {
   case whole
   case inParts
 }
 
 package protocol ReplayTarget: AnyObject {
-  /// Where images end that hold all keys.
+  /// The end of images that contain all keys.
   var end: ImageCursor { get }
 
   /// What keys are ordered by: as in the store that the pass was made of.
   func hash(of key: UnsafeRawBufferPointer) -> UInt64
 
-  /// A hint: effects on these keys come next, `LogMerge.keysAheadMax` at most.
+  /// A hint: effects on these keys come next, at most `LogMerge.keysAheadMax`.
   func prefetch(_ keys: UnsafeBufferPointer<KeyAhead>)
 
   func apply(_ effect: Effect) throws(Effect.Corruption)
 
-  /// Applies an effect that empties a table of which only a part is there, and maybe no key, as
-  /// others are still to be installed.
+  /// Applies an effect that empties a table that is only partly installed.
   func emptyPart(_ effect: Effect) throws(Effect.Corruption)
 
-  /// Leaves out an effect on what is still to be installed; its version counts.
+  /// Skips an effect on a key that is not installed yet; its version counts.
   func skip(_ effect: Effect) throws(Effect.Corruption)
 
   /// So many keys of a table follow.
@@ -54,7 +53,7 @@ package protocol ReplayTarget: AnyObject {
 
   func adopt(_ state: StateRecord)
 
-  /// The next element of the list that `matches` is asked for next.
+  /// The next element of the list that `matches` will compare.
   func compareElement(_ element: UnsafeRawBufferPointer, of key: ReplayKey, _ form: ListForm)
 
   /// Whether a key is there with this value, version and expiry.
@@ -71,17 +70,17 @@ package struct ReplayFault: Error, Equatable, Sendable {
     case defect(LogDefect)
     /// A change that the state it is made on can't have.
     case effect(Effect.Corruption)
-    /// A record that can't stand there.
+    /// A record that is not allowed there.
     case outOfPlace(type: UInt8)
-    /// The log begins behind the pass.
+    /// The log begins after the pass.
     case logMissing
     /// An image is newer than the log that there is.
     case imageBehindLog
-    /// An image doesn't begin where the last one ended, or is older than it.
+    /// An image doesn't begin at the end of the last one, or is older than it.
     case imageOutOfOrder
     /// The elements of a list in parts aren't those that its image counts.
     case partsDiffer
-    /// The pass ends before its end record, or has other counts.
+    /// The pass ends before its end record, or has different counts.
     case passIncomplete
     /// Comparing: a key isn't as the image has it, or there are others.
     case stateDiffers(slot: Int, database: Int, key: [UInt8]?)
@@ -107,11 +106,11 @@ extension ReplayFault: CustomStringConvertible {
     switch reason {
     case .defect(let defect): "\(defect)"
     case .effect(let corruption): "a change does not fit the state before it (\(corruption))"
-    case .outOfPlace(let type): "a record of type \(type) stands where it can't be"
-    case .logMissing: "the log begins behind the position that the pass needs"
+    case .outOfPlace(let type): "a record of type \(type) is not allowed there"
+    case .logMissing: "the log begins after the position that the pass needs"
     case .imageBehindLog: "an image of the pass is newer than the log"
     case .imageOutOfOrder: "the images of the pass are out of order"
-    case .partsDiffer: "a list of the pass doesn't have the elements that it should"
+    case .partsDiffer: "a list of the pass has wrong elements"
     case .passIncomplete: "the pass is not complete"
     case .stateDiffers(let slot, let database, let key):
       if let key {

@@ -1,11 +1,11 @@
-// What a log tells beside effects: the state of the shard itself. Synced before it takes effect.
+// Records of the shard's own state, in addition to effects. Synced before they take effect.
 
 package enum StateRecord: Equatable, Sendable {
-  /// The slot map that the shard has adopted: a message, whose bytes the log doesn't look into.
+  /// The slot map that the shard has adopted: a message, whose bytes are opaque to the log.
   case slotMap([UInt8])
   /// The state of slots, with an epoch; bytes that the log doesn't look into.
   case slotState([UInt8])
-  /// Above every version that was ever given.
+  /// Above every assigned version.
   case versionCeiling(UInt64)
   /// A process has begun to write.
   case newLife(life: UInt64, incarnation: UInt64)
@@ -39,7 +39,7 @@ package enum StateRecord: Equatable, Sendable {
     }
   }
 
-  /// - Returns: nil where the type is not that of a state.
+  /// - Returns: nil if it is not a type of state.
   init?(type: RecordType, payload: UnsafeRawBufferPointer) throws(LogDefect) {
     var reader = ByteReader(payload)
     switch type {

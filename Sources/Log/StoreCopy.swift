@@ -1,5 +1,5 @@
-// A copy of a store as it is at one moment, as the bytes of two files, while the store goes on
-// changing: a pass, and a log of what has changed meanwhile on keys that the pass has taken.
+// A copy of a store at one moment, as the bytes of two files, while the store changes: a pass, and
+// a log of later changes of keys that the pass has taken.
 //
 //     let copy = StoreCopy(of: store, header: ...)          // and have it observe the store
 //     while !copy.isDone { copy.next(...) }                 // in turns, between groups
@@ -8,13 +8,12 @@
 //   out the rest --> done
 //
 // The grammar is that of a shard's own files, and a reader merges both by the cursor rule
-// (LogMerge). What differs: the log has no effect on keys that an image is still to hold, so a
-// reader need not know the order of keys, which is the hash seed's; and it has its own positions,
-// from 0. It needs no disk, so shards in memory are copied the same way.
+// (LogMerge). Differences: the log has no effects on keys of later images, so a reader doesn't need
+// the order of keys, which depends on the hash seed; and it has its own positions, from 0. It needs
+// no disk, so shards in memory are copied in the same way.
 //
-// Memory: a chunk of images, with what it pins, and what the log has that wasn't handed out; that
-// is bounded, and a copy that would pass the bound is lost (`hasOverflowed`). Lives on the store's
-// thread.
+// Memory: a chunk of images with its pins, and the unread part of the log; that is limited, and a
+// copy that would exceed the limit fails (`hasOverflowed`). On the store's thread.
 
 import Store
 
@@ -24,14 +23,14 @@ package enum CopyFile: Sendable {
 }
 
 package final class StoreCopy: StoreObserver {
-  /// Bytes of the log that may wait to be handed out.
+  /// The maximum of unread bytes of the log.
   package static let logBytesMax = 64 << 20
-  /// A batch of the log is handed out when it has grown so far, or at the end.
+  /// A batch of the log is returned when it has this size, or at the end.
   static let batchBytes = 256 << 10
   /// Of one `take`.
   private static let keysPerTake = 64
   private static let bytesPerTake = 64 << 10
-  /// About so many bytes are taken into a chunk.
+  /// The approximate size of a chunk.
   private static let takesPerChunk = 8
 
   private let maker: PassMaker
@@ -41,11 +40,11 @@ package final class StoreCopy: StoreObserver {
   /// Headers that were not handed out.
   private var headers: [(file: CopyFile, bytes: [UInt8])]
   private var batches: [LogBatch] = []
-  /// The chunk that is handed out, and where its next batch goes.
+  /// The current chunk, and the position of its next batch.
   private var chunk: PassChunk?
   private var passPosition: LogPosition
   private var open: Unit?
-  /// The moment has come: the copy is that of the store as it was then.
+  /// The moment of the copy's state.
   package private(set) var isTaken = false
   /// More has changed than may wait: the copy can't be had.
   package private(set) var hasOverflowed = false
@@ -97,11 +96,11 @@ package final class StoreCopy: StoreObserver {
 
   // MARK: - Bytes
 
-  /// Hands out what comes next in one of the files. Between groups; not once it has overflowed.
+  /// Returns the next bytes of one of the files. Between groups; not after an overflow.
   ///
   /// - Parameters:
   ///   - bytes: most bytes.
-  ///   - hasTime: is asked between two steps.
+  ///   - hasTime: checked between two steps.
   ///   - body: gets the bytes, in several runs; they are good inside the call only.
   /// - Returns: which file; nil: the copy is done, or there was no time.
   package func next(
@@ -144,7 +143,7 @@ package final class StoreCopy: StoreObserver {
     return done
   }
 
-  /// Opens what is to be handed out next. Returns false where there is nothing, or no time.
+  /// Opens the next part. Returns false if there is nothing, or no time.
   private func openNext(_ hasTime: () -> Bool) -> Bool {
     repeat {
       if openBatch() || openPassBatch() { return true }
@@ -181,7 +180,7 @@ package final class StoreCopy: StoreObserver {
     return true
   }
 
-  /// Takes images, as far as there is time, or the beginning or the end of the pass.
+  /// Takes images while there is time, or the beginning or the end of the pass.
   private func makeChunk(_ hasTime: () -> Bool) {
     var takes = 0
     taking: while takes < Self.takesPerChunk {

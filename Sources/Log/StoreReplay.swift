@@ -6,7 +6,7 @@ import TextForms
 
 package final class StoreReplay: ReplayTarget {
   private let store: Store
-  /// For lists that come whole, and for one that comes in parts.
+  /// For complete lists, and for one that arrives in parts.
   private let builder: Store.ListBuilder
   private let partsBuilder: Store.ListBuilder
   private let onState: (StateRecord) -> Void
@@ -17,9 +17,9 @@ package final class StoreReplay: ReplayTarget {
   private static let versionMax: UInt64 = 1 << 56 - 1
 
   /// - Parameters:
-  ///   - usedMillis: when keys of the log count as used: its effects tell of no use, but are newer
-  ///     than the pass. (Images have the moments of their keys' last use.)
-  ///   - onState: is given what the log tells of the shard's state, in order.
+  ///   - usedMillis: the last use of the log's keys: effects contain no time of use, but are newer
+  ///     than the pass. (Images contain the last use of their keys.)
+  ///   - onState: gets the log's records of state, in order.
   package init(
     into store: Store, usedMillis: Int64 = 0, onState: @escaping (StateRecord) -> Void = { _ in }
   ) {

@@ -1,10 +1,10 @@
-// Torn or corrupt? The reading of a log has met a place without a whole batch. That is where a
-// crash has cut the last writes, unless something behind it says that more than its position
-// was durable: then bytes are damaged that were safe.
+// Torn or corrupt? The reader of a log has reached a place without a complete batch. It is the torn
+// end of a crash, unless something after it shows that more than this position was durable: then
+// durable bytes are damaged.
 //
-// Looks through what is left of that file, byte by byte, as the length of a damaged batch can't be
-// trusted; then at the headers of later files, and through those as well. A batch counts only if it
-// is sound and stands where it belongs, so no bytes that a client chose can pass for one.
+// It searches the rest of that file, byte by byte, because the length of a damaged batch is
+// unreliable; then the headers of later files, and these files too. A batch counts only if it is
+// valid and at its own position, so bytes chosen by a client can't be mistaken for one.
 //
 // One thread. Holds one batch and what was fed behind it.
 
@@ -13,7 +13,7 @@ package final class TornSearch {
   package let position: LogPosition
   /// The greatest position that was found to have been durable; nil: nothing was found.
   package private(set) var committed: LogPosition?
-  /// The last position that a sound batch was found to end at.
+  /// The end of the last valid batch.
   package private(set) var lastEnd: LogPosition?
 
   /// Called with each sound batch that is found; good until it returns.
@@ -24,7 +24,7 @@ package final class TornSearch {
   private var bytesLeft: UInt64
   private var gathered = GatheredBytes()
 
-  /// To be fed from `position` on: what `BatchReader.unread` holds, and what follows in the file.
+  /// Feed it from `position` on: `BatchReader.unread`, and then the rest of the file.
   /// - Parameter bytesMax: bytes of the file from there on.
   package init(identity: LogIdentity, position: LogPosition, bytesMax: UInt64) {
     self.identity = identity
@@ -35,10 +35,10 @@ package final class TornSearch {
 
   deinit { gathered.free() }
 
-  /// Whether what is missing was durable.
+  /// Whether the missing bytes were durable.
   package var isCorrupt: Bool { committed.map { $0 > position } ?? false }
 
-  /// A later file begins: its bytes behind the header are fed next.
+  /// A later file begins: its bytes after the header are fed next.
   package func begin(_ header: FileHeader, bytesMax: UInt64) {
     note(header.committed)
     identity = header.identity
@@ -67,7 +67,7 @@ package final class TornSearch {
     bytesLeft -= min(bytesLeft, UInt64(count))
   }
 
-  /// The next sound batch, or the head of one that isn't all there yet. What is before it is taken.
+  /// The next valid batch, or the header of an incomplete one. The bytes before it are taken.
   private func findBatch() -> (batch: Batch, isWhole: Bool)? {
     while let offset = findHead() {
       take(offset)
@@ -84,7 +84,8 @@ package final class TornSearch {
     return nil
   }
 
-  /// Where the next head with the right position and life stands. What can't begin one is taken.
+  /// The place of the next header with the right position and life. Bytes that can't begin one are
+  /// taken.
   private func findHead() -> Int? {
     let bytes = gathered.bytes
     let last = bytes.count - BatchFormat.headerBytes

@@ -1,4 +1,4 @@
-// The face that a shard's loop writes its log through, and what it hears of it.
+// The interface through which a shard's loop writes its log, and its events.
 //
 // How it is used, in the order of a shard's life:
 //
@@ -23,22 +23,22 @@
 // Every call but `writeDirectly` returns at once: work is queued for two lanes, each of which does
 // one blocking step at a time. The writer writes batches, and syncs them under `always`. The
 // background lane syncs once a second under `everysec`, writes passes, prepares segments, removes
-// old files and watches the directory. Events come in the order in which things happened. `wake` is
-// called on a lane's thread, once for all events that weren't taken yet.
+// old files and watches the directory. Events are in chronological order. `wake` is called on a
+// lane's thread, once for all events that weren't taken yet.
 //
-// After `.failed` nothing is written any more and no event follows: what was given and not told as
-// synced may be lost or not, so replies that wait have an unknown outcome and the process ends. The
-// failure of a write or sync is never met by another try, because the system may have dropped the
-// pages with the first. A full disk is no failure: what was given waits, is written when there is
-// room again, and `.diskFull` tells of both ends. Room for what comes in until the loop has heard
-// of it is set aside in advance: the rest of the segment, and a whole one that is prepared.
+// After `.failed` nothing is written any more and no event follows: batches without a sync event
+// may be lost or not, so waiting replies have an unknown outcome and the process exits. A failed
+// write or sync is never repeated, because the system may have dropped the pages. A full disk is
+// not a failure: batches wait, are written when there is space again, and `.diskFull` reports the
+// begin and the end. Space for batches until the loop gets this event is allocated in advance: the
+// rest of the segment, and a prepared whole one.
 
 package import Log
 package import MetricTypes
 
-/// When what was written is synced.
+/// When written data is synced.
 package enum FsyncPolicy: String, Sendable, CaseIterable {
-  /// After each write, before the next: nothing that was told as synced is lost with the power.
+  /// After each write, before the next: data reported as synced survives a power loss.
   case always
   /// Once a second.
   case everysec
@@ -47,17 +47,17 @@ package enum FsyncPolicy: String, Sendable, CaseIterable {
 }
 
 package enum LogEvent {
-  /// The kernel has all batches up to this number; the batches, to be recycled.
+  /// The kernel has all batches up to this number; the batches can be recycled.
   case written(UInt64, [LogBatch])
   /// All batches up to this number are durable.
   case synced(UInt64)
-  /// A chunk of the pass is in its file, or the pass was given up; what the chunk pins may be let
-  /// go, on the loop.
+  /// A chunk of the pass is in its file, or the pass was abandoned; the chunk's pins may be
+  /// released, on the loop.
   case passWritten(any PassBytes)
   /// The pass that begins here is complete and named by a segment's header.
   case passCompleted(LogPosition)
-  /// The pass was given up, because the disk is full or on request, and its file is removed. Chunks
-  /// that are given after that come back unwritten, until the next pass begins.
+  /// The pass was abandoned, because the disk is full or on request, and its file is removed.
+  /// Later chunks are returned unwritten, until the next pass begins.
   case passAbandoned(LogPosition)
   /// True: the disk is full, or so full that a pass would not fit; refuse writes. False: no more.
   case diskFull(Bool)
@@ -68,9 +68,9 @@ package enum LogEvent {
   case closed
 }
 
-/// What ended the log.
+/// The error that ended the log.
 package struct LogFailure: Error, Sendable, CustomStringConvertible {
-  /// The file concerned; its directory where it was none.
+  /// The file; the directory if it was none.
   package let file: String
   /// A sentence for the operator.
   package let sentence: String
@@ -83,15 +83,15 @@ package struct LogFailure: Error, Sendable, CustomStringConvertible {
   package var description: String { sentence }
 }
 
-/// A part of a pass on its way to the file: `PassChunk`, or what stands for one in a test. Has one
-/// owner at a time: the loop until it is given away, and again once it comes back.
+/// A part of a pass in flight to the file: `PassChunk`, or a test's replacement. Has one owner at a
+/// time: the loop until it is passed on, and again once it is returned.
 package protocol PassBytes: AnyObject, Sendable {
-  /// About how many bytes it takes in the file.
+  /// Its approximate size in the file.
   var byteCount: Int { get }
 
-  /// The next batch of it, sealed; nil where there is none left. On the lane's thread. The bytes
-  /// are good until the next call.
-  /// - Parameter position: where the batch begins in the pass.
+  /// Its next sealed batch; nil if none remains. On the lane's thread. The bytes are valid until
+  /// the next call.
+  /// - Parameter position: the begin of the batch in the pass.
   func nextBatch(
     at position: LogPosition, committed: LogPosition, epoch: UInt64, identity: LogIdentity
   ) -> [UnsafeRawBufferPointer]?
@@ -100,24 +100,24 @@ package protocol PassBytes: AnyObject, Sendable {
 extension PassChunk: PassBytes {}
 
 package protocol LogOutput: AnyObject {
-  /// Queues a batch. Its owner is the output until it comes back.
+  /// Queues a batch. The output owns it until it is returned.
   func write(_ batch: LogBatch)
 
-  /// Writes a batch before it returns, where that needs no more than a write into a file with room
-  /// for it. What was written so is not told as `.written`.
+  /// Writes a batch before it returns, if that is only a write into a file with enough space. Such
+  /// a write makes no `.written` event.
   /// - Returns: whether it was written, and may be used again. If not, it was queued, as by
   ///   `write`,
   ///   or the log has failed.
   func writeDirectly(_ batch: LogBatch) -> Bool
 
-  /// Whether `writeDirectly` would write, and nothing is under way that may hold up the write: no
-  /// sync, no new segment. Never under `always`, where a write alone commits nothing.
+  /// Whether `writeDirectly` would write, and nothing in progress may delay the write: no sync, no
+  /// new segment. Never under `always`, where a write alone commits nothing.
   var takesDirectWrites: Bool { get }
 
   /// Syncs all batches up to this number as soon as can be, under every policy.
   func sync(upTo number: UInt64)
 
-  /// Begins the file of a pass. There is no other under way.
+  /// Begins the file of a pass. There is no other in progress.
   func beginPass(at begin: LogPosition)
 
   func writePass(_ chunk: any PassBytes)
@@ -128,17 +128,17 @@ package protocol LogOutput: AnyObject {
   /// Gives the pass up, if there is one that isn't complete.
   func abandonPass()
 
-  /// Bytes that the disk should have left, beside what is prepared; below that `diskFull` is told.
-  /// What the next pass needs, so that it can be made and give room back.
+  /// The minimum of free bytes on the disk, besides prepared files; below it `diskFull` is
+  /// reported. The next pass needs this space, so that it can be made and free space.
   func keepFree(_ bytes: Int)
 
-  /// Writes and syncs the rest and gives a pass that isn't complete up. Nothing may be given after.
+  /// Writes and syncs the rest, and abandons an incomplete pass. Nothing may be passed afterwards.
   func close()
 
   /// What has happened since the last call.
   func takeEvents() -> [LogEvent]
 
-  /// Bytes of a pass that were given and not written.
+  /// Bytes of a pass that were passed and not written.
   var passBytesQueued: Int { get }
 
   /// What is counted for the operator.
@@ -151,7 +151,7 @@ extension LogOutput {
 
 /// What the lanes have counted since their start.
 package struct LogMeasures: Sendable {
-  /// How long syncs of the log's files took, where there is a clock (`LogFileSettings.nanos`).
+  /// Durations of the log's syncs, if there is a clock (`LogFileSettings.nanos`).
   package var syncs = DurationCounts()
   package var segments = 0
 

@@ -1,19 +1,18 @@
-// How long calls take, counted by one event loop: for each command, well and badly ended, a row of
-// buckets (DurationBuckets) in one piece of memory that never grows. No locks, no atomics; who
-// wants to see it asks the loop for a copy.
+// How long calls take, counted by one event loop: for each command and outcome (success, error) a
+// row of buckets (DurationBuckets) in one piece of memory that never grows. No locks, no atomics;
+// readers get a copy from the loop.
 //
 // There are two ways to count:
-//   record  the duration is known: a router has noted when the call came
-//   note    the call is executed now and answered at the end of its tick, as a shard does it. All
-//           calls of the tick have one duration, which `settle` is told once: the clock is read
-//           once for however many calls.
+//   record  the duration is known: a router has noted when the call arrived
+//   note    the call is executed now and its reply is written at the end of its tick, as on a
+//           shard. All calls of the tick have one duration, which is passed to `settle` once: the
+//           clock is read once for any number of calls.
 //
 //   the tick's bytes are read --note, note, note--> replies are written --settle--> counted
 //
 // Rows are places of calls: twice the place of a command, plus 1 for errors.
 //
-// Event loop of the node. @exclusivity(unchecked) in this file: touched by every call, on the loop
-// alone.
+// Event loop of the node.
 
 #if canImport(Glibc)
   import Glibc
@@ -22,7 +21,7 @@
 #endif
 
 package final class CallMeter {
-  /// One row: the buckets, and behind them the sum of nanoseconds.
+  /// One row: the buckets, then the sum of nanoseconds.
   private static let stride = DurationBuckets.count + 1
 
   private let places: Int
@@ -30,10 +29,10 @@ package final class CallMeter {
   /// Calls by row that wait to be settled, and which rows have any.
   private let pending: UnsafeMutablePointer<UInt32>
   private let touched: UnsafeMutablePointer<UInt32>
-  @exclusivity(unchecked) private var touchedCount = 0
-  @exclusivity(unchecked) private var begunNanos: UInt64 = 0
+  private var touchedCount = 0
+  private var begunNanos: UInt64 = 0
   /// What is kept of slow and large calls.
-  @exclusivity(unchecked) package var slowLog: SlowLog
+  package var slowLog: SlowLog
 
   /// - Parameters:
   ///   - places: how many commands there may be.
@@ -43,7 +42,7 @@ package final class CallMeter {
     self.slowLog = slowLog
     // One more for ticks.
     let rows = 2 * places + 1
-    // Of calloc's memory the system provides what is touched: rows of calls that are used.
+    // The system provides calloc's memory when it is first used: only for rows of calls that occur.
     guard
       let memory = calloc(rows * Self.stride, MemoryLayout<UInt64>.stride),
       let counts = calloc(rows, MemoryLayout<UInt32>.stride),
@@ -84,6 +83,12 @@ package final class CallMeter {
     pending[row] &+= 1
   }
 
+  /// Whether a call belongs into the log of slow and large calls. (Asked of the meter, because
+  /// another module's look at `slowLog` copies it.)
+  package func isNotable(nanos: UInt64 = 0, bytes: Int = 0) -> Bool {
+    slowLog.isSlow(nanos) || slowLog.isLarge(bytes)
+  }
+
   /// Whether calls wait to be settled.
   @inline(__always)
   package var isPending: Bool { touchedCount > 0 }
@@ -91,7 +96,7 @@ package final class CallMeter {
   /// The tick is over: its replies were written.
   package func settle(nowNanos: UInt64) {
     guard touchedCount > 0 else { return }
-    // A call whose entrance knew no time has begun now.
+    // A call without a start time has begun now.
     let nanos = begunNanos > 0 && nowNanos > begunNanos ? nowNanos &- begunNanos : 0
     add(row: 2 &* places, nanos: nanos, times: 1)
     if slowLog.isSlow(nanos) { noteSlowTick(nanos) }
@@ -110,7 +115,8 @@ package final class CallMeter {
     cells[DurationBuckets.count] &+= nanos &* times
   }
 
-  /// Which of the tick's calls took the time isn't known; the command with the most is named.
+  /// It isn't known which of the tick's calls took the time; the command with the most calls is
+  /// named.
   private func noteSlowTick(_ nanos: UInt64) {
     var calls = 0
     var busiest = Int(touched[0])
@@ -126,11 +132,15 @@ package final class CallMeter {
 
   // MARK: - Looking
 
-  /// What was counted of all commands, and how many of these calls had errors. O(commands).
-  package func total() -> (durations: DurationCounts, errors: UInt64) {
+  /// What was counted of all calls, and how many of these had errors. O(commands).
+  ///
+  /// - Parameter others: places of what is no call of its own.
+  package func total(
+    leavingOut others: Range<Int>
+  ) -> (durations: DurationCounts, errors: UInt64) {
     var durations = DurationCounts()
     var errors: UInt64 = 0
-    for place in 0..<places {
+    for place in 0..<places where !others.contains(place) {
       if let counts = counts(place, isError: false) { durations.add(counts) }
       if let counts = counts(place, isError: true) {
         durations.add(counts)

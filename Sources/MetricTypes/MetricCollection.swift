@@ -1,5 +1,5 @@
-// Metrics as they are at one moment: what event loops and nodes hand to who shows them. Values; any
-// thread.
+// Metrics at one point in time, passed from event loops and nodes to the pages that show them.
+// Values; any thread.
 
 /// What a metric is.
 package struct MetricDefinition: Sendable, Hashable {
@@ -7,7 +7,7 @@ package struct MetricDefinition: Sendable, Hashable {
     case counter, gauge, histogram
   }
 
-  /// With `_total` behind a counter's.
+  /// With the suffix `_total` for a counter.
   package let name: String
   package let kind: Kind
   /// One sentence.
@@ -60,7 +60,7 @@ package struct MetricCollection: Sendable {
     fileprivate var places: [[MetricLabel]: Int] = [:]
   }
 
-  /// In the order in which they came.
+  /// In the order in which they were added.
   package private(set) var families: [Family] = []
   private var places: [String: Int] = [:]
   /// Before the labels of all that is added.
@@ -100,7 +100,7 @@ package struct MetricCollection: Sendable {
   /// - Parameter other: has its base labels already.
   package mutating func add(_ other: MetricCollection) {
     for family in other.families {
-      // A family without a series is told too.
+      // A family without a series is shown too.
       _ = place(of: family.definition)
       for series in family.series { add(family.definition, series.labels, series.value) }
     }

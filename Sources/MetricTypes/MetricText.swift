@@ -20,8 +20,8 @@ package enum MetricText: Sendable, Hashable {
     }
   }
 
-  /// The form that a client asks for by its Accept header: OpenMetrics where it is named and not
-  /// refused, as Prometheus does since 2.5.
+  /// The form that a client asks for by its Accept header: OpenMetrics if it is named and not
+  /// refused, as by Prometheus since 2.5.
   package init(accept: String?) {
     let wanted = (accept ?? "").lowercased().split(separator: ",").contains { range in
       let parts = range.split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" } }

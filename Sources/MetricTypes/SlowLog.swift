@@ -1,8 +1,8 @@
-// The latest slow and the latest large calls of an event loop: two rings of a fixed size, and from
-// what on a call belongs there. Values; owned by the loop that notes, copied for who looks.
+// The latest slow and the latest large calls of an event loop: two rings of a fixed size, and the
+// thresholds. Values; owned by the loop that notes calls, copied for readers.
 //
-// What is kept of a key is decided when the call is noted, so a key that must not be shown is not
-// in memory here either.
+// The form in which a key is kept is decided when the call is noted, so a key that must not be
+// shown is not in this memory either.
 
 /// One call, or one tick, that was slow or large.
 package struct SlowCall: Sendable, Hashable {
@@ -28,7 +28,7 @@ package struct SlowCall: Sendable, Hashable {
   package var requestBytes = 0
   package var replyBytes = 0
   package var slot: Int?
-  /// The shard that a router has asked.
+  /// The shard that a router has called.
   package var shard: String?
   package var database: Int?
   package var key: SlowKey?
@@ -46,13 +46,13 @@ package struct SlowCall: Sendable, Hashable {
 
 /// What is kept of a call's key.
 package enum SlowKey: Sendable, Hashable {
-  /// The beginning of its SHA-256, in hexadecimal digits: who has a key in mind can compare.
+  /// The beginning of its SHA-256, in hexadecimal digits: to compare with a known key.
   case digest(String)
   /// The key, or its beginning.
   case bytes([UInt8])
 }
 
-/// What a node keeps of keys in its slow log.
+/// How a node keeps keys in its slow log.
 package enum SlowKeyForm: String, Sendable, CaseIterable {
   case digest, key, none
 
@@ -64,7 +64,7 @@ package struct SlowLog: Sendable {
   /// Entries of each ring.
   package static let entriesMax = 128
 
-  /// From what duration and size on calls are noted; `.max`: never.
+  /// The duration and size from which calls are noted; `.max`: never.
   package let slowNanos: UInt64
   package let largeBytes: Int
   package let keyForm: SlowKeyForm
@@ -89,7 +89,7 @@ package struct SlowLog: Sendable {
   @inline(__always)
   package func isLarge(_ bytes: Int) -> Bool { bytes >= largeBytes }
 
-  /// Notes a call, where it is slow or large; one that is both is in both rings.
+  /// Notes a call if it is slow or large; one that is both is in both rings.
   package mutating func note(_ call: SlowCall) {
     let isSlow = isSlow(call.durationNanos)
     let isLarge = isLarge(max(call.requestBytes, call.replyBytes))
@@ -99,11 +99,19 @@ package struct SlowLog: Sendable {
     if isSlow { slow.add(call) }
     if isLarge { large.add(call) }
   }
+
+  /// Forgets the calls; how many there ever were stays.
+  package mutating func reset() {
+    slow.reset()
+    large.reset()
+  }
 }
 
-/// The latest entries, the oldest of which gives way.
+/// The latest entries; a new one replaces the oldest.
 package struct SlowRing: Sendable {
   private var entries: [SlowCall] = []
+  /// The place of the oldest, once there are `entriesMax`.
+  private var oldest = 0
   /// Entries ever noted.
   package private(set) var total: UInt64 = 0
 
@@ -112,9 +120,15 @@ package struct SlowRing: Sendable {
   fileprivate mutating func add(_ call: SlowCall) {
     var call = call
     call.number = total
-    let place = Int(total % UInt64(SlowLog.entriesMax))
-    if place < entries.count { entries[place] = call } else { entries.append(call) }
     total &+= 1
+    guard entries.count == SlowLog.entriesMax else { return entries.append(call) }
+    entries[oldest] = call
+    oldest = (oldest + 1) % SlowLog.entriesMax
+  }
+
+  fileprivate mutating func reset() {
+    entries = []
+    oldest = 0
   }
 
   /// Newest first.

@@ -1,4 +1,4 @@
-// An error for counters only: what the text protocol answers in words of its own.
+// An error for counters only: the line protocol has its own text for it.
 
 import RingstoreAPI
 

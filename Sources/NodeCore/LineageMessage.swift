@@ -7,7 +7,7 @@ import RingstoreAPI
 
 extension DataLineage {
   /// - Parameter bytes: empty: none.
-  /// - Throws: where there are others than `byteCount`.
+  /// - Throws: if there are not `byteCount` bytes.
   package static func read(
     _ bytes: UnsafeRawBufferPointer, of shard: String
   ) throws(PlacementError) -> DataLineage? {
@@ -38,7 +38,7 @@ extension LineageRecord {
     }
   }
 
-  /// Appends it as a field of a message, unless it says nothing.
+  /// Appends it as a field of a message, unless it is empty.
   func write(as field: BytesField, into buffer: inout ByteBuffer) {
     guard self != LineageRecord() else { return }
     let record = buffer.beginLengthDelimited(field)
@@ -50,7 +50,7 @@ extension LineageRecord {
 }
 
 extension LineageRecords {
-  /// Of a list that names each shard. At most as many as a map has shards are read.
+  /// Reads a list with the ids of shards. At most as many as a map can have shards are read.
   package init(_ list: RepeatedMessages<LinkV1.ShardLineage>) throws(PlacementError) {
     self.init()
     for entry in list.prefix(SlotMap.shardCountMax) {

@@ -11,22 +11,21 @@ package enum LinkProtocol {
   package static let frameBytes = 256 << 10
   /// The metadata of the link's call that names the lane.
   package static let laneMetadata = "ringstore-lane"
-  /// What a router grants a streamed reply at its beginning, and keeps granted while its caller
-  /// takes what comes.
+  /// The credit that a router grants a streamed reply at its beginning, and keeps granted while its
+  /// caller reads.
   package static let streamCreditBytes = 256 << 10
 
-  /// How often a shard tells its routers its clock, and looks whether they live.
+  /// How often a shard sends its clock to its routers, and checks whether they are alive.
   package static let clockIntervalNanos: UInt64 = 500_000_000
-  /// A lane on which so many looks in a row have found nothing new is silent: the shard closes its
-  /// link. Looks are counted, not time: a shard that was itself stopped has not looked meanwhile.
+  /// A lane is silent after this many checks in a row without new bytes: the shard closes its link.
+  /// Checks are counted, not time: a suspended shard makes no checks meanwhile.
   package static let silentLooksMax = 10
-  /// A call is executed at most this much later than its shard's clock was when its router heard it
-  /// last before it sent the call. So this is how long after a write was told as unknown it may
-  /// still take effect, however it was delayed.
+  /// A call is executed at most this much later than the newest shard clock that its router had
+  /// received when it sent the call. So a write with an unknown outcome may still take effect only
+  /// for this time, with any delay.
   package static let callAgeMillisMax: UInt64 = 10_000
 
-  /// The longest frame: one that was about to be closed, and then the longest message in its
-  /// wrapping.
+  /// The longest frame: a nearly full one, plus the longest message with its fields.
   package static func messageBytesMax(_ limits: Limits) -> Int {
     limits.maxMessageBytes + frameBytes + Limits.linkHeadroomBytes
   }
@@ -36,7 +35,7 @@ package enum LinkProtocol {
 package enum LinkLane: String, Sendable, CaseIterable {
   /// Small calls and their replies.
   case calls
-  /// Large requests, large replies, streamed replies, slices of fan-outs that answer much.
+  /// Large requests, large replies, streamed replies, slices of fan-outs with large replies.
   case bulk
 }
 

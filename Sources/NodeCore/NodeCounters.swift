@@ -19,7 +19,7 @@ package struct NodeCounters: Sendable {
 
   package init() {}
 
-  /// Notes a call, well or badly ended.
+  /// Counts a call, successful or not.
   ///
   /// - Parameter method: a number of `CommandID`, or an `InternalMethod`; others are not counted.
   @inline(__always)
@@ -27,7 +27,7 @@ package struct NodeCounters: Sendable {
     if let place = CallNumbers.place(of: Int(method)) { counts[place] &+= 1 }
   }
 
-  /// Notes that a call, or one slice of one, was answered with an error.
+  /// Counts a call, or a slice, that failed.
   @inline(never)
   package mutating func failed(_ error: CallError) {
     errors &+= 1
@@ -37,14 +37,14 @@ package struct NodeCounters: Sendable {
   /// Errors by their reason and code. There are no more kinds than reasons and codes.
   package var errorCounts: [CallErrorKind: UInt64] { errorsByKind }
 
-  /// How often a call was noted.
+  /// How often a call was counted.
   ///
   /// - Parameter method: as for `called`.
   package func count(of method: Int) -> UInt64 {
     CallNumbers.place(of: method).map { counts[$0] } ?? 0
   }
 
-  /// The counters by name, the same names whatever was called. O(calls of the table).
+  /// The counters by name, always the same names. O(calls of the table).
   ///
   /// - Parameter prefix: `shardPrefix` or `routerPrefix`.
   package func entries(prefix: String) -> [String: Int64] {
@@ -67,7 +67,7 @@ package struct NodeCounters: Sendable {
   }
 }
 
-/// What tells errors apart in counters.
+/// The key that distinguishes errors in counters.
 package struct CallErrorKind: Hashable, Sendable {
   package let reason: ErrorReason?
   package let code: StatusCode

@@ -1,5 +1,4 @@
-// A node's line about itself in Describe: message Node, with memory of its own. A value; any
-// thread.
+// A node's line about itself in Describe: message Node, with its own memory. A value; any thread.
 
 import NIOCore
 import RingstoreAPI
@@ -7,7 +6,7 @@ import RingstoreAPI
 package struct NodeDescription: Sendable {
   /// What a router is called, in Describe and in calls about it.
   package static let routerID = "router"
-  /// Further buckets of another node are left out.
+  /// Unknown buckets of another node are ignored.
   package static let durationsMax = 128
 
   package var id = ""
@@ -24,7 +23,7 @@ package struct NodeDescription: Sendable {
   /// 0: there is none.
   package var memoryLimitBytes: Int64 = 0
   package var errors: UInt64 = 0
-  /// How many calls have taken how long, by bucket; empty ones at the end are left out.
+  /// The histogram of durations, by bucket; empty ones at the end are left out.
   package var durations: [UInt64] = []
 
   package init(id: String, role: V1.Node.Role) {

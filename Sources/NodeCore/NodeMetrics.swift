@@ -1,5 +1,5 @@
-// Metrics of what routers and shards count alike, from the numbers that Stats reports too: nothing
-// is counted twice. Pure.
+// Metrics that routers and shards have in common, from the same numbers as Stats: nothing is
+// counted twice. Pure.
 
 import Commands
 import GRPC
@@ -91,6 +91,16 @@ extension MetricCollection {
     let reloads = ledger.reloadCounts
     add(NodeMetric.usersReloads, [MetricLabel("result", "ok")], reloads.usable)
     add(NodeMetric.usersReloads, [MetricLabel("result", "failed")], reloads.failed)
+  }
+
+  /// Certificates of one use: server, or link.
+  package mutating func add(_ contexts: TLSContexts, use: String) {
+    if let end = contexts.certificateEndSeconds {
+      add(NodeMetric.certificateEnd, [MetricLabel("use", use)], end)
+    }
+    let reloads = contexts.reloadCounts
+    add(NodeMetric.tlsReloads, [MetricLabel("result", "ok")], reloads.usable)
+    add(NodeMetric.tlsReloads, [MetricLabel("result", "failed")], reloads.failed)
   }
 
   package mutating func add(_ memory: MemoryBudget) {

@@ -1,5 +1,5 @@
-// What a node tells of itself to the admin port: its metrics, whether it serves, its slow calls. A
-// node makes each of them on its event loops when it is asked. Values; any thread.
+// A node's data for the admin port: its metrics, whether it serves, its slow calls. A node collects
+// each of them on its event loops on request. Values; any thread.
 
 import MetricTypes
 import RingstoreAPI
@@ -11,7 +11,7 @@ package struct NodeProbe: Sendable {
   package let role: String
   /// Its metrics, with labels that name it.
   package let metrics: @Sendable () async -> MetricCollection
-  /// Why the node answers no call on any key now; nil: it does.
+  /// Why the node serves no calls on keys now; nil: it does.
   package let notReadyReason: @Sendable () async -> String?
   package let slowCalls: @Sendable () async -> SlowCalls
 
@@ -33,38 +33,11 @@ package struct NodeProbe: Sendable {
   }
 }
 
-/// The slow and the large calls of a node, of all its loops.
-package struct SlowCalls: Sendable {
-  package var slow: [SlowCall] = []
-  package var large: [SlowCall] = []
-  /// From what duration and size on; `.max`: never.
-  package var slowNanos: UInt64 = .max
-  package var largeBytes = Int.max
-
-  package init() {}
-
-  package init(_ log: SlowLog) {
-    slow = log.slow.latest
-    large = log.large.latest
-    slowNanos = log.slowNanos
-    largeBytes = log.largeBytes
-  }
-
-  package static func + (one: SlowCalls, other: SlowCalls) -> SlowCalls {
-    var sum = one
-    sum.slow = (one.slow + other.slow).sorted { $0.unixMillis > $1.unixMillis }
-    sum.large = (one.large + other.large).sorted { $0.unixMillis > $1.unixMillis }
-    sum.slowNanos = min(one.slowNanos, other.slowNanos)
-    sum.largeBytes = min(one.largeBytes, other.largeBytes)
-    return sum
-  }
-}
-
 /// How a node's slow log is set up.
 package struct SlowLogSettings: Sendable, Hashable {
-  /// From what duration on a call is slow; 0: none is.
+  /// The minimum duration of a slow call; 0: none is slow.
   package var millis = 10
-  /// From what size of its request or reply on a call is large; 0: none is.
+  /// The minimum size of the request or reply of a large call; 0: none is large.
   package var bytes = 1 << 20
   package var keyForm = SlowKeyForm.digest
 

@@ -1,5 +1,5 @@
-// Which keys a caller may touch, on its way from a router to a shard (message Restriction): with
-// the parts of calls that look at many keys. Calls on one key are checked by the router alone.
+// The keys that a caller may access, sent from a router to a shard (message Restriction) with the
+// parts of calls on many keys. Calls on one key are checked by the router only.
 //
 // The rules themselves travel and not the user's name: so a shard needs no users file to follow
 // them, and it doesn't matter which version of it a shard has read. Pure; any thread.
@@ -11,7 +11,7 @@ import RingstoreAPI
 import Users
 
 package enum RestrictionMessage {
-  /// What a shard is to be told; nil: the caller may touch everything.
+  /// The restriction for a shard; nil: the caller may access everything.
   package static func encoded(_ context: CallContext) -> ByteBuffer? {
     guard let rules = context.rules else { return nil }
     typealias Field = LinkV1.Restriction.Field
@@ -41,9 +41,9 @@ package enum RestrictionMessage {
     V1.Pattern(kind: kind).write(into: &message)
   }
 
-  /// The caller that a router vouches for, with what he may touch.
+  /// The caller that a router has authenticated, with its restriction.
   ///
-  /// - Throws: INTERNAL where that can't be understood: nothing is let through then.
+  /// - Throws: INTERNAL if it can't be decoded: then the call is refused.
   package static func principal(_ message: LinkV1.Restriction) throws(CallError) -> Principal {
     if message.hasUnknownField { throw malformed }
     var databases: [ClosedRange<UInt32>] = []
@@ -73,5 +73,5 @@ package enum RestrictionMessage {
   }
 
   private static let malformed = CallError.internalError(
-    "The router's word on what the caller may touch can't be understood.")
+    "The router's restriction of the caller can't be decoded.")
 }

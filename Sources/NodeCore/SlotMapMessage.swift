@@ -1,5 +1,4 @@
-// The slot map as it travels: Placement's document, with what is on record of its shards' data, to
-// and from its message.
+// The slot map's message: Placement's document, with the records of its shards' data.
 
 import NIOCore
 import Placement
@@ -15,7 +14,7 @@ package enum SlotMapMessage {
     buffer.endLengthDelimited(document)
   }
 
-  /// The map as a message of its own.
+  /// The map as a separate message.
   package static func encode(_ map: SlotMap, _ lineages: LineageRecords) -> [UInt8] {
     var buffer = ByteBuffer()
     writeFields(of: map, lineages, into: &buffer)
@@ -43,12 +42,12 @@ package enum SlotMapMessage {
     }
   }
 
-  /// - Throws: where the bytes are no map, or one that doesn't hold together.
+  /// - Throws: if the bytes are not a map, or an inconsistent one.
   package static func decode(_ encoded: [UInt8]) throws -> (SlotMap, LineageRecords) {
     try encoded.withUnsafeBytes { try decode(try V1.SlotMap($0)) }
   }
 
-  /// - Throws: `PlacementError` where the document doesn't hold together.
+  /// - Throws: `PlacementError` if the document is inconsistent.
   package static func decode(_ message: V1.SlotMap) throws -> (SlotMap, LineageRecords) {
     let map = try SlotMap(
       epoch: message.epoch,

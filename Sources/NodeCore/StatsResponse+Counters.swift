@@ -13,7 +13,8 @@ extension V1.StatsResponse {
 }
 
 extension ByteBuffer {
-  /// One counter of a StatsResponse. The message is any number of these, each with its own name.
+  /// One counter of a StatsResponse. The message has any number of these, each with a different
+  /// name.
   package mutating func writeCounter(_ name: String, _ value: Int64) {
     var name = name
     name.withUTF8 { name in

@@ -1,9 +1,9 @@
-// Decoding with the error that a caller is told.
+// Decoding with the error for the caller.
 
 import RingstoreAPI
 
 extension WireMessage {
-  /// - Throws: INTERNAL where the bytes are no such message.
+  /// - Throws: INTERNAL if the bytes are not such a message.
   package init(decoding message: UnsafeRawBufferPointer) throws(CallError) {
     do throws(WireError) {
       try self.init(message)

@@ -5,7 +5,7 @@
 //   \x       x itself                      [a-z]   one of the range; its ends in either order
 //
 // Corners as in Redis: a class that isn't closed ends with the pattern; `[]` matches nothing and
-// `[^]` any byte; inside a class `\x` is x; a range's end is taken as it stands, so `[a-]` is the
+// `[^]` any byte; inside a class `\x` is x; a range's end is taken literally, so `[a-]` is the
 // range from `]` to `a`, not closed; a `\` at the very end is itself. One difference: bytes above
 // 0x7f count as 128...255 in ranges, where Redis on most machines has them below zero.
 //
@@ -47,7 +47,7 @@ struct Glob: Sendable {
   /// How many steps the pattern has: a factor of the worst cost of a match.
   var stepCount: Int { steps.count }
 
-  /// Whether the whole of `key` matches; nil where it takes more than `stepsMax` steps to find out.
+  /// Whether the whole of `key` matches; nil if the match takes more than `stepsMax` steps.
   ///
   /// When a step fails, only the last `*` is tried again, one byte longer: an earlier one could
   /// only give the later one less to choose from. Hence at most key x pattern steps, never an

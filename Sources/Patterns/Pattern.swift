@@ -25,13 +25,13 @@ package struct Pattern: Sendable {
   /// slower engine takes up to one step per instruction of the program and byte.
   package static let regexMemoryMax = 512 * 1024
   /// The most instructions of a compiled expression: one for each byte of the longest pattern, and
-  /// a few around them. Hardly anything but counted repetition makes more, and that is what would
-  /// make single keys expensive.
+  /// a few around them. Almost only counted repetition makes more, and that would make single keys
+  /// expensive.
   package static let regexProgramMax = Int32(lengthMax) + 64
   /// The most steps that RE2's slower engine may take for one key, at 5 to 15 nanoseconds each: a
-  /// few milliseconds. A hostile pattern on a key of 64 KiB would have billions to take.
-  /// Expressions whose automaton stays within the budget don't need that engine, whatever the key's
-  /// length; so no key makes an ordinary expression fail.
+  /// few milliseconds. A hostile pattern on a key of 64 KiB could need billions. Expressions whose
+  /// automaton stays within the budget don't need that engine, whatever the key's length; so no key
+  /// makes an ordinary expression fail.
   package static let regexStepsMax = 512 * 1024
   /// The most steps that a glob may take for one key, at one or two nanoseconds each. No key of
   /// 64 KiB can make a glob fail whose parts between stars have at most 63 bytes.
@@ -48,8 +48,8 @@ package struct Pattern: Sendable {
 
   /// Compiles `source`; once for each scan, not for each key.
   ///
-  /// - Throws: `PatternError` (BAD_PATTERN towards the caller) where it is too long, malformed, or
-  ///   asks for what can't be matched in linear time.
+  /// - Throws: `PatternError` (BAD_PATTERN for the caller) if it is too long, malformed, or uses
+  ///   what can't be matched in linear time.
   package init(_ source: Source) throws(PatternError) {
     switch source {
     case .all:
@@ -69,7 +69,7 @@ package struct Pattern: Sendable {
     }
   }
 
-  /// True where every key matches, known without looking at one; a false says nothing.
+  /// True if every key is known to match without a look at it; false means nothing.
   package var matchesEverything: Bool {
     if case .everything = matcher { true } else { false }
   }
@@ -89,7 +89,7 @@ package struct Pattern: Sendable {
   /// the key as a rule, and at most `regexStepsMax` steps besides. Prefixes and globs allocate
   /// nothing, regular expressions within `regexMemoryMax`.
   ///
-  /// - Throws: `PatternError.tooCostly` where the bound would be passed.
+  /// - Throws: `PatternError.tooCostly` if the limit would be exceeded.
   package func matches(_ key: UnsafeRawBufferPointer) throws(PatternError) -> Bool {
     switch matcher {
     case .everything:
@@ -109,8 +109,8 @@ package struct Pattern: Sendable {
     }
   }
 
-  /// Whether `key` matches, found out within so many steps beside the key's length: past them it
-  /// counts as no match. Regular expressions never match here: they have bounds of their own.
+  /// Whether `key` matches within this many steps in addition to the key's length: beyond them it
+  /// counts as no match. Regular expressions never match here: they have their own limits.
   package func matches(_ key: UnsafeRawBufferPointer, stepsMax: Int) -> Bool {
     switch matcher {
     case .everything: true

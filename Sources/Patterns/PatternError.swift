@@ -1,4 +1,4 @@
-// Why a pattern is refused, in sentences for the person who wrote it.
+// Why a pattern is refused, as messages for its author.
 //
 // Owns nothing. A value; any thread.
 
@@ -9,9 +9,9 @@ package enum PatternError: Error, Sendable, Hashable, CustomStringConvertible {
   case unsupported(feature: String)
   /// RE2 can't read it; `reason` is RE2's.
   case malformed(reason: String)
-  /// Its program would outgrow the memory budget, or take long to compile.
+  /// Its program would exceed the memory budget, or take long to compile.
   case tooComplex
-  /// To match a key of this length could take too long.
+  /// Matching a key of this length could take too long.
   case tooCostly(keyBytes: Int)
 
   package var description: String {

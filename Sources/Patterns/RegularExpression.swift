@@ -42,7 +42,7 @@ final class RegularExpression: @unchecked Sendable {
   /// of `a|b` would bind to `a` alone.
   ///
   /// - Parameter slowStepsMax: the most steps that RE2's slower engine may take.
-  /// - Returns: nil where only that engine could tell, and it could take more steps.
+  /// - Returns: nil if only that engine could decide, and it could need more steps.
   func matches(_ key: UnsafeRawBufferPointer, slowStepsMax: Int) -> Bool? {
     let isFastOnly = key.count * programSize > slowStepsMax
     switch cre2_matches_at_start(handle, key.baseAddress, key.count, isFastOnly) {
@@ -52,9 +52,9 @@ final class RegularExpression: @unchecked Sendable {
     }
   }
 
-  /// Refuses what would take RE2 tens of milliseconds to compile, however little comes of it:
-  /// repetitions that are written out again and again, operators and groups by the thousand, which
-  /// cost it the square of their number, and Unicode's classes, which mean nothing for bytes.
+  /// Refuses expressions that RE2 would need tens of milliseconds to compile, even if the result is
+  /// small: nested repetitions that it expands, thousands of operators and groups, whose cost is
+  /// quadratic, and Unicode classes, which have no meaning for bytes.
   private static func check(_ bytes: [UInt8]) throws(PatternError) {
     var rest = bytes[...]
     var repetitions = 0
@@ -74,7 +74,7 @@ final class RegularExpression: @unchecked Sendable {
         break
       }
     }
-    // A repetition repeats at most the whole pattern; RE2 itself bounds what nested ones come to.
+    // A repetition repeats at most the whole pattern; RE2 itself limits nested ones.
     guard repetitions * bytes.count <= expandedLengthMax, operators * bytes.count <= operatorWorkMax
     else { throw .tooComplex }
   }
@@ -85,7 +85,7 @@ final class RegularExpression: @unchecked Sendable {
   /// bytes, or 128 in 4096.
   private static let operatorWorkMax = 512 * 1024
 
-  /// The larger number of `2,3`, as it stands between braces; 0 where there is none.
+  /// The larger number of `2,3`, between braces; 0 if there is none.
   private static func repetition(_ text: ArraySlice<UInt8>) -> Int {
     text.prefix(2 * repetitionDigitsMax + 1).split(separator: UInt8(ascii: ","))
       .compactMap { Int(String(decoding: $0, as: UTF8.self)) }.max() ?? 0

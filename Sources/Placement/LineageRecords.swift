@@ -1,5 +1,5 @@
-// Which data each shard has, as far as a node knows: the part of the slot map's document by which a
-// shard is found out that comes back with an empty disk (docs/ARCHITECTURE.md, "Lineages").
+// Which data each shard has, according to a node: the part of the slot map's document that reveals
+// a shard that returns with an empty disk (docs/ARCHITECTURE.md, "Lineages").
 //
 // Records are merged, never compared:
 //
@@ -9,8 +9,8 @@
 //   as many, the same data      that
 //   as many, other data         a dispute: no data is the shard's until a loss is accepted
 //
-// The merge is commutative, associative and idempotent, so it doesn't matter who hears what from
-// whom, and in which order.
+// The merge is commutative, associative and idempotent, so the order in which nodes exchange
+// records doesn't matter.
 //
 // Owns nothing. Values; any thread.
 
@@ -69,7 +69,7 @@ package struct LineageRecord: Hashable, Sendable {
 }
 
 package struct LineageRecords: Hashable, Sendable {
-  /// By ids of shards. One that says nothing isn't there.
+  /// By shard id. An empty record isn't stored.
   private var records: [String: LineageRecord] = [:]
 
   package init() {}
@@ -91,7 +91,7 @@ package struct LineageRecords: Hashable, Sendable {
     self[shard].admits(lineage)
   }
 
-  /// Takes over what others know. Returns whether that was more.
+  /// Merges the records of another node. Returns whether that added anything.
   @discardableResult
   package mutating func merge(_ other: LineageRecords) -> Bool {
     let before = self
@@ -99,7 +99,7 @@ package struct LineageRecords: Hashable, Sendable {
     return self != before
   }
 
-  /// Whether they say all that others do.
+  /// Whether they include all that the others contain.
   package func contain(_ other: LineageRecords) -> Bool {
     other.records.allSatisfy { shard, record in self[shard].merged(with: record) == self[shard] }
   }
@@ -111,7 +111,7 @@ package struct LineageRecords: Hashable, Sendable {
     return kept
   }
 
-  /// Puts the data on record that a shard has, where none is. Returns whether that is new.
+  /// Records a shard's data if none is on record. Returns whether that is new.
   @discardableResult
   package mutating func note(_ lineage: DataLineage?, of shard: String) -> Bool {
     guard let lineage, self[shard].data == .none else { return false }
@@ -119,8 +119,8 @@ package struct LineageRecords: Hashable, Sendable {
     return true
   }
 
-  /// An operator accepts that a shard has this data, and not what is on record. Returns false where
-  /// no more losses can be counted, as after a peer that has said the greatest number.
+  /// An operator accepts that a shard has this data, and not what is on record. Returns false if no
+  /// more losses can be counted, for example after a peer has sent the greatest number.
   package mutating func acceptLoss(of shard: String, now lineage: DataLineage?) -> Bool {
     let losses = self[shard].acceptedLosses
     guard losses < .max else { return false }

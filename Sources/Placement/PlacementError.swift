@@ -10,7 +10,7 @@ package enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible 
   case tooManyShards(count: Int)
   /// The shard at this place (from 0) has an empty id.
   case emptyID(position: Int)
-  /// Two shards bear this id.
+  /// Two shards have this id.
   case duplicateID(String)
   /// This shard's weight is not a finite number above zero.
   case badWeight(id: String, weight: Double)

@@ -3,17 +3,17 @@
 //
 // Owns the counts while a rebalance is worked out. A value; any thread.
 //
-// Three steps, each only where the change calls for it:
+// Three steps, each only if the change requires it:
 //  1. The slots of shards that left go to newcomers up to their share, then to shards whose share
 //     grew, the neediest first.
 //  2. Newcomers take from shards above their cap, and then, until they have the whole slots of
 //     their own share, from the fullest of those above their share. A newcomer never takes more
-//     than its cap, and no other shard takes anything: with hundreds of shards the rounding of
+//     than its cap, and no other shard takes any slots: with hundreds of shards the rounding of
 //     small caps may leave a few old shards one slot above theirs, which is better than moving
 //     slots between them.
 //  3. Where weights changed, shards above their cap give what is above it, to shards whose share
 //     grew as long as these have room.
-// No shard both gives and takes: givers lie above their share, takers below.
+// No shard both gives and takes: givers are above their share, takers below.
 
 struct RebalancePlan {
   /// One shard of the new list.

@@ -1,12 +1,12 @@
 // Weighted rendezvous hashing ("highest random weight", Thaler & Ravishankar 1998; the logarithmic
 // form with weights is by Schindelhauer & Schomaker 2005): every (slot, shard) pair has a cost that
-// only the two decide, and a slot goes to the shard of the lowest cost that has room.
+// depends only on the two, and a slot goes to the shard of the lowest cost that has room.
 //
 // Owns the hashes of the shards' ids and their weights. A value; any thread.
 //
-// Every machine must compute the same costs. Hashes are integer arithmetic. The logarithm is made
-// here from + - * / on Double alone, which IEEE 754 rounds in one way only (the compiler doesn't
-// fuse them unasked), and not taken from libm, whose last digits differ from one to the next.
+// Every machine must compute the same costs. Hashes are integer arithmetic. The logarithm is
+// computed here with + - * / on Double, which IEEE 754 rounds in only one way (the compiler doesn't
+// fuse them by default), and not by libm, whose last digits differ between versions.
 
 struct Rendezvous: Sendable {
   private let idHashes: [UInt64]
@@ -24,8 +24,8 @@ struct Rendezvous: Sendable {
     return Self.negatedLogarithm(hash) / weights[shard]
   }
 
-  /// The cheapest shard for `slot` among those with a quota left; nil where all are used up.
-  /// On a tie the first of the list, which is sorted. O(shards).
+  /// The cheapest shard for `slot` among those with a quota left; nil if all quotas are used up. On
+  /// a tie the first of the list, which is sorted. O(shards).
   func cheapest(slot: Int, quotas: [Int]) -> (shard: Int, cost: Double)? {
     var best: (shard: Int, cost: Double)?
     for shard in quotas.indices where quotas[shard] > 0 {
@@ -37,7 +37,7 @@ struct Rendezvous: Sendable {
   }
 
   /// Gives each of `slots` in turn to the cheapest shard that has a quota left. The quotas must
-  /// reach for all of them. O(slots x shards).
+  /// suffice for all of them. O(slots x shards).
   func assign(_ slots: [Int], quotas: [Int], to owners: inout ContiguousArray<UInt16>) {
     var quotas = quotas
     for slot in slots {

@@ -6,7 +6,7 @@ package struct ShardDescription: Sendable, Hashable {
   /// The shard's name in the cluster: not empty, unique, and kept over restarts and moves. Slots
   /// are assigned by it.
   package var id: String
-  /// host:port where the shard listens at present. Plays no part in placement.
+  /// host:port where the shard listens now. Not used for placement.
   package var address: String
   /// Its share of the slots relative to the other shards: finite, above 0.
   package var weight: Double
@@ -31,8 +31,8 @@ package struct ShardDescription: Sendable, Hashable {
     }
   }
 
-  /// Sorted by the bytes of the id: the order in which a human lists shards must not decide who
-  /// owns what, and byte order, unlike String's own, doesn't depend on a Unicode version.
+  /// Sorted by the bytes of the id: the order in which a person lists shards must not decide
+  /// ownership, and byte order, unlike String's own, doesn't depend on a Unicode version.
   static func canonicalOrder(_ shards: [ShardDescription]) -> [ShardDescription] {
     shards.sorted { $0.id.utf8.lexicographicallyPrecedes($1.id.utf8) }
   }

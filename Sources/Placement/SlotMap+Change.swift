@@ -15,7 +15,7 @@ extension SlotMap {
     shards[owner(ofSlot: slot)].id
   }
 
-  /// The place of a shard in `shards`; nil where it isn't listed. O(shards).
+  /// The place of a shard in `shards`; nil if it isn't listed. O(shards).
   package func place(of id: String) -> Int? {
     shards.firstIndex { $0.id == id }
   }
@@ -46,8 +46,8 @@ extension SlotMap {
     }.sorted { ($0.from, $0.to) < ($1.from, $1.to) }
   }
 
-  /// The maps that lead to the list `newShards`, each one epoch on; none where nothing but
-  /// addresses differs. O(slots x shards).
+  /// The maps that lead to the list `newShards`, each one epoch on; none if only addresses differ.
+  /// O(slots x shards).
   ///
   /// A shard that is dropped first gives away its slots and is listed without any; the next map
   /// doesn't list it. So the shards that a map lists are always all that may have owned a slot
@@ -69,9 +69,9 @@ extension SlotMap {
     return [emptied, SlotMap(epoch: epoch + 2, shards: target.shards, owners: target.owners)]
   }
 
-  /// The same owners one epoch after `other`: how a change is taken back. The shards of further
-  /// maps are listed without slots: with the weight 1, so that the map is the same whichever of
-  /// them they are from. Nil where there is no such map. O(slots x shards).
+  /// The same owners one epoch after `other`: how a change is undone. The shards of further maps
+  /// are listed without slots: with the weight 1, so that the map is the same for each of those
+  /// maps. Nil if there is no such map. O(slots x shards).
   package func restored(after other: SlotMap, listing maps: [SlotMap] = []) -> SlotMap? {
     guard other.epoch < .max else { return nil }
     var all = shards

@@ -3,8 +3,8 @@
 // Owns nothing. Pure; any thread.
 
 extension SlotMap {
-  /// The map of a new cluster, epoch 1. The same on every machine and in every process, and
-  /// whatever the order of the list; addresses play no part.
+  /// The map of a new cluster, epoch 1. The same on every machine and in every process, and for any
+  /// order of the list; addresses are not used.
   ///
   /// Every slot, from 0 upwards, goes to its cheapest shard (see Rendezvous) that has not reached
   /// ceil(1.01 x its fair share). O(slots x shards): about a millisecond per shard.

@@ -7,8 +7,8 @@ extension SlotMap {
   /// The map for the list `newShards`, one epoch on. Deterministic; shards are matched by id, and a
   /// mere change of address moves nothing.
   ///
-  /// - A newcomer takes the whole slots of its fair share (more only where that brings others down
-  ///   to their caps), from shards above their new share; nothing moves between old shards.
+  /// - A newcomer takes the whole slots of its fair share (more only if that brings others down to
+  ///   their caps), from shards above their new share; nothing moves between old shards.
   /// - When a shard leaves, only its slots move.
   /// - After a change of weights each shard gives what it has above its new cap, no more; as far as
   ///   caps allow, to shards whose share grew.
@@ -70,8 +70,8 @@ extension SlotMap {
     return plan
   }
 
-  /// The slots that givers part with: of each giver those that cost its takers least, so that the
-  /// result stays near to what rendezvous hashing alone would choose.
+  /// The slots that givers give: of each giver those with the lowest cost for its takers, so that
+  /// the result stays close to the choice of rendezvous hashing alone.
   private static func given(
     by plan: RebalancePlan, owners: ContiguousArray<UInt16>, orphans: [Int],
     _ rendezvous: Rendezvous, _ quotas: [Int]

@@ -39,7 +39,7 @@ package struct SlotMap: Sendable, Equatable {
     self.owners = owners
   }
 
-  /// A map from its document, which may come from a peer or a file and is checked throughout.
+  /// A map from its document, which may come from a peer or a file and is checked completely.
   ///
   /// - Throws: `PlacementError` where the list of shards is not valid, or the ranges are not
   ///   sorted, not gapless from 0 to the last slot, or name a shard that isn't listed.
@@ -92,11 +92,12 @@ package struct SlotMap: Sendable, Equatable {
     return counts
   }
 
-  /// Whether both maps say the same of placement: the same ids with the same weights, and each slot
+  /// Whether both maps have the same placement: the same ids with the same weights, and each slot
   /// with the same id. O(slots).
   ///
   /// Addresses don't count: containers change theirs with every restart, and a shard is known by
-  /// its id. Nor do the epoch, which a caller compares apart, and the order of listing.
+  /// its id. The epoch, which callers compare separately, and the order of the list don't count
+  /// either.
   package func sameContent(as other: SlotMap) -> Bool {
     guard shards.count == other.shards.count else { return false }
     var places: [String: Int] = [:]

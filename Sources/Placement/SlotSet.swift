@@ -1,5 +1,5 @@
-// A set of slots, one bit each: 2 KiB, small enough to stay in the processor's first cache where
-// every call asks it. A value; any thread.
+// A set of slots, one bit each: 2 KiB, small enough to stay in the processor's first-level cache,
+// because every call reads it. A value; any thread.
 
 package struct SlotSet: Sendable, Equatable {
   /// 64 slots each, the lowest slot in the lowest bit.

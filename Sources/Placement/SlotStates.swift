@@ -6,9 +6,10 @@
 //
 // Only an owned slot is served. A slot that leaves is not served any more, and one that arrives not
 // yet, so while a map spreads among the shards no slot is served twice. For now only slots without
-// keys change hands; where keys move as well, they travel between the two states in the middle.
+// keys change their owner; if keys are moved in future, that happens between the two states in the
+// middle.
 //
-// A set for each state but `elsewhere`: calls ask for `owned` alone. A value; any thread.
+// A set for each state but `elsewhere`: calls read only `owned`. A value; any thread.
 
 package enum SlotState: Sendable, Hashable {
   case owned
@@ -22,7 +23,7 @@ package struct SlotStates: Sendable, Equatable {
   private var arriving = SlotSet.none
   private var leaving = SlotSet.none
 
-  /// Every slot is owned: a shard that knows of no others.
+  /// Every slot is owned: a shard without a map.
   package static var all: SlotStates { SlotStates(owned: .all) }
   package static var none: SlotStates { SlotStates(owned: .none) }
 
@@ -50,8 +51,8 @@ package struct SlotStates: Sendable, Equatable {
     }
   }
 
-  /// Takes over a map that gives the shard some slots. What it keeps stays owned, so there is no
-  /// moment without an owner. O(slots).
+  /// Adopts a map that gives the shard some slots. Slots that it keeps stay owned, so they always
+  /// have an owner. O(slots).
   package mutating func adopt(isGiven: (Int) -> Bool) {
     for slot in 0..<Slots.count {
       let before = self[slot]
@@ -74,6 +75,6 @@ package struct SlotStates: Sendable, Equatable {
     }
   }
 
-  /// Whether no slot is on its way.
+  /// Whether no slot is arriving or leaving.
   package var isStable: Bool { arriving.isEmpty && leaving.isEmpty }
 }

@@ -2,10 +2,10 @@
 //
 // Owns the integers. A value; any thread.
 //
-// Why integers: nodes decide about placement alone and must agree to the last slot. All weights are
-// scaled by one power of two, so that the largest lies in 2^36 ..< 2^37, and rounded. Such scaling
-// is exact; whole numbers, halves and the like keep their exact proportions. No product below
-// exceeds 2^62: at most 1024 shards, 2^14 slots.
+// Why integers: each node computes placement on its own, and all must agree on every slot. All
+// weights are scaled by one power of two, so that the largest lies in 2^36 ..< 2^37, and rounded.
+// Such scaling is exact; whole numbers, halves and the like keep their exact proportions. No
+// product below exceeds 2^62: at most 1024 shards, 2^14 slots.
 
 struct WeightedShares: Sendable {
   /// A shard may own at most ceil(101 % of its fair share).
@@ -35,7 +35,8 @@ struct WeightedShares: Sendable {
     return Int((numerator + denominator - 1) / denominator)
   }
 
-  /// The whole slots of its fair share, but at least one: what a newcomer should receive.
+  /// The whole slots of its fair share, but at least one: the number that a newcomer should
+  /// receive.
   func wholeShare(of shard: Int) -> Int {
     max(1, Int(UInt64(Slots.count) * weights[shard] / total))
   }

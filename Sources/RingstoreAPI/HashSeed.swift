@@ -1,14 +1,14 @@
 // The seed of the hash by which shards order their keys. It belongs to a cluster: scans walk the
-// keys in the order of their hashes, and positions in that order outlive processes. With the public
-// seed, strangers can choose keys whose hashes collide, and make calls on them slow; so clusters
-// whose keys strangers choose have a secret one.
+// keys in the order of their hashes, and positions in that order must stay valid after restarts.
+// With the public seed, attackers can choose keys whose hashes collide, and make calls on them
+// slow; so a cluster whose keys untrusted clients choose needs a secret one.
 //
 // Nodes and tokens compare seeds by digests that are keyed with the seed (SipHash-2-4; Aumasson,
-// Bernstein: "SipHash: a fast short-input PRF", 2012), which tell nothing about it. A value; any
+// Bernstein: "SipHash: a fast short-input PRF", 2012), which reveal nothing about it. A value; any
 // thread. Its text never shows the seed.
 
 package struct HashSeed: Sendable, Hashable {
-  /// What a cluster has that was given none.
+  /// The seed of a cluster that has no setting for it.
   package static let publicSeed = HashSeed(words: (0, 0))
   package static let byteCount = 16
 

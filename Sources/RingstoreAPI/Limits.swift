@@ -1,5 +1,5 @@
-// The bounds that every node checks requests against. Defaults are part of the protocol page;
-// a node's configuration may set others. Value type; any thread.
+// The limits that every node checks requests against. Defaults are part of the protocol page; a
+// node's configuration may set others. Value type; any thread.
 
 package struct Limits: Sendable, Hashable {
   /// A key has 1...this many bytes, in bytes.
@@ -10,13 +10,13 @@ package struct Limits: Sendable, Hashable {
   package var maxItems = 10_000
   /// Databases are numbered 0..<this.
   package var databases: UInt32 = 16
-  /// Bytes that views of values and lists may keep alive on a shard after writers have let go of
-  /// them; past it the oldest views expire.
+  /// Bytes that views of values and lists may keep alive on a shard after writers have released
+  /// them; above it the oldest views expire.
   package var maxPinnedBytes = 256 << 20
-  /// How long a view may live, in nanoseconds.
+  /// The maximum age of a view, in nanoseconds.
   package var viewNanosMax: UInt64 = 60_000_000_000
-  /// Bytes of replies that may wait on a shard until what they tell of is committed. Past it,
-  /// writes are refused, and reads whose replies would have to wait.
+  /// Bytes of replies that may wait on a shard until the changes that they report are committed.
+  /// Above it, writes are refused, and reads whose replies would have to wait.
   package var heldBytesMax = 64 << 20
   /// How far a list is searched at once for a value, in values; further in turns.
   package var searchStepsMax = 65_536
@@ -27,13 +27,13 @@ package struct Limits: Sendable, Hashable {
   package var popKeysMax = 64
   /// Calls that may wait for a value on a shard.
   package var parkedCallsMax = 65_536
-  /// What they may hold: their requests, and a flat sum for each.
+  /// Bytes that they may hold: their requests, and a fixed amount for each.
   package var parkedBytesMax = 64 << 20
   /// A request or a response longer than this goes over a link's bulk lane.
   package var bulkBytesMin = 64 << 10
   /// The most bytes of a large reply that travel in one part.
   package var pieceBytesMax = 64 << 10
-  /// Bytes of large replies that one event loop of a router gathers at a time.
+  /// Bytes of large replies that one event loop of a router collects at a time.
   package var gatherBytesMax = 64 << 20
   /// Bytes that calls on many keys and on every shard hold in one event loop for their requests and
   /// their replies, until those have been sent.
@@ -42,8 +42,8 @@ package struct Limits: Sendable, Hashable {
   /// Orders the keys of scans; the same on all nodes of a cluster.
   package var hashSeed = HashSeed.publicSeed
 
-  /// Bytes that the gRPC clients of a node may make it hold: requests on their way in, and answers
-  /// that they don't take. For the whole node, whose event loops have equal parts of it.
+  /// Bytes that the clients of a node may make it hold: requests on their way in, and answers that
+  /// they don't take. For the whole node, whose event loops have equal parts of it.
   package var clientMemoryBytes = 512 << 20
 
   /// The least of `clientMemoryBytes`: some of the longest messages for each event loop.
@@ -55,7 +55,7 @@ package struct Limits: Sendable, Hashable {
   /// the longest message that a client may send.
   package static let linkHeadroomBytes = 64 * 1024
 
-  /// Why a request on `key` in `database` can't be served whatever the store holds, or nil.
+  /// Why a request on `key` in `database` can't be served with any contents of the store, or nil.
   package func refusal(key: UnsafeRawBufferPointer, database: UInt32) -> CallError? {
     if key.isEmpty || key.count > maxKeyBytes {
       return .invalidKey(bytes: key.count, max: maxKeyBytes)

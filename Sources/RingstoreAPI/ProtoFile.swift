@@ -1,11 +1,11 @@
-// A .proto file as reflection shows it: what it defines, what it imports, and its descriptor.
-// deploy/generate writes the list of them (Generated/Descriptors.swift). Immutable; any thread.
+// A .proto file for reflection: its definitions, its imports, and its descriptor. deploy/generate
+// writes the list of them (Generated/Descriptors.swift). Immutable; any thread.
 
 package struct ProtoFile: Sendable {
   /// The name under which other files import it.
   package let name: String
   package let imports: [String]
-  /// The full names of what its extensions extend, with their numbers.
+  /// The full names of the messages that its extensions extend, with their numbers.
   package let extensions: [(type: String, number: Int32)]
   private let messageLines: String
   private let otherLines: String

@@ -1,4 +1,4 @@
-// What the .proto files say of a call; deploy/generate makes one for each (`V1.KeyStore.get`).
+// A call's data from the .proto files; deploy/generate makes one for each (`V1.KeyStore.get`).
 // Immutable, and shared by all threads.
 
 package final class RPC: Sendable {
@@ -12,11 +12,11 @@ package final class RPC: Sendable {
   package let reply: any WireMessage.Type
   package let streamsRequests: Bool
   package let streamsReplies: Bool
-  /// Whether it changes nothing, so that it may be sent again where its reply is lost.
+  /// Whether it changes nothing, so that it may be sent again if its reply is lost.
   package let isReadOnly: Bool
   /// The number under which it may travel in a batch, or nil.
   package let method: V1.Method?
-  /// Where a request says its key; nil for calls that are not on one key.
+  /// The key field of a request; nil for calls that are not on one key.
   package let keyFields: KeyFields?
 
   init(

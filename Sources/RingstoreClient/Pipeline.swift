@@ -1,29 +1,28 @@
-// Many commands on one stream: sent in batches, answered in any order, handed back in the order of
-// the commands. Commands are pulled only as fast as the node takes them and the reader takes their
-// outcomes, so nothing piles up in between.
+// Many commands on one stream: sent in batches, with replies in any order, returned in the order of
+// the commands. Commands are pulled only as fast as the node accepts them and the reader takes
+// their outcomes, so nothing accumulates in between.
 
 internal import GRPC
 internal import NIOCore
 internal import RingstoreAPI
 
 extension RingstoreClient {
-  /// How many commands of a pipeline are pulled ahead of its reader, unless the call says
-  /// otherwise.
+  /// How many commands of a pipeline are pulled ahead of its reader, by default.
   public static let unansweredMaxDefault = 1_024
 
-  /// Sends commands over one stream as they come, and hands back their outcomes one by one, in the
-  /// order of the commands: as many as there were commands.
+  /// Sends commands over one stream as they arrive, and returns their outcomes one by one, in the
+  /// order of the commands: one for each command.
   ///
   /// Commands on the same key run in the order given; others in any order. Nothing is sent before
-  /// the first outcome is asked for. When the stream breaks, each command without a reply fails,
-  /// `isOutcomeUnknown` says which of them may have run, and those that come later fail without
-  /// being sent: a reader that wants to go on begins a new pipeline. Nothing is sent a second time.
-  /// An error of `commands` is thrown after the outcomes of those before it.
+  /// the first outcome is requested. When the stream breaks, each command without a reply fails,
+  /// `isOutcomeUnknown` says which of them may have run, and later ones fail without being sent: to
+  /// continue, begin a new pipeline. Nothing is sent a second time. An error of `commands` is
+  /// thrown after the outcomes of those before it.
   ///
   /// - Parameters:
-  ///   - commands: pulled by a task of its own, which is cancelled when the iterator is dropped.
-  ///   - unansweredMax: most commands that are pulled and whose outcomes are not taken, 1 to
-  ///     10,000.
+  ///   - commands: pulled by a separate task, which is cancelled when the iterator is dropped.
+  ///   - unansweredMax: the maximum number of commands that are pulled and whose outcomes are not
+  ///     taken, 1 to 10,000.
   ///   - options: its timeout is for each command; it begins when the node gets the command.
   public func pipeline<Commands: AsyncSequence & Sendable>(
     _ commands: Commands, unansweredMax: Int = RingstoreClient.unansweredMaxDefault,
@@ -41,7 +40,7 @@ extension RingstoreClient {
   /// Sends many commands over one stream, far cheaper than one call each.
   ///
   /// Commands on the same key run in the order given; others in any order. Not atomic: each command
-  /// has its own outcome, at its own place in the reply. When the stream breaks, the commands
+  /// has its own outcome, at its own position in the result. When the stream breaks, the commands
   /// without a reply fail one by one, and `isOutcomeUnknown` says which of them may have run.
   /// Nothing is sent a second time.
   ///

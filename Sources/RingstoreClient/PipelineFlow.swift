@@ -13,7 +13,7 @@ final class PipelineFlow: Sendable {
   private struct State {
     var queue: PipelineQueue
     var isSourceDone = false
-    /// The outcomes are not wanted any more, or the reader was cancelled.
+    /// The outcomes are no longer needed, or the reader was cancelled.
     var isAbandoned = false
     /// Messages received.
     var messages: UInt64 = 0
@@ -39,7 +39,7 @@ final class PipelineFlow: Sendable {
 
   // MARK: The puller
 
-  /// Takes one command, as soon as there is room. Returns false where no more are wanted.
+  /// Takes one command as soon as there is room. Returns false if no more are needed.
   func add(_ command: RingstoreCommand, database: UInt32) async -> Bool {
     var request = ByteBuffer()
     command.writeRequest(database: database, into: &request)
@@ -74,13 +74,13 @@ final class PipelineFlow: Sendable {
 
   // MARK: The receiver
 
-  /// Waits until answers are wanted.
+  /// Waits until replies should be read.
   func repliesWanted() async {
     if update({ $0.mayReceive }) { return }
     await wait(\.receiver)
   }
 
-  /// Returns false where the message is no answer to what was asked.
+  /// Returns false if the message is no reply to a pending command.
   func take(_ message: ByteBuffer) -> Bool {
     message.withUnsafeReadableBytes { bytes in
       update { state in
@@ -107,21 +107,21 @@ final class PipelineFlow: Sendable {
     }
   }
 
-  /// No more commands are taken; those that were get their outcomes when the stream has ended.
+  /// No more commands are accepted; the pending ones get their outcomes when the stream has ended.
   func abandon() {
     update { $0.isAbandoned = true }
   }
 
   // MARK: The watchdog
 
-  /// What a node that works changes: the number of messages received and the oldest command that
-  /// it has to answer; nil there: only the stream's end is missing.
+  /// What changes while a node works: the number of messages received and the oldest command
+  /// without a reply; nil there: only the stream's end is missing.
   struct Pulse: Equatable {
     let messages: UInt64
     let oldest: UInt64?
   }
 
-  /// nil while the node owes nothing or its replies are left unread.
+  /// nil while no command is pending or the replies are not read.
   var pulse: Pulse? {
     state.withLockedValue { state in
       guard state.receiver == nil, !state.queue.hasEnded else { return nil }
@@ -133,7 +133,7 @@ final class PipelineFlow: Sendable {
 
   // MARK: Waiting
 
-  /// Changes the state, then resumes every task that can go on.
+  /// Changes the state, then resumes every task that can continue.
   @discardableResult
   private func update<Result: Sendable>(_ change: (inout State) -> Result) -> Result {
     let (result, ready) = state.withLockedValue { state in

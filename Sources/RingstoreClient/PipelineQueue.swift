@@ -8,15 +8,14 @@ package import RingstoreAPI
 
 /// The bounds of a pipeline.
 package struct PipelineLimits: Sendable {
-  /// Nodes read no more of a stream that has this many calls under way.
+  /// Nodes read no more of a stream that has this many calls in progress.
   package static let commandsMax = 10_000
-  /// A batch takes no more commands when it has grown past this size, well below every node's
-  /// limit.
+  /// A batch larger than this gets no more commands; it is well below every node's limit.
   package static let batchBytesMax = 1 << 20
   /// No more commands are pulled while the replies that can't be handed back yet, because an
   /// earlier one is missing, have this many bytes.
   package static let heldBytesMax = 8 << 20
-  /// Answers that are read before the reader asks for them.
+  /// Replies that are read before the reader requests them.
   package static let readAheadBytes = 256 << 10
   /// What a call in a batch has besides its request.
   package static let callOverheadBytes = 32
@@ -28,7 +27,7 @@ package struct PipelineLimits: Sendable {
   /// Each call's deadline; 0: none.
   package var timeoutMillis: UInt32 = 0
 
-  /// - Parameter requestBytesMax: the longest message that nodes take.
+  /// - Parameter requestBytesMax: the longest message that nodes accept.
   package init(requestBytesMax: Int) {
     self.requestBytesMax = requestBytesMax - Self.callOverheadBytes
   }
@@ -53,7 +52,7 @@ package struct PipelineQueue {
   private var batchCount = 0
   /// Bytes of the replies in `slots`.
   private var heldBytes = 0
-  /// How the stream has ended; commands that come now fail so.
+  /// How the stream has ended; further commands fail with this.
   private var end: RPCStatus?
 
   package init(_ limits: PipelineLimits) {
@@ -71,10 +70,10 @@ package struct PipelineQueue {
       && batchCount < limits.batchCountMax && batch.readableBytes < PipelineLimits.batchBytesMax
   }
 
-  /// Whether answers are to be read: where the reader waits for one, and a few before it does.
+  /// Whether replies are to be read: if the reader waits for one, and a few in advance.
   package var wantsReplies: Bool { !hasOutcome || heldBytes < PipelineLimits.readAheadBytes }
 
-  /// The oldest command that a node has to answer. O(commands).
+  /// The oldest command without a reply. O(commands).
   package var oldestUnanswered: UInt64? {
     guard let index = slots.firstIndex(where: { $0.outcome == nil }) else { return nil }
     let id = firstID + UInt64(slots.distance(from: slots.startIndex, to: index))
@@ -88,7 +87,7 @@ package struct PipelineQueue {
     if let end {
       slot.outcome = Self.unanswered(rpc, end, wasExecutable: false)
     } else if request.readableBytes > limits.requestBytesMax {
-      // Sent, it would end the stream and with it the others.
+      // If it were sent, it would end the stream and with it the others.
       slot.outcome = .failure(
         .requestTooLong(request.readableBytes, max: limits.requestBytesMax))
     } else {
@@ -102,18 +101,18 @@ package struct PipelineQueue {
     slots.append(slot)
   }
 
-  /// The CallBatch of all commands that wait to be sent; nil where none do.
+  /// The CallBatch of all commands that wait to be sent; nil if there are none.
   package mutating func takeBatch() -> ByteBuffer? {
     guard hasBatch else { return nil }
-    // Counted first: what fails while it is handed over may have been sent all the same.
+    // Counted first: a batch that fails while it is handed over may still have been sent.
     takenID = firstID + UInt64(slots.count) - 1
     batchCount = 0
     defer { batch = ByteBuffer() }
     return batch
   }
 
-  /// Takes the replies of a ReplyBatch. Returns false where it can't be decoded or answers what was
-  /// not asked.
+  /// Takes the replies of a ReplyBatch. Returns false if it can't be decoded or replies to a
+  /// command that isn't pending.
   package mutating func take(_ message: UnsafeRawBufferPointer) -> Bool {
     do throws(WireError) {
       for reply in try V1.ReplyBatch(message).replies {
@@ -132,7 +131,7 @@ package struct PipelineQueue {
 
   /// The stream has ended: every command without a reply fails.
   ///
-  /// - Parameter mayHaveRun: whether a node can have seen those that were taken to be sent.
+  /// - Parameter mayHaveRun: whether a node may have received those that were taken to be sent.
   package mutating func finish(_ status: RPCStatus, mayHaveRun: Bool) {
     guard end == nil else { return }
     end = status

@@ -1,4 +1,4 @@
-// One pipeline under way: its stream and the tasks that feed and drain it. Owned by the iterator;
+// One pipeline in progress: its stream and the tasks that feed and drain it. Owned by the iterator;
 // when that is dropped, the tasks are cancelled and the stream is ended. Safe to use from every
 // thread.
 
@@ -83,7 +83,7 @@ private final class FailureBox<Failure: Error>: Sendable {
   }
 }
 
-/// What the tasks of a pipeline do that doesn't depend on where its commands come from.
+/// The part of a pipeline's tasks that doesn't depend on the source of its commands.
 private enum PipelineTasks {
   static func send(_ flow: PipelineFlow, on stream: ClientStream) async {
     do throws(RPCStatus) {
@@ -98,7 +98,7 @@ private enum PipelineTasks {
 
   static func receive(_ flow: PipelineFlow, from stream: ClientStream) async {
     var messages = stream.messages.makeAsyncIterator()
-    var end = RPCStatus(.internal, "The stream ended without an answer to this command.")
+    var end = RPCStatus(.internal, "The stream ended without a reply to this command.")
     do throws(RPCStatus) {
       while true {
         await flow.repliesWanted()
@@ -115,8 +115,8 @@ private enum PipelineTasks {
     flow.streamEnded(end, mayHaveRun: stream.processed != .no)
   }
 
-  /// Ends the stream where the node has left a command without a reply for too long. The node
-  /// itself keeps the deadline of each; this is for one that doesn't work any more.
+  /// Ends the stream if the node has left a command without a reply for too long. The node itself
+  /// enforces each deadline; this is for a node that no longer works.
   static func watch(_ flow: PipelineFlow, _ stream: ClientStream, _ patience: Duration) async {
     let pause = max(patience, .milliseconds(100))
     var last: PipelineFlow.Pulse?
@@ -124,7 +124,7 @@ private enum PipelineTasks {
       let pulse = flow.pulse
       if let pulse, pulse == last {
         flow.streamEnded(
-          RPCStatus(.deadlineExceeded, "The node has stopped answering."), mayHaveRun: true)
+          RPCStatus(.deadlineExceeded, "The node has stopped replying."), mayHaveRun: true)
         stream.cancel()
         return
       }

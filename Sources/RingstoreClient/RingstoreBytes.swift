@@ -1,5 +1,5 @@
-// What the client accepts as a key, a value or a pattern. Ringstore knows bytes only; text is
-// given as its UTF-8 bytes, and no conversion ever drops or replaces one.
+// What the client accepts as a key, a value or a pattern. Ringstore uses only bytes; text is sent
+// as its UTF-8 bytes, and no conversion drops or replaces a byte.
 
 /// Something whose bytes can be sent: `[UInt8]`, a slice of it, or text as UTF-8.
 ///

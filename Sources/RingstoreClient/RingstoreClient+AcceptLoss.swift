@@ -1,24 +1,23 @@
-// AcceptLoss: a shard that has other data than before is taken as it is.
+// AcceptLoss: a shard that has other data than before is accepted with its current data.
 
 internal import NIOCore
 internal import RingstoreAPI
 
 /// What the shards have on record after a loss was accepted.
 public struct RingstoreAcceptedLoss: Sendable, Hashable {
-  /// Ids of the other shards that have it on record, durably where they have a disk.
+  /// Ids of the other shards that have recorded it, durably if they have a data directory.
   public let recorded: [String]
-  /// Of those that could not be told. They are when they are back.
+  /// Ids of the shards that could not be notified. They are notified when they are reachable again.
   public let missing: [String]
 }
 
 extension RingstoreClient {
-  /// Has the cluster take a shard as it is, that is refused with DATA_LOST because it has other
-  /// data than it had, or none. What it had before counts as lost: where that comes back it is
-  /// refused.
+  /// Accepts a shard that is refused with DATA_LOST because it has other data than before, or none.
+  /// Its previous data counts as lost: if that data returns, it is refused.
   ///
   /// - Parameter shard: its id.
-  /// - Throws: FAILED_PRECONDITION where the shard is not refused for its data, or can't be asked,
-  ///   with a sentence that says so.
+  /// - Throws: FAILED_PRECONDITION if the shard is not refused because of its data, or can't be
+  ///   reached, with a message that says so.
   @discardableResult
   public func acceptLoss(
     ofShard shard: String, options: RingstoreCallOptions = .standard

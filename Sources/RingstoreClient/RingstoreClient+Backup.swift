@@ -1,9 +1,9 @@
-// Backup, as the command line reads it: the pieces of the shards' files, as they come.
+// Backup, for the command line: the pieces of the shards' files, as they arrive.
 
 internal import NIOCore
 internal import RingstoreAPI
 
-/// What comes next in one file of a shard.
+/// The next piece of one file of a shard.
 package struct BackupPiece {
   package enum File { case pass, log }
 
@@ -13,26 +13,26 @@ package struct BackupPiece {
   package let isComplete: Bool
   package let keysDone: Int
   package let keys: Int
-  /// With `isComplete`: the moment of what the files hold.
+  /// With `isComplete`: the time of the files' contents.
   package let takenUnixMillis: Int64
   package let databases: Int
 }
 
 extension RingstoreClient {
-  /// Reads a backup of all shards, or of the one that is asked. Pieces are asked for as fast as
-  /// `body` takes them.
+  /// Reads a backup of all shards, or of the shard that the client is connected to. Pieces are
+  /// requested as fast as `body` takes them.
   ///
   /// - Parameters:
   ///   - options: its timeout is for each piece.
-  ///   - body: gets each piece and its bytes, which are lent for that time. What it throws ends the
-  ///     backup.
+  ///   - body: gets each piece and its bytes, which are valid during the call. An error that it
+  ///     throws ends the backup.
   package func backup<Failure: Error>(
     options: RingstoreCallOptions = .standard,
     _ body: (BackupPiece, UnsafeRawBufferPointer) throws(Failure) -> Void
   ) async throws {
     let rpc = V1.Cluster.backup
     var replies = replies(to: rpc, options)
-    // A backup that broke off is not gone on with: it would be of another moment.
+    // An interrupted backup is not continued: the rest would be of another time.
     while let message = try await replies.next(request: { nil }) {
       do {
         try message.withUnsafeReadableBytes { bytes in

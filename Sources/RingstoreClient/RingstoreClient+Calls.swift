@@ -1,4 +1,4 @@
-// The way of every unary call: encode, send, read the reply or turn the status into an error.
+// The path of every unary call: encode, send, read the reply or turn the status into an error.
 
 package import GRPC
 internal import NIOCore
@@ -42,8 +42,8 @@ extension RingstoreClient {
     }
   }
 
-  /// Why a request of so many bytes is not sent; nil: it is. A node would only refuse it, and the
-  /// refusal could not be told from a reply that is too long.
+  /// Why a request of this many bytes is not sent; nil: it is. A node would only refuse it, and the
+  /// refusal could not be distinguished from a reply that is too long.
   func requestTooLong(_ bytes: Int) -> RingstoreError? {
     guard bytes > configuration.maxMessageBytes else { return nil }
     return .requestTooLong(bytes, max: configuration.maxMessageBytes)

@@ -1,13 +1,13 @@
-// What a cluster counts, and its end. `describe` has a file of its own, with what it answers.
+// A cluster's counters, and its end. `describe` has its own file, with its reply.
 
 internal import NIOCore
 internal import RingstoreAPI
 
 extension RingstoreClient {
-  /// What has been counted, by name: a router answers with the sums over the whole cluster, a
-  /// shard for itself. The names are those of docs/PROTOCOL.md.
+  /// The counters by name: a router returns the sums over the whole cluster, a shard its own. The
+  /// names are those of docs/PROTOCOL.md.
   ///
-  /// - Parameter node: the id of the one node whose counters are wanted; empty: as said above.
+  /// - Parameter node: the id of the one node whose counters to read; empty: as described above.
   public func stats(
     ofNode node: String = "", options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [String: Int] {
@@ -24,16 +24,15 @@ extension RingstoreClient {
     }
   }
 
-  /// Ends the node that is asked, or one of its shards: it lets calls under way finish and leaves.
+  /// Ends the receiving node, or one of its shards: it lets calls in progress finish and exits.
   ///
-  /// A node answers before it leaves. Where the reply is lost all the same, the error's
-  /// `isOutcomeUnknown` is true.
+  /// A node replies before it exits. If the reply is lost, the error's `isOutcomeUnknown` is true.
   ///
   /// - Parameters:
-  ///   - wholeCluster: ends every shard as well; asked of a router. Other routers of the cluster
-  ///     stay.
-  ///   - node: the id of the shard to end, asked of a router; empty: the node that is asked.
-  /// - Throws: SHARD_UNAVAILABLE where a shard could not be told; others may have been.
+  ///   - wholeCluster: ends every shard as well; sent to a router. Other routers of the cluster
+  ///     keep running.
+  ///   - node: the id of the shard to end, sent to a router; empty: the receiving node.
+  /// - Throws: SHARD_UNAVAILABLE if a shard could not be reached; others may already be ending.
   public func shutdown(
     wholeCluster: Bool = false, node: String = "", options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) {
@@ -46,12 +45,12 @@ extension RingstoreClient {
     try await call(V1.Cluster.shutdown, request, options) { _ in }
   }
 
-  /// Has a router read its list of shards again and change the cluster to it, or tells what that
+  /// Makes a router read its list of shards again and change the cluster to it, or shows what that
   /// would change.
   ///
-  /// - Parameter planOnly: changes nothing. The reply's `obstacle` says what would be in the way.
-  /// - Throws: FAILED_PRECONDITION where the shards stay as they are, with a sentence that says
-  ///   why.
+  /// - Parameter planOnly: changes nothing. The reply's `obstacle` says what would prevent the
+  ///   change.
+  /// - Throws: FAILED_PRECONDITION if the shards stay unchanged, with a message that says why.
   public func reload(
     planOnly: Bool = false, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreReload {
@@ -80,7 +79,7 @@ public struct RingstoreReload: Sendable, Hashable {
   /// Shards with another address.
   public let readdressed: [String]
   public let moves: [Move]
-  /// Why a change that was only planned would be refused; nil where it would not be.
+  /// Why a planned change would be refused; nil if it would not be.
   public let obstacle: String?
 
   /// Slots that go from one shard to another.

@@ -1,11 +1,12 @@
-// Digest: numbers that stand for the contents of a cluster, by which two can be compared.
+// Digest: numbers computed from the contents of a cluster, to compare two clusters.
 
 internal import NIOCore
 internal import RingstoreAPI
 
-/// What stands for the contents of a shard or a slot. Equal contents have equal digests; different
-/// ones have different digests but for chance (1 in 2^64). Digests can be added up, modulo 2^64: a
-/// shard's is the sum of its slots', and a cluster's that of its shards', however many there are.
+/// The digest of the contents of a shard or a slot. Equal contents have equal digests; different
+/// contents have different digests, except with a probability of 1 in 2^64. Digests can be added
+/// up, modulo 2^64: a shard's is the sum of its slots', and a cluster's that of its shards', for
+/// any number of shards.
 public struct RingstoreDigest: Sendable, Hashable {
   /// Keys that have not expired.
   public internal(set) var keys: Int
@@ -35,18 +36,18 @@ public struct RingstoreShardDigest: Sendable, Hashable {
   /// The shard's id.
   public let shard: String
   public let whole: RingstoreDigest
-  /// Of so many slots keys changed while the walk was in them: `whole` is without them.
+  /// The number of slots in which keys changed during the walk: `whole` is without them.
   public let slotsChanged: Int
-  /// Those with keys by their numbers, where they were asked for; nil: it changed meanwhile.
+  /// Slots with keys by number, if requested; nil: the slot changed meanwhile.
   public let slots: [Int: RingstoreDigest?]
 }
 
 extension RingstoreClient {
-  /// What stands for the contents of the shards. They walk over all their keys for it, in turns
-  /// with other calls: give it time.
+  /// The digests of the shards' contents. The shards walk over all their keys for it, in turns with
+  /// other calls: use a long timeout.
   ///
   /// - Parameters:
-  ///   - slots: tell of each slot as well.
+  ///   - slots: return each slot's digest as well.
   ///   - withVersions: versions count, too. Only copies of one log agree on those.
   public func digest(
     slots: Bool = false, withVersions: Bool = false, options: RingstoreCallOptions = .standard

@@ -2,19 +2,19 @@
 
 internal import RingstoreAPI
 
-/// When a key that is stored is to expire.
+/// When a stored key expires.
 public enum RingstoreExpiry: Sendable, Hashable {
   case never
   /// So long after the call is executed; above 0. Counted in milliseconds, rounded up.
   case after(Duration)
-  /// At a moment of the shard's wall clock, in milliseconds since 1970. A key whose moment has
-  /// passed is gone at once.
+  /// At a time of the shard's wall clock, in milliseconds since 1970. A key whose time has passed
+  /// is removed at once.
   case at(unixMillis: Int64)
   /// When the value before it would have.
   case unchanged
 }
 
-/// On what a change of expiry depends.
+/// The condition of a change of expiry.
 public enum RingstoreExpireCondition: Sendable, Hashable {
   case always
   /// The key doesn't expire yet.
@@ -28,8 +28,8 @@ public enum RingstoreExpireCondition: Sendable, Hashable {
 }
 
 extension RingstoreClient {
-  /// Has a key expire some time from now, rounded up to milliseconds. A time that is not above 0
-  /// removes it. Returns whether the key was there and the condition met.
+  /// Makes a key expire after a time, rounded up to milliseconds. A time that is not above 0
+  /// removes the key. Returns whether the key was there and the condition met.
   @discardableResult
   public func expire(
     _ key: some RingstoreBytes, after time: Duration,
@@ -38,8 +38,8 @@ extension RingstoreClient {
     try await run(.expire(key, after: time, if: condition), options: options).status().count > 0
   }
 
-  /// Has a key expire at a moment of the shard's wall clock, in milliseconds since 1970. One that
-  /// has passed removes it. Returns whether the key was there and the condition met.
+  /// Makes a key expire at a time of the shard's wall clock, in milliseconds since 1970. A time
+  /// that has passed removes the key. Returns whether the key was there and the condition met.
   @discardableResult
   public func expire(
     _ key: some RingstoreBytes, atUnixMillis time: Int64,
@@ -49,7 +49,7 @@ extension RingstoreClient {
       .status().count > 0
   }
 
-  /// Has a key not expire any more. Returns whether it would have.
+  /// Removes the expiry of a key. Returns whether it would have.
   @discardableResult
   public func persist(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
@@ -57,7 +57,7 @@ extension RingstoreClient {
     try await run(.persist(key), options: options).status().count > 0
   }
 
-  /// When a key expires; nil where it doesn't exist.
+  /// When a key expires; nil if it doesn't exist.
   public func ttl(
     of key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreTimeToLive? {
@@ -69,7 +69,7 @@ extension RingstoreClient {
 }
 
 extension RingstoreCommand {
-  /// Has a key expire some time from now. Reply: `.status`, whose count is 1 where it was changed.
+  /// Makes a key expire after a time. Reply: `.status`, whose count is 1 if the expiry was changed.
   public static func expire(
     _ key: some RingstoreBytes, after time: Duration,
     if condition: RingstoreExpireCondition = .always
@@ -77,7 +77,7 @@ extension RingstoreCommand {
     expire(key, .ttlMillis(time.wholeMillis), condition)
   }
 
-  /// Has a key expire at a moment. Reply: `.status`, whose count is 1 where it was changed.
+  /// Makes a key expire at a time. Reply: `.status`, whose count is 1 if the expiry was changed.
   public static func expire(
     _ key: some RingstoreBytes, atUnixMillis time: Int64,
     if condition: RingstoreExpireCondition = .always
@@ -97,7 +97,7 @@ extension RingstoreCommand {
     }
   }
 
-  /// Has a key not expire any more. Reply: `.status`, whose count is 1 where it would have.
+  /// Removes the expiry of a key. Reply: `.status`, whose count is 1 if the key had an expiry.
   public static func persist(_ key: some RingstoreBytes) -> Self {
     Self(V1.KeyStore.persist, key)
   }
@@ -132,7 +132,7 @@ extension RingstoreExpireCondition {
 extension Duration {
   private static let attosecondsPerMilli: Int64 = 1_000_000_000_000_000
 
-  /// Rounded up; what doesn't fit is cut.
+  /// Rounded up; a number that doesn't fit is set to the maximum.
   var wholeMillis: Int64 {
     let (seconds, attoseconds) = components
     let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000)

@@ -1,4 +1,4 @@
-// What grpc.health.v1 says of a node. It answers everybody, also where nodes have users.
+// The status of a node from grpc.health.v1. Every client may request it, even if nodes have users.
 
 package import GRPC
 internal import NIOCore

@@ -1,9 +1,9 @@
-// What operators ask for first: the keys that calls look up most often, and the largest ones.
+// Reports for operators: the keys that calls look up most often, and the largest ones.
 
 internal import NIOCore
 internal import RingstoreAPI
 
-/// A key that calls look up often, as far as a sample of the look-ups tells.
+/// A key that calls look up often, according to a sample of the look-ups.
 public struct RingstoreHotKey: Sendable, Hashable {
   public let key: [UInt8]
   public let database: Int
@@ -23,7 +23,7 @@ public struct RingstoreBigKey: Sendable, Hashable {
   public let key: [UInt8]
   public let database: Int
   public let type: RingstoreType
-  /// Of memory that the key and its value take.
+  /// Bytes of memory for the key and its value.
   public let bytes: Int
   /// Bytes of a string, values of a list.
   public let length: Int
@@ -32,20 +32,20 @@ public struct RingstoreBigKey: Sendable, Hashable {
   public let shard: String
 }
 
-/// The largest keys of a type, and what all of them come to.
+/// The largest keys of a type, and the totals of all its keys.
 public struct RingstoreBigKeys: Sendable, Hashable {
   public let type: RingstoreType
   /// How many keys of the type there are.
   public let keys: Int
-  /// What they take together.
+  /// Their bytes of memory together.
   public let bytes: Int
-  /// Those that take the most memory, the largest one first.
+  /// Those with the most memory, the largest one first.
   public let byBytes: [RingstoreBigKey]
   /// Those with the most values. Empty for strings.
   public let byLength: [RingstoreBigKey]
 }
 
-/// What the shards that could be reached have told.
+/// The reports of the shards that could be reached.
 public struct RingstoreKeyReport<Found: Sendable>: Sendable {
   public let found: Found
   /// One for each shard that is missing, naming it and why.
@@ -55,7 +55,7 @@ public struct RingstoreKeyReport<Found: Sendable>: Sendable {
 extension RingstoreClient {
   /// The keys that calls look up most often, the hottest one first, whether they are there or not.
   ///
-  /// - Parameter count: how many at most; 0: 10. There are 100 at most, fewer where they are long.
+  /// - Parameter count: how many at most; 0: 10. At most 100, and fewer if they are long.
   public func hotKeys(
     _ count: Int = 0, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreKeyReport<[RingstoreHotKey]> {
@@ -72,7 +72,7 @@ extension RingstoreClient {
   }
 
   /// The largest keys of each type. The shards walk over all their keys for it, in turns with other
-  /// calls, as for a scan: give it time.
+  /// calls, as for a scan: use a long timeout.
   ///
   /// - Parameter count: how many for each ranking at most; 0: 10. There are 100 at most.
   public func bigKeys(

@@ -1,5 +1,5 @@
-// Calls that concern every shard. A shard that can't be reached fails them, naming it; only
-// `reachableKeys` does without, and says which shards are missing.
+// Calls that concern every shard. If a shard can't be reached, they fail with an error that names
+// it; only `reachableKeys` continues without, and returns which shards are missing.
 
 internal import NIOCore
 internal import RingstoreAPI
@@ -12,11 +12,11 @@ public struct RingstorePartialKeys: Sendable {
   public let unreachable: [RingstoreError]
 }
 
-/// Some of the keys that match, and how to ask for the rest.
+/// Some of the matching keys, and a token for the rest.
 public struct RingstoreKeysPage: Sendable {
   /// In no particular order.
   public let keys: [[UInt8]]
-  /// What the next call asks with; empty: there are no more keys.
+  /// The token for the next call; empty: there are no more keys.
   public let nextPageToken: [UInt8]
   /// One for each shard that is missing, naming it and why. Only of a partial call.
   public let unreachable: [RingstoreError]
@@ -33,7 +33,7 @@ extension RingstoreClient {
   /// Every key that matches, in no particular order. A key that exists during the whole call is
   /// among them; one written or deleted meanwhile may be or not.
   ///
-  /// - Throws: RESPONSE_TOO_LARGE where they don't fit into one reply: ask with a limit, or `scan`.
+  /// - Throws: RESPONSE_TOO_LARGE if they don't fit into one reply: use a limit, or `scan`.
   ///   BAD_PATTERN.
   public func keys(
     matching pattern: RingstorePattern = .all, options: RingstoreCallOptions = .standard
@@ -49,14 +49,14 @@ extension RingstoreClient {
     return RingstorePartialKeys(keys: page.keys, unreachable: page.unreachable)
   }
 
-  /// As many of the matching keys as asked for, and a token for those behind them.
+  /// Up to `limit` of the matching keys, and a token for the rest.
   ///
   /// - Parameters:
-  ///   - limit: how many keys; the page has fewer only where it is the last, or where they don't
-  ///     fit into one reply. 0: all.
+  ///   - limit: how many keys; the page has fewer only if it is the last, or if they don't fit into
+  ///     one reply. 0: all.
   ///   - pageToken: the last page's `nextPageToken`, with the same pattern and database. Works
   ///     through any router and after any restart.
-  ///   - allowPartial: go on without shards that can't be reached; the page then lists them.
+  ///   - allowPartial: continue without shards that can't be reached; the page then lists them.
   /// - Throws: BAD_PAGE_TOKEN, BAD_PATTERN.
   public func keys(
     matching pattern: RingstorePattern = .all, limit: Int, pageToken: [UInt8] = [],
@@ -103,7 +103,7 @@ extension RingstoreClient {
     }
   }
 
-  /// A random key of the database, each as likely as any other; nil where it is empty.
+  /// A random key of the database, each with the same probability; nil if it is empty.
   public func randomKey(
     options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [UInt8]? {

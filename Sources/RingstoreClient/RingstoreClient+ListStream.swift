@@ -1,14 +1,14 @@
-// LRangeStream: a range of one state of a list, in chunks, as fast as the reader takes them.
+// LRangeStream: a range of one state of a list, in chunks, as fast as the reader reads them.
 
 internal import NIOCore
 internal import RingstoreAPI
 
-/// A range of a list that is read while it comes: a sequence of its values. Nothing is asked for
+/// A range of a list that is read while it arrives: a sequence of its values. Nothing is requested
 /// before the first value is; a reader that drops its iterator ends the call.
 ///
-/// All of it shows one state of the list, whatever writers do meanwhile. That state can't be had
-/// again through another connection: where one breaks in the middle, the error is thrown. A reader
-/// that takes too long gets VIEW_EXPIRED.
+/// All of it shows one state of the list, even if writers change it meanwhile. That state isn't
+/// available through another connection: if the connection breaks in the middle, the error is
+/// thrown. A reader that takes too long gets VIEW_EXPIRED.
 public struct RingstoreListStream: AsyncSequence, Sendable {
   public typealias Element = [UInt8]
   public typealias Failure = RingstoreError
@@ -17,7 +17,7 @@ public struct RingstoreListStream: AsyncSequence, Sendable {
   fileprivate let command: RingstoreCommand
   fileprivate let options: RingstoreCallOptions
 
-  /// The range as it comes over the wire: several values at a time, with their place in the list.
+  /// The range as it is sent: several values at a time, with their position in the list.
   public var chunks: Chunks { Chunks(stream: self) }
 
   public func makeAsyncIterator() -> Iterator { Iterator(chunks: chunks.makeAsyncIterator()) }
@@ -44,7 +44,7 @@ public struct RingstoreListStream: AsyncSequence, Sendable {
     }
   }
 
-  /// The chunks of a range. A missing list is one chunk that says so.
+  /// The chunks of a range. For a missing list there is one chunk that says so.
   public struct Chunks: AsyncSequence, Sendable {
     public typealias Element = RingstoreList
     public typealias Failure = RingstoreError
@@ -97,11 +97,11 @@ public struct RingstoreListStream: AsyncSequence, Sendable {
 }
 
 extension RingstoreClient {
-  /// Reads a range of one state of a list, however long it is. Indices are as for `lRange`.
+  /// Reads a range of one state of a list of any length. Indices are as for `lRange`.
   ///
-  /// - Parameter options: its timeout is for each chunk, from when the reader asks for it.
-  /// - Throws: from the sequence: WRONG_TYPE; VIEW_EXPIRED where the node had to let go of that
-  ///   state; UNAVAILABLE where the connection broke after the first chunk.
+  /// - Parameter options: its timeout is for each chunk, from when the reader requests it.
+  /// - Throws: from the sequence: WRONG_TYPE; VIEW_EXPIRED if the node had to release that state;
+  ///   UNAVAILABLE if the connection broke after the first chunk.
   public func listStream(
     _ key: some RingstoreBytes, _ start: Int64 = 0, _ stop: Int64 = -1,
     options: RingstoreCallOptions = .standard

@@ -30,33 +30,33 @@ extension RingstoreClient {
     ).status().count
   }
 
-  /// Takes the first value away and returns it; nil where there is no list.
+  /// Removes the first value and returns it; nil if there is no list.
   public func lPop(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [UInt8]? {
     try await run(.lPop(key), options: options).value()
   }
 
-  /// Takes the last value away and returns it; nil where there is no list.
+  /// Removes the last value and returns it; nil if there is no list.
   public func rPop(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [UInt8]? {
     try await run(.rPop(key), options: options).value()
   }
 
-  /// Takes the first values away and returns them, as many as there are at most; none where there
-  /// is no list.
+  /// Removes up to `count` values from the head and returns them; empty if there is no list.
   ///
-  /// - Throws: RESPONSE_TOO_LARGE where they don't fit into one reply; they stay then.
+  /// - Throws: RESPONSE_TOO_LARGE if they don't fit into one reply; then they are not removed.
   public func lPop(
     _ key: some RingstoreBytes, count: Int, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [[UInt8]] {
     try await run(.lPop(key, count: count), options: options).list().values
   }
 
-  /// Takes the last values away and returns them, the last one first; none where there is no list.
+  /// Removes up to `count` values from the tail and returns them, the last one first; empty if
+  /// there is no list.
   ///
-  /// - Throws: RESPONSE_TOO_LARGE where they don't fit into one reply; they stay then.
+  /// - Throws: RESPONSE_TOO_LARGE if they don't fit into one reply; then they are not removed.
   public func rPop(
     _ key: some RingstoreBytes, count: Int, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [[UInt8]] {
@@ -64,7 +64,7 @@ extension RingstoreClient {
   }
 
   /// Reads a range of one state of the list. Indices are zero-based, both ends count, negative ones
-  /// count from the end, and what lies outside is cut off.
+  /// count from the end, and indexes outside the list are cut off.
   ///
   /// - Throws: RESPONSE_TOO_LARGE where the range doesn't fit into one reply: read smaller ranges.
   public func lRange(
@@ -74,8 +74,8 @@ extension RingstoreClient {
     try await run(.lRange(key, start, stop), options: options).list()
   }
 
-  /// Keeps a range of a list and removes the rest; bounds are those of `lRange`. Returns the length
-  /// left; a list of which nothing is left is gone.
+  /// Keeps a range of a list and removes the rest; indexes are those of `lRange`. Returns the new
+  /// length; an empty list is removed.
   @discardableResult
   public func lTrim(
     _ key: some RingstoreBytes, _ start: Int64, _ stop: Int64,
@@ -108,7 +108,7 @@ extension RingstoreClient {
     try await run(.lLen(key), options: options).status().count
   }
 
-  /// Removes values that are equal to one: `count` from the head, or from the tail where it is
+  /// Removes values that are equal to one: `count` from the head, or from the tail if it is
   /// negative, or all (0). Returns how many were removed.
   @discardableResult
   public func lRem(
@@ -118,8 +118,8 @@ extension RingstoreClient {
     try await run(.lRem(key, value, count: count), options: options).status().count
   }
 
-  /// Puts a value in front of the first one that is equal to `pivot`, or behind it. Returns the
-  /// list's new length; nil where it has no pivot, and nothing has changed.
+  /// Puts a value in front of the first one that is equal to `pivot`, or after it. Returns the
+  /// list's new length; nil if it has no pivot, and nothing has changed.
   @discardableResult
   public func lInsert(
     _ key: some RingstoreBytes, _ value: some RingstoreBytes, _ side: RingstoreListSide,
@@ -137,11 +137,11 @@ extension RingstoreClient {
     try await run(.lPos(key, value, rank: rank), options: options).positions().indices.first
   }
 
-  /// Finds where values are that are equal to one.
+  /// Finds the positions of values that are equal to one.
   ///
   /// - Parameters:
   ///   - rank: with which of them it begins: 1 is the first, -1 the first from the tail.
-  ///   - count: how many are wanted; 0: all.
+  ///   - count: the maximum number of positions; 0: all.
   ///   - maxLength: how many values of the list are looked at; 0: all.
   public func lPos(
     _ key: some RingstoreBytes, all value: some RingstoreBytes, rank: Int64 = 1, count: Int64 = 0,
@@ -152,10 +152,10 @@ extension RingstoreClient {
     ).positions().indices
   }
 
-  /// Takes a value from one end of a list, puts it at an end of another in the same slot, or of the
-  /// same, and returns it; nil where there is no source.
+  /// Removes a value from one end of a list, puts it at an end of another list in the same slot, or
+  /// of the same list, and returns it; nil if there is no source.
   ///
-  /// - Throws: CROSS_SLOT where the keys lie in different slots: give them one hash tag, as in
+  /// - Throws: CROSS_SLOT if the keys are in different slots: give them one hash tag, as in
   ///   `{jobs}:new` and `{jobs}:done`.
   @discardableResult
   public func lMove(

@@ -52,7 +52,7 @@ extension RingstoreClient {
     }
   }
 
-  /// Asks of many keys whether they hold anything.
+  /// Returns for each of many keys whether it exists.
   public func mExists(
     _ keys: [some RingstoreBytes], options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [Result<Bool, RingstoreError>] {
@@ -62,8 +62,8 @@ extension RingstoreClient {
     }
   }
 
-  /// Has many keys count as used now, for idle times and eviction. Each outcome says whether the
-  /// key exists.
+  /// Marks many keys as used now, for idle times and eviction. Each outcome says whether the key
+  /// exists.
   @discardableResult
   public func mTouch(
     _ keys: [some RingstoreBytes], options: RingstoreCallOptions = .standard
@@ -75,10 +75,10 @@ extension RingstoreClient {
   }
 
   /// Stores values under several keys if none of the keys exists: all of them at once, or none. The
-  /// keys must lie in one slot, as those with the same hash tag do: `{user7}:name`, `{user7}:mail`.
+  /// keys must be in one slot, as those with the same hash tag do: `{user7}:name`, `{user7}:mail`.
   ///
   /// - Returns: whether they were stored.
-  /// - Throws: CROSS_SLOT where the keys lie in several slots.
+  /// - Throws: CROSS_SLOT if the keys are in several slots.
   public func mSetIfAbsent(
     _ items: [(key: some RingstoreBytes, value: some RingstoreBytes)],
     options: RingstoreCallOptions = .standard

@@ -1,16 +1,16 @@
-// Calls about one node: the one that is asked, or a shard that a router is asked for.
+// Calls about one node: the receiving node, or a shard that is named to a router.
 
 internal import NIOCore
 internal import RingstoreAPI
 
 /// One connection of a node.
 public struct RingstoreConnection: Sendable, Hashable {
-  /// The node's number of it, never given twice while the node runs.
+  /// The node's number for it, never reused while the node runs.
   public let id: UInt64
   /// `grpc`, `line`, or `link`: that of a router to a shard.
   public let kind: String
   public let address: String
-  /// The user of its latest call; empty where the node has no users, or there was none.
+  /// The user of its latest call; empty if the node has no users, or there was no call.
   public let user: String
   public let isEncrypted: Bool
   public let age: Duration
@@ -25,7 +25,7 @@ public struct RingstoreConnection: Sendable, Hashable {
 
 /// Connections of a node.
 public struct RingstoreConnections: Sendable, Hashable {
-  /// Those for which the node holds the most bytes first, then the oldest.
+  /// Ordered by the bytes that the node holds for them, the most first, then the oldest.
   public let connections: [RingstoreConnection]
   /// How many the node has.
   public let total: Int
@@ -42,9 +42,9 @@ extension RingstoreClient {
   /// The connections of a node.
   ///
   /// - Parameters:
-  ///   - node: its id; empty: the node that is asked.
+  ///   - node: its id; empty: the receiving node.
   ///   - count: how many at most, up to 10,000.
-  /// - Throws: NOT_FOUND where the node that is asked can't speak for that one.
+  /// - Throws: NOT_FOUND if the receiving node has no such node.
   public func connections(
     ofNode node: String = "", count: Int = 100, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreConnections {
@@ -61,11 +61,11 @@ extension RingstoreClient {
     }
   }
 
-  /// Ends a connection of a node.
+  /// Closes a connection of a node.
   ///
   /// - Parameters:
   ///   - id: the node's number of it.
-  ///   - node: the node's id; empty: the node that is asked.
+  ///   - node: the node's id; empty: the receiving node.
   /// - Returns: whether there was such a connection.
   @discardableResult
   public func endConnection(
@@ -81,12 +81,12 @@ extension RingstoreClient {
     }
   }
 
-  /// Tells which events a node logs, or changes it until the node ends.
+  /// Returns which events a node logs, or changes that until the node ends.
   ///
   /// - Parameters:
   ///   - level: `trace`, `debug`, `info`, `notice`, `warning`, `error` or `critical`; nil: it
   ///     stays.
-  ///   - node: the node's id; empty: the node that is asked.
+  ///   - node: the node's id; empty: the receiving node.
   public func logLevel(
     _ level: String? = nil, ofNode node: String = "", options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreLogLevel {

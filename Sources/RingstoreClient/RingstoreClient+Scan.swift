@@ -1,5 +1,5 @@
-// Scan: every key of a database, page by page, as fast as the reader takes them. A scan whose
-// connection breaks goes on by itself where its last page ended.
+// Scan: every key of a database, page by page, as fast as the reader reads them. If its connection
+// breaks, a scan continues automatically after its last page.
 
 internal import NIOCore
 internal import RingstoreAPI
@@ -8,19 +8,19 @@ internal import RingstoreAPI
 public struct RingstoreScanPage: Sendable {
   /// In no particular order; may be empty.
   public let keys: [[UInt8]]
-  /// Where a later scan with the same pattern, type and database goes on behind this page, through
-  /// any router and after any restart. Opaque.
+  /// A token with which a later scan with the same pattern, type and database continues after this
+  /// page, through any router and after any restart. Opaque.
   public let resumeToken: [UInt8]
   /// How many of the 16384 slots are done.
   public let slotsDone: Int
   /// One for each shard that can't be reached, naming it and why. Only of a partial scan.
   public let unreachable: [RingstoreError]
 
-  /// How far the scan has come, from 0 to 1.
+  /// The progress of the scan, from 0 to 1.
   public var progress: Double { Double(slotsDone) / 16_384 }
 }
 
-/// A scan: a sequence of pages. Nothing is asked for before the first page is; a reader that stops
+/// A scan: a sequence of pages. Nothing is requested before the first page is; a reader that stops
 /// reading stops the shards, and one that drops its iterator ends the scan.
 public struct RingstoreScan: AsyncSequence, Sendable {
   public typealias Element = RingstoreScanPage
@@ -34,7 +34,7 @@ public struct RingstoreScan: AsyncSequence, Sendable {
   fileprivate let allowPartial: Bool
   fileprivate let options: RingstoreCallOptions
 
-  /// The keys alone. One that breaks off can't be gone on with: that takes a page's token.
+  /// Only the keys. After an error it can't be continued: that needs a page's token.
   public var keys: Keys { Keys(pages: self) }
 
   public func makeAsyncIterator() -> Iterator { Iterator(self) }
@@ -124,19 +124,19 @@ public struct RingstoreScan: AsyncSequence, Sendable {
 }
 
 extension RingstoreClient {
-  /// Every key that matches, in pages. A key that exists during the whole scan comes at least once;
-  /// one written or deleted meanwhile may come or not.
+  /// Every key that matches, in pages. A key that exists during the whole scan is returned at least
+  /// once; one written or deleted meanwhile may be returned or not.
   ///
-  /// A scan that loses its connection goes on by itself behind its last page, through a new
-  /// connection; keys of one page may then come again. Where that fails too, the error is thrown,
-  /// and `resumeToken` of the last page takes the scan up later.
+  /// A scan that loses its connection continues automatically after its last page, through a new
+  /// connection; keys of one page may then be returned again. If that fails too, the error is
+  /// thrown, and a later scan can continue with `resumeToken` of the last page.
   ///
   /// - Parameters:
   ///   - type: only keys that hold this; nil: any.
   ///   - pageSize: about how many keys a page should have; 0: the node decides.
   ///   - resumeToken: of any page of an earlier scan with the same pattern, type and database.
-  ///   - allowPartial: go on without shards that can't be reached; pages then list them.
-  ///   - options: its timeout is for each page, from when the reader asks for it.
+  ///   - allowPartial: continue without shards that can't be reached; pages then list them.
+  ///   - options: its timeout is for each page, from when the reader requests it.
   /// - Throws: from the sequence: BAD_PATTERN, BAD_PAGE_TOKEN, SHARD_UNAVAILABLE.
   public func scan(
     matching pattern: RingstorePattern = .all, type: RingstoreType? = nil, pageSize: Int = 0,

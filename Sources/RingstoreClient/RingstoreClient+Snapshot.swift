@@ -1,4 +1,4 @@
-// Snapshot: every shard writes all its keys to its disk anew.
+// Snapshot: every shard writes all its keys to its disk again.
 
 internal import NIOCore
 internal import RingstoreAPI
@@ -18,16 +18,16 @@ public struct RingstoreShardSnapshot: Sendable, Hashable {
 }
 
 extension RingstoreClient {
-  /// Has every shard write all its keys to its disk at once, as fast as the disk takes it. One that
-  /// is under way is joined. What was acknowledged before the call is on the disk, synced, when
-  /// this returns.
+  /// Makes every shard write all its keys to its disk now, as fast as the disk allows. If a
+  /// snapshot is in progress, the call waits for it. Everything acknowledged before the call is on
+  /// the disk, synced, when this returns.
   ///
   /// - Parameters:
   ///   - options: its timeout is for each piece of news, of which there are several a second.
-  ///   - onProgress: is told how far the shards are that have said so.
+  ///   - onProgress: gets the progress of the shards that have reported it.
   /// - Returns: all shards.
-  /// - Throws: FAILED_PRECONDITION where a shard is in memory only, DISK_FULL, SHARD_UNAVAILABLE.
-  ///   The other shards' snapshots are made all the same.
+  /// - Throws: FAILED_PRECONDITION if a shard is in memory only, DISK_FULL, SHARD_UNAVAILABLE. The
+  ///   other shards still make their snapshots.
   @discardableResult
   public func snapshot(
     options: RingstoreCallOptions = .standard,

@@ -3,12 +3,12 @@
 
 internal import RingstoreAPI
 
-/// On what a write depends.
+/// The condition of a write.
 public enum RingstoreCondition: Sendable, Hashable {
   case always
   /// The key isn't there.
   case absent
-  /// The key is there, whatever it holds.
+  /// The key exists, with a value of any type.
   case present
   /// The key's last write had this version; 0: the key isn't there.
   case version(UInt64)
@@ -26,7 +26,7 @@ extension RingstoreClient {
 
   /// Reads a value as text; nil where the key doesn't exist.
   ///
-  /// - Throws: as `get`; NOT_UTF8 where the value is not UTF-8: no byte is ever replaced.
+  /// - Throws: as `get`; NOT_UTF8 if the value is not UTF-8: no byte is replaced.
   public func getString(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> String? {
@@ -45,9 +45,9 @@ extension RingstoreClient {
     try await run(.get(key), options: options).versionedValue()
   }
 
-  /// Stores a value under a key, whatever the key held before. Returns the new version.
+  /// Stores a value under a key, and replaces any previous value. Returns the new version.
   ///
-  /// - Parameter expiry: when the key is to expire.
+  /// - Parameter expiry: when the key expires.
   /// - Throws: INVALID_EXPIRY where the time to live is not above 0.
   @discardableResult
   public func set(
@@ -72,8 +72,8 @@ extension RingstoreClient {
 
   /// Stores a value under a key, and returns the one before; nil where there was none.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE where no reply could carry
-  ///   the value before; nothing was changed then.
+  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE if the previous value fits
+  ///   into no reply; then nothing was changed.
   public func getSet(
     _ key: some RingstoreBytes, to value: some RingstoreBytes,
     expiring expiry: RingstoreExpiry = .never, options: RingstoreCallOptions = .standard
@@ -110,14 +110,14 @@ extension RingstoreClient {
     try await run(.delete(key), options: options).status().count > 0
   }
 
-  /// Whether the key holds anything.
+  /// Whether the key exists.
   public func exists(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> Bool {
     try await run(.exists(key), options: options).status().count > 0
   }
 
-  /// What the key holds.
+  /// The type of the key's value.
   public func type(
     of key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreType {
@@ -130,8 +130,8 @@ extension RingstoreClient {
   /// Adds to the integer that a key holds as decimal text; a missing key counts as 0. Returns the
   /// sum.
   ///
-  /// - Parameter time: after which a key expires that the call makes. One that is there keeps what
-  ///   it has.
+  /// - Parameter time: after which a key that the call creates expires. An existing key keeps its
+  ///   expiry.
   /// - Throws: NOT_AN_INTEGER, INTEGER_OVERFLOW, WRONG_TYPE, INVALID_EXPIRY; the value is unchanged
   ///   then.
   @discardableResult
@@ -148,10 +148,10 @@ extension RingstoreClient {
 }
 
 extension RingstoreClient {
-  /// Puts bytes behind the value of a key; a missing key counts as empty. Returns the new length.
+  /// Appends bytes to the value of a key; a missing key counts as empty. Returns the new length.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE where no reply could carry
-  ///   the value; it is unchanged then.
+  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE if the new value would fit
+  ///   into no reply; then it is unchanged.
   @discardableResult
   public func append(
     _ key: some RingstoreBytes, _ value: some RingstoreBytes,
@@ -171,7 +171,7 @@ extension RingstoreClient {
 }
 
 extension RingstoreCommand {
-  /// Puts bytes behind the value of a key. Reply: `.status`, whose count is the new length.
+  /// Appends bytes to the value of a key. Reply: `.status`, whose count is the new length.
   public static func append(_ key: some RingstoreBytes, _ value: some RingstoreBytes) -> Self {
     Self(V1.KeyStore.append) { request in
       key.ringstoreBytes.withUnsafeBytes { key in
@@ -211,5 +211,5 @@ extension RingstoreReply {
 extension RingstoreError {
   /// Can't happen: the command decides how its reply is read. An error is better than a trap.
   static let unexpectedReply = RingstoreError(
-    code: .internal, message: "The reply has another form than the call's.")
+    code: .internal, message: "The reply doesn't have the form of the call's reply.")
 }

@@ -1,12 +1,11 @@
-// A client's TLS as the transport takes it. For those within the package who make connections of
-// their own.
+// A client's TLS in the transport's form. For code in the package that makes its own connections.
 
 package import GRPC
 
 extension RingstoreClient.TLS {
   /// Reads the files.
   ///
-  /// - Parameter speaksHTTP2: whether HTTP/2 is asked for in the handshake, as gRPC needs it.
+  /// - Parameter speaksHTTP2: whether the handshake requests HTTP/2, as gRPC needs it.
   package func transport(speaksHTTP2: Bool = true) throws(TLSFileFailure) -> ClientTLS {
     let contexts = try TLSContexts(
       .client(

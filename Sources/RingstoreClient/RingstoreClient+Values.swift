@@ -33,11 +33,11 @@ extension RingstoreClient {
     try await run(.getRange(key, start, stop), options: options).value()
   }
 
-  /// Writes bytes into a value at an offset; zeros fill what lies between its end and them. Returns
+  /// Writes bytes into a value at an offset; zeros fill the gap between its end and them. Returns
   /// the new length.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE where no reply could carry
-  ///   the value; it is unchanged then.
+  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE if the new value would fit
+  ///   into no reply; then it is unchanged.
   @discardableResult
   public func setRange(
     _ key: some RingstoreBytes, at offset: UInt64, _ value: some RingstoreBytes,
@@ -48,7 +48,7 @@ extension RingstoreClient {
 }
 
 extension RingstoreCommand {
-  /// Removes a key that holds a string. Reply: `.value`, of what it held.
+  /// Removes a key that holds a string. Reply: `.value`, the removed value.
   public static func getDel(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.getDel, key) }
 
   /// Reads a value and changes when its key expires. Reply: `.value`.

@@ -1,10 +1,10 @@
-// Pops that wait for a value: a worker asks once and gets the next one.
+// Pops that wait for a value: a worker calls once and gets the next one.
 
 internal import RingstoreAPI
 
 extension RingstoreCommand {
-  /// Takes the first value of the first list that has one, and waits for one where none has. Reply:
-  /// `.value`, which names its key where there are several; nil when the time is over.
+  /// Removes the first value of the first list that has one, and waits for one if none has. Reply:
+  /// `.value`, which names its key if there are several; nil when the time has passed.
   ///
   /// - Parameters:
   ///   - keys: one at least; they must share a slot, so several need the same {hash tag}.
@@ -33,15 +33,15 @@ extension RingstoreCommand {
 }
 
 extension RingstoreClient {
-  /// Takes the first value away and returns it, and waits for one where there is none; nil when the
-  /// time is over. Who came first is served first.
+  /// Removes the first value and returns it, and waits for one if there is none; nil when the time
+  /// has passed. Waiting calls are served in the order of their arrival.
   ///
-  /// A value is never handed out twice. If this call is cancelled at the moment when it gets one,
-  /// that value is lost; where that matters, move it to another list instead.
+  /// No value is returned twice. If this call is cancelled just when it gets a value, that value is
+  /// lost; if that matters, move values to another list instead.
   ///
   /// - Parameters:
   ///   - waiting: up to a day, beside the timeout.
-  /// - Throws: SHARD_UNAVAILABLE where the shard or the router drains; nothing was taken then.
+  /// - Throws: SHARD_UNAVAILABLE if the shard or the router drains; then nothing was removed.
   public func lPop(
     _ key: some RingstoreBytes, waiting: Duration, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [UInt8]? {

@@ -17,27 +17,27 @@ internal import RingstoreAPI
 ///     client.close()
 ///
 /// Every call has a deadline and throws `RingstoreError`. A missing key is no error: it is `nil`.
-/// Calls are sent again by the client only where nothing can have happened: reads, and writes that
-/// provably never reached a node. Cancelling a task cancels its call.
+/// The client sends a call again only if it can't have had an effect: reads, and writes that
+/// certainly never reached a node. Cancelling a task cancels its call.
 public final class RingstoreClient: Sendable {
   /// How a client behaves.
   public struct Configuration: Sendable {
-    /// The time a call may take unless it says otherwise, connecting included.
+    /// The default time limit of a call, connecting included.
     public var timeout = Duration.seconds(10)
-    /// The database that calls work on unless they say otherwise.
+    /// The default database of calls.
     public var database: UInt32 = 0
     /// The longest message, request or reply, in bytes. Nodes have the same limit as a setting,
     /// max_message_bytes; for values above 4 MiB both must be raised.
     public var maxMessageBytes = 4 << 20
-    /// The token of the user that calls, for nodes that have users; nil: none. Give it a file's or
-    /// a secret store's, never one that stands in the program.
+    /// The token of the user that calls, for nodes that have users; nil: none. Load it from a file
+    /// or a secret store; don't write it into the program.
     public var token: String?
     /// The time within which a connection must be made.
     public var connectTimeout = Duration.seconds(3)
     /// How the connection is encrypted; nil: not at all.
     public var tls: TLS?
-    /// How messages are compressed. It costs CPU time on both sides, and is worth it where the
-    /// network is the narrow place.
+    /// How messages are compressed. It costs CPU time on both sides, and helps if the network is
+    /// the bottleneck.
     public var compression = Compression.none
     /// The trace that calls belong to unless they say otherwise; nil: none.
     public var traceContext: RingstoreTraceContext?
@@ -49,22 +49,22 @@ public final class RingstoreClient: Sendable {
   public enum Compression: Sendable, Hashable {
     /// Not at all, in neither direction.
     case none
-    /// Requests go in gzip where that makes them shorter, and replies are taken in gzip: nodes send
-    /// those from 512 bytes to 256 KiB in it.
+    /// Requests are sent in gzip if that makes them shorter, and replies are accepted in gzip:
+    /// nodes compress those from 512 bytes to 256 KiB.
     case gzip
   }
 
-  /// How a connection is encrypted, and whom it trusts. All files are in PEM form. They are read
-  /// when the client is made, and again for a later connection if they have changed; files that
-  /// can't be used fail its calls with a sentence.
+  /// The encryption of a connection, and the authorities that it trusts. All files are in PEM form.
+  /// They are read when the client is made, and again for a later connection if they have changed;
+  /// if a file can't be used, calls fail with a message that says why.
   public struct TLS: Sendable, Hashable {
     /// The certificate of the authority that has signed the node's; nil: those that the system
     /// trusts.
     public var authorityFile: String?
-    /// The client's own certificate and its private key, for nodes that ask for one; nil: none.
+    /// The client's own certificate and its private key, for nodes that require one; nil: none.
     public var certificateFile: String?
     public var keyFile: String?
-    /// The name that the node's certificate must have; nil: the host that the client is given.
+    /// The name that the node's certificate must have; nil: the client's host.
     public var serverName: String?
 
     public init(
@@ -118,13 +118,13 @@ public final class RingstoreClient: Sendable {
   /// How requests are sent.
   var encoding: MessageEncoding { configuration.compression == .gzip ? .gzip : .identity }
 
-  /// Closes the connection when the calls under way are done; later calls fail.
+  /// Closes the connection when the calls in progress are done; later calls fail.
   public func close() {
     channel.close(gracefully: true)
   }
 }
 
-/// What one call may want different from the client's configuration.
+/// Settings of one call that differ from the client's configuration.
 public struct RingstoreCallOptions: Sendable {
   /// The time the call may take; nil: as configured.
   public var timeout: Duration?

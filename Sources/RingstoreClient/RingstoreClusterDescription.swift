@@ -1,11 +1,11 @@
-// What a cluster is made of and how it does, as Describe answers it. Values; any thread.
+// The nodes of a cluster and their state, the reply of Describe. Values; any thread.
 
 internal import RingstoreAPI
 
 /// The reply of a router about the whole cluster, or of a shard about itself.
 public struct RingstoreClusterDescription: Sendable {
   public let cluster: String
-  /// The version of the slot map; 0 where the node has none (a shard that no router has met).
+  /// The version of the slot map; 0 if the node has none (a shard that no router has connected to).
   public let epoch: UInt64
   public let shards: [Shard]
   public let nodes: [Node]
@@ -19,14 +19,26 @@ public struct RingstoreClusterDescription: Sendable {
     public let weight: Double
     /// How many of the 16384 slots it owns.
     public let slots: Int
+    /// What the cluster has on record of its data; nil: nothing.
+    public let lineage: Lineage?
   }
 
-  /// A process that takes part.
+  /// Which data a shard has, as the cluster has it on record.
+  public struct Lineage: Sendable, Hashable {
+    /// Made with the data: 16 bytes; empty: none is known, or the shard is in memory only.
+    public let id: [UInt8]
+    /// How often somebody has accepted that the shard has other data than before.
+    public let acceptedLosses: UInt64
+    /// Two ids were recorded: no data is taken for the shard's until a loss is accepted.
+    public let isDisputed: Bool
+  }
+
+  /// A process of the cluster.
   public struct Node: Sendable {
     public enum Role: String, Sendable { case router, shard, unknown }
     public enum State: String, Sendable {
       case loading, serving, draining, unreachable, unknown
-      /// A router that answers no call on any key.
+      /// A router that serves no call on any key.
       case notServing = "not-serving"
     }
 
@@ -38,11 +50,18 @@ public struct RingstoreClusterDescription: Sendable {
     public let uptime: Duration
     public let keys: Int
     public let memoryBytes: Int
+    /// Of a shard: what `memoryBytes` may come to; nil: there is no limit, or it isn't known.
+    public let memoryLimitBytes: Int?
     /// Why it is unreachable or not serving, or how far it has loaded; else empty.
     public let detail: String
-    /// Of a shard: new at every start, so another one than before means that what the shard held in
-    /// memory is gone; one with a data directory has loaded its data again. 0 where it isn't known.
+    /// Of a shard: new at every start, so a different number means that the shard's memory was
+    /// lost; a shard with a data directory has loaded its data again. 0 if it isn't known.
     public let incarnation: UInt64
+    /// Of a shard: calls that it has answered with an error since it started.
+    public let errors: UInt64
+    /// Of a shard: how many calls have taken how long since it started, by buckets of microseconds
+    /// (PROTOCOL.md, Describe); empty ones at the end are left out.
+    public let durations: [UInt64]
   }
 }
 
@@ -59,7 +78,12 @@ extension RingstoreClusterDescription {
     shards = zip(map.shards, slots).map { shard, slots in
       Shard(
         id: String(decoding: shard.id, as: UTF8.self),
-        address: String(decoding: shard.address, as: UTF8.self), weight: shard.weight, slots: slots)
+        address: String(decoding: shard.address, as: UTF8.self), weight: shard.weight, slots: slots,
+        lineage: shard.lineage.map { lineage in
+          Lineage(
+            id: Array(lineage.id), acceptedLosses: lineage.acceptedLosses,
+            isDisputed: lineage.disputed)
+        })
     }
     nodes = message.nodes.map(Node.init)
   }
@@ -73,8 +97,12 @@ extension RingstoreClusterDescription.Node {
     uptime = .milliseconds(message.uptimeMillis)
     keys = Int(message.keys)
     memoryBytes = Int(message.memoryBytes)
+    memoryLimitBytes = message.memoryLimitBytes > 0 ? Int(message.memoryLimitBytes) : nil
     detail = String(decoding: message.detail, as: UTF8.self)
     incarnation = message.incarnation
+    errors = message.errors
+    // A newer node may have more buckets; further ones than these are no node's.
+    durations = message.durations.prefix(128).map { $0 }
     role =
       switch message.role {
       case .router: .router
@@ -94,7 +122,7 @@ extension RingstoreClusterDescription.Node {
 }
 
 extension RingstoreClient {
-  /// Tells what the cluster is made of and how each node does. Shards that can't be reached are
+  /// Describes the cluster and the state of each node. Shards that can't be reached are
   /// listed with the reason; the call doesn't fail for them.
   public func describe(
     options: RingstoreCallOptions = .standard

@@ -41,7 +41,7 @@ extension RingstoreCommand {
   /// Takes the last value of a list away. Reply: `.value`.
   public static func rPop(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.rPop, key) }
 
-  /// Takes the first values of a list away, as many as there are at most. Reply: `.list`.
+  /// Removes up to `count` values from the head of a list. Reply: `.list`.
   public static func lPop(_ key: some RingstoreBytes, count: Int) -> Self {
     popMany(V1.KeyStore.lPopMany, key, count)
   }
@@ -62,13 +62,13 @@ extension RingstoreCommand {
   /// Counts the values of a list. Reply: `.status`, whose count is the length.
   public static func lLen(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.lLen, key) }
 
-  /// Reads a range of a list; both ends count, negative ones from the end. Reply: `.list`.
+  /// Reads a range of a list; start and stop are included, negative ones count from the end.
+  /// Reply: `.list`.
   public static func lRange(_ key: some RingstoreBytes, _ start: Int64, _ stop: Int64) -> Self {
     range(V1.KeyStore.lRange, key, start, stop)
   }
 
-  /// Keeps a range of a list and removes the rest. Reply: `.status`, whose count is the length
-  /// left.
+  /// Keeps a range of a list and removes the rest. Reply: `.status`, whose count is the new length.
   public static func lTrim(_ key: some RingstoreBytes, _ start: Int64, _ stop: Int64) -> Self {
     range(V1.KeyStore.lTrim, key, start, stop)
   }
@@ -106,7 +106,7 @@ extension RingstoreCommand {
     }
   }
 
-  /// Removes values that are equal to one: `count` from the head, or from the tail where it is
+  /// Removes values that are equal to one: `count` from the head, or from the tail if it is
   /// negative, or all (0). Reply: `.status`, whose count is how many were removed.
   public static func lRem(
     _ key: some RingstoreBytes, _ value: some RingstoreBytes, count: Int64 = 0
@@ -120,8 +120,8 @@ extension RingstoreCommand {
     }
   }
 
-  /// Puts a value in front of the first one that is equal to `pivot`, or behind it. Reply:
-  /// `.status`, not `ok` where there is no pivot, whose count is the length.
+  /// Puts a value in front of the first one that is equal to `pivot`, or after it. Reply:
+  /// `.status`, not `ok` if there is no pivot, whose count is the length.
   public static func lInsert(
     _ key: some RingstoreBytes, _ value: some RingstoreBytes, _ side: RingstoreListSide,
     _ pivot: some RingstoreBytes
@@ -138,11 +138,11 @@ extension RingstoreCommand {
     }
   }
 
-  /// Finds where values are that are equal to one. Reply: `.positions`.
+  /// Finds the positions of values that are equal to one. Reply: `.positions`.
   ///
   /// - Parameters:
   ///   - rank: with which of them it begins: 1 is the first, -1 the first from the tail.
-  ///   - count: how many are wanted; 0: all.
+  ///   - count: the maximum number of positions; 0: all.
   ///   - maxLength: how many values of the list are looked at; 0: all.
   public static func lPos(
     _ key: some RingstoreBytes, _ value: some RingstoreBytes, rank: Int64 = 1, count: Int64 = 1,
@@ -159,8 +159,8 @@ extension RingstoreCommand {
     }
   }
 
-  /// Takes a value from one end of a list and puts it at an end of another in the same slot, or of
-  /// the same. Reply: `.value`.
+  /// Removes a value from one end of a list and puts it at an end of another list in the same slot,
+  /// or of the same list. Reply: `.value`.
   public static func lMove(
     _ source: some RingstoreBytes, _ from: RingstoreListEnd,
     to destination: some RingstoreBytes, _ to: RingstoreListEnd

@@ -1,5 +1,5 @@
-// One call on one key, as a value: what the client's methods send one by one and a pipeline sends
-// by the hundred.
+// One call on one key, as a value: the client's methods send one at a time, a pipeline sends
+// hundreds.
 
 package import NIOCore
 package import RingstoreAPI
@@ -32,8 +32,8 @@ public struct RingstoreCommand: Sendable {
   /// Reads the value of a key. Reply: `.value`.
   public static func get(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.get, key) }
 
-  /// Stores a value if a condition is met. Reply: `.status`, whose `ok` tells whether it is, and
-  /// whose `previous` is the value before, if that is asked for.
+  /// Stores a value if a condition is met. Reply: `.status`, whose `ok` says whether it is, and
+  /// whose `previous` is the previous value, if requested.
   public static func set(
     _ key: some RingstoreBytes, to value: some RingstoreBytes,
     if condition: RingstoreCondition = .always, expiring expiry: RingstoreExpiry = .never,
@@ -77,25 +77,24 @@ public struct RingstoreCommand: Sendable {
     }
   }
 
-  /// Asks whether a key holds anything. Reply: `.status`, whose count is 1 or 0.
+  /// Whether a key exists. Reply: `.status`, whose count is 1 or 0.
   public static func exists(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.exists, key) }
 
-  /// Asks what a key holds. Reply: `.type`.
+  /// The type of a key's value. Reply: `.type`.
   public static func type(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.type, key) }
 
-  /// Has a key count as used now, for idle times and eviction. Reply: `.status`, whose count is 1
-  /// or 0.
+  /// Marks a key as used now, for idle times and eviction. Reply: `.status`, whose count is 1 or 0.
   public static func touch(_ key: some RingstoreBytes) -> Self { Self(V1.KeyStore.touch, key) }
 
-  /// Asks what a key takes and is; the key doesn't count as used. Reply: `.inspection`.
+  /// Returns a key's memory and type; the key isn't marked as used. Reply: `.inspection`.
   public static func inspect(_ key: some RingstoreBytes) -> Self {
     Self(V1.KeyStore.inspect) { request in
       key.ringstoreBytes.withUnsafeBytes { V1.InspectRequest(key: $0).write(into: &request) }
     }
   }
 
-  /// Stores values under several keys of one slot if none of the keys is there. Reply: `.status`,
-  /// whose `ok` tells whether that was so.
+  /// Stores values under several keys of one slot if none of the keys exists. Reply: `.status`,
+  /// whose `ok` says whether that was so.
   ///
   /// - Precondition: there is at least one item.
   public static func mSetIfAbsent(
@@ -126,7 +125,7 @@ public struct RingstoreCommand: Sendable {
   ) -> Self {
     Self(V1.KeyStore.incrBy) { request in
       key.ringstoreBytes.withUnsafeBytes {
-        // 0 would stand for none.
+        // 0 would mean none.
         let millis = time.map { $0.wholeMillis == 0 ? -1 : $0.wholeMillis }
         V1.IncrByRequest(key: $0, delta: delta, ttlMillis: millis ?? 0).write(into: &request)
       }
@@ -141,7 +140,7 @@ extension RingstoreCommand {
     rpc.keyFields?.write(database: database, into: &buffer)
   }
 
-  /// The request's size in bytes or a little more: what batches are cut by.
+  /// The request's size in bytes or a little more; it limits batches.
   var sizeEstimate: Int { request.readableBytes + 11 }
 
   /// How long it may wait for a value.

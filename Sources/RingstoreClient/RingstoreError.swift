@@ -1,5 +1,5 @@
-// The one error type of the client. Made from what a node answered, or from what the connection
-// told when no reply came. A value; any thread.
+// The one error type of the client. Made from a node's reply, or from the connection's error if
+// there was no reply. A value; any thread.
 
 internal import GRPC
 internal import RingstoreAPI
@@ -8,16 +8,16 @@ internal import RingstoreAPI
 public struct RingstoreError: Error, Sendable, Hashable {
   /// What kind of failure it is, in gRPC's terms.
   public let code: Code
-  /// The stable name of the failure, for programs; nil where the code says it all.
+  /// The stable name of the failure, for programs; nil if the code is enough.
   public let reason: Reason?
   /// One sentence for a person.
   public let message: String
-  /// The shard concerned, where one is.
+  /// The shard concerned, if any.
   public let shard: String?
-  /// The call may have been carried out: a write was sent and its reply is missing. Read before
+  /// The call may have been executed: a write was sent and its reply is missing. Read before
   /// you repeat it. Where this is false, a failed call changed nothing.
   public let isOutcomeUnknown: Bool
-  /// How long to wait before another attempt, where the node said so.
+  /// How long to wait before another attempt, if the node sent it.
   public let retryDelay: Duration?
 
   init(
@@ -66,7 +66,7 @@ extension RingstoreError {
     }
   }
 
-  /// The name of a failure, as docs/PROTOCOL.md lists them. Newer nodes may know further ones.
+  /// The name of a failure, as docs/PROTOCOL.md lists them. Newer nodes may have further ones.
   public struct Reason: RawRepresentable, Sendable, Hashable {
     public let rawValue: String
 
@@ -91,7 +91,7 @@ extension RingstoreError {
     public static let mapConflict = Reason(rawValue: "MAP_CONFLICT")
     public static let responseTooLarge = Reason(rawValue: "RESPONSE_TOO_LARGE")
     public static let unknownField = Reason(rawValue: "UNKNOWN_FIELD")
-    /// Made by this client: a value was asked for as text and is not UTF-8.
+    /// Made by this client: a value was requested as text and is not UTF-8.
     public static let notUTF8 = Reason(rawValue: "NOT_UTF8")
     public static let memoryLimit = Reason(rawValue: "MEMORY_LIMIT")
     public static let diskFull = Reason(rawValue: "DISK_FULL")
@@ -113,15 +113,15 @@ extension RingstoreError {
       retryDelay: error.retryDelayMillis.map { .milliseconds($0) })
   }
 
-  /// Whether a call that ended so may have taken effect.
+  /// Whether a call that ended with this error may have taken effect.
   private static func leavesDoubt(_ error: CallError, _ rpc: RPC) -> Bool {
     guard !rpc.isReadOnly else { return false }
     if error.doNotRetry { return true }
-    // One shard was not reached, the others may have carried out their part.
+    // One shard was not reached, the others may have executed their part.
     let concernsShards = rpc === V1.KeyStore.reset || rpc === V1.Cluster.shutdown
     if concernsShards, error.code == .unavailable, error.reason != nil { return true }
-    // A node that refuses a call gives a reason or one of these codes. All else may have happened
-    // on the way: the deadline passed, the stream was reset, the reply was too long for us.
+    // A node that refuses a call gives a reason or one of these codes. Other errors may have other
+    // causes: the deadline passed, the stream was reset, the reply was too long for us.
     return error.reason == nil && !refusals.contains(error.code)
   }
 

@@ -1,25 +1,25 @@
-// What there is to know of a key. A value; any thread.
+// The facts about a key. A value; any thread.
 
 internal import RingstoreAPI
 
 public struct RingstoreInspection: Sendable, Hashable {
-  /// How a value lies in memory.
+  /// The memory layout of a value.
   public enum Encoding: Sendable, Hashable {
     /// A string that is an integer.
     case integer
     /// A string in one block with its key.
     case inline
-    /// A string in a block of its own.
+    /// A string in its own block.
     case block
     /// A list.
     case chunks
-    /// One that a newer node knows; the number is the one on the wire.
+    /// A kind of newer nodes; the number is the one on the wire.
     case other(Int)
   }
 
   public let type: RingstoreType
   public let encoding: Encoding
-  /// Of memory that the key and its value take. Of a list of more than 16 MiB an estimate.
+  /// Bytes of memory for the key and its value. An estimate for a list of more than 16 MiB.
   public let bytes: Int
   /// Bytes of a string, values of a list.
   public let length: Int
@@ -35,7 +35,7 @@ public struct RingstoreInspection: Sendable, Hashable {
 }
 
 extension RingstoreInspection {
-  /// - Returns: nil where there was no such key.
+  /// - Returns: nil if there was no such key.
   init?(_ reply: V1.InspectResponse) {
     guard reply.found else { return nil }
     type = RingstoreType(reply.type)
@@ -63,7 +63,7 @@ extension RingstoreInspection.Encoding {
 }
 
 extension RingstoreClient {
-  /// Tells what a key takes and is, which doesn't count as a use of it; nil where it doesn't exist.
+  /// Returns a key's memory and type, without marking it as used; nil if it doesn't exist.
   public func inspect(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreInspection? {

@@ -1,4 +1,4 @@
-// Which keys a call asks for: message Pattern of keystore.proto.
+// Which keys a call selects: message Pattern of keystore.proto.
 
 package import RingstoreAPI
 

@@ -1,8 +1,8 @@
-// What calls on one key answer with, and how the replies are read. Values; any thread.
+// The replies of calls on one key, and how they are decoded. Values; any thread.
 
 package import RingstoreAPI
 
-/// The answer to a `RingstoreCommand`; each command's documentation says which case it gets.
+/// The reply to a `RingstoreCommand`; each command's documentation names its case.
 public enum RingstoreReply: Sendable, Hashable {
   /// nil: the key (or, for a pop, the list) doesn't exist. Empty bytes are a value.
   case value(RingstoreValue?)
@@ -22,9 +22,9 @@ public struct RingstoreValue: Sendable, Hashable {
   public let bytes: [UInt8]
   /// The version of the key's last write. It grows with every write, and a key never has one twice.
   public let version: UInt64
-  /// What was left of the key's time to live; nil where it doesn't expire.
+  /// The rest of the key's time to live; nil if it doesn't expire.
   public let remaining: Duration?
-  /// Which list it was, where a pop has named several.
+  /// The key of the list, if a pop has named several.
   public let key: [UInt8]?
 
   package init(
@@ -37,18 +37,18 @@ public struct RingstoreValue: Sendable, Hashable {
   }
 }
 
-/// What a write or a count answers.
+/// The reply of a write or a count.
 public struct RingstoreStatus: Sendable, Hashable {
-  /// False where a condition was not met; nothing was changed then.
+  /// False if a condition was not met; then nothing was changed.
   public let ok: Bool
   /// Keys removed or changed, values now in the list, or 0 and 1 for "exists".
   public let count: Int
-  /// The version of the key's data after a write; it grows with every write. The key's present one
-  /// where a condition was not met. 0 for reads.
+  /// The version of the key's data after a write; it grows with every write. The key's current
+  /// version if a condition was not met. 0 for reads.
   public let version: UInt64
-  /// The value before, where a call asked for it and there was one.
+  /// The previous value, if the call requested it and there was one.
   public let previous: RingstoreValue?
-  /// Whether the call asked for the value before.
+  /// Whether the call requested the previous value.
   package let tellsPrevious: Bool
 
   package init(
@@ -105,13 +105,13 @@ public struct RingstorePositions: Sendable, Hashable {
   }
 }
 
-/// What a key holds.
+/// The type of a key's value.
 public enum RingstoreType: Sendable, Hashable {
   /// The key doesn't exist.
   case none
   case string
   case list
-  /// A type that a newer node knows; the number is the one on the wire.
+  /// A type of newer nodes; the number is the one on the wire.
   case other(Int)
 }
 

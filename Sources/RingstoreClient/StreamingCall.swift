@@ -1,5 +1,5 @@
 // A call whose reply is a stream, as scans and list streams read it: one message at a time, each
-// within the call's timeout, and begun anew after a broken connection where its reader permits.
+// within the call's timeout, and begun again after a broken connection if its reader permits.
 //
 // Owned by one iterator. Dropping it cancels the call. Nothing is read ahead beyond the window that
 // the connection gives each stream.
@@ -29,7 +29,7 @@ struct StreamingCall {
     self.timeout = timeout
   }
 
-  /// The last message brought the reader forward: the attempts are counted anew.
+  /// The last message was progress: the count of attempts begins again.
   mutating func madeProgress() { attempts = 0 }
 
   /// Ends the call before its end.
@@ -40,7 +40,7 @@ struct StreamingCall {
 
   /// The next message; nil at the end, and always after an error.
   ///
-  /// - Parameter request: what the call is begun with; nil where it may not be begun again.
+  /// - Parameter request: the request that begins the call; nil if it may not be begun again.
   mutating func next(
     isolation: isolated (any Actor)? = #isolation, request: () -> ByteBuffer?
   ) async throws(RingstoreError) -> ByteBuffer? {
@@ -66,8 +66,8 @@ struct StreamingCall {
     }
   }
 
-  /// The call under way, or a new one. Only one that had answered before waits for a connection:
-  /// where no server listens, the reader is told so at once.
+  /// The call in progress, or a new one. Only a call that had a reply before waits for a
+  /// connection: if no server listens, the reader gets the error at once.
   private mutating func open(
     isolation: isolated (any Actor)? = #isolation, _ request: () -> ByteBuffer?
   ) async -> ClientStream {
@@ -86,7 +86,7 @@ struct StreamingCall {
     return stream
   }
 
-  /// The retry rule for reads: sent again where no node has answered.
+  /// The retry rule for reads: sent again if no node has replied.
   private static func isLoss(_ status: RPCStatus, _ processed: Processed?) -> Bool {
     status.code == .unavailable && processed != .yes
   }
@@ -102,7 +102,7 @@ struct StreamingCall {
       return try await messages.next()
     } catch {
       guard error.code == .cancelled, watchdog.hasBarked else { throw error }
-      throw RPCStatus(.deadlineExceeded, "Nothing came within the call's timeout.")
+      throw RPCStatus(.deadlineExceeded, "Nothing arrived within the call's timeout.")
     }
   }
 }

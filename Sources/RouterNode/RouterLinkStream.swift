@@ -9,14 +9,14 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
   let shard: Int
   let lane: LinkLane
   let generation: UInt64
-  /// Told of everything that happens to the lane; nil once the router has dropped it or knows that
-  /// it is lost, until when the two hold each other. (A weak reference would make every reference
-  /// to the service slower.)
+  /// Gets all events of the lane; nil once the router has dropped it or knows that it is lost.
+  /// Until then the two hold each other. (A weak reference would make every reference to the
+  /// service slower.)
   private var service: RouterService?
   private var connection: ClientConnection?
   private var call: ClientCall?
   /// Why the lane ended, where the shard said so before it closed the connection.
-  private var ending: String?
+  private var ending: LinkEnding?
   private var address = ""
 
   init(shard: Int, lane: LinkLane, generation: UInt64, service: RouterService) {
@@ -48,7 +48,7 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
           path: LinkProtocol.path, metadata: metadata, handler: self)
         service.linkConnected(self)
       case .failure(let loss):
-        lost(loss.description)
+        lost(LinkEnding(loss.description))
       }
     }
   }
@@ -77,10 +77,7 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
 
   func call(_ call: ClientCall, ended status: RPCStatus, processed: Processed) {
     self.call = nil
-    ending =
-      status.isOK
-      ? "the shard ended the stream"
-      : LinkEnding.reason(status.code, status: status.description, address: address)
+    ending = LinkEnding(status.code, status: status.description, address: address)
     // A stream that ends without its connection: the link begins anew, with a new connection.
     connection?.close()
   }
@@ -90,13 +87,14 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
   func connectionClosed(_ connection: ClientConnection, reason: ConnectionLoss) {
     guard self.connection === connection else { return }
     self.connection = nil
-    lost(reason == .closedLocally ? ending ?? reason.description : reason.description)
+    let ending = reason == .closedLocally ? self.ending : nil
+    lost(ending ?? LinkEnding(reason.description))
   }
 
-  private func lost(_ reason: String) {
+  private func lost(_ ending: LinkEnding) {
     let service = self.service
     self.service = nil
-    service?.linkLost(self, reason)
+    service?.linkLost(self, ending)
   }
 }
 

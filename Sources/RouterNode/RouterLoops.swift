@@ -1,5 +1,5 @@
-// What the loops of a router have in common: the list of them, for counters that add up, and the
-// one end. Thread-safe.
+// The state shared by the loops of a router: the list of them, for summed counters, and the request
+// to stop. Thread-safe.
 
 import NIOConcurrencyHelpers
 import NIOCore
@@ -15,13 +15,13 @@ final class RouterLoops: Sendable {
   /// The incarnation of each shard that was reported as a restart last.
   private let restarts = NIOLockedValueBox<[String: UInt64]>([:])
 
-  /// What is told to be wrong with links, as shard and reason, and the loops that have met it.
+  /// Problems of links, as shard and reason, and the loops that have them.
   private let troubles = NIOLockedValueBox<[String: Set<ObjectIdentifier>]>([:])
 
   /// The loops whose link to a shard is ready.
   private let ready = NIOLockedValueBox<[String: Set<ObjectIdentifier>]>([:])
   private let count: Int
-  /// The newest slot map that was told to be in force; the first one is no news.
+  /// The newest slot map that was logged as in force; the first one is not logged.
   private let epochTold = NIOLockedValueBox<UInt64>(1)
 
   /// - Parameter count: how many loops there are.
@@ -41,8 +41,8 @@ final class RouterLoops: Sendable {
   /// All loops; none while the router starts.
   var all: [NIOLoopBound<RouterService>] { services.withLockedValue { $0 } }
 
-  /// Adds up the counters of all loops. They are fetched from each on its own thread, so counting
-  /// costs no more than an addition.
+  /// Adds up the counters of all loops. They are fetched on each loop's thread, so counting costs
+  /// only an addition.
   func counters(on eventLoop: any EventLoop) -> EventLoopFuture<[String: Int64]> {
     let parts = services.withLockedValue { $0 }.map { bound in
       bound.eventLoop.submit { bound.value.ownCounters }
@@ -60,16 +60,24 @@ final class RouterLoops: Sendable {
     return EventLoopFuture.reduce([], parts, on: eventLoop) { $0 + $1 }
   }
 
+  /// The slow calls that all loops have kept.
+  func slowCalls(isReset: Bool, on eventLoop: any EventLoop) -> EventLoopFuture<SlowCalls> {
+    let parts = services.withLockedValue { $0 }.map { bound in
+      bound.eventLoop.submit { bound.value.slowCalls(isReset: isReset) }
+    }
+    return EventLoopFuture.reduce(SlowCalls(), parts, on: eventLoop) { $0 + $1 }
+  }
+
   /// Whether a loop is the first to report that a shard has come back with this incarnation: each
-  /// loop finds out by itself, and it is one restart.
+  /// loop detects it separately, and it is one restart.
   func isNewRestart(shard: String, incarnation: UInt64) -> Bool {
     restarts.withLockedValue { known in
       known.updateValue(incarnation, forKey: shard) != incarnation
     }
   }
 
-  /// Whether no other loop has told that a shard can't be reached for this reason. All of them find
-  /// out by themselves, and one line is enough.
+  /// Whether no other loop has reported that a shard can't be reached for this reason. All of them
+  /// detect it separately, and one line is enough.
   func isNewTrouble(shard: String, reason: String, of loop: RouterService) -> Bool {
     troubles.withLockedValue { troubles in
       let loops = troubles[Self.trouble(shard, reason), default: []]
@@ -78,8 +86,8 @@ final class RouterLoops: Sendable {
     }
   }
 
-  /// A loop's link to a shard is ready. Returns whether those of all loops are by that: the links
-  /// are told as one.
+  /// A loop's link to a shard is ready. Returns whether the links of all loops are now ready: they
+  /// are logged once.
   func linkReady(shard: String, of loop: RouterService) -> Bool {
     troubleEnded(shard: shard, of: loop)
     return ready.withLockedValue { ready in
@@ -93,7 +101,7 @@ final class RouterLoops: Sendable {
     _ = ready.withLockedValue { $0[shard]?.remove(ObjectIdentifier(loop)) }
   }
 
-  /// Whether a loop is the first to tell that this slot map is in force.
+  /// Whether a loop is the first to report that this slot map is in force.
   func isNewMap(epoch: UInt64) -> Bool {
     epochTold.withLockedValue { told in
       defer { told = max(told, epoch) }
@@ -115,8 +123,8 @@ final class RouterLoops: Sendable {
     shard + "\n" + reason
   }
 
-  /// Has the process told, once, that a client asked the node to end. Calls under way, the one that
-  /// asked among them, are answered by the drain that follows.
+  /// Notifies the process, once, that a client requested the node to stop. The following drain
+  /// completes the calls in progress, including that one.
   func endNode() {
     let isFirst = isEnding.withLockedValue { isEnding in
       defer { isEnding = true }

@@ -13,7 +13,7 @@ final class RouterNodeLine: Sendable {
     self.version = version
   }
 
-  /// Notes the address, once it is known.
+  /// Sets the address, once it is known.
   func setAddress(_ address: String) {
     self.address.withLockedValue { $0 = address }
   }

@@ -1,5 +1,5 @@
-// What a router tells to the admin port. Each event loop is asked in turn and answers from its own
-// numbers; they are put together here. Any thread.
+// A router's data for the admin port. Each event loop in turn returns its own numbers, and they are
+// combined here. Any thread.
 
 import Commands
 import Front
@@ -23,21 +23,27 @@ extension RouterServer {
 
   private func metrics() async -> MetricCollection {
     var all = MetricCollection(Self.labels)
+    var refusals: [String: Set<LinkRefusal>] = [:]
     for (number, service) in services.enumerated() {
       let asked = NIODeadline.now()
-      let part = try? await service.eventLoop.submit {
+      let part = await nodeLoops.ask(service.eventLoop) {
         let delay = NIODeadline.now() - asked
-        return service.value.metrics(MetricCollection(Self.labels), loop: number, delay: delay)
-      }.get()
-      if let part { all.add(part) }
+        let part = service.value.metrics(
+          MetricCollection(Self.labels), loop: number, delay: delay)
+        return (metrics: part, refusals: service.value.core.linkRefusals)
+      }
+      guard let part else { continue }
+      all.add(part.metrics)
+      for (shard, refusal) in part.refusals {
+        refusals[shard, default: []].formUnion([refusal].compactMap { $0 })
+      }
     }
     addLinkStates(to: &all)
+    addRefusals(refusals, to: &all)
     all.add(connections)
     if let ledger { all.add(ledger) }
     for (use, contexts) in [("server", serverContexts), ("link", linkContexts)] {
-      if let end = contexts?.certificateEndSeconds {
-        all.add(NodeMetric.certificateEnd, [MetricLabel("use", use)], end)
-      }
+      if let contexts { all.add(contexts, use: use) }
     }
     return all
   }
@@ -52,17 +58,27 @@ extension RouterServer {
     }
   }
 
+  /// A shard refuses the router for what it refuses any of its loops for.
+  private func addRefusals(
+    _ refusals: [String: Set<LinkRefusal>], to all: inout MetricCollection
+  ) {
+    for (shard, reasons) in refusals.sorted(by: { $0.key < $1.key }) {
+      for refusal in LinkRefusal.allCases {
+        all.add(
+          NodeMetric.linkRefused,
+          [MetricLabel("shard", shard), MetricLabel("reason", refusal.rawValue)],
+          reasons.contains(refusal) ? 1 : 0)
+      }
+    }
+  }
+
   private func notReadyReason() async -> String? {
     for service in services {
-      do {
-        let reason = try await service.eventLoop.submit {
-          service.value.front.standard.notReadyReason
-        }.get()
-        if let reason { return reason }
-      } catch {
-        // An event loop that takes no work any more.
-        return "not serving: the router has ended"
+      let told = await nodeLoops.ask(service.eventLoop) {
+        service.value.front.standard.notReadyReason
       }
+      guard let reason = told else { return "not serving: the router has stopped" }
+      if let reason { return reason }
     }
     return nil
   }
@@ -70,9 +86,7 @@ extension RouterServer {
   private func slowCalls() async -> SlowCalls {
     var all = SlowCalls()
     for service in services {
-      let part = try? await service.eventLoop.submit {
-        SlowCalls(service.value.core.meter.slowLog)
-      }.get()
+      let part = await nodeLoops.ask(service.eventLoop) { service.value.slowCalls(isReset: false) }
       if let part { all = all + part }
     }
     return all
@@ -80,6 +94,13 @@ extension RouterServer {
 }
 
 extension RouterService {
+  /// What this loop has kept of slow and large calls, which is forgotten with `isReset`.
+  func slowCalls(isReset: Bool) -> SlowCalls {
+    let calls = SlowCalls(core.meter.slowLog)
+    if isReset { core.meter.slowLog.reset() }
+    return calls
+  }
+
   /// What this loop can tell.
   ///
   /// - Parameters:

@@ -1,5 +1,5 @@
-// A router as a process or a test starts it: event loops that share nothing but the port, each
-// with its own links to every shard.
+// A router, started by a process or a test: event loops that share only the port, each with its own
+// links to every shard.
 
 import Front
 import GRPC
@@ -23,39 +23,39 @@ package struct RouterConfiguration: Sendable {
   package var port = 50_051
   /// Where the line protocol is spoken, 0: any free port; nil: nowhere.
   package var linePort: Int?
-  /// Event loops, each on a thread of its own.
+  /// Event loops, each on its own thread.
   package var threads = 1
-  /// The cluster's shards; every router of a cluster is given the same list, in any order.
+  /// The cluster's shards; every router of a cluster needs the same list, in any order.
   package var shards: [ShardDescription]
   package var limits = Limits()
-  /// How many connections there may be, and the servers' own bounds and time limits.
+  /// The limits of connections, and the servers' other limits and timeouts.
   package var connectionLimits = ConnectionLimits()
   package var server = ServerConfiguration()
   package var lines = LineConfiguration()
   /// How the ports are encrypted, and the links; nil: not at all.
   package var tls: ServerTLS?
   package var linkTLS: LinkTLS?
-  /// What may be under way between an event loop and a shard.
+  /// The limits between an event loop and a shard.
   package var linkLimits = LinkLimits()
-  /// How long calls under way may take when the router is told to stop.
+  /// How long calls in progress may take when the router stops.
   package var drainSeconds = 10
-  /// The users; nil: there are none, and everybody may do everything.
+  /// The users; nil: none, no restrictions.
   package var users: UserDirectory?
-  /// The token by which the router is known to shards that have users, as of now; nil: none.
+  /// The router's current token for shards that have users; nil: none.
   package var linkToken: (@Sendable () -> String?)?
-  /// What is told of calls of administration; nil: nothing.
+  /// The audit log; nil: none.
   package var audit: AuditLog?
-  /// What is told and changed of the process; nil: nothing.
+  /// The administration of the process; nil: none.
   package var surroundings: (any NodeSurroundings)?
-  /// Which calls are kept in the slow log.
+  /// The settings of the slow log.
   package var slowLog = SlowLogSettings()
-  /// What traces calls; nil: none is traced.
+  /// Traces calls; nil: none is traced.
   package var traces: ProcessTraces?
-  /// Reads the list of shards again, where it can be. Throws an error whose description is a
+  /// Reads the list of shards again, if that is possible. Throws an error whose description is a
   /// sentence.
   package var readShards: ReadShards?
-  /// Called once, on some thread, when a client has asked the node to end. It has to see to it
-  /// that the router is drained.
+  /// Called once, on any thread, when a client has requested the node to stop. It must drain the
+  /// router.
   package var onShutdown: (@Sendable () -> Void)?
 
   package init(shards: [ShardDescription]) {
@@ -68,8 +68,7 @@ package struct RouterConfiguration: Sendable {
 
 /// A running router.
 package final class RouterServer: Sendable {
-  /// How long a start waits for the shards to be reached; one that is away doesn't hold it up
-  /// longer.
+  /// How long a start waits for the shards at most.
   private static let firstAttemptTime = TimeAmount.seconds(2)
 
   /// The port it listens on.
@@ -79,6 +78,8 @@ package final class RouterServer: Sendable {
   private let lineServer: LineServer?
   let services: [NIOLoopBound<RouterService>]
   private let loops: RouterLoops
+  /// For those who ask from outside of the event loops.
+  let nodeLoops = NodeLoops()
   private let drainSeconds: Int
   private let certificates: CertificateWatch
   let serverContexts: TLSContexts?
@@ -112,13 +113,12 @@ package final class RouterServer: Sendable {
     self.drainSeconds = drainSeconds
   }
 
-  /// Starts a router: dials the shards, and accepts calls when this returns. A shard that can't be
-  /// reached doesn't keep the router from starting.
+  /// Starts a router: connects to the shards, and accepts calls when this returns. A shard that
+  /// can't be reached doesn't prevent the start.
   ///
-  /// - Throws: `PlacementError` for a list of shards that makes no slot map; `TLSFileFailure` where
-  ///   certificates or keys can't be used;
-  ///   `LineServer.ListenFailure` where the line protocol's port can't be listened on; otherwise
-  ///   where the address can't be resolved or listened on.
+  /// - Throws: `PlacementError` for an invalid list of shards; `TLSFileFailure` for invalid
+  ///   certificates or keys; `LineServer.ListenFailure` if the line protocol's port can't be used;
+  ///   other errors if the address can't be resolved or used.
   package static func start(
     _ configuration: RouterConfiguration, version: String, logger: Logger
   ) async throws -> RouterServer {
@@ -192,7 +192,7 @@ package final class RouterServer: Sendable {
     _ node: RouterNodeLine, _ connections: NodeConnections, _ loops: RouterLoops,
     _ users: LoopUsers?, _ group: MultiThreadedEventLoopGroup, _ version: String, _ logger: Logger
   ) async throws -> [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] {
-    // Unique at every start: a router that was restarted must not be taken for the older one.
+    // Unique at every start: a restarted router must not be mistaken for the older one.
     let name = "router-" + String(UInt64.random(in: .min ... .max), radix: 16)
     let resource = TraceResource(
       role: "router", cluster: configuration.cluster, id: name, version: version)
@@ -217,7 +217,8 @@ package final class RouterServer: Sendable {
         }
         service.front.standard.connections = connections
         service.front.administration = NodeAdministration(
-          connections, configuration.surroundings, eventLoop: loop)
+          connections, configuration.surroundings,
+          slowCalls: { loops.slowCalls(isReset: $0, on: loop) }, eventLoop: loop)
         service.start(linksTried: { tried.succeed() })
         return NIOLoopBound(service, eventLoop: loop)
       }.get()
@@ -231,12 +232,13 @@ package final class RouterServer: Sendable {
   }
 
   /// Reads the list of shards again, and changes the cluster to it. The failure's sentence says why
-  /// the shards stay as they are.
+  /// the shards don't change.
   package func reload() async -> Result<MapChangeReport, MapChangeRefusal> {
     await loops.reload(isPlan: false)
   }
 
-  /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
+  /// Accepts nothing new, finishes the calls in progress, and stops. Returns when everything has
+  /// ended.
   package func drain() async {
     certificates.stop()
     users?.stop()
@@ -250,6 +252,7 @@ package final class RouterServer: Sendable {
     for service in services {
       try? await service.eventLoop.submit { service.value.stop() }.get()
     }
+    nodeLoops.close()
     try? await group.shutdownGracefully()
   }
 }

@@ -1,6 +1,6 @@
-// AcceptLoss: an operator has the cluster take a shard as it is, that has other data than before.
-// One loop has it put on record by the other shards; the router's other loops are told directly,
-// other routers hear of it from the shards.
+// AcceptLoss: an operator makes the cluster accept a shard with other data than before. One loop
+// makes the other shards record it; it informs the router's other loops directly, and other routers
+// get it from the shards.
 
 import NIOCore
 import NodeCore
@@ -26,7 +26,7 @@ extension RouterService {
     return response.futureResult
   }
 
-  /// Accepts the loss on this loop. Tells on the loop how that has ended.
+  /// Accepts the loss on this loop. Calls back on the loop with the result.
   func acceptLoss(of shard: String) -> EventLoopFuture<LossReport> {
     let promise = eventLoop.makePromise(of: LossReport.self)
     core.acceptLoss(of: shard) { promise.completeWith($0.mapError { $0 as any Error }) }
@@ -41,7 +41,7 @@ extension RouterService {
 }
 
 extension RouterLoops {
-  /// Has the first loop accept the loss that knows of it: each finds out by itself.
+  /// Lets the first loop that knows of the loss accept it: each loop detects it separately.
   func acceptLoss(of shard: String) async -> Result<LossReport, MapChangeRefusal> {
     var refusal = MapChangeRefusal("the router is starting")
     let services = all

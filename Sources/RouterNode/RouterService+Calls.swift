@@ -150,7 +150,7 @@ extension RouterService: Dispatcher {
       router.detail = reason
     }
     return DescribeMerge(
-      cluster: core.identity.cluster, map: core.shownMap, core.lineages, router: router,
-      shardIDs: core.shardIDs)
+      cluster: core.identity.cluster, map: core.shownMap, core.lineages, in: encodedMap,
+      router: router, shardIDs: core.shardIDs)
   }
 }

@@ -1,4 +1,4 @@
-// What the core asks of the world: answers to callers, and back-pressure on them.
+// The core's driver for callers: replies, and back-pressure.
 
 import Front
 import NIOCore

@@ -1,5 +1,5 @@
-// The links' connections: dialed and dropped as the core asks, their news brought to it, and what
-// an operator wants to know written to the log.
+// The links' connections: opened and closed for the core, with their events passed to it, and
+// events for the operator logged.
 
 import GRPC
 import Logging
@@ -50,9 +50,10 @@ extension RouterService {
     eventHandled()
   }
 
-  func linkLost(_ link: RouterLinkStream, _ reason: String) {
+  func linkLost(_ link: RouterLinkStream, _ ending: LinkEnding) {
     core.linkLost(
-      shard: link.shard, lane: link.lane, generation: link.generation, reason: reason)
+      shard: link.shard, lane: link.lane, generation: link.generation, reason: ending.reason,
+      refusal: ending.refusal)
     front.flushPipelines()
     eventHandled()
   }
@@ -76,7 +77,7 @@ extension RouterService {
       loops.linkLost(shard: shard, of: self)
       guard loops.isNewTrouble(shard: shard, reason: reason, of: self) else { return }
       logger.log(
-        // It passes by itself.
+        // It ends without action.
         level: reason == LinkRefusal.loading.rawValue ? .notice : .error, "link refused",
         metadata: ["shard": "\(shard)", "reason": "\(reason)", "advice": "\(advice)"])
     case .linkLost(let shard, let reason):

@@ -1,5 +1,5 @@
 // Reload: the router reads its list of shards again, and the cluster changes to it. One loop makes
-// the change; the others hear of the new map from the shards, as other routers do.
+// the change; the others get the new map from the shards, as other routers do.
 
 import Commands
 import NIOCore
@@ -32,7 +32,7 @@ extension RouterService {
     return response.futureResult
   }
 
-  /// Makes the change on this loop. Tells on the loop how it has ended.
+  /// Makes the change on this loop. Calls back on the loop with the result.
   func change(to list: [ShardDescription], isPlan: Bool) -> EventLoopFuture<MapChangeReport> {
     let promise = eventLoop.makePromise(of: MapChangeReport.self)
     core.change(to: list, isPlan: isPlan) { promise.completeWith($0.mapError { $0 as any Error }) }
@@ -50,7 +50,7 @@ extension RouterLoops {
   /// Reads the list of shards again, and has one loop change the cluster to it.
   func reload(isPlan: Bool) async -> Result<MapChangeReport, MapChangeRefusal> {
     guard let readList else {
-      return .failure(.init("this router's shards were given to it once and for all"))
+      return .failure(.init("this router's list of shards can't be changed"))
     }
     do {
       let list = try await readList()

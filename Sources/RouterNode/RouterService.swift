@@ -1,10 +1,8 @@
 // A router's loop: the front on one side, the links on the other, the pure core between. Everything
-// here lives on one event loop; the loops of a router share nothing but `RouterLoops`.
+// here is on one event loop; the loops of a router share only `RouterLoops`.
 //
-// What is kept here is bounded by what brings it: a list of lanes that have output by their number,
-// the calls that wait by the core's bounds.
-//
-// @exclusivity(unchecked) in this file: touched by every call or flush, on the loop alone.
+// Its memory is bounded: the list of lanes with output by the number of lanes, the waiting calls by
+// the core's limits.
 
 import Front
 import GRPC
@@ -23,24 +21,26 @@ final class RouterService: Flushable {
   let logger: Logger
   let loops: RouterLoops
   private let linkConfigurationAtStart: ClientConfiguration
-  /// The token by which the router is known to shards, as of now; nil: none.
+  /// The router's current token for shards; nil: none.
   private let linkToken: (@Sendable () -> String?)?
   let describeSelf: () -> NodeDescription
   /// Set once, at the end of init: the core and its driver need each other.
   private(set) var core: RouterCore<RouterService>!
   private(set) var front: Front!
 
-  @exclusivity(unchecked) var links: [RouterLinkStreams]
+  var links: [RouterLinkStreams]
   private var lanesWithOutput: [(shard: Int, lane: LinkLane)] = []
-  @exclusivity(unchecked) var isMarkedDirty = false
+  var isMarkedDirty = false
   /// What this loop's clients have called.
-  @exclusivity(unchecked) var nodeCounters = NodeCounters()
+  var nodeCounters = NodeCounters()
   /// What has become of this loop's links.
   var linkCounters = LinkCounters()
   /// The node's connections, on the loop whose counters those of the node are added to.
   var connections: NodeConnections?
   /// What is counted of users, on that loop as well.
   var accessLedger: AccessLedger?
+  /// The slot map as this loop described it last.
+  let encodedMap = EncodedSlotMap()
   /// The counters of all loops, for the Stats call that is being started.
   var counters: [String: Int64] = [:]
 
@@ -52,10 +52,10 @@ final class RouterService: Flushable {
   /// - Parameters:
   ///   - firstGeneration: a number that no earlier connection of this loop has borne.
   ///   - seed: for the jitter of reconnects.
-  ///   - slowLog: what is kept of slow and large calls.
-  ///   - authorizer: the users; nil: everybody may do everything.
-  ///   - audit: what is told of calls of administration; nil: nothing.
-  ///   - tracer: of this loop; nil: no call is traced.
+  ///   - slowLog: the settings of the slow log.
+  ///   - authorizer: the users; nil: no restrictions.
+  ///   - audit: the audit log; nil: none.
+  ///   - tracer: the loop's; nil: no call is traced.
   ///   - describeSelf: the router's own line in Describe.
   init(
     identity: RouterIdentity, map: SlotMap, limits: Limits, linkLimits: LinkLimits,
@@ -94,7 +94,8 @@ final class RouterService: Flushable {
 
   // MARK: - Life
 
-  /// Dials every shard; `linksTried` is called when each first attempt has ended, well or not.
+  /// Connects to every shard; `linksTried` is called when each first attempt has ended, with
+  /// success or not.
   func start(linksTried: @escaping () -> Void) {
     whenLinksTried = linksTried
     core.tick()
@@ -108,7 +109,7 @@ final class RouterService: Flushable {
     eventHandled()
   }
 
-  /// Drops the links. Calls under way have been drained before.
+  /// Closes the links. Calls in progress were drained before.
   func stop() {
     isStopped = true
     wakeup?.cancel()
@@ -116,7 +117,7 @@ final class RouterService: Flushable {
     links = Array(repeating: RouterLinkStreams(), count: links.count)
   }
 
-  /// To be called after anything that may have changed when the core wants to be woken.
+  /// Call it after everything that may have changed the core's next wake-up.
   func eventHandled() {
     scheduleWakeup()
     if let linksTried = whenLinksTried, core.haveLinksBeenTried {

@@ -1,5 +1,4 @@
-// A client's call, or one from within, whose reply comes later: the exit of that reply. One event
-// loop.
+// The exit of a later reply to a client's call or a local call. One event loop.
 
 import Commands
 import Front
@@ -13,16 +12,17 @@ final class LaterReply: ReplyExit {
   /// Made with `self` as its exit, so it can't be there before.
   private(set) var handle: ReplyHandle!
   private unowned let service: ShardService
-  /// Bytes of a reply that comes in pieces.
+  /// Bytes of a chunked reply.
   private var byteCount = 0
-  /// What a caller gets whole is gathered; otherwise a piece.
+  /// A reply that the caller needs complete is collected; otherwise this is a chunk.
   private var bytes = ByteBuffer()
   /// Whether the call waits for a value.
   private var isParked = false
 
   /// - Parameters:
-  ///   - deadlineNanos: when the call ends, on the core's clock; 0: never, or the server sees to it.
-  ///   - span: of a call of a Pipeline; those of others end with their calls. 0: there is none.
+  ///   - deadlineNanos: when the call ends, on the core's clock; 0: never, or the server enforces
+  ///     it.
+  ///   - span: of a call of a Pipeline; those of others end with their calls. 0: none.
   init(
     _ id: UInt64, _ method: UInt32, deadlineNanos: UInt64, span: UInt32, for caller: FrontCaller,
     _ service: ShardService
@@ -46,7 +46,7 @@ final class LaterReply: ReplyExit {
   func parked(_ reply: ReplyHandle, _ call: ParkedCall) -> Bool {
     guard caller.parks() else { return false }
     isParked = true
-    // A Pipeline may be in the middle of another large reply when this one comes.
+    // A Pipeline may be in the middle of another large reply when this one arrives.
     if case .pipelined = caller { call.bytesMin = .max }
     return true
   }

@@ -1,5 +1,5 @@
-// A router loop's connection as a stream of the shard's gRPC server. One event loop; the session it
-// holds decides, this class sends.
+// A router loop's connection as a stream of the shard's gRPC server. One event loop; the session
+// decides, this class sends.
 
 import Front
 import GRPC
@@ -13,7 +13,7 @@ final class LinkStream: LinkPort {
   /// Routers may send PINGs as often as this, to find out whether the shard is alive.
   private static let pingIntervalNanos: UInt64 = 500_000_000
 
-  /// Nil once it has ended: the object serves another call then.
+  /// Nil once it has ended: then the object serves another call.
   private(set) var call: ServerCall?
   /// The router, as one of the shard's users; nil: the shard has none.
   private let caller: StreamCaller?
@@ -47,8 +47,8 @@ final class LinkStream: LinkPort {
     act(after)
   }
 
-  /// Whether the router is one still; ends the link where not. A frame that comes every half second
-  /// as a sign of life sees to it that this is asked.
+  /// Whether the router still has the permission; ends the link if not. The keep-alive frame every
+  /// half second makes sure that this is checked.
   private func isAdmitted() -> Bool {
     guard let caller else { return true }
     do throws(CallError) {
@@ -96,7 +96,7 @@ final class LinkStream: LinkPort {
   private func act(_ after: LinkSession.AfterFrame) {
     switch after {
     case .proceed:
-      // The bulk lane is read on: what it brings is credit and cancels.
+      // Reading of the bulk lane continues: it carries credit and cancels.
       guard session?.lane == .calls, let call else { return }
       if isWritable { call.resumeReading() } else { call.pauseReading() }
     case .end(let code, let message):
@@ -125,7 +125,7 @@ final class LinkStream: LinkPort {
 
   // MARK: - Log
 
-  /// Logs what the latest frame's Hello led to. Returns whether a router was accepted.
+  /// Logs the result of the latest frame's Hello. Returns whether a router was accepted.
   private func takeGreeting() -> Bool {
     guard let session, let greeting = session.greeting else { return false }
     session.greeting = nil

@@ -1,21 +1,21 @@
-// Which refusals of routers the shard's log has told. A router goes on asking, with every loop and
-// lane, some times a second; one line says it all until the router is accepted. One event loop.
+// The refusals of routers that were logged. A router retries with every loop and lane, several
+// times a second; one line is enough until the router is accepted. One event loop.
 
 final class RefusalLog {
-  /// Remembered at most; past it all are forgotten, and told once more.
+  /// The maximum number of remembered refusals; past it all are removed, and logged again.
   static let toldMax = 1_024
 
   private var told: Set<String> = []
 
-  /// Whether a refusal is to be told.
+  /// Whether a refusal must be logged.
   ///
-  /// - Parameter router: as its Hello says: the router's name, a slash and the number of its loop.
+  /// - Parameter router: as in its Hello: the router's name, a slash and the number of its loop.
   func isNews(router: String, reason: String) -> Bool {
     if told.count >= Self.toldMax { told = [] }
     return told.insert(Self.key(router, reason)).inserted
   }
 
-  /// A router was accepted: what is refused of it from now on is news.
+  /// A router was accepted: later refusals of it are logged again.
   func accepted(router: String) {
     guard !told.isEmpty else { return }
     let prefix = Self.key(router, "")

@@ -7,7 +7,7 @@ import NodeCore
 extension ShardServer {
   package var calls: NodeCalls {
     let service = self.service
-    return NodeCalls(on: service.eventLoop) {
+    return NodeCalls(on: service.eventLoop, of: loops) {
       let front: Front = service.value.front
       return (front, front.authorizer)
     }

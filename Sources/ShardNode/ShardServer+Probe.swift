@@ -1,5 +1,5 @@
-// What a shard tells to the admin port, from its event loop. How much the disk has left is asked
-// outside of it, because that may block. Any thread.
+// What a shard tells to the admin port, from its event loop. What the disk has and what it has left
+// is asked outside of it, because that may block. Any thread.
 
 import Front
 import GRPC
@@ -21,44 +21,49 @@ extension ShardServer {
     let service = self.service
     var all = MetricCollection(labels)
     let asked = NIODeadline.now()
-    let part = try? await service.eventLoop.submit {
+    let part = await loops.ask(service.eventLoop) {
       let delay = NIODeadline.now() - asked
       return service.value.metrics(MetricCollection(labels), delay: delay)
-    }.get()
+    }
     if let part { all.add(part) }
     all.add(connections)
     if let ledger { all.add(ledger) }
-    if let end = contexts?.certificateEndSeconds {
-      all.add(NodeMetric.certificateEnd, [MetricLabel("use", "server")], end)
-    }
-    if let dataDirectory, let free = try? PosixFiles().freeBytes(at: dataDirectory) {
-      all.add(NodeMetric.diskFree, free)
-    }
+    if let contexts { all.add(contexts, use: "server") }
+    if let dataDirectory { Self.addDisk(dataDirectory, to: &all) }
     return all
+  }
+
+  private static func addDisk(_ directory: String, to metrics: inout MetricCollection) {
+    let files = PosixFiles()
+    if let room = try? files.room(at: directory) {
+      metrics.add(NodeMetric.diskFree, room.free)
+      metrics.add(NodeMetric.diskSize, room.size)
+    }
+    if let bytes = try? files.bytesTaken(in: directory) { metrics.add(NodeMetric.logFiles, bytes) }
   }
 
   private func notReadyReason() async -> String? {
     let service = self.service
-    do {
-      return try await service.eventLoop.submit {
-        service.value.front.standard.notReadyReason
-      }.get()
-    } catch {
-      // An event loop that takes no work any more.
-      return "not serving: the shard has ended"
-    }
+    let told = await loops.ask(service.eventLoop) { service.value.front.standard.notReadyReason }
+    guard let reason = told else { return "not serving: the shard has stopped" }
+    return reason
   }
 
   private func slowCalls() async -> SlowCalls {
     let service = self.service
-    let calls = try? await service.eventLoop.submit {
-      SlowCalls(service.value.core.meter.slowLog)
-    }.get()
-    return calls ?? SlowCalls()
+    return await loops.ask(service.eventLoop) { service.value.slowCalls(isReset: false) }
+      ?? SlowCalls()
   }
 }
 
 extension ShardService {
+  /// What is kept of slow and large calls, which is forgotten with `isReset`.
+  func slowCalls(isReset: Bool) -> SlowCalls {
+    let calls = SlowCalls(core.meter.slowLog)
+    if isReset { core.meter.slowLog.reset() }
+    return calls
+  }
+
   /// What the shard can tell.
   ///
   /// - Parameters:

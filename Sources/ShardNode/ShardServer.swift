@@ -24,25 +24,25 @@ package struct ShardConfiguration: Sendable {
   /// Where the line protocol is spoken, 0: any free port; nil: nowhere.
   package var linePort: Int?
   package var limits = Limits()
-  /// How much the keys and values may take.
+  /// The memory limit of keys and values.
   package var memory = MemoryLimit()
   /// Where and how data is kept; nil: in memory only.
   package var storage: StorageConfiguration?
-  /// How many connections there may be, and the servers' own bounds and time limits.
+  /// The limits of connections, and the servers' other limits and timeouts.
   package var connectionLimits = ConnectionLimits()
   package var server = ServerConfiguration()
   package var lines = LineConfiguration()
   /// How the ports are encrypted; nil: not at all.
   package var tls: ServerTLS?
-  /// The users; nil: there are none, and everybody may do everything.
+  /// The users; nil: none, no restrictions.
   package var users: UserDirectory?
-  /// What is told of calls of administration; nil: nothing.
+  /// The audit log; nil: none.
   package var audit: AuditLog?
-  /// What is told and changed of the process; nil: nothing.
+  /// The administration of the process; nil: none.
   package var surroundings: (any NodeSurroundings)?
-  /// Which calls are kept in the slow log.
+  /// The settings of the slow log.
   package var slowLog = SlowLogSettings()
-  /// How long calls under way may take when the shard is told to stop.
+  /// How long calls in progress may take when the shard stops.
   package var drainSeconds = 10
   /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always
   /// open.
@@ -50,10 +50,10 @@ package struct ShardConfiguration: Sendable {
   /// What traces calls; nil: none is traced.
   package var traces: ProcessTraces?
   /// Called once when the shard's data can't be read or written any more, with a sentence for the
-  /// operator. The process has to end: what it holds is not what it will find again.
+  /// operator. The process must exit: its memory no longer matches the disk.
   package var onFailure: (@Sendable (String) -> Void)?
-  /// Called once, on the shard's event loop, after a caller has told the shard to stop and has been
-  /// answered. The shard goes on until `ShardServer.drain`.
+  /// Called once, on the shard's event loop, after a caller has requested the shard to stop and has
+  /// its reply. The shard continues until `ShardServer.drain`.
   package var onShutdown: (@Sendable () -> Void)?
 
   package init(id: String) {
@@ -75,6 +75,8 @@ package final class ShardServer: Sendable {
   let connections: NodeConnections
   let ledger: AccessLedger?
   let id: String
+  /// For those who ask from outside of the event loop.
+  let loops = NodeLoops()
   /// Where the shard keeps its data; nil: in memory only.
   let dataDirectory: String?
   package let users: LoopUsers?
@@ -104,13 +106,12 @@ package final class ShardServer: Sendable {
 
   /// Starts a shard. It accepts calls when this returns.
   ///
-  /// One with a data directory accepts them too, but answers as one that is loading until it has
-  /// read its data.
+  /// A shard with a data directory accepts them too, but replies as loading until it has read its
+  /// data.
   ///
-  /// - Throws: `TLSFileFailure` where certificates or keys can't be used; `LogRefusal` where the
-  ///   data directory can't be; `LineServer.ListenFailure`
-  ///   where the line protocol's port can't be listened on; otherwise where the address can't be
-  ///   resolved or listened on.
+  /// - Throws: `TLSFileFailure` for invalid certificates or keys; `LogRefusal` for an invalid data
+  ///   directory; `LineServer.ListenFailure` if the line protocol's port can't be used; other
+  ///   errors if the address can't be resolved or used.
   package static func start(
     _ configuration: ShardConfiguration, version: String, logger: Logger
   ) async throws -> ShardServer {
@@ -135,7 +136,10 @@ package final class ShardServer: Sendable {
         }
         service.front.standard.connections = connections
         service.administration = NodeAdministration(
-          connections, configuration.surroundings, eventLoop: loop)
+          connections, configuration.surroundings,
+          slowCalls: { [unowned service] in
+            loop.makeSucceededFuture(service.slowCalls(isReset: $0))
+          }, eventLoop: loop)
         service.core.connectionCounters = {
           connections.entries(prefix: NodeCounters.shardPrefix).merging(
             configuration.users?.ledger.entries(prefix: NodeCounters.shardPrefix) ?? [:]
@@ -190,7 +194,7 @@ package final class ShardServer: Sendable {
       cluster: configuration.cluster, id: configuration.id,
       incarnation: UInt64.random(in: 1...UInt64.max), version: version,
       limits: configuration.limits,
-      // Of a shard that has data on disk it is known once that is loaded.
+      // For a shard with data on disk it is known once that is loaded.
       versionsBegin: configuration.storage == nil
         ? Store.versionsBegin(unixMillis: WallTime.unixMillis()) : 0,
       memory: configuration.memory,
@@ -208,7 +212,8 @@ package final class ShardServer: Sendable {
       onShutdown: configuration.onShutdown)
   }
 
-  /// Takes nothing new, lets calls under way finish, and stops. Returns when all has ended.
+  /// Accepts nothing new, finishes the calls in progress, and stops. Returns when everything has
+  /// ended.
   package func drain() async {
     certificates.stop()
     users?.stop()
@@ -229,9 +234,10 @@ package final class ShardServer: Sendable {
       storage.close { closed.succeed() }
       return closed.futureResult
     }.get()
+    loops.close()
     try? await group.shutdownGracefully()
   }
 
-  /// How long callers whose replies were held to the end have to take the last word.
+  /// How long callers with held replies have to read their final reply.
   private static let lastWordTime = TimeAmount.milliseconds(250)
 }

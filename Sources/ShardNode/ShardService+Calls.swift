@@ -1,4 +1,4 @@
-// Clients' calls: from the front into the core, which executes them as they come. One event loop.
+// Clients' calls: from the front into the core, which executes them at once. One event loop.
 
 import Commands
 import Front
@@ -64,7 +64,7 @@ extension ShardService: Dispatcher {
       var id: UInt64?
       let later = try core.execute(request, largerThan: core.limits.bulkBytesMin, context) {
         guard core.gate.holds(core.latestMark) else { return call.end(.success($0)) }
-        // What it points to may change while it is held.
+        // The memory that it points to may change while it is held.
         var copy = ByteBuffer()
         $0.write(into: &copy)
         id = hold(.response(copy), keep(method, deadlineNanos, for: .local(call)))
@@ -125,8 +125,8 @@ extension ShardService: Dispatcher {
   // MARK: - Pipelines
 
   /// Calls of one Pipeline run in the order sent. While the client does not take the replies, the
-  /// rest of the batch waits; a call whose deadline passes meanwhile is not executed. A reply that
-  /// comes later holds up what is behind its call.
+  /// rest of the batch waits; a call whose deadline passes meanwhile is not executed. Calls after
+  /// one with a later reply wait for it.
   func place(
     _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, of pipeline: FrontPipeline
   ) throws(WireError) -> Int {
@@ -191,8 +191,7 @@ extension ShardService: Dispatcher {
       next, in: block, into: &replies, largerThan: core.limits.bulkBytesMin, context)
   }
 
-  /// Has the reply of a call come later. Returns whether what is behind the call has to wait for
-  /// it.
+  /// Makes the reply of a call come later. Returns whether later calls must wait for it.
   @inline(never)
   private func begin(
     _ later: Remainder, _ call: V1.Call, _ replies: inout ByteBuffer, _ context: CallContext,
@@ -237,7 +236,7 @@ extension ShardService: Dispatcher {
     core.boundViews()
   }
 
-  // MARK: - Replies that come later
+  // MARK: - Later replies
 
   private func keep(
     _ method: UInt32, _ deadlineNanos: UInt64, for caller: FrontCaller, span: UInt32 = 0
@@ -287,13 +286,13 @@ extension ShardService: Dispatcher {
 
   func describe() -> DescribeMerge {
     DescribeMerge(
-      cluster: core.ownership.cluster, map: core.ownership.map, core.lineages, router: nil,
-      shardIDs: [core.id])
+      cluster: core.ownership.cluster, map: core.ownership.map, core.lineages, in: encodedMap,
+      router: nil, shardIDs: [core.id])
   }
 
   func fetchCounters() -> EventLoopFuture<Void>? { nil }
 
-  /// Carries out calls about this node, those that come from routers as well.
+  /// Executes calls about this node, also those from routers.
   var administration: NodeAdministration? {
     get { front.administration }
     set {

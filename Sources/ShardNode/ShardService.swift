@@ -1,5 +1,5 @@
-// A shard's loop: the front and the links of routers on one side, the core on the other. What the
-// core leaves for later is seen to here. One event loop.
+// A shard's loop: the front and the links of routers on one side, the core on the other. This does
+// the core's remaining work. One event loop.
 
 import Commands
 import Front
@@ -20,19 +20,21 @@ final class ShardService: LinkService {
   private var onShutdown: (() -> Void)?
   private(set) var front: Front!
   /// The reply of the call that is being executed.
-  @exclusivity(unchecked) var response = ByteBuffer()
+  var response = ByteBuffer()
   /// Memory for the replies of a Pipeline's batch, which change places with those being sent.
-  @exclusivity(unchecked) var batchReplies = ByteBuffer()
+  var batchReplies = ByteBuffer()
   let ahead: ReadAhead<V1.Call>
-  /// Calls whose replies come later, by their ids.
+  /// Calls with later replies, by their ids.
   var later: [UInt64: LaterReply] = [:]
   var lastID: UInt64 = 0
   private var links: [ObjectIdentifier: LinkStream] = [:]
   private let refusals = RefusalLog()
   private var isDraining = false
-  @exclusivity(unchecked) private var isTurnScheduled = false
+  /// The slot map as it was described last.
+  let encodedMap = EncodedSlotMap()
+  private var isTurnScheduled = false
   /// When the next time limit is looked at.
-  @exclusivity(unchecked) private var expiryDueNanos = UInt64.max
+  private var expiryDueNanos = UInt64.max
   private var isWatchScheduled = false
 
   /// Where the shard keeps its data; nil: in memory only.
@@ -47,11 +49,11 @@ final class ShardService: LinkService {
   }
 
   /// - Parameters:
-  ///   - onShutdown: called once, on the loop, after a caller has told the node to stop and has
-  ///     been answered.
-  ///   - authorizer: the users; nil: everybody may do everything.
-  ///   - audit: what is told of calls of administration; nil: nothing.
-  ///   - tracer: of this loop; nil: no call is traced.
+  ///   - onShutdown: called once, on the loop, after a caller has requested the node to stop and
+  ///     has its reply.
+  ///   - authorizer: the users; nil: no restrictions.
+  ///   - audit: the audit log; nil: none.
+  ///   - tracer: the loop's; nil: no call is traced.
   init(
     core: ShardCore, eventLoop: any EventLoop, logger: Logger, authorizer: Authorizer? = nil,
     audit: AuditLog? = nil, tracer: Tracer? = nil, onShutdown: (() -> Void)? = nil
@@ -73,8 +75,8 @@ final class ShardService: LinkService {
     }
   }
 
-  /// Tells the routers that the shard is leaving; they send nothing new and end their streams.
-  /// Replies that are still held after `limit` are given up. Returns whether there may be any.
+  /// Informs the routers that the shard is stopping; they send nothing new and end their streams.
+  /// Replies that are still held after `limit` are abandoned. Returns whether there may be any.
   func beginDraining(givingUpAfter limit: TimeAmount) -> Bool {
     front.standard.beginDraining()
     isDraining = true
@@ -131,7 +133,7 @@ final class ShardService: LinkService {
 
   // MARK: - Turns
 
-  /// Sees to what the core has left for later. Called after whatever may have given it work.
+  /// Does the core's remaining work. Called after everything that may have given it work.
   func afterWork() {
     if core.hasTurns, !isTurnScheduled {
       isTurnScheduled = true
@@ -151,10 +153,10 @@ final class ShardService: LinkService {
   private func scheduleExpiry() {
     guard let dueNanos = core.dueNanos, dueNanos < expiryDueNanos else { return }
     expiryDueNanos = dueNanos
-    // What lies beyond the clock's range is looked at again in a year.
+    // A time beyond the clock's range is checked again in a year.
     let deadline = min(dueNanos, NIODeadline.now().uptimeNanoseconds &+ 31_536_000_000_000_000)
     eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(deadline)) { [self] in
-      // An earlier one may have come after it.
+      // An earlier one may have been added after it.
       if expiryDueNanos == dueNanos { expiryDueNanos = .max }
       core.endExpired()
       afterWork()

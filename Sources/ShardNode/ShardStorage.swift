@@ -1,12 +1,12 @@
 // A shard's data on disk, from the opening of its directory to the last byte that is written: reads
-// it into the core's store, in turns of the loop so that the node goes on answering, then starts
+// it into the core's store, in turns of the loop so that the node continues answering, then starts
 // the log. Until then the core is LOADING.
 //
 //   open (before the node listens) -> loading, in turns -> expiring what is due -> serving ->
 //   closed
 //
-// On the shard's event loop, but for `open`. What blocks for long is done by the log's lanes, which
-// have threads of their own (StorageSurroundings); a step of the loading reads a MiB.
+// On the shard's event loop, except for `open`. Blocking work is done by the log's lanes, which
+// have their own threads (StorageSurroundings); a step of the loading reads a MiB.
 
 import GRPC
 import Log
@@ -30,14 +30,14 @@ package struct StorageConfiguration: Sendable, Hashable {
 }
 
 package final class ShardStorage: CooperativeTask, Flushable {
-  /// Keys that are looked at in a turn for being due.
+  /// Keys checked for expiry in a turn.
   private static let visitsPerTurn = 2_000
 
   private enum Phase {
     case opened(LogDirectory)
     case reads(LogRecovery)
-    /// What was due while the shard was away is deleted, as far as one round finds it.
-    /// - Parameter endLanes: ends the performing of the log's lanes.
+    /// Keys that expired while the shard was down are deleted, as far as one round finds them.
+    /// - Parameter endLanes: stops the log's lanes.
     case expires(endLanes: () -> Void)
     case serves(endLanes: () -> Void)
     case failed
@@ -48,13 +48,13 @@ package final class ShardStorage: CooperativeTask, Flushable {
   private let core: ShardCore
   private let surroundings: StorageSurroundings
   private var phase: Phase
-  /// The newest of what the log tells of the shard's state.
+  /// The newest state of the shard in the log.
   private var slotMap: [UInt8]?
   private var versionCeiling: UInt64 = 0
   private let startedNanos: UInt64
   /// The loop's, by which the log is written before the connections are.
   package var output: (any LoopOutput)?
-  /// Called after whatever may have given the core work.
+  /// Called after everything that may have given the core work.
   package var afterWork: () -> Void = {}
   /// Called once when the data can't be read or written any more.
   package var onFailure: (String) -> Void = { _ in }
@@ -199,7 +199,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
   /// Called when links may be written to again.
   package var afterStateDurable: () -> Void = {}
 
-  /// Versions are given once the ceiling above them is durable.
+  /// Versions are assigned once the ceiling above them is durable.
   private func serveWhenDurable() {
     guard case .expires(let endLanes) = phase, hasExpired, core.log?.isStatePending == false else {
       return
@@ -217,7 +217,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
       ])
   }
 
-  /// The end of a tick that has changed something.
+  /// The end of a tick with changes.
   package func flushNow() { core.log?.handOn() }
 
   private func takeEvents() {
@@ -277,7 +277,7 @@ extension LogProgress {
 }
 
 extension DataLineage {
-  /// For people: its bytes, as they lie in the heads of files.
+  /// As text: its bytes, as in the headers of files.
   fileprivate var text: String {
     withUnsafeBytes(of: (high.littleEndian, low.littleEndian)) { Hexadecimal.text($0) }
   }

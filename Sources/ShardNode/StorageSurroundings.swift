@@ -1,5 +1,5 @@
-// What a shard's storage needs of the process it runs in: clocks, threads for the log's lanes, the
-// loop's output. A process has the machine's; a simulation stands for all of them in one thread.
+// The environment of a shard's storage: clocks, threads for the log's lanes, the loop's output. A
+// process provides real ones; a simulation provides all of them in one thread.
 //
 // Values and a protocol; the shard's event loop.
 
@@ -9,9 +9,9 @@ import LogFiles
 import Logging
 import NIOCore
 
-/// The output of a loop's connections, which waits for the log where the loop writes it by itself.
+/// The output of a loop's connections, which waits for the log if the loop itself writes it.
 package protocol LoopOutput: AnyObject {
-  /// Has `target` flushed at the end of this tick before anything else.
+  /// Flushes `target` at the end of this tick before anything else.
   func markFirst(_ target: any Flushable)
   /// No connection writes before `release`.
   func hold()
@@ -27,14 +27,14 @@ package struct StorageSurroundings {
   /// What one turn of the loading reads, and replays, about.
   package var loadBytesPerTurn = 1 << 20
   package var loadWorkPerTurn = 1_000
-  /// What one turn of a pass takes.
+  /// Measures one turn of a pass.
   package var passTurns = PassTurns()
   /// Milliseconds since 1970.
   package var wallMillis: () -> Int64
   package var logger: Logger
-  /// Has the lanes of an output performed from now on. Returns what ends that.
+  /// Starts the lanes of an output. Returns a closure that stops them.
   package var runLanes: (LogFileOutput) throws(LogThreads.NoThread) -> () -> Void
-  /// Makes what any thread may call to have `action` called on the loop soon.
+  /// Makes a closure that any thread may call, and that calls `action` on the loop soon.
   package var waker: (_ action: @escaping () -> Void) -> @Sendable () -> Void
 
   package init(

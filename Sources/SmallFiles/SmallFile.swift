@@ -1,5 +1,5 @@
-// Reads a small file: of a configuration, a credential, a certificate. Never more of it than may
-// be, whatever lies there. Any thread; it blocks for as long as the disk does.
+// Reads a small file: of a configuration, a credential, a certificate. It never reads more than the
+// limit, whatever the file is. Any thread; it blocks as long as the disk does.
 
 #if canImport(Glibc)
   import Glibc
@@ -10,23 +10,23 @@
 #endif
 
 package enum SmallFile {
-  /// Why a file can't be read. A sentence's end; it shows nothing of what is in the file.
+  /// Why a file can't be read. The end of a sentence; it shows nothing of the file's contents.
   package struct Failure: Error, Sendable, Hashable {
     package let reason: String
   }
 
-  /// What is in a file of at most so many bytes.
+  /// What is in a file of at most this many bytes.
   ///
-  /// - Throws: also where it has more: its size is looked at first, and no more is read where it
-  ///   grows meanwhile.
+  /// - Throws: also if it is larger: its size is checked first, and no more is read if it grows
+  ///   meanwhile.
   package static func read(_ path: String, bytesMax: Int) throws(Failure) -> [UInt8] {
-    // Of a pipe that nobody writes to the opening would not return else.
+    // Otherwise opening a pipe without a writer would not return.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw .system }
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw .system }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw Failure(reason: "it is no file") }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw Failure(reason: "it is not a file") }
     let size = Int(status.st_size)
     guard size <= bytesMax else { throw .tooLong(bytesMax) }
     var bytes = [UInt8](repeating: 0, count: size + 1)
@@ -57,7 +57,7 @@ package enum SmallFile {
 }
 
 extension SmallFile.Failure {
-  /// What the system has just said.
+  /// The system's latest error.
   fileprivate static var system: Self { Self(reason: String(cString: strerror(errno))) }
 
   fileprivate static func tooLong(_ bytesMax: Int) -> Self {

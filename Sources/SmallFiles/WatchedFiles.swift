@@ -1,7 +1,7 @@
-// Small files that are read again when they have changed: when, is told by what the system knows of
-// them (number, size and times), which is asked every few seconds. So files that are replaced, the
-// way editors, orchestrators and tools that renew certificates do it, are noticed like those that
-// are written in place. A value; belongs to its owner, who does the reading.
+// Small files that are read again when they have changed. Changes are detected by the system's data
+// on the files (number, size and times), checked every few seconds. So files that are replaced, as
+// by editors, orchestrators and tools that renew certificates, are noticed like files that are
+// written in place. A value; its owner reads the files.
 
 #if canImport(Glibc)
   import Glibc
@@ -12,17 +12,17 @@
 #endif
 
 package struct WatchedFiles: Sendable {
-  /// What a look has come to.
+  /// The result of a check.
   package enum Look: Sendable, Hashable {
     case unchanged
-    /// They have changed, and may go on changing.
+    /// They have changed, and may continue changing.
     case changing
-    /// They are to be read. That is said once, whatever the reading comes to.
+    /// They are to be read. Reported once, whether reading succeeds or not.
     case changed
   }
 
-  /// By what a change is told: whatever replaces a file, a rename, another link or new contents,
-  /// one of these differs.
+  /// The data that reveals a change: after a rename, another link or new contents, one of these
+  /// differs.
   private struct Stamp: Sendable, Equatable {
     let device: UInt64
     let number: UInt64
@@ -54,8 +54,8 @@ package struct WatchedFiles: Sendable {
 
   /// The files as they are now; the owner reads them afterwards.
   ///
-  /// - Parameter waitsForRest: whether they are to be found the same twice before they are read.
-  ///   For files that belong together, which are seldom replaced at one moment.
+  /// - Parameter waitsForRest: whether two checks must find them the same before they are read. For
+  ///   files that belong together, which are rarely replaced at the same time.
   package init(_ paths: [String], waitsForRest: Bool = false) {
     self.paths = paths
     self.waitsForRest = waitsForRest

@@ -1,5 +1,5 @@
 // grpc.channelz.v1: the node's server, its connections with their counts, and the links of a router
-// as channels. Reports are gathered from all event loops for each call, and lists are cut into
+// as channels. Reports are collected from all event loops for each call, and lists are divided into
 // pages of `pageMax`. On the node's event loop; keeps nothing.
 //
 // Numbers of things: 1 is the server, 2 its listening socket, those of connections begin at
@@ -34,7 +34,7 @@ final class ChannelzService {
     self.eventLoop = eventLoop
   }
 
-  /// - Throws: where the request is no proper message.
+  /// - Throws: if the request is no valid message.
   func answer(
     _ call: ServerCall, _ method: StandardMethod, _ request: UnsafeRawBufferPointer
   ) throws(WireError) {
@@ -72,7 +72,7 @@ final class ChannelzService {
     }
   }
 
-  /// Has `body` answer the call once the reports are there, unless it has ended by then.
+  /// Calls `body` to reply once the reports are complete, unless the call has ended by then.
   private func answerLater<Report: Sendable>(
     _ call: ServerCall, _ report: EventLoopFuture<Report>, _ body: @escaping (Report) -> Void
   ) {
@@ -290,5 +290,5 @@ final class ChannelzService {
 }
 
 /// Marks a call that waits for reports, as its context. A report that finds another mark there, or
-/// none, comes too late.
+/// none, is too late.
 private final class PendingAnswer {}

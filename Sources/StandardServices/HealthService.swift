@@ -1,10 +1,10 @@
-// grpc.health.v1: whether the node serves. As a whole (the empty name) and for the services of keys
-// that is whether it answers calls on keys; the others serve from the first moment. When the node
-// is to end, all of them are NOT_SERVING before anything else happens. Beside services there is a
-// name for each shard, `shard/ID`: whether calls on its keys are answered here.
+// grpc.health.v1: whether the node serves. For the whole node (the empty name) and for the services
+// of keys, this is whether it serves calls on keys; the other services serve from the start. When
+// the node is asked to end, all of them become NOT_SERVING first. In addition there is a name for
+// each shard, `shard/ID`: whether this node serves calls on its keys.
 //
-// While somebody watches, the node is looked at four times a second: what decides lies in many
-// places, and none of them needs to know of it. On the node's event loop.
+// While there is a Watch, the node's state is checked four times a second: the state depends on
+// many places, and none of them has to send notifications. On the node's event loop.
 
 import GRPC
 import NIOCore
@@ -12,7 +12,7 @@ import RingstoreAPI
 
 typealias ServingStatus = GRPCHealth.HealthCheckResponse.ServingStatus
 
-/// One Watch under way.
+/// One Watch in progress.
 final class HealthWatch {
   let call: ServerCall
   let service: String
@@ -35,7 +35,7 @@ final class HealthService {
   private let services: [String]
   private let known: Set<String>
   private var watches: [HealthWatch] = []
-  /// What the watches were told last.
+  /// The status last sent to the watches.
   private var wasReady = false
   private var isLookScheduled = false
   private(set) var isDraining = false
@@ -47,12 +47,12 @@ final class HealthService {
     known = Set(services)
   }
 
-  /// Whether calls on keys are answered.
+  /// Whether calls on keys are served.
   var isReady: Bool { !isDraining && node.notReadyReason == nil }
 
   /// The node's state in a line.
   var line: String {
-    if isDraining { return "not serving: the node is ending" }
+    if isDraining { return "not serving: the node is stopping" }
     return node.notReadyReason.map { "not serving: \($0)" } ?? "serving"
   }
 
@@ -112,7 +112,7 @@ final class HealthService {
     }
     let watch = HealthWatch(call, service: try Self.service(of: request))
     call.context = watch
-    // Who watches until it goes away takes nothing back.
+    // A client that watches until it disconnects doesn't count as cancelling a call.
     call.countAsAnswered()
     if watches.isEmpty { wasReady = isReady }
     watch.index = watches.count
@@ -121,9 +121,10 @@ final class HealthService {
     if isDraining { end(watch) } else { scheduleLook() }
   }
 
-  /// Tells a watch how its service is, unless it knows, or takes nothing now.
+  /// Sends the status of its service to a watch, unless it was already sent, or the watch isn't
+  /// writable now.
   func tell(_ watch: HealthWatch) {
-    // A service that isn't there is an answer too: it may come with the next version of the node.
+    // An unknown service gets a reply too: a later version of the node may have it.
     let status = status(of: watch.service) ?? .serviceUnknown
     guard status != watch.told, watch.call.isWritable else { return }
     watch.told = status
@@ -142,7 +143,7 @@ final class HealthService {
   func beginDraining() {
     guard !isDraining else { return }
     isDraining = true
-    // They would hold the drain up, and have heard what they waited for.
+    // They would delay the drain, and they have received the final status.
     for watch in watches {
       tell(watch)
       end(watch)
@@ -151,7 +152,7 @@ final class HealthService {
 
   private func end(_ watch: HealthWatch) {
     forget(watch)
-    watch.call.finish(RPCStatus(.unavailable, "the node is ending"))
+    watch.call.finish(RPCStatus(.unavailable, "the node is stopping"))
   }
 
   private func scheduleLook() {

@@ -1,4 +1,4 @@
-// What a router tells of one link, for channelz. A value; any thread.
+// A router's report on one link, for channelz. A value; any thread.
 
 import GRPC
 import RingstoreAPI

@@ -1,9 +1,9 @@
-// Single fields of small requests, read where they stand. Pure functions.
+// Single fields of small requests, read in place. Pure functions.
 
 import RingstoreAPI
 
 enum MessageFields {
-  /// The value of a number's field, the last one that came; 0 where there is none. O(fields).
+  /// The value of a number's last field; 0 if there is none. O(fields).
   static func number(
     _ field: IntField, in message: UnsafeRawBufferPointer
   ) throws(WireError) -> Int64 {
@@ -19,7 +19,7 @@ enum MessageFields {
     return value
   }
 
-  /// The bytes of a field, of the last one that came; none where there is none. O(fields).
+  /// The bytes of a last field; empty if there is none. O(fields).
   static func bytes(
     _ field: BytesField, in message: UnsafeRawBufferPointer
   ) throws(WireError) -> UnsafeRawBufferPointer {

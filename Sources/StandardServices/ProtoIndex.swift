@@ -1,4 +1,4 @@
-// What is defined where: the list of .proto files, by the names that reflection asks for. Made when
+// An index of the definitions in the .proto files, by the names that reflection looks up. Made when
 // the first call needs it; immutable afterwards, any thread.
 
 import RingstoreAPI

@@ -1,5 +1,5 @@
-// grpc.reflection.v1, and v1alpha with the same messages under the older name: what the node
-// serves, for tools that have no .proto files. One reply to each request, in order. On the node's
+// grpc.reflection.v1, and v1alpha with the same messages under the older name: the services of the
+// node, for tools that have no .proto files. One reply to each request, in order. On the node's
 // event loop; keeps nothing.
 
 import GRPC
@@ -10,7 +10,7 @@ struct ReflectionService {
   private typealias Request = GRPCReflection.ServerReflectionRequest
   private typealias Response = GRPCReflection.ServerReflectionResponse
 
-  /// What a request asks for. Of several the last one counts, as in every oneof.
+  /// The field that a request sets. Of several the last one counts, as in every oneof.
   private enum Question {
     case fileByName(String)
     case fileDefining(String)
@@ -83,7 +83,7 @@ struct ReflectionService {
     case .services:
       writeServices(to: &buffer)
     case nil:
-      write(RPCStatus(.invalidArgument, "the request asks for nothing"), to: &buffer)
+      write(RPCStatus(.invalidArgument, "the request is empty"), to: &buffer)
     }
   }
 
@@ -130,7 +130,7 @@ struct ReflectionService {
     buffer.endLengthDelimited(mark)
   }
 
-  /// Names of a peer's in our words.
+  /// Names from a peer in our messages.
   private static func short(_ name: String) -> Substring { name.prefix(256) }
 }
 

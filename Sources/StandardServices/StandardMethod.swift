@@ -1,4 +1,4 @@
-// The calls of the standard services: their numbers in this process, and who may make them. Values;
+// The calls of the standard services: their numbers in this process, and the permissions. Values;
 // any thread.
 
 import Commands
@@ -29,9 +29,9 @@ package enum StandardMethod: Int, CaseIterable, Sendable {
     }
   }
 
-  /// Whether everybody may make the call, whoever else needs a permission: probes have no name, and
-  /// what reflection tells is in this repository. Channelz tells who is connected, and is for
-  /// administrators.
+  /// Whether every caller may make the call, even on a node with users: probes have no user, and
+  /// reflection's data is public in this repository. Channelz shows the connected clients, and is
+  /// for administrators.
   package var isOpenToAll: Bool {
     switch self {
     case .healthCheck, .healthList, .healthWatch, .reflection, .reflectionAlpha: true
@@ -46,7 +46,7 @@ package enum StandardMethod: Int, CaseIterable, Sendable {
     }
   }
 
-  /// Whether a node answers it even where clients have all the connections that they may.
+  /// Whether a node serves it even if clients have all the connections that they may have.
   private var isReserved: Bool { self != .reflection && self != .reflectionAlpha }
 
   private static let byPath = Dictionary(uniqueKeysWithValues: allCases.map { ($0.path, $0) })
@@ -56,7 +56,7 @@ package enum StandardMethod: Int, CaseIterable, Sendable {
     CallNumbers.standard.contains(methodID)
   }
 
-  /// The method behind a path, or nil where it is none of these. O(length of path).
+  /// The method behind a path, or nil if it is none of these. O(length of path).
   package static func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
     guard let method = byPath[String(decoding: path, as: UTF8.self)] else { return nil }
     return ServerMethod(id: method.rawValue, kind: method.kind, isReserved: method.isReserved)

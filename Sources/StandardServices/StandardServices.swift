@@ -1,5 +1,5 @@
 // The services that every gRPC user expects, beside the node's own: health, reflection, channelz,
-// and two pages for probes that speak HTTP/2 and no gRPC. None of them knows a key.
+// and two pages for probes that speak HTTP/2 and no gRPC. None of them uses keys.
 //
 // Lives on the node's event loop, one for each. The front forwards the calls of `StandardMethod`
 // here, and nothing else.
@@ -8,13 +8,13 @@ import GRPC
 import NIOCore
 import RingstoreAPI
 
-/// What the standard services ask of the node behind them.
+/// What the standard services need from their node.
 package protocol StandardServicesNode: AnyObject {
-  /// Why the node answers no call on any key now; nil: it does. O(1).
+  /// Why the node serves no call on any key now; nil: it does. O(1).
   var notReadyReason: String? { get }
 
-  /// The shards that the node knows of, itself if it is one, and whether calls on their keys are
-  /// answered through it. O(shards).
+  /// The shards that the node has in its map, or itself if it is one, and whether it serves calls
+  /// on their keys. O(shards).
   var shardHealth: [(id: String, isServing: Bool)] { get }
 
   /// The connections that the node itself has opened; nil: it opens none.
@@ -32,7 +32,7 @@ package final class StandardServices {
   private let servesLink: Bool
 
   /// - Parameters:
-  ///   - node: owns these services, so that it can't be gone before.
+  ///   - node: owns these services, so it outlives them.
   ///   - servesLink: whether the node serves the link of routers.
   package init(node: any StandardServicesNode, servesLink: Bool, eventLoop: any EventLoop) {
     self.servesLink = servesLink
@@ -41,23 +41,23 @@ package final class StandardServices {
     channelz = ChannelzService(node: node, eventLoop: eventLoop)
   }
 
-  /// The node's connections, which channelz tells of. Set once, before the first call.
+  /// The node's connections, for channelz. Set once, before the first call.
   package var connections: NodeConnections? {
     get { channelz.connections }
     set { channelz.connections = newValue }
   }
 
-  /// The node is to end: its health says so at once, and those who watch it are told.
+  /// The node is asked to end: its health changes at once, and watches are notified.
   package func beginDraining() { health.beginDraining() }
 
   package var isDraining: Bool { health.isDraining }
 
-  /// Why the node answers no call on any key now, in a line; nil: it does.
+  /// Why the node serves no call on any key now, in a line; nil: it does.
   package var notReadyReason: String? { health.isReady ? nil : health.line }
 
   // MARK: - Pages
 
-  /// `/healthz` says that the node lives, `/readyz` whether it answers calls on keys.
+  /// `/healthz` says that the node is alive, `/readyz` whether it serves calls on keys.
   package func page(path: UnsafeRawBufferPointer) -> ServerPage? {
     switch String(decoding: path, as: UTF8.self) {
     case "/healthz": ServerPage(isOK: true, line: "alive, \(health.line)")
@@ -110,7 +110,7 @@ package final class StandardServices {
     }
   }
 
-  /// The call ended before it was answered.
+  /// The call ended before its reply.
   package func ended(_ call: ServerCall) {
     if let watch = call.context as? HealthWatch { health.forget(watch) }
   }
@@ -118,6 +118,6 @@ package final class StandardServices {
 
 extension RPCStatus {
   fileprivate static func notAMessage(_ error: WireError) -> RPCStatus {
-    RPCStatus(.internal, "The request is no proper message: \(error.sentence).")
+    RPCStatus(.internal, "The request is not a valid message: \(error.sentence).")
   }
 }

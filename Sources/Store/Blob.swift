@@ -1,4 +1,4 @@
-// A value too large for its entry, in a reference-counted block of its own.
+// A value too large for its entry, in a separate reference-counted block.
 //
 //   blob     = references:u32 flags:u32  bytes of the value
 //            | references:u32 flags:u32  owner:8 address:8     flag adopted: the bytes lie in a
@@ -8,8 +8,8 @@
 // write makes a new one, and the old one stays as long as it has readers. When they are its only
 // holders it is an orphan, and its memory counts as pinned.
 //
-// An adopted block counts whole, as malloc rounds it, for as long as the blob lives: the store
-// keeps it. (Others read from it for a moment only.)
+// An adopted block counts completely, with malloc's rounding, as long as the blob exists: the store
+// keeps it. (Others read from it only for a moment.)
 //
 // A view on heap memory; single-threaded, its count is not atomic.
 
@@ -17,7 +17,7 @@ import LargeMemory
 
 struct Blob {
   static let headerBytes = 8
-  /// A blob whose bytes lie elsewhere.
+  /// A blob whose bytes are in another block.
   static let adoptedBytes = 24
 
   private static let orphan: UInt32 = 1
@@ -32,14 +32,14 @@ struct Blob {
     self.count = count
   }
 
-  /// A copy of `value`, held once.
+  /// A copy of `value`, with one reference.
   init(on heap: Heap, copyOf value: UnsafeRawBufferPointer) {
     self.init(heap.allocate(Blob.headerBytes + value.count), count: value.count)
     begin(flags: 0)
     copyBytes(value, to: base + Blob.headerBytes)
   }
 
-  /// Bytes that stay where they are, held once.
+  /// Bytes that stay in their block, with one reference.
   init(on heap: Heap, adopting value: OwnedBytes) {
     self.init(heap.allocate(Blob.adoptedBytes), count: value.count)
     begin(flags: Blob.adopted)
@@ -90,7 +90,7 @@ struct Blob {
 
   func retain() { references += 1 }
 
-  /// A reader lets go.
+  /// A reader releases it.
   func release(_ heap: Heap) {
     references -= 1
     guard references == 0 else { return }
@@ -104,7 +104,7 @@ struct Blob {
     }
   }
 
-  /// The entry lets go; what readers still hold counts as pinned.
+  /// The entry releases it; bytes that readers still hold count as pinned.
   func releaseByEntry(_ heap: Heap) {
     if references > 1 {
       flags |= Blob.orphan

@@ -5,12 +5,11 @@
 //   end      = u16, or u32 in a chunk of 64 KiB and more: where an element's bytes end
 //
 // A chunk grows in one direction. At a list's head it is reversed: its first element is the last
-// in list order, so a push at the head is an append as well. A holder remembers which elements
-// are its own (Piece), and does not see what is appended later. Room that was filled once
-// is filled anew only while there is a single holder.
+// in list order, so a push at the head is an append too. A holder knows its own elements (Piece),
+// and does not see later appends. Filled space is overwritten only while there is a single holder.
 //
 // A view on heap memory; single-threaded, its counts are not atomic. Another thread may read
-// elements of a piece meanwhile: those and the last word of the head don't change.
+// elements of a piece meanwhile: these and the last word of the header don't change.
 
 struct Chunk {
   static let headerBytes = 16
@@ -20,12 +19,12 @@ struct Chunk {
   private static let reversedFlag: UInt32 = 1
   private static let wideFlag: UInt32 = 2
   private static let flagMask: UInt32 = 7
-  /// Beside the references: the list has let go; only views and pins hold the chunk.
+  /// Besides the references: the list has released the chunk; only views and pins hold it.
   private static let orphanFlag: UInt32 = 1 << 31
 
   let base: UnsafeMutableRawPointer
 
-  /// An empty chunk with at least `room` bytes, held once.
+  /// An empty chunk with at least `room` bytes, with one reference.
   init(on heap: Heap, room: Int, isReversed: Bool) {
     let capacity = Heap.capacity(for: Chunk.headerBytes + room) - Chunk.headerBytes
     base = heap.allocate(Chunk.headerBytes + room)
@@ -36,7 +35,7 @@ struct Chunk {
     setWord(12, UInt32(capacity) | wide | (isReversed ? Chunk.reversedFlag : 0))
   }
 
-  /// Room that elements of `byteCount` bytes together need in a chunk of their own.
+  /// The space that elements of `byteCount` bytes together need in a separate chunk.
   static func room(elements: Int, byteCount: Int) -> Int {
     let narrow = byteCount + elements * 2
     return narrow + 16 <= Int(UInt16.max) ? narrow : byteCount + elements * 4
@@ -58,7 +57,7 @@ struct Chunk {
   private var isWide: Bool { word(12) & Chunk.wideFlag != 0 }
   private var endBytes: Int { isWide ? 4 : 2 }
 
-  /// Room that a run of elements takes.
+  /// The space of a run of elements.
   func room(of range: Range<Int>) -> Int { byteCount(of: range) + range.count * endBytes }
 
   /// Where the bytes of element `index` end; 0 for -1. O(1).
@@ -104,7 +103,7 @@ struct Chunk {
     setWord(4, UInt32(index + 1))
   }
 
-  /// Forgets the elements from `count` on, so that their room is filled anew. Single holder only.
+  /// Drops the elements from `count` on, so that their space can be used again. Single holder only.
   func truncate(to count: Int) {
     assert(!isShared)
     setWord(8, UInt32(end(count - 1)))
@@ -113,7 +112,7 @@ struct Chunk {
 
   func retain() { setWord(0, word(0) + 1) }
 
-  /// A view lets go.
+  /// A view releases it.
   func release(_ heap: Heap) {
     let left = word(0) - 1
     setWord(0, left)
@@ -123,13 +122,13 @@ struct Chunk {
     heap.free(base, bytes)
   }
 
-  /// The list lets go; what views still hold counts as pinned.
+  /// The list releases it; bytes that views still hold count as pinned.
   func releaseByList(_ heap: Heap) {
     if isShared { becomeOrphan(heap) }
     release(heap)
   }
 
-  /// The list lets go, and a pin has its hold from now on.
+  /// The list passes its reference to a pin.
   func becomeOrphan(_ heap: Heap) {
     setWord(0, word(0) | Chunk.orphanFlag)
     heap.pinnedBytes += heap.usedBytes(ofBlock: Chunk.headerBytes + capacity)

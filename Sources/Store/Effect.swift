@@ -1,16 +1,16 @@
-// An effect: what one executed call changed on one key, or on one slot of a database.
+// An effect: the change of one executed call on one key, or on one slot of a database.
 //
-// Effects are results, never requests: to apply one asks no condition, no limit and no clock. So
+// Effects are results, never requests: applying one checks no condition, no limit and no clock. So
 // the same effects in the same order make the same store, with the same versions. An effect that
-// builds on a list or a string carries the length it had before; where another is found, the
-// effects or the store are corrupt.
+// builds on a list or a string carries its previous length; if the length differs, the effects or
+// the store are corrupt.
 //
 // Store+Apply.swift applies them; it is the only code that changes keys and values.
 
 package struct Effect {
   package let database: Int
   package let slot: Int
-  /// Empty where the change concerns the whole slot.
+  /// Empty if the change concerns the whole slot.
   package let key: UnsafeRawBufferPointer
   /// `Store.hash(of:)` the key. 0: not known, or the change concerns the whole slot.
   package let hash: UInt64
@@ -29,23 +29,24 @@ package struct Effect {
     self.change = change
   }
 
-  /// Bytes are borrowed: good as long as the call that is given them.
+  /// Bytes are borrowed: valid only inside the call that gets them.
   package enum Change {
-    /// The key becomes a string, whatever it was, that expires then.
+    /// The key becomes a string with this expiry, and any previous value is replaced.
     case put(Value, Expiry)
-    /// Bytes, at least one, are written into a string at an offset; zeros fill what lies between
-    /// its end and them. A string of length 0 may be a key that isn't there.
+    /// Bytes, at least one, are written into a string at an offset; zeros fill a gap after its end.
+    /// A string of length 0 may be a missing key.
     case write(UnsafeRawBufferPointer, offset: Int, lengthBefore: Int)
     /// The key, which was there, expires at another time, or not any more.
     case expire(Expiry)
     /// The key, which was there, goes.
     case delete
     /// Values, at least one, are added at one end of a list one after another. A list of length 0
-    /// is a key that isn't there.
+    /// is a missing key.
     case insert(UnsafeBufferPointer<UnsafeRawBufferPointer>, at: Store.ListEnd, lengthBefore: Int)
-    /// A value, not at an end, is added to a list in front of the element at an index.
+    /// A value, not at an end, is added to a list before the element at an index.
     case insertWithin(UnsafeRawBufferPointer, before: Int, lengthBefore: Int)
-    /// The outermost `count` elements at one end go, at least one; with the last one the key.
+    /// The outermost `count` elements at one end are removed, at least one; with the last one also
+    /// the key.
     case remove(count: Int, at: Store.ListEnd, lengthBefore: Int)
     /// The elements at these indices go: at least one, in rising order, and not all that there are.
     case removeEach(UnsafeBufferPointer<Int>, lengthBefore: Int)
@@ -63,7 +64,7 @@ package struct Effect {
     case integer(Int64)
   }
 
-  /// Why an effect can't have come from a store in this state.
+  /// Why an effect can't belong to a store in this state.
   package enum Corruption: Error, Equatable {
     /// A slot, key or value that no store can have.
     case outOfBounds
@@ -78,12 +79,13 @@ package struct Effect {
   }
 }
 
-/// Is told of each effect before it is applied, while what it overwrites or frees is still there.
+/// Called with each effect before it is applied, while the bytes that it overwrites or frees still
+/// exist.
 ///
-/// The effects of one call in one slot are a group: to be kept, and applied, whole or not at all.
-/// Must not call the store.
+/// The effects of one call in one slot are a group, which must be kept and applied completely or
+/// not at all. Must not call the store.
 package protocol StoreObserver: AnyObject {
   func willApply(_ effect: Effect)
-  /// The effects told since the last end of a group are a group.
+  /// The effects since the last end of a group are a group.
   func groupEnded(slot: Int)
 }

@@ -7,14 +7,14 @@
 //            | address:8 length:8         kind blob: a larger value (Blob.swift)
 //            | address:8                  kind list: the list's directory (List.swift)
 //
-// A kind is a type in one of its forms in memory; there is room for 32. One flag says that the key
-// expires. The clock tells when a call last looked the key up (AccessClock). Expiry and payload are
-// not aligned. A view on memory the store owns; lives on the thread of the store.
+// A kind is a type in one of its memory layouts; 32 are possible. One flag means that the key
+// expires. The clock is the time of the last look-up (AccessClock). Expiry and payload are not
+// aligned. A view on memory that the store owns; on the thread of the store.
 
 import TextForms
 
 struct Entry {
-  /// Without gaps, so that reading one costs nothing. In memory only: may be numbered anew.
+  /// Without gaps, so that reading one costs nothing. In memory only: may be numbered again.
   enum Kind: UInt8, CaseIterable {
     case bytes = 0
     case integer = 1
@@ -23,13 +23,13 @@ struct Entry {
   }
 
   private static let kindMask: UInt8 = 0x1f
-  /// Its weight times 8 is what the expiry takes.
+  /// Its weight times 8 is the size of the expiry.
   private static let expiresFlag: UInt8 = 0x20
   private static let expiryBytes = 8
   static let versionMax: UInt64 = 1 << 56 - 1
 
   static let headerBytes = 16
-  /// Longest value that lives inside the entry.
+  /// The longest value inside the entry.
   static let inlineMax = 2048
 
   private static let keyLengthBits: UInt32 = 17
@@ -60,7 +60,7 @@ struct Entry {
     Kind(rawValue: base.load(as: UInt8.self) & Entry.kindMask).unsafelyUnwrapped
   }
 
-  /// Whether all of the value lies in the entry.
+  /// Whether the whole value is in the entry.
   @inline(__always)
   var isWhole: Bool { kind == .bytes || kind == .integer }
 
@@ -75,7 +75,7 @@ struct Entry {
         fromByteOffset: Entry.headerBytes &+ keyCount, as: Int64.self))
   }
 
-  /// What the expiry takes, without a branch.
+  /// The size of the expiry, without a branch.
   @inline(__always)
   private var expiryBytes: Int { Int((base.load(as: UInt8.self) & Entry.expiresFlag) >> 2) }
 
@@ -114,7 +114,7 @@ struct Entry {
     base + (Entry.headerBytes &+ keyCount &+ expiryBytes)
   }
 
-  /// A new value. The lengths are set, and where the payload begins depends on whether it expires.
+  /// A new value. The lengths are set; the begin of the payload depends on the expiry.
   @inline(__always)
   func setHead(_ version: UInt64, _ kind: Kind, _ expiry: Expiry) {
     var low = kind.rawValue
@@ -159,7 +159,7 @@ struct Entry {
     }
   }
 
-  /// The value's own block; only of kind blob.
+  /// The value's separate block; only of kind blob.
   var blob: Blob {
     get {
       let address = payload.loadUnaligned(as: UInt.self)
@@ -183,7 +183,7 @@ struct Entry {
     }
   }
 
-  /// Whether the key is `other`: words first, and the last word overlapping.
+  /// Whether the key is `other`: compares words first; the last word overlaps.
   @inline(__always)
   func hasKey(_ other: UnsafeRawBufferPointer) -> Bool {
     let count = keyCount

@@ -5,12 +5,12 @@
 //   value            = 1, bytes  |  2, integer  |  3, count, bytes of each element
 //   bytes            = count, then the bytes in words, zeros behind the last
 //
-// The seed is fixed, so stores of different hash seeds can be compared. Not in it: access clocks,
-// and how a value lies in memory.
+// The seed is fixed, so stores of different hash seeds can be compared. It doesn't include access
+// clocks and the memory layout of values.
 
 import TextForms
 
-/// The digest of one key, as its value comes.
+/// The digest of one key, computed while its value arrives.
 package struct EntryDigest {
   private var state = SipState((0, 0))
 
@@ -42,13 +42,13 @@ package struct EntryDigest {
     }
   }
 
-  /// A string of so many bytes comes in parts.
+  /// A string of this many bytes follows in parts.
   package mutating func beginString(count: Int) {
     state.absorb(1)
     state.absorb(UInt64(count))
   }
 
-  /// - Parameter part: a multiple of 8 bytes, but for the last part.
+  /// - Parameter part: a multiple of 8 bytes, except for the last part.
   package mutating func addPart(_ part: UnsafeRawBufferPointer) {
     let words = part.count / 8
     for word in 0..<words {
@@ -60,7 +60,7 @@ package struct EntryDigest {
     state.absorb(last)
   }
 
-  /// A list of so many elements comes.
+  /// A list with this number of elements follows.
   package mutating func beginList(count: Int) {
     state.absorb(3)
     state.absorb(UInt64(count))

@@ -1,7 +1,7 @@
-// What a store with a memory limit gives up when it is full: the keys that were used longest ago,
-// or nearly so. As in Redis, a few keys are looked at for each that goes, and the best ones seen
-// are remembered for the next, so that no list of all keys has to be kept in order. Where Redis
-// draws the few at random, a walk over the tables finds them here.
+// Eviction of a store with a memory limit: approximately the least recently used keys. As in Redis,
+// a few keys are sampled for each eviction, and the best candidates are kept for the next, so that
+// no ordered list of all keys is needed. Redis samples at random; here a walk over the tables finds
+// the samples.
 //
 // An eviction is an effect, like any deletion.
 
@@ -14,7 +14,7 @@ package enum EvictionPolicy: String, Sendable, CaseIterable {
   case volatileLRU = "volatile-lru"
 }
 
-/// How much memory the keys and values of a store may take, and what happens then.
+/// The memory limit of a store's keys and values, and the policy at the limit.
 package struct MemoryLimit: Sendable, Hashable {
   /// In bytes, of `usedBytes`.
   package var bytes = Int.max
@@ -46,7 +46,7 @@ struct EvictionCandidates {
     candidates.count < Self.countMax || idleMillis > candidates[0].idleMillis
   }
 
-  /// - Precondition: `takes` said so.
+  /// - Precondition: `takes` was true.
   mutating func add(_ candidate: Candidate) {
     if candidates.contains(where: { $0.hash == candidate.hash && $0.slot == candidate.slot }) {
       return
@@ -60,9 +60,8 @@ struct EvictionCandidates {
   mutating func takeIdlest() -> Candidate? { candidates.popLast() }
 }
 
-/// Where the search for keys to evict goes on: a walk over all tables, round and round. Keys lie in
-/// the order of their hashes, so the next few are as good as a few drawn at random, and cost
-/// less.
+/// Where the search for keys to evict continues: an endless walk over all tables. Keys are in the
+/// order of their hashes, so the next few are as good as random ones, and cost less.
 struct EvictionWalk {
   var database = 0
   var slot = 0
@@ -74,9 +73,9 @@ extension Store {
   @inline(__always)
   package var isOverMemoryLimit: Bool { heap.usedBytes > memoryLimit.bytes }
 
-  /// Evicts keys, and frees what has been deleted, until no more memory is in use than the limit
-  /// allows.
-  /// - Parameter evictions: how many keys at most; about 1 us each, and what is to be freed.
+  /// Evicts keys, and frees deleted memory, until the memory in use is within the limit.
+  /// - Parameter evictions: the maximum number of keys; about 1 us each, plus the time to free
+  ///   memory.
   /// - Returns: whether there is nothing left to evict.
   @discardableResult
   package func makeRoom(evictions: Int, nowMillis: Int64) -> Bool {
@@ -84,7 +83,7 @@ extension Store {
     var left = evictions
     while isOverMemoryLimit, left > 0 {
       left -= 1
-      // What was deleted in large pieces counts until it is freed: that comes first.
+      // Large deleted values count until they are freed, so they come first.
       if hasGarbage {
         collectGarbage(entries: Store.garbagePerEviction)
       } else if !evict(nowMillis: nowMillis) {
@@ -110,7 +109,7 @@ extension Store {
     }
   }
 
-  /// - Returns: false where there is no key to evict.
+  /// - Returns: false if there is no key to evict.
   private func evict(nowMillis: Int64) -> Bool {
     guard hasEvictableKeys else { return false }
     for _ in 0..<Store.looksMax {

@@ -1,7 +1,7 @@
 // When a key expires, and the walk that finds the keys that have.
 //
-// Who meets a key that is due deletes it first, as an effect of its own: `find` and `scan` do. What
-// nothing meets is found by `expire`, which walks the tables that have keys to delete.
+// `find` and `scan` delete an expired key first, as a separate effect. Other expired keys are found
+// by `expire`, which walks the tables that have keys to delete.
 
 /// When a key expires, on the wall clock.
 package struct Expiry: Equatable, Comparable, Sendable {
@@ -24,27 +24,28 @@ package struct Expiry: Equatable, Comparable, Sendable {
   }
 }
 
-/// Where the walk for keys that are due is.
+/// The position of the walk for expired keys.
 struct ExpiryWalk {
   /// The table, counted over all databases, that is walked or looked at next.
   var table = 0
-  /// The hash from which the walk of that table goes on; nil: it has not begun.
+  /// The hash from which the walk of that table continues; nil: it has not begun.
   var cursor: UInt64?
 }
 
 extension Store {
-  /// What a part of the walk came to.
+  /// The result of a part of the walk.
   package struct ExpiryProgress: Equatable {
     /// Keys that were looked at.
     package var visited = 0
-    /// Keys among them that were due, and are deleted.
+    /// Expired keys, which are deleted.
     package var expired = 0
     /// Whether all tables have been looked at since the round began.
     package var endsRound = false
   }
 
-  /// Deletes keys that are due, going on where the last call ended. Tables without one cost a look
-  /// at their header; the others are walked whole, which tells when the next of their keys is due.
+  /// Deletes expired keys, continuing where the last call ended. Tables without expired keys cost a
+  /// check of their header; the others are walked completely, which finds when the next of their
+  /// keys expires.
   /// - Parameters:
   ///   - nowMillis: the wall clock of the tick.
   ///   - maxVisits: about how many keys to look at. As many headers of tables times 16 are looked
@@ -73,8 +74,8 @@ extension Store {
   /// Homes that are looked at before the budget is.
   private static let stretchHomes = 64
 
-  /// - Returns: the first table, not before `first`, that has a key that is due; or the one that
-  ///   the search has to go on from.
+  /// - Returns: the first table, not before `first`, that has an expired key; or the one to
+  ///   continue the search from.
   private func nextDue(from first: Int, _ nowMillis: Int64, _ headersLeft: inout Int) -> Int {
     var (database, slot) = first.quotientAndRemainder(dividingBy: slotCount)
     while database < databaseCount {
@@ -120,7 +121,7 @@ extension Store {
   }
 
   /// Looks at the keys of some homes.
-  /// - Returns: the least hash of the homes behind; nil at the table's end.
+  /// - Returns: the least hash of the following homes; nil at the table's end.
   private func walkStretch(
     _ table: UnsafeMutablePointer<Table>, _ database: Int, _ slot: Int, _ cursor: UInt64,
     _ nowMillis: Int64, _ progress: inout ExpiryProgress
@@ -132,7 +133,8 @@ extension Store {
     let endHome = min(homesEnd, firstHome + Store.stretchHomes)
     let mask = places.capacity - 1
     var step = firstHome
-    // A key may lie behind its home, up to the first free place; behind the last, from the start.
+    // A key may be after its home, up to the first free place; after the last place, from the
+    // start.
     while step - firstHome <= mask {
       let word = words[step & mask]
       if word == 0 {
@@ -148,7 +150,7 @@ extension Store {
         guard let left = directory.table(database: database, slot: slot) else { return nil }
         guard left.pointee.count > 0 else { return nil }
         guard left.pointee.segment(from: cursor).places.words == words else { return cursor }
-        // What was behind the key may have come to its place.
+        // A later key may have moved to its place.
       } else {
         table.pointee.due = min(table.pointee.due, entry.expiry)
         step += 1
@@ -158,7 +160,7 @@ extension Store {
     return segment.end == 0 ? nil : segment.end
   }
 
-  /// Deletes a key that is due.
+  /// Deletes an expired key.
   func expire(_ entry: Entry, slot: Int, database: Int, nowMillis: Int64) {
     let key = entry.key
     let lookup = lookup(key, slot: slot, database: database, nowMillis: nowMillis)

@@ -1,30 +1,30 @@
-// What is out of reach but not freed yet: long lists, what pins have kept of lists, and the keys of
+// Unreachable memory that is not freed yet: long lists, chunks that pins have kept, and the keys of
 // large tables.
 //
-// To free a million blocks takes a good part of a second, so a deletion of much only detaches it
-// and puts it here; Store.collectGarbage frees it a slice at a time. What is short is freed at
-// once, which is less work than to remember it.
+// Freeing a million blocks takes a large part of a second, so a large deletion only detaches the
+// memory and puts it here; Store.collectGarbage frees it a slice at a time. Short lists are freed
+// at once, which is less work.
 //
-// Work is counted in blocks freed, and a block counts once more for each KiB of it: to give its
-// pages back to the system takes time by the page. A unit is about 50 ns.
+// Work is counted in blocks freed, and a block counts once more for each KiB of it: returning its
+// pages to the operating system takes time for each page. A unit is about 50 ns.
 //
-// Owned by the store's heap, which pins know as well; lives on the store's thread.
+// Owned by the store's heap, which pins reference too; on the store's thread.
 
 struct Garbage {
   /// What is done at once; tests set it lower.
   struct Limits {
-    /// Tables of so many places, as a power of two, or more grow and shrink in steps.
+    /// Tables of this many places (a power of two) or more grow and shrink in steps.
     var tableLog2: UInt8 = 16
     /// Lists of more pieces are put aside.
     var listPieces = 64
     /// Tables of more keys are put aside.
     var tableKeys = 1024
-    /// Work spent at once on the others; what is left of them then is put aside as well.
+    /// Work spent at once on the others; the rest is put here too.
     var work = 2048
   }
 
   var lists: [DetachedList] = []
-  /// What pins have kept that are gone; none is empty.
+  /// Memory kept by released pins; none is empty.
   var kept: [[KeptChunk]] = []
   var tables: [DetachedTable] = []
 
@@ -34,7 +34,7 @@ struct Garbage {
   static func work(ofBlock byteCount: Int) -> Int { 1 + byteCount >> 10 }
 }
 
-/// A chunk that a list has let go of and a pin holds.
+/// A chunk that a list has released and a pin holds.
 struct KeptChunk {
   let chunk: Chunk
   /// As of its piece.
@@ -46,12 +46,12 @@ struct DetachedList {
   private let list: List
   /// The ring is the pin's otherwise.
   private let ownsRing: Bool
-  /// The newest pin of the list. What it held keeps its hold until it goes.
+  /// The newest pin of the list. Its chunks stay until it is released.
   private let pin: PinnedList?
   /// Pieces below it are there still.
   private(set) var piecesLeft: Int
 
-  /// - Parameter list: has a ring of its own.
+  /// - Parameter list: has its own ring.
   init(_ list: List, keptFor pin: PinnedList?) {
     self.list = list
     self.pin = pin
@@ -59,7 +59,7 @@ struct DetachedList {
     piecesLeft = list.pieceCount
   }
 
-  /// A list whose key has let go of it.
+  /// A list whose key has released it.
   init(_ list: List, _ heap: Heap) {
     self.list = list
     pin = list.isPinned ? heap.takePin(of: list) : nil
@@ -67,10 +67,10 @@ struct DetachedList {
     piecesLeft = list.pieceCount
   }
 
-  /// Gives back its memory while the budget lasts; chunks that views and pins hold stay until those
-  /// let go. O(budget).
-  /// - Parameter budget: what is left of it (see Garbage); at least one chunk is given back.
-  /// - Returns: whether all is given back.
+  /// Frees its memory while the budget lasts; chunks that views and pins hold stay until those
+  /// release them. O(budget).
+  /// - Parameter budget: the remaining budget (see Garbage); at least one chunk is freed.
+  /// - Returns: whether everything is freed.
   mutating func free(_ heap: Heap, budget: inout Int) -> Bool {
     while piecesLeft > 0 {
       piecesLeft -= 1
@@ -84,7 +84,7 @@ struct DetachedList {
   }
 }
 
-/// A table that was taken out of the directory, emptied from the end of its places.
+/// A table that was removed from the directory, emptied from the end of its places.
 struct DetachedTable {
   var table: Table
   /// Places below it may still have entries.
@@ -95,7 +95,7 @@ struct DetachedTable {
     placesLeft = table.placeCount
   }
 
-  /// The next entry that is left.
+  /// The next remaining entry.
   mutating func next() -> Entry? {
     while placesLeft > 0 {
       placesLeft -= 1

@@ -1,12 +1,13 @@
-// The memory of one store: where every block comes from, and the count of every byte.
+// The allocator of one store, with exact accounting.
 //
 // Blocks up to 512 bytes come from slab pages in classes of 8 bytes; larger ones from malloc. A
-// block is given back with the size it was asked with, so no block carries its size. Large ones
-// (LargeBlock.bytesMin) are handed to BackgroundRelease, and count as free from then on. Blocks
-// that the store has adopted are counted here, though others allocated them.
+// block is freed with the size of its allocation, so no block stores its size. Large ones
+// (LargeBlock.bytesMin) are passed to BackgroundRelease, and count as free from then on. Adopted
+// blocks are counted here, although others allocated them.
 //
-// One empty page is kept in reserve (`reserve`), so that a store whose only key comes and goes does
-// not ask malloc for a page each time, and the count is the same before and after.
+// One empty page is kept in reserve (`reserve`), so that a store whose only key is repeatedly
+// created and deleted does not allocate a page each time, and the count is the same before and
+// after.
 //
 // Owned by Store and by the views that outlive a call; single-threaded like them.
 
@@ -20,38 +21,37 @@ import LargeMemory
 
 final class Heap {
   static let smallBlockMax = 512
-  /// Blocks from this size on, and slab pages, have their pages given back first while
-  /// `givesPagesBack`.
+  /// While `givesPagesBack`, the pages of blocks of this size or more, and of slab pages, are
+  /// returned first.
   private static let givenBackMin = 64 * 1024
 
   /// Bytes held from malloc, its rounding and header included (glibc's rule: a header of 8 bytes,
   /// multiples of 16, 32 at least).
   private(set) var heldBytes = 0
-  /// The part of `heldBytes` that is in blocks in use; the rest is free room in slab pages.
+  /// The part of `heldBytes` in used blocks; the rest is free space in slab pages.
   private(set) var usedBytes = 0
-  /// The part of `usedBytes` in chunks and blobs that only views still hold.
+  /// The part of `usedBytes` in chunks and blobs that only views hold.
   var pinnedBytes = 0
 
-  /// What is out of reach and waits to be freed.
+  /// Unreachable memory that waits to be freed.
   var garbage = Garbage()
-  /// Whether the store is gone, and with it who frees garbage.
+  /// Whether the store was released, so that nothing frees garbage any more.
   var isLeftAlone = false
-  /// For each list that pins hold the newest of them, by the list's block.
+  /// The newest pin of each pinned list, by the list's block.
   private var pins: [UnsafeMutableRawPointer: Unmanaged<PinnedList>] = [:]
 
-  /// Whether pages go back to the system before a block or slab page goes to malloc (see
-  /// SystemPages). For who frees much in slices; not for ordinary writes, whose next value would
-  /// have to fetch the pages again.
+  /// Whether pages are returned to the operating system before a block or slab page is freed (see
+  /// SystemPages). For large frees in slices; not for ordinary writes, whose next value would need
+  /// the pages again.
   var givesPagesBack = false
 
-  /// Since malloc was last asked to give pages back: the most bytes held, and all that were freed.
-  /// What is freed in blocks below LargeBlock.bytesMin stays with malloc otherwise.
+  /// Since malloc was last trimmed: the maximum of held bytes, and all freed bytes. Otherwise
+  /// malloc keeps freed blocks below LargeBlock.bytesMin.
   private var highBytes = 0
   private var freedBytes = 0
-  /// Malloc is asked when so much less is held, and an eighth less, ...
+  /// Malloc is trimmed when the held bytes have fallen by this much and by an eighth, ...
   private static let shrunkMin = 16 << 20
-  /// ... and when so much was freed, and as much as is held: blocks of other sizes leave gaps
-  /// behind.
+  /// ... and when this much was freed, and as much as is held: blocks of other sizes leave gaps.
   private static let freedMin = 64 << 20
 
   private let usesSlabs: Bool
@@ -73,18 +73,18 @@ final class Heap {
     openPages.deallocate()
   }
 
-  /// Takes the page in reserve; once, after the owner's own blocks.
+  /// Allocates the reserve page; once, after the owner's own blocks.
   func reserve() {
     if usesSlabs, spare == nil { spare = makePage() }
   }
 
-  /// Bytes that a block asked with `byteCount` really has.
+  /// The real size of a block allocated with `byteCount`.
   @inline(__always)
   static func capacity(for byteCount: Int) -> Int {
     byteCount <= smallBlockMax ? (byteCount &+ 7) & ~7 : mallocBytes(byteCount) &- 8
   }
 
-  /// What a block asked with `byteCount` adds to `usedBytes`.
+  /// The bytes that a block allocated with `byteCount` adds to `usedBytes`.
   func usedBytes(ofBlock byteCount: Int) -> Int {
     let capacity = Heap.capacity(for: byteCount)
     return byteCount > Heap.smallBlockMax || !usesSlabs ? Heap.mallocBytes(capacity) : capacity
@@ -107,8 +107,7 @@ final class Heap {
     return block
   }
 
-  /// A block of zeros. One that is large comes from the system, which has its pages zero when they
-  /// are touched first.
+  /// A block of zeros. A large one comes from the operating system, whose new pages are zero.
   func allocateZeroed(_ byteCount: Int) -> UnsafeMutableRawPointer {
     guard byteCount >= LargeBlock.bytesMin, let block = calloc(1, Heap.capacity(for: byteCount))
     else {
@@ -122,7 +121,7 @@ final class Heap {
     return Heap.checked(block)
   }
 
-  /// Gives back a block; `byteCount` is what it was asked with, or any size of equal capacity.
+  /// Frees a block; `byteCount` is the size of its allocation, or any size of equal capacity.
   func free(_ block: UnsafeMutableRawPointer, _ byteCount: Int) {
     let capacity = Heap.capacity(for: byteCount)
     if byteCount > Heap.smallBlockMax || !usesSlabs {
@@ -150,8 +149,8 @@ final class Heap {
     }
   }
 
-  /// A fresh block, if tables can hold its address: they keep 48 bits (Table). A system that gives
-  /// out others would have keys lost.
+  /// A new block, if its address fits into tables, which keep 48 bits (Table). With larger
+  /// addresses keys would be lost.
   @inline(__always)
   static func checked(_ block: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer {
     precondition(isHoldable(UInt(bitPattern: block)), "an address of more than 48 bits")
@@ -170,7 +169,7 @@ final class Heap {
     pin.listBase = base
   }
 
-  /// The list is gone, or in another block.
+  /// The list was deleted, or moved to another block.
   @discardableResult
   func takePin(of list: List) -> PinnedList? {
     guard let pin = pins.removeValue(forKey: list.base)?.takeUnretainedValue() else { return nil }
@@ -180,8 +179,7 @@ final class Heap {
 
   // MARK: - Adopted blocks
 
-  /// What a block of `capacity` bytes that was adopted adds to `usedBytes`: what malloc spent on
-  /// it.
+  /// The bytes that an adopted block of `capacity` bytes adds to `usedBytes`: its size in malloc.
   func usedBytes(ofAdopted capacity: Int) -> Int { Heap.mallocBytes(capacity) }
 
   /// The store keeps a block that was allocated elsewhere.
@@ -190,7 +188,7 @@ final class Heap {
     usedBytes &+= Heap.mallocBytes(capacity)
   }
 
-  /// The store keeps an adopted block no longer.
+  /// The store no longer keeps an adopted block.
   func release(bytes capacity: Int) {
     heldBytes &-= Heap.mallocBytes(capacity)
     usedBytes &-= Heap.mallocBytes(capacity)
@@ -202,14 +200,14 @@ final class Heap {
     max(32, (byteCount &+ 8 &+ 15) & ~15)
   }
 
-  /// Memory came from malloc.
+  /// Memory was allocated with malloc.
   @inline(__always)
   private func hold(_ bytes: Int) {
     heldBytes &+= bytes
     if heldBytes > highBytes { highBytes = heldBytes }
   }
 
-  /// Memory has gone back to malloc.
+  /// Memory was returned to malloc.
   @inline(__always)
   private func letGo(_ bytes: Int) {
     heldBytes &-= bytes

@@ -1,10 +1,10 @@
-// The order in which images hold keys, and a place in it.
+// The order of keys in images, and a position in it.
 //
 //   order = slot, database, max(1, hash), key bytes
 //
-// Tables hold keys in the order of their hashes, so an image of a stretch is a walk over a part of
-// the tables. Keys with one and the same hash are in the order of their bytes: so a stretch can end
-// behind any key, though someone has found a million keys that collide.
+// Tables hold keys in the order of their hashes, so an image of a range is a walk over a part of
+// the tables. Keys with the same hash are in the order of their bytes: so a range can end after any
+// key, even among a million colliding keys.
 //
 // A value; any thread.
 
@@ -23,7 +23,7 @@ package struct ImageCursor: Equatable, Sendable {
     self.key = key
   }
 
-  /// Whether a key lies before it: whether the images that end here have held its place.
+  /// Whether a key is before it: whether the images that end here cover its position.
   /// - Parameter hash: `Store.hash(of:)` the key.
   package func isBehind(
     slot: Int, database: Int, hash: UInt64, key: UnsafeRawBufferPointer

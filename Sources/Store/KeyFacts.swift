@@ -1,15 +1,15 @@
-// What there is to know of a key besides its value. To ask changes nothing, and the key doesn't
-// count as used by it.
+// Properties of a key besides its value. Reading them changes nothing, and the key doesn't count as
+// used.
 
 /// Of a key that is there: good until the next change of the store.
 package struct KeyFacts {
-  /// How a value lies in memory.
+  /// How a value is stored in memory.
   package enum Encoding: Sendable {
     /// A number in the key's entry.
     case integer
     /// Bytes in the key's entry.
     case inline
-    /// Bytes in a block of their own.
+    /// Bytes in a separate block.
     case block
     /// A list's chunks.
     case chunks
@@ -18,7 +18,7 @@ package struct KeyFacts {
   let entry: Entry
   let heap: Heap
 
-  /// What a table spends on a key: one word.
+  /// The size of a key in a table: one word.
   private static let placeBytes = 8
 
   package var key: UnsafeRawBufferPointer { entry.key }
@@ -37,9 +37,9 @@ package struct KeyFacts {
   /// Bytes of a string, values of a list.
   package var length: Int { entry.kind == .list ? entry.list.count : entry.stringLength }
 
-  /// Bytes that the key and its value take: their blocks as the heap counts them, and a place in a
-  /// table. O(1); of a list O(chunks), but `List.measuredPiecesMax` of them at most: a longer one
-  /// is estimated.
+  /// The bytes of the key and its value: their blocks as the heap counts them, plus a place in a
+  /// table. O(1); for a list O(chunks), but at most `List.measuredPiecesMax`: a longer one is
+  /// estimated.
   package var memoryBytes: Int {
     let value =
       switch entry.kind {
@@ -62,13 +62,13 @@ package struct KeyFacts {
 }
 
 extension Store {
-  /// - Returns: nil where there is no such key.
+  /// - Returns: nil if there is no such key.
   package func facts(at place: KeyPlace) -> KeyFacts? {
     check(place)
     return place.entry.map { KeyFacts(entry: $0, heap: heap) }
   }
 
-  /// When a call has used a key last; nil where it isn't there. Also of a key that is due.
+  /// When a call used a key last; nil if it doesn't exist. Also for an expired key.
   package func accessClock(
     of key: UnsafeRawBufferPointer, slot: Int, database: Int
   ) -> UInt32? {
@@ -95,7 +95,7 @@ extension List {
     let measured = min(pieceCount, List.measuredPiecesMax)
     var bytes = 0
     for number in 0..<measured {
-      // Spread evenly where not all are looked at.
+      // Spread evenly if not all are measured.
       let chunk = piece(number * pieceCount / measured).pointee.chunk
       bytes += heap.usedBytes(ofBlock: Chunk.headerBytes + chunk.capacity)
     }

@@ -1,11 +1,11 @@
 // The hash that orders a table. SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input
 // PRF", 2012; one compression and three finalisation rounds).
 //
-// A scan walks keys in the order of this hash, and scan cursors outlive the process that made
-// them, so the function is fixed and the seed belongs to the cluster, never to a process. With the
-// default seed, which is public, someone who may write keys can search for keys that collide and
-// make one table slow; a cluster open to strangers passes a secret seed, the same to every shard
-// and across restarts. SipHash keeps a secret seed secret; a cheaper hash would not.
+// A scan walks keys in the order of this hash, and scan cursors stay valid after the process ends,
+// so the function is fixed and the seed belongs to the cluster, not to a process. The default seed
+// is public: a user that may write keys can search for colliding keys and make one table slow. A
+// cluster with untrusted users has a secret seed, the same on every shard and across restarts.
+// SipHash keeps a secret seed secret; a cheaper hash would not.
 //
 // Value type without state; any thread.
 
@@ -25,7 +25,7 @@ struct KeyHasher {
     }
     var tail = UInt64(truncatingIfNeeded: count) << 56
     if count >= 8 {
-      // What is left is the top of the last eight bytes; nothing where nothing is left.
+      // The rest is the top of the last eight bytes; empty if nothing remains.
       let last = base.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self).littleEndian
       let left = UInt64(truncatingIfNeeded: count &- offset)
       return state.finish(tail | (last &>> 8) &>> (56 &- left &* 8))
@@ -40,7 +40,7 @@ struct KeyHasher {
   }
 }
 
-/// What SipHash-1-3 has made of the words so far.
+/// The state of SipHash-1-3 after the words so far.
 struct SipState {
   private var v0: UInt64
   private var v1: UInt64

@@ -1,5 +1,5 @@
-// From a key to its place: what a key is looked up by, and what is found. A call hashes its key
-// once and looks it up once; it reads, decides and changes at the place.
+// The look-up of a key, and its result. A call hashes its key once and looks it up once; it reads,
+// decides and changes at the place.
 
 /// What a key is looked up by. Its bytes are borrowed from the call.
 package struct KeyLookup {
@@ -8,7 +8,7 @@ package struct KeyLookup {
   package let database: Int
   /// The store's hash of the key.
   package let hash: UInt64
-  /// The wall clock of the tick, in milliseconds since 1970: what expiry is judged by.
+  /// The wall clock of the tick, in milliseconds since 1970: decides about expiry.
   package let nowMillis: Int64
 
   /// What the entry's clock becomes.
@@ -19,7 +19,7 @@ package struct KeyLookup {
 /// Where a key is, or that there is none: good until the next change of the store.
 package struct KeyPlace {
   package let lookup: KeyLookup
-  /// Where there is an entry: the table that holds it, and the place there.
+  /// If there is an entry: its table, and the place there.
   let table: UnsafeMutablePointer<Table>?
   let index: Int
   let entry: Entry?
@@ -28,18 +28,18 @@ package struct KeyPlace {
     let changeCount: UInt64
   #endif
 
-  /// Type of the key's value, `none` where there is no such key.
+  /// Type of the key's value, `none` if there is no such key.
   @inline(__always)
   package var type: Store.ValueType { entry?.valueType ?? .none }
 
-  /// Version of the key's last write, 0 where there is no such key.
+  /// Version of the key's last write, 0 if there is no such key.
   package var version: UInt64 { entry?.version ?? 0 }
 
   /// Whether there is such a key, and it expires.
   @inline(__always)
   package var expires: Bool { entry?.expires ?? false }
 
-  /// When the key expires; never where there is no such key.
+  /// When the key expires; never if there is no such key.
   @inline(__always)
   package var expiry: Expiry { entry?.expiry ?? .never }
 }
@@ -58,8 +58,8 @@ extension Store {
       key: key, slot: slot, database: database, hash: hasher.hash(key), nowMillis: nowMillis)
   }
 
-  /// The place of a key, which counts as used now. One that is due is deleted first, so it isn't
-  /// there. O(1) expected.
+  /// The place of a key, which counts as used now. An expired key is deleted first, so it is
+  /// missing. O(1) expected.
   /// - Parameter nowMillis: the wall clock of the tick.
   package func find(
     _ key: UnsafeRawBufferPointer, slot: Int, database: Int, nowMillis: Int64
@@ -68,7 +68,7 @@ extension Store {
     return locate(lookup(key, slot: slot, database: database, nowMillis: nowMillis))
   }
 
-  /// As `find` of a key whose hash is known.
+  /// As `find`, for a key with a known hash.
   package func find(_ lookup: KeyLookup) -> KeyPlace {
     freeLeftovers()
     return locate(lookup)

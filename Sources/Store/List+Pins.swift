@@ -1,12 +1,12 @@
-// How a list changes while pins hold it as it was (PinnedList.swift).
+// Changes of a list while pins hold an earlier state (PinnedList.swift).
 //
-// A pin shares the list's ring. Before the list changes it goes on with a copy of the ring, and its
-// generation is one more; the chunks stay where they are. Each piece knows the generation in which
-// the list got its chunk, so a pin holds a chunk if it was made in the pin's generation or before.
-// What the list lets go of then is kept by the newest pin.
+// A pin shares the list's ring. Before the list changes it continues with a copy of the ring, and
+// its generation is one more; the chunks don't move. Each piece knows the generation in which the
+// list got its chunk, so a pin holds a chunk if it was made in the pin's generation or before.
+// Chunks that the list then releases are kept by the newest pin.
 //
-// One of 2^31 generations begins only where a list is pinned and then changed, once for each pass
-// of images.
+// One of 2^31 generations begins only when a list is pinned and then changed, once for each pass of
+// images.
 
 extension List {
   private static let pinnedFlag: UInt32 = 1 << 31
@@ -19,7 +19,7 @@ extension List {
 
   var generation: UInt32 { pinWord & ~List.pinnedFlag }
 
-  /// Whether pins hold the list, as it is or as it was.
+  /// Whether pins hold the list, in its current or an earlier state.
   @inline(__always)
   var isPinned: Bool {
     get { pinWord & List.pinnedFlag != 0 }
@@ -44,7 +44,7 @@ extension List {
     if isPinned { leaveRingToPin(heap) }
   }
 
-  /// Goes on with a copy of the ring where a pin has it. O(1) otherwise.
+  /// Continues with a copy of the ring if a pin shares it. O(1) otherwise.
   @inline(never)
   private mutating func leaveRingToPin(_ heap: Heap) {
     guard let newest = heap.newestPin(of: self), newest.takeRing(of: self) else { return }
@@ -58,7 +58,7 @@ extension List {
     self = fresh
   }
 
-  /// Another block becomes the list's own; the caller sees to the old one.
+  /// Another block becomes the list's own; the caller frees the old one.
   func moveOn(to fresh: List, heap: Heap) {
     fresh.pinWord = pinWord
     guard isPinned, let newest = heap.takePin(of: self) else { return }
@@ -70,8 +70,8 @@ extension List {
     isPinned && heap.newestPin(of: self)?.holds(piece) == true
   }
 
-  /// Has the pins keep a piece that the list lets go of.
-  /// - Returns: false where none holds it: the caller must release its chunk.
+  /// Passes a piece that the list releases to its pins.
+  /// - Returns: false if no pin holds it: then the caller must release its chunk.
   @inline(__always)
   func keep(_ piece: Piece, _ heap: Heap) -> Bool {
     isPinned && passOn(piece, heap)
@@ -86,7 +86,7 @@ extension List {
   @inline(never)
   func leavePins(_ heap: Heap) { heap.takePin(of: self) }
 
-  /// Lets go of a piece.
+  /// Releases a piece.
   func release(_ piece: Piece, _ heap: Heap) {
     if !keep(piece, heap) { piece.chunk.releaseByList(heap) }
   }

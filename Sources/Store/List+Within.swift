@@ -1,10 +1,9 @@
 // Changes of a list that are not pushes or pops: an element set, inserted or removed by its index,
-// and many elements let go of at an end.
+// and many elements released at an end.
 //
-// Elements in a chunk never change, so the pieces concerned are written anew (PieceWriter) and take
-// the places of the old ones; their neighbours stay. Costs are those of the pieces that are
-// written, at most 16 KiB of elements each, and, where pieces become more or fewer, 24 bytes for
-// each piece of the list.
+// Elements in a chunk never change, so the affected pieces are rewritten (PieceWriter) and replace
+// the old ones; their neighbours stay. The cost is that of the written pieces, at most 16 KiB of
+// elements each, plus 24 bytes for each piece of the list if the number of pieces changes.
 
 extension List {
   /// The element at an index, 0 ..< count. O(log chunks).
@@ -16,7 +15,7 @@ extension List {
   /// The chunk that holds it.
   func chunk(at index: Int) -> Chunk { piece(place(of: first + index)).pointee.chunk }
 
-  /// Hands over elements one by one from an index on, towards one end, until `body` says false.
+  /// Passes elements one by one from an index on, towards one end, until `body` returns false.
   /// O(log chunks) for the first, then O(1) an element.
   @inline(__always)
   func forEach(
@@ -49,13 +48,13 @@ extension List {
     replace(place, by: writer.finished(), heap: heap)
   }
 
-  /// Adds a value in front of the element at an index.
+  /// Adds a value before the element at an index.
   mutating func insert(_ value: UnsafeRawBufferPointer, before index: Int, heap: Heap) {
     willChange(heap)
     let position = first + index
     let place = place(of: position)
     let old = piece(place).pointee
-    // A full chunk is halved, so that the next insertion finds room beside this one.
+    // A full chunk is halved, so that the next insertion here finds space.
     let isFull = old.room + Chunk.room(elements: 1, byteCount: value.count) > Chunk.roomMax
     let middle = isFull ? old.first + old.count / 2 : old.end
     var writer = PieceWriter(for: self, heap)
@@ -68,9 +67,8 @@ extension List {
     replace(place, by: writer.finished(), heap: heap)
   }
 
-  /// Removes the elements at some indices, in rising order and not all that there are. Neighbours
-  /// of which something is left share chunks from then on. O(elements of the pieces concerned +
-  /// chunks).
+  /// Removes the elements at some indices, in ascending order and not all elements. Remaining
+  /// neighbours share chunks afterwards. O(elements of the affected pieces + chunks).
   mutating func removeEach(_ indices: UnsafeBufferPointer<Int>, heap: Heap) {
     willChange(heap)
     let base = first
@@ -94,8 +92,8 @@ extension List {
     replaceAll(by: writer.finished(), heap: heap)
   }
 
-  /// Lets go of the outermost `count` elements at one end, and not of all. O(chunks that go).
-  /// - Returns: the pieces that are gone, which the caller must release.
+  /// Releases the outermost `count` elements at one end, but not all elements. O(released chunks).
+  /// - Returns: the removed pieces, which the caller must release.
   mutating func drop(_ count: Int, at end: Store.ListEnd, heap: Heap) -> [Piece] {
     willChange(heap)
     var left = count

@@ -8,9 +8,9 @@
 // larger ones while they are below half the full size; after that the list gets another chunk.
 //
 // Changes within a list are in List+Within.swift. While pins hold a list (List+Pins.swift) its ring
-// is copied before the first change, and chunks that it lets go of are kept for them.
+// is copied before the first change, and chunks that it releases are kept for them.
 //
-// A view on heap memory that the entry of the list's key owns; lives on the thread of the store.
+// A view on heap memory that the entry of the list's key owns; on the thread of the store.
 
 struct List {
   static let headerBytes = 16
@@ -19,7 +19,7 @@ struct List {
 
   init(_ base: UnsafeMutableRawPointer) { self.base = base }
 
-  /// An empty list, to be pushed to at once.
+  /// An empty list; the caller must push to it at once.
   init(on heap: Heap) {
     base = List.makeBlock(heap, ringCapacity: 1)
   }
@@ -73,7 +73,7 @@ struct List {
   private var end: Int { pieceCount == 0 ? 0 : piece(pieceCount - 1).pointee.end }
   var count: Int { end - first }
 
-  /// Place of the piece that holds an absolute position of the list. O(log chunks).
+  /// The place of the piece with an absolute position of the list. O(log chunks).
   func place(of position: Int) -> Int {
     var low = 0
     var high = pieceCount - 1
@@ -104,7 +104,7 @@ struct List {
     }
   }
 
-  /// - Returns: false where the outermost chunk can't take the value and isn't to be moved.
+  /// - Returns: false if the outermost chunk has no space for the value and must not be moved.
   @inline(__always)
   private func appendToOutermost(
     _ value: UnsafeRawBufferPointer, at end: Store.ListEnd, heap: Heap
@@ -120,8 +120,8 @@ struct List {
     return true
   }
 
-  /// Cuts off what lies behind a piece in its chunk, or moves the piece.
-  /// - Returns: false where the piece is to stay as it is.
+  /// Drops the elements after a piece in its chunk, or moves the piece.
+  /// - Returns: false if the piece must stay.
   @inline(never)
   private func makeRoom(
     for byteCount: Int, in piece: UnsafeMutablePointer<Piece>, heap: Heap
@@ -138,11 +138,11 @@ struct List {
     return true
   }
 
-  /// Room to give to a run that takes `room`: little to spare, for most lists are short, and enough
-  /// that each byte is copied four times at most on average.
+  /// The space for a run that needs `room`: little more, because most lists are short, but enough
+  /// that each byte is copied at most four times on average.
   private static func grown(_ room: Int) -> Int { room * 5 / 4 }
 
-  /// Copies a piece into a chunk of its own.
+  /// Copies a piece into a separate chunk.
   /// - Returns: the old piece, which the caller must release.
   private func move(
     _ piece: UnsafeMutablePointer<Piece>, toRoom room: Int, heap: Heap
@@ -194,8 +194,8 @@ struct List {
   }
 
   /// Removes the outermost element of a list that has one. Amortised O(1).
-  /// - Returns: its bytes, and the chunk that holds them where the list has let go of it: the bytes
-  ///   are good until the caller releases that chunk, or until the next push.
+  /// - Returns: its bytes, and their chunk if the list has released it: the bytes are valid until
+  ///   the caller releases that chunk, or until the next push.
   mutating func pop(
     at end: Store.ListEnd, heap: Heap
   ) -> (bytes: UnsafeRawBufferPointer, leftover: Chunk?) {
@@ -215,14 +215,14 @@ struct List {
     return (bytes, nil)
   }
 
-  /// The chunk of a piece that is gone, unless pins keep it.
+  /// The chunk of a removed piece, unless pins keep it.
   @inline(__always)
   private func leftover(of piece: Piece, _ heap: Heap) -> Chunk? {
     keep(piece, heap) ? nil : piece.chunk
   }
 
-  /// Moves a piece that is left over in a chunk four times too large, so that a list that has
-  /// become short gives the memory of its longer times back.
+  /// Moves a remaining piece out of a chunk that is four times too large, so that a shrunk list
+  /// frees its memory.
   /// - Returns: the old piece, which the caller must release.
   func shrink(_ piece: UnsafeMutablePointer<Piece>, heap: Heap) -> Piece? {
     let capacity = piece.pointee.chunk.capacity
@@ -239,7 +239,7 @@ struct List {
     }
   }
 
-  /// Gives back the list's own block; its pieces are gone.
+  /// Frees the list's own block; its pieces are already released.
   func freeEmpty(_ heap: Heap) {
     if isPinned { leavePins(heap) }
     heap.free(base, blockBytes)

@@ -1,14 +1,14 @@
-// A list that comes an element at a time, from several calls, before its key is there.
+// A list that is built one element at a time, in several calls, before its key exists.
 //
 // Lives on the thread of the store.
 
 extension Store {
-  /// Gathers the elements of one list after another: `install` takes the list, and the builder is
+  /// Collects the elements of one list after another: `install` takes the list, and the builder is
   /// empty again.
   package final class ListBuilder {
     private let heap: Heap
     private var list: List?
-    /// Elements gathered.
+    /// Collected elements.
     package private(set) var count = 0
 
     init(heap: Heap) { self.heap = heap }
@@ -24,7 +24,7 @@ extension Store {
       count += 1
     }
 
-    /// Throws away what was gathered. O(chunks).
+    /// Drops the collected elements. O(chunks).
     package func removeAll() {
       var budget = Int.max
       guard let list = take() else { return }

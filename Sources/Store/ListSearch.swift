@@ -1,6 +1,6 @@
-// A search of a list for the elements that are equal to a value, in pieces: a list may be so long
-// that a whole search would hold up everything else. What it has found holds for one version of the
-// list; when that has changed, the search begins anew.
+// A search of a list for the elements that are equal to a value, in parts: a complete search of a
+// long list would block everything else. Its result is valid for one version of the list; if that
+// has changed, the search starts again.
 //
 // A value; the thread of the store.
 
@@ -10,13 +10,13 @@
   import Darwin
 #endif
 
-/// How far a search has come, and what it has found.
+/// The progress of a search, and its matches.
 package struct ListSearch {
   /// Where it begins.
   package let end: Store.ListEnd
   /// How many elements it looks at, at most.
   private let elementsMax: Int
-  /// How many it finds, at most, behind those that it passes over.
+  /// The maximum number of matches, after the skipped ones.
   private let foundMax: Int
   private let passedOver: Int
   /// The indices found, in the order in which they were.
@@ -28,8 +28,8 @@ package struct ListSearch {
 
   /// - Parameters:
   ///   - passingOver: how many equal elements don't count.
-  ///   - foundMax: with how many the search ends.
-  ///   - elementsMax: after how many elements it ends.
+  ///   - foundMax: the number of matches at which the search ends.
+  ///   - elementsMax: the number of elements after which it ends.
   package init(
     from end: Store.ListEnd, passingOver passedOver: Int = 0, foundMax: Int = .max,
     elementsMax: Int = .max
@@ -43,7 +43,7 @@ package struct ListSearch {
   /// The indices found, rising.
   package var rising: [Int] { end == .head ? found : found.reversed() }
 
-  /// A step for each element, and one more for each so many bytes compared.
+  /// A step for each element, and one more for each this many bytes compared.
   private static let bytesPerStep = 64
 
   /// Goes on.
@@ -85,8 +85,8 @@ private func bytesMatch(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBuffer
 }
 
 extension Store {
-  /// Goes on with a search, for about so many steps: 7 ns each.
-  /// - Returns: whether it is done; nil where there is no such key.
+  /// Continues a search, for about this number of steps: 7 ns each.
+  /// - Returns: whether it is done; nil if there is no such key.
   package func advance(
     _ search: inout ListSearch, for value: UnsafeRawBufferPointer, steps: Int, at place: KeyPlace
   ) throws(StoreError) -> Bool? {

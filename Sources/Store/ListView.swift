@@ -1,18 +1,18 @@
-// A range of a list as it was at one moment. The view holds the chunks; nothing is copied, and what
-// writers do to the list afterwards doesn't show.
+// A range of a list at one moment. The view holds the chunks; nothing is copied, and later writes
+// to the list don't affect it.
 //
-// Made by Store.range; may outlive the key and the store, but not the thread: it is released where
-// it was made, because the chunks' counts are not atomic.
+// Made by Store.range; it may outlive the key and the store, but must be released on the thread on
+// which it was made, because the chunks' counts are not atomic.
 
 extension Store {
-  /// A snapshot of a range of a list. It holds whole chunks; those the list has let go of count in
-  /// `Store.pinnedBytes` until the last view of them goes. Its own directory, 24 bytes a chunk,
-  /// counts in `Store.usedBytes` as long as it lives. O(chunks) to make and to release.
+  /// A snapshot of a range of a list. It holds whole chunks; those that the list has released count
+  /// in `Store.pinnedBytes` until their last view is released. Its directory, 24 bytes a chunk,
+  /// counts in `Store.usedBytes` as long as it exists. O(chunks) to make and to release.
   package final class ListView {
     /// Number of elements in the view.
     package let count: Int
-    /// Index in the list of the view's first element, from 0; the list's length where the range
-    /// begins behind the end. Of a reversed view the highest index.
+    /// Index in the list of the view's first element, from 0; the list's length if the range begins
+    /// after the end. For a reversed view the highest index.
     package let firstIndex: Int
     /// Length of the whole list when the view was made.
     package let length: Int
@@ -27,7 +27,7 @@ extension Store {
     private let pieces: UnsafeMutablePointer<Piece>
     private let pieceCount: Int
 
-    /// - Parameter range: indices of the list; not empty, or `firstIndex` is its bound.
+    /// - Parameter range: indices of the list; if it is empty, `firstIndex` is its bound.
     init(
       _ list: List, _ range: Range<Int>, isReversed: Bool = false, version: UInt64, heap: Heap
     ) {
@@ -70,10 +70,10 @@ extension Store {
       max(8, pieceCount * MemoryLayout<Piece>.stride)
     }
 
-    /// Hands over the elements from `offset` on (counted from the view's first), in order,
-    /// until `body` says false. The bytes are good as long as the view lives.
-    /// O(log chunks) to find the first, then O(1) an element.
-    /// - Returns: the offset behind the last element handed over.
+    /// Passes the elements from `offset` on (counted from the view's first), in order, until `body`
+    /// returns false. The bytes are valid as long as the view exists. O(log chunks) to find the
+    /// first, then O(1) an element.
+    /// - Returns: the offset after the last passed element.
     @discardableResult
     package func forEach(
       from offset: Int = 0, _ body: (UnsafeRawBufferPointer) throws -> Bool
@@ -108,8 +108,8 @@ extension Store {
       return count
     }
 
-    /// The element at `offset`, counted from the view's first: 0 ..< count. The bytes are good as
-    /// long as the view lives. O(log chunks).
+    /// The element at `offset`, counted from the view's first: 0 ..< count. The bytes are valid as
+    /// long as the view exists. O(log chunks).
     package func element(at offset: Int) -> UnsafeRawBufferPointer {
       precondition(offset >= 0 && offset < count)
       let position = pieces[0].first + (isReversed ? count - 1 - offset : offset)

@@ -18,13 +18,13 @@ struct Piece {
     self.chunk = chunk
     self.first = first
     self.birth = birth
-    // A chunk with many elements has room for 8 Ki at most: an element takes two bytes of it.
+    // A chunk with many elements has space for at most 8 Ki: an element takes two bytes of it.
     firstIndex = UInt16(chunk.isReversed ? chunk.filled - 1 : chunk.filled - count)
     elementCount = UInt16(count)
   }
 
   var count: Int { Int(elementCount) }
-  /// Absolute position behind the last element.
+  /// Absolute position after the last element.
   var end: Int { first + count }
 
   /// Indices inside the chunk.
@@ -35,7 +35,7 @@ struct Piece {
 
   /// Bytes of all elements. O(1).
   var byteCount: Int { chunk.byteCount(of: indices) }
-  /// Room that the elements take in the chunk. O(1).
+  /// The space of the elements in the chunk. O(1).
   var room: Int { chunk.room(of: indices) }
 
   /// The element at an absolute position of the piece. O(1).
@@ -61,13 +61,13 @@ struct Piece {
   /// Whether the chunk grows at this end of the list.
   func grows(at end: Store.ListEnd) -> Bool { chunk.isReversed == (end == .head) }
 
-  /// Whether nothing lies behind the piece in its chunk.
+  /// Whether there is nothing after the piece in its chunk.
   @inline(__always)
   var endsWithItsChunk: Bool { chunk.filled == indices.upperBound }
 
   /// Makes the chunk's filled part end where the piece ends, which an append needs.
   /// - Parameter isHeld: whether a pin holds the chunk.
-  /// - Returns: false where others hold the elements behind the piece, which must stay.
+  /// - Returns: false if others hold the elements after the piece, which must stay.
   func trimToAppend(isHeld: Bool) -> Bool {
     if endsWithItsChunk { return true }
     if chunk.isShared || isHeld { return false }

@@ -1,13 +1,13 @@
 // Writes elements into new pieces, each in a chunk of just the size it needs.
 //
-// Lives for the length of one change of one list. Values are borrowed until the piece with them is
-// written, and so are the pieces that they come from: the list lets go of those then.
+// Exists for one change of one list. Values are borrowed until their piece is written, and so are
+// the pieces that they come from: then the list releases these.
 
 struct PieceWriter {
   private let list: List
   private let heap: Heap
   private var pieces: [Piece] = []
-  /// The elements of the piece to be written next.
+  /// The elements of the next piece.
   private var values: [UnsafeRawBufferPointer] = []
   private var byteCount = 0
   private var isReversed = false

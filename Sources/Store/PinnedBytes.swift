@@ -1,12 +1,12 @@
-// One large value as it was at one moment: held where it lies, not copied.
+// One large value at one moment: held in place, not copied.
 //
-// A caller that answers with a large value in pieces keeps one of these until the last piece is
-// written; what happens to the key meanwhile doesn't show. Made by Store.pinnedValue and popPinned;
-// may outlive the key and the store, but not the thread: it is released where it was made, because
-// the counts of blobs and chunks are not atomic.
+// A chunked reply with a large value keeps one of these until the last chunk is written; changes of
+// the key meanwhile don't affect it. Made by Store.pinnedValue and popPinned; it may outlive the
+// key and the store, but must be released on the thread on which it was made, because the counts of
+// blobs and chunks are not atomic.
 
 extension Store {
-  /// The bytes of one value, held. Memory that readers alone hold counts in `Store.pinnedBytes`: a
+  /// The held bytes of one value. Memory that only readers hold counts in `Store.pinnedBytes`: a
   /// string from the next write or deletion of its key on, a popped element as soon as its list has
   /// no other element in the chunk, so at once for one above 16 KiB.
   package final class PinnedBytes {
@@ -35,8 +35,8 @@ extension Store {
       self.heap = heap
     }
 
-    /// Holds `count` bytes from `start` on, which lie in `chunk`, and takes over the caller's hold
-    /// on the chunk.
+    /// Holds `count` bytes from `start` on, which are in `chunk`, and takes over the caller's
+    /// reference to the chunk.
     init(
       start: UnsafeRawPointer, count: Int, takingOver chunk: Chunk, version: UInt64, heap: Heap
     ) {
@@ -54,8 +54,8 @@ extension Store {
       }
     }
 
-    /// Calls `body` with a part of the value, which must lie within 0 ..< count. O(1), no copy. The
-    /// bytes are good as long as this object lives.
+    /// Calls `body` with a part of the value, which must be within 0 ..< count. O(1), no copy. The
+    /// bytes are valid as long as this object exists.
     package func withBytes<R>(
       _ range: Range<Int>, _ body: (UnsafeRawBufferPointer) throws -> R
     ) rethrows -> R {

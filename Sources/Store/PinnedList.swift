@@ -1,16 +1,16 @@
-// A whole list as it was at one moment: held where it lies, not copied.
+// A whole list at one moment: held in place, not copied.
 //
-// The pins of a list are a chain in the order of their making. Each has the ring of its moment,
-// which the newest shares with the list until that changes, and keeps the chunks that the list has
-// let go of since, until the next pin was made. Those are an older pin's when it goes, as far as
-// that one holds them; the others are garbage.
+// The pins of a list are a chain in the order of their creation. Each has the ring of its moment,
+// which the newest shares with the list until the list changes, and keeps the chunks that the list
+// has released since, until the next pin was made. When a pin is released, its chunks go to an
+// older pin that holds them too; the others are garbage.
 
 /// All elements of a list, held.
 ///
-/// May outlive the key and the store, but not the thread: it is released where it was made. Its
-/// elements may be read on another thread meanwhile. Chunks that the list has let go of count in
-/// `Store.pinnedBytes` until the pin is gone and `Store.collectGarbage` has freed them; a ring that
-/// isn't the list's any more, 24 bytes a chunk, counts in `Store.usedBytes`.
+/// It may outlive the key and the store, but must be released on the thread on which it was made.
+/// Its elements may be read on another thread meanwhile. Chunks that the list has released count in
+/// `Store.pinnedBytes` until the pin is released and `Store.collectGarbage` has freed them; a ring
+/// that the list no longer uses, 24 bytes a chunk, counts in `Store.usedBytes`.
 package final class PinnedList {
   let ring: List
   /// The list's, when it was pinned.
@@ -21,7 +21,7 @@ package final class PinnedList {
   private var ownsRing = false
   private unowned(unsafe) var older: PinnedList?
   private unowned(unsafe) var newer: PinnedList?
-  /// The list's block where the list is there and this is the newest of its pins.
+  /// The list's block, if the list exists and this is its newest pin.
   var listBase: UnsafeMutableRawPointer?
 
   init(_ list: List, heap: Heap, older: PinnedList?) {
@@ -64,10 +64,10 @@ package final class PinnedList {
 
   // MARK: - For the list
 
-  /// Whether it holds the chunk of a piece that is the list's still.
+  /// Whether it holds the chunk of a piece that the list still has.
   func holds(_ piece: Piece) -> Bool { piece.birth <= generation }
 
-  /// Keeps the chunk of a piece that the list lets go of, if it holds it.
+  /// Keeps the chunk of a piece that the list releases, if it holds it.
   /// - Returns: whether it does.
   func keep(_ piece: Piece) -> Bool {
     guard holds(piece) else { return false }
@@ -76,8 +76,8 @@ package final class PinnedList {
     return true
   }
 
-  /// The list lets go of its ring.
-  /// - Returns: whether it is the pin's, who frees it then.
+  /// The list releases its ring.
+  /// - Returns: whether the pin has it now, and will free it.
   func takeRing(of list: List) -> Bool {
     guard list.base == ring.base else { return false }
     ownsRing = true
@@ -93,8 +93,8 @@ package final class PinnedList {
     (0..<ring.pieceCount).reduce(0) { $0 + ring.piece($1).pointee.byteCount }
   }
 
-  /// Hands over the elements from `index` on, in order, until `body` says false. The bytes are good
-  /// as long as the pin lives. O(log chunks) for the first, then O(1) an element.
+  /// Passes the elements from `index` on, in order, until `body` returns false. The bytes are valid
+  /// as long as the pin exists. O(log chunks) for the first, then O(1) an element.
   package func forEach(from index: Int = 0, _ body: (UnsafeRawBufferPointer) -> Bool) {
     ring.forEach(from: index, towards: .tail, body)
   }

@@ -3,9 +3,9 @@
 //   word = hash's top 19 bits : 19 | entry address / 8 : 45        0 = free
 //
 // Home of a key = the top bits of its hash, so homes are in hash order whatever the capacity:
-// that is what makes a scan cursor (a hash) survive growth. The 19 bits spare nearly every look at
-// an entry that isn't the one sought, and give the home without it up to 2^19 places. Deletion
-// shifts back, so there are no tombstones and the order of probing never degrades.
+// that is what makes a scan cursor (a hash) survive growth. The 19 bits avoid nearly every read of
+// a wrong entry, and give the home without the entry for up to 2^19 places. Deletion shifts back,
+// so there are no tombstones and the order of probing never degrades.
 
 struct Places {
   let words: UnsafeMutablePointer<UInt64>
@@ -32,7 +32,7 @@ struct Places {
   @inline(__always)
   var capacity: Int { 1 &<< Int(log2) }
 
-  /// At 7/8 a found key costs about 5 words, side by side in memory.
+  /// At 7/8 a found key costs about 5 adjacent words.
   var countMax: Int { Places.countMax(capacity) }
 
   static func countMax(_ capacity: Int) -> Int {
@@ -91,7 +91,7 @@ struct Places {
     return home(hasher.hash(Places.entry(word).key))
   }
 
-  /// The least hash whose home it is; not of `capacity`.
+  /// The least hash with this home; not for `capacity`.
   func hash(ofHome home: Int) -> UInt64 { UInt64(home) << (64 - UInt64(log2)) }
 
   func put(_ word: UInt64, home: Int) {
@@ -101,8 +101,8 @@ struct Places {
     words[place] = word
   }
 
-  /// Frees a place, and moves back what would be cut off from its home by the gap (Knuth, TAOCP 3,
-  /// 6.4, algorithm R).
+  /// Frees a place, and moves back keys that the gap would separate from their home (Knuth, TAOCP
+  /// 3, 6.4, algorithm R).
   func free(at place: Int, _ hasher: KeyHasher) {
     let mask = capacity - 1
     var gap = place
@@ -119,11 +119,11 @@ struct Places {
   }
 }
 
-/// A table on its way to places of another capacity, home by home in the order of hashes.
+/// A table that is moving to places of another capacity, home by home in the order of hashes.
 struct Move {
   let old: Places
   let new: Places
-  /// Keys whose home in the old places is below it are in the new ones.
+  /// Keys with a lower home in the old places are in the new ones.
   private(set) var moved = 0
 
   init(from old: Places, to new: Places) {
@@ -145,8 +145,8 @@ struct Move {
     return moved == old.capacity
   }
 
-  /// Moves what lies from `moved` to the next free place. All of it has its home there, but for
-  /// keys of the last homes, which found no place before the end: they stay.
+  /// Moves the keys from `moved` to the next free place. All of them have their home there, except
+  /// for keys of the last homes, which found no place before the end: these stay.
   private mutating func moveRun(_ hasher: KeyHasher) {
     var end = moved
     while end < old.capacity, old.words[end] != 0 { end += 1 }

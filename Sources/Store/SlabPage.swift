@@ -2,10 +2,10 @@
 //
 // malloc rounds to 16 bytes and adds 8: for an entry of 48 bytes that would be a third more. A page
 // starts at a multiple of its size, so that a block finds its page by masking its own address.
-// Owned by Heap; lives on the thread of the store.
+// Owned by Heap; on the thread of the store.
 
 struct SlabPage {
-  /// Blocks that were given back; each holds the address of the next in its first word.
+  /// Freed blocks; each has the address of the next in its first word.
   var firstFree: UnsafeMutableRawPointer?
   var next: UnsafeMutablePointer<SlabPage>?
   var previous: UnsafeMutablePointer<SlabPage>?
@@ -15,10 +15,10 @@ struct SlabPage {
   var blockBytes: Int
 
   /// Distance between pages, and their alignment. Together with malloc's slack for alignment it
-  /// stays below the 128 KiB from which malloc would map every page by itself.
+  /// stays below the 128 KiB from which malloc would map every page separately.
   static let stride = 32 * 1024
-  /// What is asked of malloc: less than `stride` by so much that malloc can lay its own header and
-  /// the gap it insists on between two pages, and pages lie side by side.
+  /// The size passed to malloc: smaller than `stride`, so that malloc's header and gap fit between
+  /// two pages, and pages are adjacent.
   static let usableBytes = stride - 64
   static let headerBytes = MemoryLayout<SlabPage>.stride
 

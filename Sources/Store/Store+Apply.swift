@@ -1,6 +1,6 @@
-// The one door: every change of keys and values is an effect that is applied here. Calls, expiry
-// and eviction decide which; nothing else in the store puts an entry into a table, takes one out,
-// or writes to one. (What comes from an image was changed elsewhere: Store+Install.swift.)
+// The only place of changes: every change of keys and values is an effect that is applied here.
+// Calls, expiry and eviction decide; no other code of the store inserts, removes or writes an entry
+// of a table. (Keys of images are installed separately: Store+Install.swift.)
 
 import LargeMemory
 import TextForms
@@ -8,8 +8,8 @@ import TextForms
 extension Store {
   // MARK: - From a call
 
-  /// Applies what a call has decided, under the slot's next version.
-  /// - Parameter block: what a put's bytes lie in, if it may be kept.
+  /// Applies a call's change, with the slot's next version.
+  /// - Parameter block: the block that contains a put's bytes, if it may be kept.
   /// - Returns: the version.
   @inline(__always)
   @discardableResult
@@ -21,8 +21,8 @@ extension Store {
     return version
   }
 
-  /// Takes all that `body` changes for one group of effects; what is changed outside of it is a
-  /// group for itself. All of it must be in one slot.
+  /// Makes all changes of `body` one group of effects; a change outside of it is a separate group.
+  /// All must be in one slot.
   package func inOneGroup<R, Failure: Error>(
     slot: Int, _ body: () throws(Failure) -> R
   ) throws(Failure) -> R {
@@ -37,7 +37,7 @@ extension Store {
 
   // MARK: - From outside: a log, another node
 
-  /// Applies an effect as another store told it. Where it throws, nothing has changed.
+  /// Applies an effect of another store. If it throws, nothing has changed.
   /// - Parameter usedMillis: when the key counts as used. Expiry isn't judged.
   package func apply(_ effect: Effect, usedMillis: Int64 = 0) throws(Effect.Corruption) {
     guard
@@ -246,8 +246,8 @@ extension Store {
 
   // MARK: - Entries and tables
 
-  /// The key's entry with its head written and room for the payload; what the old value had outside
-  /// the entry is freed. The entry stays where it is if the new one takes a block of like size.
+  /// The key's entry with its header written and space for the payload; memory of the old value
+  /// outside the entry is freed. The entry doesn't move if the new one has the same block size.
   @inline(__always)
   private func entryToWrite(
     at place: KeyPlace, kind: Entry.Kind, payloadCount: Int, version: UInt64, _ expiry: Expiry
@@ -284,7 +284,7 @@ extension Store {
   }
 
   /// Puts an entry into its table, which has none of its key.
-  /// - Parameter log2: how many places the table gets, as a power of two, where it has none.
+  /// - Parameter log2: the number of places of a new table, as a power of two.
   @inline(__always)
   func add(_ entry: Entry, _ lookup: KeyLookup, log2: UInt8 = Table.log2Min) {
     let table = directory.tableForInsertion(
@@ -314,7 +314,7 @@ extension Store {
 
   // MARK: - Expiry
 
-  /// The value stays: what of it lies in the entry moves with it.
+  /// The value stays: its part in the entry moves with it.
   private func setExpiry(_ expiry: Expiry, at place: KeyPlace, version: UInt64) {
     guard let old = place.entry else { return }
     noteExpiry(expiry, instead: old.expires, at: place)

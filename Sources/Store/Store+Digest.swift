@@ -1,9 +1,8 @@
 // Digests of slots (EntryDigest.swift), made by a walk over the whole store, a part at a time.
 //
-// There are two kinds. One stands for the state: versions count, and so does the form in which a
-// number is kept; copies of one log agree on it. The other stands for the contents, as clients see
-// them: versions count as 0 and integers as their text, so that a cluster agrees on it with one
-// into which its keys were written anew.
+// There are two kinds. One is of the state: it includes versions and the encoding of numbers;
+// copies of one log agree on it. The other is of the data that clients see: versions count as 0 and
+// integers as their text, so that a cluster agrees with another one that has the same keys.
 
 /// Where a walk that makes the digests of all slots is.
 package struct DigestWalk {
@@ -15,7 +14,7 @@ package struct DigestWalk {
 
   /// - Parameters:
   ///   - isOfContents: see the head of the file.
-  ///   - nowMillis: keys that have expired by then are left out; nil: none is.
+  ///   - nowMillis: keys that have expired by then are left out; nil: none.
   package init(ofContents isOfContents: Bool = false, nowMillis: Int64? = nil) {
     self.isOfContents = isOfContents
     self.nowMillis = nowMillis
@@ -24,7 +23,7 @@ package struct DigestWalk {
   /// The slot that the walk is in.
   fileprivate struct Slot {
     let number: Int
-    /// When the walk came to it.
+    /// When the walk reached it.
     let version: UInt64
     var sum: UInt64 = 0
     var lastingSum: UInt64 = 0
@@ -55,7 +54,7 @@ package struct DigestWalk {
 /// The digest of one slot with keys; that of a slot without is 0.
 package struct SlotDigest: Equatable, Sendable {
   package let slot: Int
-  /// The slot's version for which it holds.
+  /// The slot's version for which it is valid.
   package let version: UInt64
   /// nil: the slot has changed while it was made.
   package let value: UInt64?
@@ -75,7 +74,7 @@ extension Store {
   /// Goes on with a walk.
   /// - Parameters:
   ///   - work: in bytes of keys and values, those without many count as 64: 1 ns each, roughly.
-  ///   - body: is told the slots that are complete, in rising order. Must not call the store.
+  ///   - body: gets the complete slots, in ascending order. Must not call the store.
   /// - Returns: whether all slots are.
   package func advance(
     _ walk: inout DigestWalk, work: Int, _ body: (SlotDigest) -> Void
@@ -97,7 +96,7 @@ extension Store {
     return false
   }
 
-  /// All of one slot at once: for tests, and for what is small.
+  /// One slot at once: for tests, and for small slots.
   package func digest(slot: Int) -> UInt64 {
     var walk = DigestWalk()
     walk.cursor = ImageCursor(slot: slot)

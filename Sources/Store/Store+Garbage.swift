@@ -1,14 +1,13 @@
-// Freeing: at once what is little, in slices what is much (Garbage.swift).
+// Freeing: small amounts at once, large ones in slices (Garbage.swift).
 
 extension Store {
-  /// Whether deleted keys or lists wait to be freed, or what pins of lists have kept. They are out
-  /// of reach, but count in `usedBytes` and `memoryBytes` until `collectGarbage` has freed them.
-  /// O(1).
+  /// Whether deleted keys or lists, or chunks of pins, wait to be freed. They are unreachable, but
+  /// count in `usedBytes` and `memoryBytes` until `collectGarbage` has freed them. O(1).
   package var hasGarbage: Bool { !heap.garbage.isEmpty }
 
-  /// Frees a part of what waits: about `entries` small keys, and less than that of what is large,
-  /// for a block counts once more for each KiB of it (a full chunk of a list 17 times). So a call
-  /// takes about 50 ns times `entries`, however large the blocks are, but for the last one.
+  /// Frees a part of the garbage: about `entries` small keys, or fewer large blocks, because a
+  /// block counts once more for each KiB of it (a full chunk of a list 17 times). So a call takes
+  /// about 50 ns times `entries` for blocks of any size, except for the last one.
   /// - Returns: whether there is more.
   @discardableResult
   package func collectGarbage(entries: Int) -> Bool {
@@ -17,7 +16,8 @@ extension Store {
     heap.givesPagesBack = true
     defer { heap.givesPagesBack = false }
     while budget > 0 {
-      // Each is taken out first: the last hold on a pin may go with it, which leaves garbage.
+      // Each is removed first: the last reference to a pin may be released with it, which adds
+      // garbage.
       if var kept = heap.garbage.kept.popLast() {
         if !free(&kept, budget: &budget) { heap.garbage.kept.append(kept) }
       } else if var detached = heap.garbage.lists.popLast() {
@@ -52,7 +52,7 @@ extension Store {
     return work + 1
   }
 
-  /// Frees what the value has outside the entry.
+  /// Frees the value's memory outside the entry.
   /// - Returns: the work it was.
   @discardableResult
   func freeValue(of entry: Entry) -> Int {
@@ -68,14 +68,14 @@ extension Store {
     }
   }
 
-  /// Frees pieces that a list has let go of, or puts aside what is too much work.
+  /// Frees pieces that a list has released, or puts it aside if that is too much work.
   func free(_ pieces: [Piece], of list: List) {
     guard !pieces.isEmpty else { return }
     let pin = list.isPinned ? heap.newestPin(of: list) : nil
     _ = free(DetachedList(List(on: heap, pieces: pieces), keptFor: pin))
   }
 
-  /// Frees a list, or puts aside what is too much work.
+  /// Frees a list, or puts it aside if that is too much work.
   private func free(_ list: DetachedList) -> Int {
     let limit = garbageLimits.work
     var budget = limit
@@ -85,8 +85,8 @@ extension Store {
     return limit - budget
   }
 
-  /// Frees the entries of a table that was taken out of the directory, and its own memory, or puts
-  /// aside what is too much work.
+  /// Frees the entries of a table that was removed from the directory, and its own memory, or puts
+  /// it aside if that is too much work.
   func free(_ table: Table) {
     var detached = DetachedTable(table)
     var budget = garbageLimits.work

@@ -1,8 +1,8 @@
 // Images: the keys of a store in the order of ImageCursor, a stretch at a time, while they change.
 //
-// The images up to a cursor, and the effects since then on keys before it, are what the store has
-// there. To take an image changes nothing: keys don't count as used, and those that are
-// due stay, for their deletion is an effect of its own.
+// The images up to a cursor, and the later effects on keys before it, are the store's content
+// there. Taking an image changes nothing: keys don't count as used, and expired keys stay, because
+// their deletion is a separate effect.
 
 /// A key as it is at the moment of its image. Borrowed bytes are good inside the call only.
 package struct ImageEntry {
@@ -21,14 +21,14 @@ package struct ImageEntry {
     case integer(Int64)
     /// At most `Store.imageCopyMax` bytes of elements.
     case list(Store.ListElements)
-    /// What is larger is held where it lies.
+    /// A larger value is held in place.
     case pinnedBytes(Store.PinnedBytes)
     case pinnedList(PinnedList)
   }
 }
 
 extension Store {
-  /// Bytes of the largest value that images hand out to be copied.
+  /// The largest value that images return for copying, in bytes.
   package static let imageCopyMax = 64 * 1024
 
   /// Looks at headers of tables that count as much as a key.
@@ -37,15 +37,15 @@ extension Store {
   /// Where the last image ends.
   package var imageEnd: ImageCursor { ImageCursor(slot: slotCount) }
 
-  /// Hands over the keys from `start` on, until `body` says false or so much work is done: so many
-  /// keys, or a few more than so many bytes of keys and values that aren't pinned. There may be
-  /// none, where many slots are empty.
+  /// Passes the keys from `start` on, until `body` returns false or the limit is reached: a number
+  /// of keys, or slightly more than a number of bytes of keys and values that aren't pinned. There
+  /// may be none, if many slots are empty.
   ///
   /// `body` must not call the store.
   /// - Parameters:
   ///   - keys: 1 at least.
-  ///   - body: false ends the image behind the entry.
-  /// - Returns: where the image ends; `imageEnd` behind the last key.
+  ///   - body: false ends the image after the entry.
+  /// - Returns: the end of the image; `imageEnd` after the last key.
   package func image(
     from start: ImageCursor, keys: Int, bytes: Int, _ body: (ImageEntry) -> Bool
   ) -> ImageCursor {
@@ -135,7 +135,8 @@ extension ScannedKey {
 }
 
 extension [ScannedKey] {
-  /// Keys of one hash come in the order of their bytes; all are in the order of hashes already.
+  /// Keys with the same hash are passed in the order of their bytes; all are already in the order
+  /// of hashes.
   mutating func orderEqualHashes() {
     for index in indices.dropFirst() where self[index].hash == self[index - 1].hash {
       sort {
@@ -146,7 +147,7 @@ extension [ScannedKey] {
     }
   }
 
-  /// Where a cursor stands behind a key; nil: behind its table.
+  /// The cursor after a key; nil: after its table.
   func place(behind index: Int) -> (hash: UInt64, key: [UInt8])? {
     let item = self[index]
     if index + 1 < count, self[index + 1].hash == item.hash {
@@ -176,7 +177,7 @@ extension Store {
     private let list: List
     package let byteCount: Int
 
-    /// - Returns: nil where there are more bytes.
+    /// - Returns: nil if there are more bytes.
     init?(_ list: List, byteCountMax: Int) {
       var byteCount = 0
       for place in 0..<list.pieceCount {

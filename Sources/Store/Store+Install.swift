@@ -1,5 +1,5 @@
-// Keys in bulk, as images hold them: put into the store whole, with version, expiry and access
-// clock. The observer isn't told: what is installed is no change, but what was there before.
+// Bulk installation of keys from images: with version, expiry and access clock. The observer isn't
+// called, because the data was there before and hasn't changed.
 
 import TextForms
 
@@ -7,7 +7,7 @@ import TextForms
 package enum InstalledValue {
   case bytes(UnsafeRawBufferPointer)
   case integer(Int64)
-  /// What the builder has gathered, at least one element; it is empty then.
+  /// The elements of the builder, at least one; the builder is empty afterwards.
   case list(Store.ListBuilder)
 }
 
@@ -19,16 +19,16 @@ struct Reservation {
 }
 
 extension Store {
-  /// Says how many keys will be installed in a table, so that it is made large enough at once where
-  /// it has none yet. Holds for one table, until a key is installed there.
+  /// Sets how many keys will be installed in an empty table, so that it is created large enough.
+  /// Valid for one table, until a key is installed there.
   package func reserve(keys: Int, slot: Int, database: Int) {
     reservation = Reservation(database: database, slot: slot, log2: Places.log2(for: keys))
   }
 
-  /// Puts a key into the store that isn't there yet. It may be due: replay judges no expiry. The
-  /// slot's versions go on behind the key's. Amortised O(1) plus the copy of the value.
+  /// Installs a missing key. It may have expired: replay doesn't check expiry. The slot's versions
+  /// continue after the key's. Amortised O(1) plus the copy of the value.
   /// - Parameter accessClock: when a call has used the key last.
-  /// - Throws: where the key can't come from an image of such a store; then nothing has changed.
+  /// - Throws: if the key can't be from an image of such a store; then nothing has changed.
   package func install(
     _ value: InstalledValue, key: UnsafeRawBufferPointer, slot: Int, database: Int,
     version: UInt64, expiry: Expiry, accessClock: UInt32
@@ -103,7 +103,7 @@ extension InstalledValue {
 }
 
 extension Places {
-  /// How many places so many keys need, as a power of two.
+  /// The number of places for a number of keys, as a power of two.
   static func log2(for keys: Int) -> UInt8 {
     var log2 = Table.log2Min
     while log2 < 40, countMax(1 << Int(log2)) < keys { log2 += 1 }

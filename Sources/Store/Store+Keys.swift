@@ -1,7 +1,7 @@
 // Calls on keys of any type. The type itself is KeyPlace's.
 
 extension Store {
-  /// Removes a key. O(1); what a list of more than 64 chunks takes is freed by `collectGarbage`.
+  /// Removes a key. O(1); the memory of a list of more than 64 chunks is freed by `collectGarbage`.
   /// - Returns: the version of the removal, nil where there is no such key.
   package func delete(at place: KeyPlace) -> UInt64? {
     guard place.entry != nil else { return nil }
@@ -15,8 +15,8 @@ extension Store {
     return change(place, .expire(expiry))
   }
 
-  /// Removes all keys of a slot in a database. One version for all. The keys are gone at once; what
-  /// they take is freed at once if they are few, by `collectGarbage` if they are more than about
+  /// Removes all keys of a slot in a database. One version for all. The keys are removed at once;
+  /// their memory is freed at once if they are few, by `collectGarbage` if they are more than about
   /// 1000. O(1) by comparison.
   /// - Returns: how many there were.
   @discardableResult

@@ -3,7 +3,7 @@
 
 extension Store {
   /// Adds values one after another at one end: a push of 1, 2, 3 at the head leaves 3, 2, 1.
-  /// No value changes nothing and makes no key. Amortised O(1) a value plus its copy.
+  /// Without values nothing changes and no key is created. Amortised O(1) a value plus its copy.
   /// - Returns: the new length, and the version of the write (of the last one if there was nothing
   ///   to add, 0 without a key).
   package func push(
@@ -41,10 +41,9 @@ extension Store {
     return StringView(bytes: bytes, version: version)
   }
 
-  /// The outermost elements as `removeOutermost` takes them away: from the tail the last one first.
+  /// The outermost elements in the order of `removeOutermost`: from the tail the last one first.
   /// Copies no element: O(chunks).
-  /// - Returns: a view of `count` of them, or of all that there are; nil where there is no such
-  ///   key.
+  /// - Returns: a view of `count` of them, or of all; nil if there is no such key.
   package func outermost(
     _ count: Int, _ end: ListEnd, at place: KeyPlace
   ) throws(StoreError) -> ListView? {
@@ -54,8 +53,7 @@ extension Store {
     return ListView(list, range, isReversed: end == .tail, version: place.version, heap: heap)
   }
 
-  /// Removes the outermost elements, as many as there are at least; with the last one the key goes.
-  /// O(chunks).
+  /// Removes the outermost elements; with the last one the key is removed. O(chunks).
   /// - Returns: the version of the write.
   package func removeOutermost(_ count: Int, _ end: ListEnd, at place: KeyPlace) -> UInt64 {
     let length = place.entry?.list.count ?? 0
@@ -78,7 +76,7 @@ extension Store {
     return ListView(list, range, version: place.version, heap: heap)
   }
 
-  /// Redis's inclusive bounds as a range of indices that are all there.
+  /// Redis's inclusive bounds as a range of existing indices.
   static func clamp(start: Int64, stop: Int64, length: Int) -> Range<Int> {
     func index(_ bound: Int64) -> Int {
       if bound >= 0 { return Int(min(bound, Int64(length))) }
@@ -89,8 +87,7 @@ extension Store {
     return first..<max(first, end)
   }
 
-  /// The place that an index means which may count from the end, as in Redis; nil where there is
-  /// none.
+  /// The place of an index, which may count from the end as in Redis; nil if there is none.
   static func index(_ index: Int64, length: Int) -> Int? {
     if index >= 0 { return index < length ? Int(index) : nil }
     return index >= -Int64(length) ? length + Int(index) : nil

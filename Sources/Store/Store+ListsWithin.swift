@@ -1,8 +1,8 @@
-// Lists: what is done by an index, and to a range that stays.
+// Lists: operations with an index, and trimming.
 
 extension Store {
   /// The element at an index, which from -1 down counts from the end. O(log chunks).
-  /// - Returns: nil where there is no such key or no such element.
+  /// - Returns: nil if there is no such key or no such element.
   package func element(
     at index: Int64, at place: KeyPlace
   ) throws(StoreError) -> StringView? {
@@ -11,9 +11,9 @@ extension Store {
     return StringView(bytes: list.element(at: index), version: place.version)
   }
 
-  /// Puts another value in the place of an element. O(log chunks), and one chunk is written anew.
-  /// - Returns: the list's length, and the version of the write; nil where there is no such key or
-  ///   no such element.
+  /// Puts another value in the place of an element. O(log chunks), and one chunk is rewritten.
+  /// - Returns: the list's length, and the version of the write; nil if there is no such key or no
+  ///   such element.
   package func setElement(
     _ value: UnsafeRawBufferPointer, at index: Int64, at place: KeyPlace
   ) throws(StoreError) -> (length: Int, version: UInt64)? {
@@ -23,9 +23,9 @@ extension Store {
     return (length, change(place, .setElement(value, at: index, lengthBefore: length)))
   }
 
-  /// Keeps the elements from `start` to `stop`, bounds as of `range`; the key goes where there is
-  /// none. O(chunks that go).
-  /// - Returns: the length left, and the version of the write, or of the last one where nothing
+  /// Keeps the elements from `start` to `stop`, as for `range`; the key is removed if none remains.
+  /// O(removed chunks).
+  /// - Returns: the remaining length, and the version of the write, or of the last one if nothing
   ///   changed.
   package func trim(
     start: Int64, stop: Int64, at place: KeyPlace
@@ -37,8 +37,8 @@ extension Store {
     return (range.count, change(place, .keep(range, lengthBefore: length)))
   }
 
-  /// Adds a value in front of the element at an index, 0 ... length; at the length behind the last.
-  /// O(chunks), and one chunk is written anew.
+  /// Adds a value before the element at an index, 0 ... length; at the length after the last.
+  /// O(chunks), and one chunk is rewritten.
   /// - Returns: the new length, and the version of the write; nil where there is no such key.
   package func insertElement(
     _ value: UnsafeRawBufferPointer, before index: Int, at place: KeyPlace

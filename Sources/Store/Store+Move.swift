@@ -20,7 +20,7 @@ extension Store {
   }
 
   /// Moves an element. Amortised O(1) plus its copy.
-  /// - Returns: the element, and the version of the change of its source; nil where that is no
+  /// - Returns: the element, and the version of the change of its source; nil if that is not a
   ///   list.
   package func move(_ move: Move) throws(StoreError) -> StringView? {
     try inOneGroup(slot: move.source.lookup.slot) { () throws(StoreError) in
@@ -37,13 +37,13 @@ extension Store {
     }
   }
 
-  /// The destination's half. It comes first, so that a list that goes round doesn't end in between,
-  /// and with it its key's expiry.
+  /// The destination's half. It comes first, so that a rotated list isn't removed in between,
+  /// together with its key's expiry.
   /// - Returns: the source's place then.
   private func copyElement(_ move: Move) throws(StoreError) -> KeyPlace? {
     guard let list = try list(at: move.source) else { return nil }
     let element = list.outermost(at: move.from)
-    // What the destination frees may be what the element lies in.
+    // The destination may free the memory that contains the element.
     let chunk = list.outermostChunk(at: move.from)
     chunk.retain()
     defer { chunk.release(heap) }

@@ -1,9 +1,9 @@
-// Large values without a copy: a string or a popped element that a caller holds while it answers.
+// Large values without a copy: a string or a popped element that is held for a reply.
 
 extension Store {
-  /// Holds the value of a string key where it lies. O(1), no copy.
-  /// - Returns: nil where there is no such key, and where its value is not in a block of its own
-  ///   (up to 2 KiB, numbers): `string` tells which.
+  /// Holds the value of a string key in place. O(1), no copy.
+  /// - Returns: nil where there is no such key, and if its value is not in a separate block (up to
+  ///   2 KiB, numbers): `string` has it.
   package func pinnedString(at place: KeyPlace) throws(StoreError) -> PinnedBytes? {
     check(place)
     guard let entry = place.entry else { return nil }
@@ -14,16 +14,16 @@ extension Store {
     }
   }
 
-  /// Holds all of a list where it lies. O(1), and the next change of the list copies its ring: 24
-  /// bytes a chunk.
+  /// Holds a whole list in place. O(1), and the next change of the list copies its ring: 24 bytes a
+  /// chunk.
   /// - Returns: nil where there is no such key.
   package func pinnedList(at place: KeyPlace) throws(StoreError) -> PinnedList? {
     try list(at: place)?.pinned(heap)
   }
 
-  /// Holds an element of a list where it lies, which was just found. O(log chunks), no copy. The
-  /// hold is on its chunk, as with `popPinned`.
-  /// - Returns: nil where the key holds no list.
+  /// Holds a list element that was just found, in place. O(log chunks), no copy. It holds its
+  /// chunk, as with `popPinned`.
+  /// - Returns: nil if the key holds no list.
   package func pinnedElement(_ element: StringView, at index: Int64, at place: KeyPlace)
     -> PinnedBytes?
   {
@@ -38,15 +38,14 @@ extension Store {
       heap: heap)
   }
 
-  /// Removes the outermost element as `pop` does, and holds it where it lies, which costs more than
-  /// to copy a short one. The hold is on the element's chunk: one above 16 KiB has a chunk to
-  /// itself but for a few bytes, a shorter one keeps up to 16 KiB of its neighbours. Amortised
-  /// O(1).
+  /// Removes the outermost element as `pop` does, and holds it in place, which costs more than
+  /// copying a short one. It holds the element's chunk: an element above 16 KiB has nearly a whole
+  /// chunk, a shorter one keeps up to 16 KiB of its neighbours. Amortised O(1).
   /// - Returns: the element, its version that of this write; nil where there is no such key.
   package func popPinned(_ end: ListEnd, at place: KeyPlace) throws(StoreError) -> PinnedBytes? {
     guard let list = try list(at: place) else { return nil }
     let outermost = list.outermost(at: end)
-    // It lies in a chunk, so it has an address, even where it is empty.
+    // It is in a chunk, so it has an address, even if it is empty.
     let start = outermost.baseAddress.unsafelyUnwrapped
     let chunk = list.outermostChunk(at: end)
     chunk.retain()

@@ -1,17 +1,17 @@
-// Look-ups of several keys side by side. To find a key the store reads its table's head, a word of
-// the table and the key's entry, each where the one before says, and mostly none of them is in the
-// processor's cache: that waiting is the larger part of a look-up. Who knows the next keys has them
-// fetched together, step by step, so that the waits of all of them are one.
+// Parallel look-ups of several keys. To find a key the store reads its table's header, a word of
+// the table and the key's entry, each at an address from the previous read, and mostly none of them
+// is in the processor's cache: waiting for them is the larger part of a look-up. If the next keys
+// are known, they are prefetched together, step by step, so that all waits overlap.
 //
-// Hints only: nothing is decided here, and what changes before the key is looked up does no harm.
+// These are only hints: changes before the look-up do no harm.
 
 import CPrefetch
 
 extension Store {
-  /// Most keys that are worth it: what they touch has to stay in the cache.
+  /// The maximum number of keys: their memory must fit in the cache.
   package static let prefetchMax = 16
 
-  /// Has what the look-ups of these keys will read brought into the cache. O(keys).
+  /// Prefetches the memory that the look-ups of these keys will read. O(keys).
   package func prefetch(_ lookups: UnsafeBufferPointer<KeyLookup>) {
     assert(lookups.count <= Store.prefetchMax)
     withUnsafeTemporaryAllocation(

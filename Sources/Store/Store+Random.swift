@@ -4,14 +4,14 @@ extension Store {
   package enum DrawnKey {
     /// Good until the next change of the store.
     case key(UnsafeRawBufferPointer, slot: Int)
-    /// The key was due, and is deleted: draw again.
+    /// The key had expired, and is deleted: draw again.
     case expired
     /// The database is empty.
     case none
   }
 
-  /// Places of a table that are tried; one in eight or more holds a key, but for a table that is on
-  /// its way to other places.
+  /// The number of places of a table that are tried; at least one in eight holds a key, except in a
+  /// table that is moving to other places.
   private static let triesMax = 256
 
   /// Draws a key of a database, each as likely as any other. It doesn't count as used. A look at
@@ -33,7 +33,7 @@ extension Store {
     return .key(entry.key, slot: slot)
   }
 
-  /// The slot of the key that has so many before it in the order of slots.
+  /// The slot of the key with this rank in the order of slots.
   private func slot(ofRank rank: Int, database: Int) -> Int? {
     var (left, slot) = (rank, 0)
     while slot < slotCount {
@@ -54,8 +54,8 @@ extension Store {
 }
 
 extension Table {
-  /// A random entry: random places, until one holds an entry. (Were it the next entry behind a
-  /// free place, entries behind long gaps would come more often.)
+  /// A random entry: random places, until one holds an entry. (Taking the next entry after a free
+  /// place would prefer entries after long gaps.)
   fileprivate func drawEntry(
     triesMax: Int, using random: inout some RandomNumberGenerator
   ) -> Entry? {

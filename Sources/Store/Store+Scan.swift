@@ -2,8 +2,8 @@
 //
 // A scan goes through keys in the order of their hashes, and the cursor is a hash: the next call
 // begins with the first key whose hash is not below it. A key's hash never changes, so neither
-// growth nor writes nor another process can make the walk pass over a key that stays. Because a
-// table's homes are in hash order as well, a slice reads a stretch of the table and sorts it.
+// growth nor writes nor another process can make the walk skip a key that stays. Because a table's
+// homes are in hash order too, a slice reads a range of the table and sorts it.
 
 struct ScannedKey {
   let hash: UInt64
@@ -11,23 +11,22 @@ struct ScannedKey {
 }
 
 extension Store {
-  /// Hands over keys of a slot until the slice is full or `body` says false, and at least one if
-  /// there is one left. Keys that are due are deleted instead. A key that is there from the first
-  /// call of a walk to the last is handed over exactly once; one written or deleted meanwhile may
-  /// be or not. The slice costs O(maxVisits) expected. `body` must not call the store; what it is
-  /// told of a key is good inside it only.
+  /// Passes keys of a slot until the slice is full or `body` returns false, and at least one if one
+  /// remains. Expired keys are deleted instead. A key that exists from the first call of a walk to
+  /// the last is passed exactly once; one written or deleted meanwhile may be or not. The slice
+  /// costs O(maxVisits) expected. `body` must not call the store; its arguments are valid only
+  /// inside it.
   ///
-  /// `body` is told the cursor behind each key, so that a page can be cut behind any of them: 0
-  /// behind a key that nothing can follow. Keys with one and the same hash have no cursor between
-  /// them: behind all but the last of them it is that of their hash, from which a scan repeats them
-  /// rather than pass over one. For the same reason `body` gets the rest of them though it said
-  /// false, or the slice is full.
+  /// `body` gets the cursor after each key, so that a page can end after any of them: 0 after a key
+  /// that nothing can follow. Keys with the same hash have no cursor between them: after all but
+  /// the last of them it is that of their hash, from which a scan repeats them and skips none. For
+  /// the same reason `body` gets the rest of them even if it returned false, or the slice is full.
   /// - Parameters:
-  ///   - cursor: 0 to begin, then what the last call returned. The same on every shard with the
+  ///   - cursor: 0 to begin, then the result of the last call. The same on every shard with the
   ///     same hash seed, and across restarts.
   ///   - maxVisits: most keys to hand over; at least 1 is.
   ///   - nowMillis: the wall clock of the tick.
-  ///   - body: is given a key and the cursor behind it; false ends the slice there.
+  ///   - body: gets a key and the cursor after it; false ends the slice there.
   /// - Returns: the next cursor, 0 once the slot is done; and the number of keys handed over.
   package func walk(
     database: Int, slot: Int, cursor: UInt64, maxVisits: Int, nowMillis: Int64,
@@ -57,7 +56,7 @@ extension Store {
     return (0, visited)
   }
 
-  /// As `walk`, for who wants keys and their types.
+  /// As `walk`, with keys and their types.
   package func scan(
     database: Int, slot: Int, cursor: UInt64, maxVisits: Int, nowMillis: Int64,
     _ body: (_ key: UnsafeRawBufferPointer, _ type: ValueType, _ cursorAfter: UInt64) -> Bool
@@ -67,7 +66,7 @@ extension Store {
     ) { facts, cursorAfter in body(facts.key, facts.type, cursorAfter) }
   }
 
-  /// Deletes what of `scanned` is due.
+  /// Deletes the expired keys of `scanned`.
   /// - Returns: whether there was any: the table has changed then.
   private func expireScanned(_ slot: Int, _ database: Int, _ nowMillis: Int64) -> Bool {
     var hasExpired = false
@@ -80,7 +79,7 @@ extension Store {
 
   /// Puts the keys of the next `homes` homes whose hash is not below `cursor` into `scanned`, in
   /// the order of their hashes.
-  /// - Returns: the least hash of the homes behind, 0 at the end.
+  /// - Returns: the least hash of the following homes, 0 at the end.
   func collect(_ table: Table, from cursor: UInt64, homes: Int) -> UInt64 {
     let segment = table.segment(from: cursor)
     let (places, words) = (segment.places, segment.places.words)
@@ -89,7 +88,8 @@ extension Store {
     let homesEnd = segment.homesEnd
     let endHome = min(homesEnd, firstHome + homes)
     var step = firstHome
-    // A key may lie behind its home, up to the first free place; behind the last, from the start.
+    // A key may be after its home, up to the first free place; after the last place, from the
+    // start.
     while step - firstHome <= mask {
       let word = words[step & mask]
       if word == 0 {
@@ -110,12 +110,12 @@ extension Store {
     return endHome == homesEnd ? segment.end : places.hash(ofHome: endHome)
   }
 
-  /// Fills in the hashes, and leaves out what is below a cursor.
+  /// Fills in the hashes, and removes keys below a cursor.
   private func hashScanned(from cursor: UInt64) {
     var count = 0
     for index in scanned.indices {
       let entry = scanned[index].entry
-      // 0 counts as 1, which has the same home: no cursor behind a key may be 0 by accident.
+      // 0 counts as 1, which has the same home: a cursor after a key must not be 0 by accident.
       let hash = max(1, hasher.hash(entry.key))
       guard hash >= cursor else { continue }
       scanned[count] = ScannedKey(hash: hash, entry: entry)

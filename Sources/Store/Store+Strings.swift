@@ -1,4 +1,4 @@
-// Strings: bytes in the entry, a canonical Int64 as a number, large values in their own block.
+// Strings: bytes in the entry, a canonical Int64 as a number, large values in a separate block.
 
 import LargeMemory
 import TextForms
@@ -26,7 +26,7 @@ extension Store {
   }
 
   /// As `string`, and the bytes are good after a change at the place, until the next call that
-  /// finds or changes anything else. O(1) but for a copy of a small value.
+  /// finds or changes anything else. O(1) except for a copy of a small value.
   package func replacedString(at place: KeyPlace) throws(StoreError) -> StringView? {
     guard let found = try string(at: place), let entry = place.entry else { return nil }
     switch entry.kind {
@@ -43,11 +43,11 @@ extension Store {
     return found
   }
 
-  /// Makes the key a string, whatever it was. Amortised O(1) plus the copy.
+  /// Makes the key a string, and replaces any previous value. Amortised O(1) plus the copy.
   /// - Parameters:
-  ///   - block: the block that `value` lies in, if it may be kept: it must not change any more.
-  ///     Where the value is three quarters of it or more, it is adopted and nothing is copied; else
-  ///     a small value would keep a large block alive.
+  ///   - block: the block that contains `value`, if it may be kept: it must be immutable. If the
+  ///     value is three quarters of it or more, it is adopted and nothing is copied; otherwise a
+  ///     small value would keep a large block.
   ///   - expiry: when the key expires from now on.
   /// - Returns: the version of the write.
   package func set(
@@ -57,9 +57,9 @@ extension Store {
     change(place, .put(.bytes(value), expiry), in: block)
   }
 
-  /// Writes bytes into a value at an offset; zeros fill what lies between its end and them.
-  /// O(length of the result): small values stay in their entry, and what spells an integer becomes
-  /// one, so the result is stored as a whole. The expiry stays.
+  /// Writes bytes into a value at an offset; zeros fill a gap after its end. O(length of the
+  /// result): small values stay in their entry, and the text of an integer becomes one, so the
+  /// result is stored as a whole. The expiry stays.
   /// - Parameter old: the value at the place; nil: there is none.
   /// - Returns: the version of the write.
   package func write(

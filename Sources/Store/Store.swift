@@ -1,15 +1,12 @@
 // The engine of one shard: keys in tables per (database, slot), strings, integers and lists.
 //
-// It knows no sockets, disk or randomness, and no clock but the one it is told. One event loop owns
-// a store and everything it hands out; nothing here is Sendable. Reading order: Entry (a key's
-// block), Places and Table (one slot's keys), TableDirectory (which table), Heap (every byte), then
-// List, Piece and Chunk, Blob, and Garbage; KeyLookup (how a call finds its key), Effect and
-// Store+Apply (how anything changes), Expiry and Eviction (what changes by itself).
+// It uses no sockets, disk or randomness, and no clock except the time that is passed in. One event
+// loop owns a store and everything it returns; nothing here is Sendable. Reading order: Entry (a
+// key's block), Places and Table (one slot's keys), TableDirectory (which table), Heap (every
+// byte), then List, Piece and Chunk, Blob, and Garbage; KeyLookup (how a call finds its key),
+// Effect and Store+Apply (changes), Expiry and Eviction (automatic changes).
 //
-// Bytes given to a call must not lie in memory of the same store: a call may free before it reads.
-//
-// @exclusivity(unchecked) in this file: touched by every change, on one thread; the observer is
-// called outside of any access.
+// Bytes passed to a call must not be in memory of the same store: a call may free before it reads.
 
 import TextForms
 
@@ -18,9 +15,9 @@ import TextForms
 /// Keys are 0 to 64 KiB of any bytes, values 0 to 64 MiB of any bytes. Sizes, slots and databases
 /// are the caller's to check; here they are only asserted.
 ///
-/// Versions grow by one with every write of a slot, deletions included, and count for all databases
-/// together; so a key never has one version twice. Calls that change nothing give no new version,
-/// and have no effect that an observer is told.
+/// Versions increase by one with every write of a slot, deletions included, and count for all
+/// databases together; so a key never has one version twice. Calls that change nothing assign no
+/// version, and have no effect.
 package final class Store {
   package enum StoreError: Error, Equatable {
     /// The key holds a value of another type.
@@ -62,13 +59,13 @@ package final class Store {
   let keyCounts: UnsafeMutablePointer<Int>
   /// For each database, the keys that expire.
   let expiringCounts: UnsafeMutablePointer<Int>
-  /// Keys that expire, in all databases; those that are due and not deleted yet count.
+  /// Keys with an expiry, in all databases, including expired keys that are not deleted yet.
   package internal(set) var expiringKeyCount = 0
-  /// Keys that were deleted because they were due, so far.
+  /// The number of keys deleted so far because they expired.
   package internal(set) var expiredKeyCount: Int64 = 0
   var expiryWalk = ExpiryWalk()
-  /// What `makeRoom` keeps. The store itself refuses nothing.
-  @exclusivity(unchecked) package var memoryLimit = MemoryLimit()
+  /// The limit for `makeRoom`. The store itself refuses nothing.
+  package var memoryLimit = MemoryLimit()
   /// Keys that were evicted, so far.
   package internal(set) var evictedKeyCount: Int64 = 0
   var evictionCandidates = EvictionCandidates()
@@ -79,32 +76,32 @@ package final class Store {
   var leftover: Leftover?
   /// Where `replacedString` copies small values to.
   let replaced: UnsafeMutableRawPointer
-  /// What `reserve` was told, until the table has keys.
+  /// The argument of `reserve`, until the table has keys.
   var reservation: Reservation?
   let garbageLimits: Garbage.Limits
   /// Keys of the places a scan is at; empty between calls.
-  @exclusivity(unchecked) var scanned: [ScannedKey] = []
+  var scanned: [ScannedKey] = []
 
-  /// Whether lists that come to be are noted.
-  @exclusivity(unchecked) package var notesNewLists = false {
+  /// Whether new lists are recorded.
+  package var notesNewLists = false {
     didSet { if !notesNewLists { _ = takeNewLists() } }
   }
-  /// Lists that have come to be since they were asked for, oldest first.
-  @exclusivity(unchecked) private(set) var newLists: [StoredKey] = []
+  /// Lists created since the last call that took them, oldest first.
+  private(set) var newLists: [StoredKey] = []
   /// Whether there are any.
-  @exclusivity(unchecked) package private(set) var hasNewLists = false
+  package private(set) var hasNewLists = false
 
-  /// Is told of every effect; one at most.
-  @exclusivity(unchecked) package var observer: (any StoreObserver)?
+  /// Gets every effect; at most one.
+  package var observer: (any StoreObserver)?
   /// The group of effects that a call has begun and not ended.
-  @exclusivity(unchecked) var openGroup: Group?
+  var openGroup: Group?
   #if DEBUG
     /// Grows with every change, so that the use of a place that is out of date is found.
     var changeCount: UInt64 = 0
   #endif
 
   enum Leftover {
-    /// Of the last popped element, where the list has let go of it.
+    /// The chunk of the last popped element, if the list has released it.
     case chunk(Chunk)
     /// The value that is replaced or deleted.
     case blob(Blob)
@@ -112,20 +109,18 @@ package final class Store {
 
   struct Group {
     let slot: Int
-    /// Whether there was an effect that the observer was told.
+    /// Whether the observer got an effect.
     var isTold = false
   }
 
-  /// What versions begin from in a store whose keys nothing outlives: no version of an earlier
-  /// process comes again, if that began earlier by the wall clock and has written less than 2^14
-  /// times a millisecond to one slot. Milliseconds, because a process may be started again within a
-  /// second.
+  /// The first version in a store without a log: no version of an earlier process is repeated, if
+  /// that process began earlier by the wall clock and wrote less than 2^14 times a millisecond to
+  /// one slot. It is in milliseconds, because a process may be restarted within a second.
   package static func versionsBegin(unixMillis: Int64) -> UInt64 {
     UInt64(min(max(0, unixMillis), 1 << 42 - 1)) << 14
   }
 
-  /// What a slot counts its versions from, where it has not counted as far: its keys may have had
-  /// others elsewhere.
+  /// The minimum for a slot's next versions: its keys may have had versions on another shard.
   package func raiseVersions(ofSlot slot: Int, to floor: UInt64) {
     precondition(floor <= Entry.versionMax)
     versions[slot] = max(versions[slot], floor)
@@ -134,9 +129,9 @@ package final class Store {
   /// An empty store.
   /// - Parameters:
   ///   - hashSeed: orders the keys of a scan: the same for all shards of a cluster and across
-  ///     restarts, or scan cursors lose their meaning. Secret where strangers choose keys.
-  ///   - versionsBegin: what every slot counts its versions from: not below any version that a key
-  ///     of this store may have had in an earlier process.
+  ///     restarts, or scan cursors become invalid. Secret if untrusted users choose keys.
+  ///   - versionsBegin: the first version of every slot: not below any version that a key of this
+  ///     store may have had in an earlier process.
   package convenience init(
     databaseCount: Int = 16, slotCount: Int = 16384, hashSeed: (UInt64, UInt64) = (0, 0),
     versionsBegin: UInt64 = 0
@@ -186,7 +181,7 @@ package final class Store {
 
   // MARK: - Counts and memory
 
-  /// Keys in a database. Those that are due but not deleted yet count. O(1).
+  /// Keys in a database, including expired keys that are not deleted yet. O(1).
   package func keyCount(database: Int) -> Int { keyCounts[database] }
 
   /// Keys of a slot in a database. O(1).
@@ -200,23 +195,23 @@ package final class Store {
   }
 
   /// Bytes held from malloc, its headers and rounding included; not the few Swift objects (the
-  /// store, views, a slice of a scan). Blocks that came with a value and were adopted count whole.
-  /// Ends the life of the last popped element's bytes, like any call.
+  /// store, views, a slice of a scan). Adopted blocks count completely. Invalidates the last popped
+  /// element's bytes, like any call.
   package var memoryBytes: Int {
     freeLeftovers()
     return heap.heldBytes
   }
 
-  /// The part of `memoryBytes` that is in use. The rest is room in pages of small blocks, which
-  /// later writes fill first; so a deletion shows here at once, in `memoryBytes` by the page.
-  /// Garbage counts until it is collected.
+  /// The part of `memoryBytes` that is in use. The rest is free space in pages of small blocks,
+  /// which later writes fill first; so a deletion reduces this at once, and `memoryBytes` page by
+  /// page. Garbage counts until it is collected.
   package var usedBytes: Int {
     freeLeftovers()
     return heap.usedBytes
   }
 
-  /// The part of `usedBytes` that only list views and pinned values hold any more, by whole chunks
-  /// and blobs: what was deleted or written anew under them. It falls when they go.
+  /// The part of `usedBytes` that only list views and pinned values hold, in whole chunks and
+  /// blobs: data that was deleted or rewritten since. It decreases when they are released.
   package var pinnedBytes: Int {
     freeLeftovers()
     return heap.pinnedBytes
@@ -224,12 +219,12 @@ package final class Store {
 
   // MARK: - Versions
 
-  /// The greatest version that a slot has given or met. O(slots).
+  /// The greatest version that a slot has assigned or installed. O(slots).
   package var versionMax: UInt64 {
     (0..<slotCount).reduce(0) { max($0, versions[$1]) }
   }
 
-  /// Has all slots count on from a version, but for those that are past it. O(slots).
+  /// Has all slots count on from a version, except for those that are past it. O(slots).
   package func raiseVersions(to version: UInt64) {
     for slot in 0..<slotCount { raiseVersion(to: version, slot: slot) }
   }
@@ -240,16 +235,16 @@ package final class Store {
     versions[slot] = max(versions[slot], version)
   }
 
-  // MARK: - Lists that have come to be
+  // MARK: - New lists
 
-  /// A key that held no list holds one.
+  /// A key that held no list now holds one.
   @inline(never)
   func noteNewList(_ lookup: KeyLookup) {
     newLists.append(StoredKey(lookup.key, database: lookup.database))
     hasNewLists = true
   }
 
-  /// Takes the keys of the lists that have come to be since the last call; a key may come twice.
+  /// Takes the keys of the lists created since the last call; a key may appear twice.
   package func takeNewLists() -> [StoredKey] {
     let keys = newLists
     newLists = []
@@ -259,7 +254,7 @@ package final class Store {
 
   // MARK: - Shared by all calls
 
-  /// Frees what the last call left behind. Each call begins with it.
+  /// Frees the memory that the last call returned. Each call begins with it.
   @inline(__always)
   func freeLeftovers() {
     if leftover != nil { freeLeftover() }

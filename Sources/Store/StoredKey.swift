@@ -1,4 +1,4 @@
-// A key of a database for who keeps it longer than a call. A value; any thread.
+// A copied key of a database, to keep it longer than a call. A value; any thread.
 
 package struct StoredKey: Hashable, Sendable {
   package let database: Int

@@ -1,10 +1,10 @@
 // The hash table of one (database, slot). Its places (Places.swift) grow and shrink; a large table
-// does so in steps, one with each key that is added or taken out, and has two arrays meanwhile.
+// does so in steps, one with each added or removed key, and has two arrays meanwhile.
 //
 // Lives in a TableDirectory, on the thread of the store.
 
 struct Table {
-  /// The words of its places, or while it moves its `Move`.
+  /// The words of its places, or its `Move` while it moves.
   private var base: UnsafeMutableRawPointer?
   private(set) var count: UInt32 = 0
   /// Keys that expire.
@@ -19,13 +19,13 @@ struct Table {
   /// full: 11 would do.
   private static let homesPerStep = 16
 
-  /// A stretch of hashes whose keys are in one array.
+  /// A range of hashes whose keys are in one array.
   struct Segment {
     let places: Places
-    /// The first hash behind the stretch; 0: it goes to the end.
+    /// The first hash after the range; 0: it extends to the end.
     let end: UInt64
 
-    /// The first home in the array whose keys are all behind the stretch.
+    /// The first home in the array whose keys are all after the range.
     var homesEnd: Int { end == 0 ? places.capacity : places.home(end - 1) + 1 }
   }
 
@@ -44,7 +44,7 @@ struct Table {
     return places(of: hash).place(withHash: hash, hasher)
   }
 
-  /// The places where keys of a hash are; only of a table that has keys.
+  /// The places of keys with a hash; only for a table that has keys.
   @inline(__always)
   func places(of hash: UInt64) -> Places {
     isMoving ? move.pointee.places(of: hash) : places
@@ -100,7 +100,7 @@ struct Table {
   /// Adds an entry whose key is not in the table. Amortised O(1).
   /// - Parameters:
   ///   - log2: how many places a table that has none begins with, as a power of two.
-  ///   - stepsFrom: with so many or more it grows in steps.
+  ///   - stepsFrom: with this many places or more it grows in steps.
   mutating func insert(
     _ entry: Entry, hash: UInt64, log2 first: UInt8, heap: Heap, hasher: KeyHasher,
     stepsFrom: UInt8
@@ -117,7 +117,7 @@ struct Table {
     places.put(Places.word(entry, hash: hash), home: places.home(hash))
   }
 
-  /// Takes the word out of a place; the table shrinks when it is nearly empty. Amortised O(1).
+  /// Removes the word of a place; the table shrinks when it is nearly empty. Amortised O(1).
   mutating func remove(
     at place: Int, hash: UInt64, heap: Heap, hasher: KeyHasher, stepsFrom: UInt8
   ) {
@@ -134,7 +134,7 @@ struct Table {
     }
   }
 
-  /// Gives back the table's own memory and leaves it empty; the entries are the caller's.
+  /// Frees the table's own memory and leaves it empty; the entries are not freed.
   mutating func free(_ heap: Heap) {
     if isMoving {
       move.pointee.old.free(heap)

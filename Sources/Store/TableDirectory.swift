@@ -1,9 +1,9 @@
-// Where the table of a (database, slot) is. Tables are 32-byte headers in groups of 256
+// The tables of all (database, slot) pairs. Tables are 32-byte headers in groups of 256
 // neighbouring slots; a group exists while one of its tables holds a key, so an empty store and an
-// unused database cost a few hundred words only. The keys of each group are counted, so that a key
-// can be drawn by its rank without a look at all tables.
+// unused database cost only a few hundred words. The keys of each group are counted, so that a key
+// can be drawn by its rank without reading all tables.
 //
-// Owned by Store; lives on its thread.
+// Owned by Store; on its thread.
 
 struct TableDirectory {
   private static let groupSlots = 256
@@ -13,7 +13,7 @@ struct TableDirectory {
     groupHeaderBytes + groupSlots * MemoryLayout<Table>.stride
 
   private struct Group {
-    /// nil where no table holds a key.
+    /// nil if no table holds a key.
     var base: UnsafeMutableRawPointer?
     /// Keys of all its tables.
     var keys = 0
@@ -31,10 +31,10 @@ struct TableDirectory {
     groups.initialize(repeating: Group(), count: groupCount)
   }
 
-  /// Gives back the directory's memory. The groups are gone by then: all tables were emptied.
+  /// Frees the directory's memory. The groups were already freed: all tables were emptied.
   func free(_ heap: Heap) { heap.free(groups, groupCount * MemoryLayout<Group>.stride) }
 
-  /// The table, or nil when it holds no key and may have no memory. O(1).
+  /// The table, or nil if it holds no key and may have no memory. O(1).
   @inline(__always)
   func table(database: Int, slot: Int) -> UnsafeMutablePointer<Table>? {
     guard let group = groups[groupIndex(database, slot)].base else { return nil }
@@ -52,8 +52,8 @@ struct TableDirectory {
     return table
   }
 
-  /// To be called when a table has lost keys; where those were its last ones, the pointer to it is
-  /// dead afterwards.
+  /// Call it when keys were removed from a table; if these were the last ones, the pointer to it is
+  /// invalid afterwards.
   @inline(__always)
   func tableLost(_ keys: Int, database: Int, slot: Int, isEmpty: Bool, heap: Heap) {
     let index = groupIndex(database, slot)
@@ -75,14 +75,14 @@ struct TableDirectory {
   /// Keys of the group that a slot is in. O(1).
   func keyCount(ofGroup slot: Int, database: Int) -> Int { groups[groupIndex(database, slot)].keys }
 
-  /// The tables of a slot and of those behind it that are in one group; nil if none holds a key.
+  /// The tables of a slot and of later slots of its group; nil if none holds a key.
   func tables(database: Int, from slot: Int) -> UnsafeMutableBufferPointer<Table>? {
     guard let group = groups[groupIndex(database, slot)].base else { return nil }
     return UnsafeMutableBufferPointer(
       start: Self.table(in: group, slot), count: nextGroup(after: slot) - slot)
   }
 
-  /// The first slot of the group behind a slot's.
+  /// The first slot of the group after a slot's group.
   func nextGroup(after slot: Int) -> Int { (slot / Self.groupSlots + 1) * Self.groupSlots }
 
   @inline(__always)

@@ -5,7 +5,7 @@ package enum ByteSize {
     ("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10),
   ]
 
-  /// The bytes that a text names: a whole number, alone or with KiB, MiB, GiB or TiB behind it.
+  /// The number of bytes in a text: a whole number, alone or followed by KiB, MiB, GiB or TiB.
   ///
   /// - Returns: nil for anything else, and for more than an Int holds.
   package static func parse(_ text: String) -> Int? {

@@ -1,9 +1,9 @@
-// Unsigned decimal numbers of bounded length. Zeros in front do no harm. Pure functions, any
+// Unsigned decimal numbers of bounded length. Leading zeros are accepted. Pure functions, any
 // thread.
 
 package enum DecimalDigits {
-  /// The number that `bytes` spell, or nil if they are empty, longer than `digitsMax` (at most 18,
-  /// so that nothing can overflow) or hold anything but digits.
+  /// The number in `bytes`, or nil if they are empty, longer than `digitsMax` (at most 18, so that
+  /// nothing can overflow) or hold anything but digits.
   package static func parse(_ bytes: UnsafeRawBufferPointer, digitsMax: Int) -> UInt64? {
     guard !bytes.isEmpty, bytes.count <= min(digitsMax, 18) else { return nil }
     var number: UInt64 = 0

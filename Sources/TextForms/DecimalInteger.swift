@@ -1,8 +1,8 @@
 // The canonical decimal form of an Int64, to and from bytes.
 //
-// Canonical means: what `format` would print. "01", "+1", "-0", " 1" and the empty string are not.
-// A store keeps those as byte strings, so that storing a number instead of its digits loses
-// nothing, and commands take none of them for a number: a number has one form. Pure functions; any
+// Canonical means: the form that `format` prints. "01", "+1", "-0", " 1" and the empty string are
+// not. A store keeps those as byte strings, so that storing a number instead of its digits loses
+// nothing, and commands accept none of them as a number: a number has one form. Pure functions; any
 // thread.
 
 package enum DecimalInteger {

@@ -1,4 +1,5 @@
-// Bytes as two hexadecimal digits each. Pure functions, any thread.
+// Bytes as two hexadecimal digits each, and numbers with all their digits. Pure functions; any
+// thread.
 
 package enum Hexadecimal {
   /// In small letters. O(n).
@@ -11,8 +12,13 @@ package enum Hexadecimal {
     bytes.flatMap { [digit(of: $0 >> 4), digit(of: $0 & 0xF)] }
   }
 
-  /// What the digits stand for, in letters of either case; nil where the text has another form.
-  /// O(n).
+  /// All digits of a number, in small letters: 16 for one of 64 bits.
+  package static func text(_ number: some FixedWidthInteger & UnsignedInteger) -> String {
+    let digits = String(number, radix: 16)
+    return String(repeating: "0", count: number.bitWidth / 4 - digits.count) + digits
+  }
+
+  /// The bytes of the digits, in upper or lower case; nil if the text has another form. O(n).
   package static func bytes(_ text: some Sequence<UInt8>) -> [UInt8]? {
     var bytes: [UInt8] = []
     var high: UInt8?

@@ -24,7 +24,7 @@ package struct HostPort: Sendable, Hashable {
     self.port = port
   }
 
-  /// A host's name or address without brackets; nil where it can't be one.
+  /// A host's name or address without brackets; nil if it can't be one.
   package static func host(_ text: String) -> String? {
     var host = text[...]
     if host.hasPrefix("["), host.hasSuffix("]") {

@@ -33,7 +33,7 @@ package indirect enum JSONValue: Sendable, Hashable {
     case .null: text += "null"
     case .bool(let flag): text += flag ? "true" : "false"
     case .integer(let number): text += "\(number)"
-    // JSON has no word for what isn't finite.
+    // JSON has no form for numbers that aren't finite.
     case .number(let number): text += number.isFinite ? "\(number)" : "null"
     case .string(let string): Self.write(string, into: &text)
     case .bytes(let bytes):

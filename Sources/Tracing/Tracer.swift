@@ -47,7 +47,7 @@ package final class Tracer {
   private let clock: TraceClock
   private var random: any RandomNumberGenerator
   /// Calls until the next one is traced by lot.
-  @exclusivity(unchecked) private var untilSample: UInt64 = 0
+  private var untilSample: UInt64 = 0
   private var open: [UInt32: OpenSpan] = [:]
   private var lastNumber: UInt32 = 0
 

@@ -1,9 +1,9 @@
-// What all loops of a node count about users: refusals by kind, what each user has used of his
-// bounds. Any thread.
+// What all loops of a node count about users: refusals by kind, and each user's use of its limits.
+// Any thread.
 
 import Synchronization
 
-/// Why somebody was refused.
+/// Why a caller was refused.
 package enum AccessRefusal: String, Sendable, CaseIterable {
   /// No credentials, or wrong ones.
   case credentials
@@ -13,7 +13,7 @@ package enum AccessRefusal: String, Sendable, CaseIterable {
 }
 
 package final class AccessLedger: Sendable {
-  /// Told of every refusal, on the thread where it happens.
+  /// Called for every refusal, on the thread where it happens.
   package typealias OnRefusal = @Sendable (AccessRefusal, _ user: String) -> Void
 
   let nowNanos: @Sendable () -> UInt64
@@ -32,7 +32,7 @@ package final class AccessLedger: Sendable {
     counts = Dictionary(uniqueKeysWithValues: AccessRefusal.allCases.map { ($0, Counter()) })
   }
 
-  /// - Parameter user: whose credentials were accepted; empty: nobody's.
+  /// - Parameter user: the user whose credentials were accepted; empty: none.
   package func refused(_ refusal: AccessRefusal, _ user: String) {
     counts[refusal]?.add()
     onRefusal(refusal, user)
@@ -56,8 +56,8 @@ package final class AccessLedger: Sendable {
     return entries
   }
 
-  /// The account of a user, made where there is none. One who left the users file and comes back
-  /// has the same.
+  /// The account of a user, made if there is none. A user that left the users file and returns has
+  /// the same account.
   func account(of name: String) -> UserAccount {
     accounts.withLock { accounts in
       if let account = accounts[name] { return account }
@@ -83,15 +83,15 @@ private final class Counter: Sendable {
   func add() { count.wrappingAdd(1, ordering: .relaxed) }
 }
 
-/// What a user has used of what he may use of one node.
+/// A user's use of its limits on one node.
 package final class UserAccount: Sendable {
-  /// The ledger has the node's life, and knows its accounts.
+  /// The ledger lives as long as the node, and keeps its accounts.
   unowned let ledger: AccessLedger
   /// When the next call would be due if calls came evenly (GCRA), in nanoseconds.
   private let dueNanos = Atomic<UInt64>(0)
   private let connections = Atomic<Int>(0)
 
-  /// So many nanoseconds of calls may come at once.
+  /// Calls worth this many nanoseconds may arrive at once.
   private static let burstNanos: UInt64 = 1_000_000_000
 
   init(_ ledger: AccessLedger) {
@@ -100,11 +100,11 @@ package final class UserAccount: Sendable {
 
   package var connectionCount: Int { connections.load(ordering: .relaxed) }
 
-  /// Counts a call. Returns nil where it is within the rate; else it isn't counted, and the result
-  /// says in how many milliseconds there is room.
+  /// Counts a call. Returns nil if it is within the rate; else it isn't counted, and the result is
+  /// the number of milliseconds until a call is allowed.
   ///
-  /// One account for all loops. A call is within the rate if less than a second's worth of calls
-  /// lies before it.
+  /// One account for all loops. A call is within the rate if less than a second's worth of calls is
+  /// ahead of it.
   func delayMillis(rate: UInt32) -> Int? {
     let now = ledger.nowNanos()
     let step = Self.burstNanos / UInt64(max(rate, 1))
@@ -121,7 +121,7 @@ package final class UserAccount: Sendable {
     }
   }
 
-  /// Counts a connection unless there are as many as may be.
+  /// Counts a connection unless the limit is reached.
   func claimConnection(max: UInt32?) -> Bool {
     let count = connections.wrappingAdd(1, ordering: .relaxed).newValue
     guard let max, count > Int(max) else { return true }

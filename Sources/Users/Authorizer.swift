@@ -1,5 +1,5 @@
-// Who a credential stands for: the users, as one event loop knows them. There is one for each loop,
-// so that nothing that a call looks at is shared with other threads.
+// Finds the user of a credential: one event loop's copy of the users. There is one for each loop,
+// so that a call reads nothing that other threads share.
 //
 // Event loop only.
 
@@ -10,8 +10,8 @@ package final class Authorizer {
   private var users: [String: User] = [:]
   private var certificates: [CertificateName: Principal] = [:]
   private var anonymous: Principal?
-  /// Called when principals were revoked, for calls of theirs that go on without a message of the
-  /// client.
+  /// Called when principals were revoked, for calls of theirs that continue without a message of
+  /// the client.
   package var onRevocation: (() -> Void)?
 
   private struct User {
@@ -23,8 +23,8 @@ package final class Authorizer {
     replace(with: table)
   }
 
-  /// Takes another table. Principals whose credential and rights it has as well go on; all others
-  /// are revoked.
+  /// Takes another table. Principals with the same credential and rights in the new table continue;
+  /// all others are revoked.
   package func replace(with table: UserTable) {
     var before: [Credential: Principal] = [:]
     for user in users.values { for known in user.principals { before[known.credential] = known } }
@@ -58,7 +58,7 @@ package final class Authorizer {
     if !before.isEmpty { onRevocation?() }
   }
 
-  /// Who a token stands for. Takes the same time for a user that there isn't.
+  /// The user of a token. Takes the same time for a user that doesn't exist.
   ///
   /// - Returns: nil: nobody.
   func principal(ofToken token: UnsafeRawBufferPointer) -> Principal? {
@@ -72,16 +72,16 @@ package final class Authorizer {
     return found
   }
 
-  /// Who a verified certificate with these names stands for.
+  /// The user of a verified certificate with these names.
   ///
-  /// - Returns: nil: nobody, or more than one user.
+  /// - Returns: nil: no user, or more than one.
   func principal(ofCertificate names: [CertificateName]) -> Principal? {
     let known = names.compactMap { certificates[$0] }
     guard let first = known.first, known.allSatisfy({ $0.name == first.name }) else { return nil }
     return first
   }
 
-  /// Who calls without credentials; nil: nobody may.
+  /// The user of calls without credentials; nil: such calls are refused.
   var withoutCredentials: Principal? { anonymous }
 
   /// The same credential as of now; nil: it is none any more.
@@ -89,7 +89,7 @@ package final class Authorizer {
     principal.isRevoked ? self.principal(of: principal.known) : principal
   }
 
-  /// Who a credential stands for that another event loop has found good; nil: it is none any more.
+  /// The user of a credential that another event loop has verified; nil: it is no longer valid.
   package func principal(of known: KnownCredential) -> Principal? {
     switch known.credential {
     case .token(let name, _):

@@ -1,20 +1,19 @@
-// Who calls over one connection. Most connections bear one user's calls, and each call brings the
-// same header; so what the latest one stood for is kept, and a call costs a comparison of bytes
-// instead of a digest.
+// The caller on one connection. Most connections carry one user's calls, and each call has the same
+// header. So the result of the latest one is kept, and a call costs a comparison of bytes instead
+// of a digest.
 //
-// Event loop only. Owned by the connection: with it goes the place that it takes of its user's
-// connections.
+// Event loop only. Owned by the connection: when it goes, its user has one connection less.
 
 import RingstoreAPI
 
 package final class CallerIdentity {
   package let authorizer: Authorizer
-  /// Names that the connection's verified certificate bears.
+  /// Names in the connection's verified certificate.
   private let certificateNames: [CertificateName]
-  /// The latest `authorization` that was accepted, and whose it is.
+  /// The latest `authorization` that was accepted, and its user.
   private var header: [UInt8] = []
   private var ofHeader: Principal?
-  /// Who calls that bring none.
+  /// The caller of calls without that field.
   private var withoutHeader: Principal?
   /// The users that the connection counts for: all who have made a call over it.
   private var accounts: [UserAccount] = []
@@ -31,8 +30,8 @@ package final class CallerIdentity {
 
   /// Who a call is from.
   ///
-  /// - Parameter authorization: the value of that field of its metadata; nil: it has none. Of a
-  ///   call that has one nothing else counts: who shows a wrong token is not let in by his
+  /// - Parameter authorization: the value of that field of its metadata; nil: it has none. If a
+  ///   call has this field, nothing else counts: a caller with a wrong token is not admitted by its
   ///   certificate.
   /// - Throws: UNAUTHENTICATED, TOO_MANY_CONNECTIONS.
   @inline(__always)
@@ -45,7 +44,7 @@ package final class CallerIdentity {
     return try find(authorization)
   }
 
-  /// In a time that doesn't depend on where the two differ.
+  /// The time doesn't depend on where the two differ.
   private func isSame(_ authorization: UnsafeRawBufferPointer) -> Bool {
     guard authorization.count == header.count else { return false }
     return header.withUnsafeBytes { header in
@@ -75,7 +74,7 @@ package final class CallerIdentity {
     return found
   }
 
-  /// Who a token stands for.
+  /// The user of a token.
   ///
   /// - Throws: UNAUTHENTICATED, TOO_MANY_CONNECTIONS.
   package func principal(ofToken token: UnsafeRawBufferPointer) throws(CallError) -> Principal {
@@ -86,7 +85,7 @@ package final class CallerIdentity {
     return found
   }
 
-  /// Who calls without a token: whom the connection's certificate stands for, or anonymous.
+  /// The caller of calls without a token: the user of the connection's certificate, or anonymous.
   private func findWithoutHeader() throws(CallError) -> Principal {
     if let withoutHeader, !withoutHeader.isRevoked { return withoutHeader }
     let found =
@@ -100,7 +99,7 @@ package final class CallerIdentity {
     return found
   }
 
-  /// Who calls without a token; nil where that is nobody, which counts as no refusal.
+  /// The caller of calls without a token; nil if there is none, which doesn't count as a refusal.
   ///
   /// - Throws: TOO_MANY_CONNECTIONS.
   package func principalWithoutToken() throws(CallError) -> Principal? {
@@ -112,7 +111,7 @@ package final class CallerIdentity {
 
   /// The same principal as of now.
   ///
-  /// - Throws: UNAUTHENTICATED where its credential is none any more.
+  /// - Throws: UNAUTHENTICATED if its credential is no longer valid.
   @inline(__always)
   package func current(_ principal: Principal) throws(CallError) -> Principal {
     principal.isRevoked ? try renewed(principal) : principal
@@ -133,7 +132,7 @@ package final class CallerIdentity {
 
   // MARK: - Connections
 
-  /// Counts the connection for a user, as long as it lives.
+  /// Counts the connection for a user, as long as it is open.
   private func claim(_ principal: Principal) throws(CallError) {
     guard let claimed = principal.account, !accounts.contains(where: { $0 === claimed }) else {
       return

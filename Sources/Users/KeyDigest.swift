@@ -1,6 +1,6 @@
-// What stands for a key where keys are not to be seen: the beginning of its SHA-256. Who has a key
-// in mind can compare it (`printf %s KEY | sha256sum`); a key that is hard to guess stays unknown.
-// A pure function; any thread.
+// Replaces a key where keys must not be shown: the beginning of its SHA-256. If you have a key, you
+// can compare it (`printf %s KEY | sha256sum`); a key that is hard to guess stays unknown. A pure
+// function; any thread.
 
 import Crypto
 import TextForms

@@ -11,10 +11,10 @@ package struct KeyRules: Sendable, Hashable {
   private let patterns: [Pattern]
 
   /// The most steps that one pattern may take for one key, beside the key's length: some 0.1 ms.
-  /// What can't be decided within them is no match.
+  /// If they don't suffice, there is no match.
   static let stepsMax = 64 << 10
 
-  /// - Throws: where a pattern is too long.
+  /// - Throws: if a pattern is too long.
   package init(
     databases: [ClosedRange<UInt32>]?, keys: [Pattern.Source]?
   ) throws(PatternError) {
@@ -25,7 +25,7 @@ package struct KeyRules: Sendable, Hashable {
     self.patterns = patterns
   }
 
-  /// Whether anything is out of bounds.
+  /// Whether any rule exceeds its limits.
   package var restrictsAnything: Bool { databases != nil || keys != nil }
 
   package func allows(database: UInt32) -> Bool {

@@ -1,7 +1,7 @@
 // What a user may do, apart from which keys. A value; any thread.
 
-/// The kinds of things that a caller may be let do. None includes another: who writes can't read
-/// unless he may that as well.
+/// The permissions of a caller. None includes another: a user with write can't read unless it has
+/// read as well.
 package struct Permissions: OptionSet, Sendable, Hashable {
   package let rawValue: UInt8
 
@@ -12,7 +12,7 @@ package struct Permissions: OptionSet, Sendable, Hashable {
   package static let read = Permissions(rawValue: 1)
   package static let write = Permissions(rawValue: 2)
   package static let admin = Permissions(rawValue: 4)
-  /// To open links to shards, over which anything may be asked: for routers.
+  /// To open links to shards, which allow every call: for routers.
   package static let router = Permissions(rawValue: 8)
   package static let all: Permissions = [.read, .write, .admin, .router]
 
@@ -26,7 +26,7 @@ package struct Permissions: OptionSet, Sendable, Hashable {
     self = known.permission
   }
 
-  /// The names of what is in it, "read, write" say.
+  /// The names of its permissions, for example "read, write".
   package var description: String {
     Self.names.filter { contains($0.permission) }.map(\.name).joined(separator: ", ")
   }

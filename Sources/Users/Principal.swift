@@ -1,24 +1,24 @@
-// Who calls: one credential of a user, as one event loop knows it. What may be asked of him was
-// looked up when his credential was checked, so that a call looks at memory of its own loop only.
+// A caller: one credential of a user, on one event loop. Its permissions were looked up when its
+// credential was checked, so that a call reads only memory of its own loop.
 //
 // Belongs to its loop and is used there only, which is why it is Sendable although it changes: a
-// principal is revoked when the users file stops saying what it is made of.
+// principal is revoked when the users file no longer contains what it was made from.
 
 import RingstoreAPI
 
 package final class Principal: @unchecked Sendable {
   package let name: String
   package let permissions: Permissions
-  /// Which databases and keys he may touch; nil: all.
+  /// The databases and keys that it may use; nil: all.
   package let rules: KeyRules?
-  /// Shared by the loops: what he has used of what he may use; nil: nothing is counted.
+  /// Shared by the loops: its use of its limits; nil: nothing is counted.
   package let account: UserAccount?
   let credential: Credential
   private let definition: UserDefinition?
   private let rate: UInt32?
   /// Who made it; nil: another node has let the caller in.
   private weak var authorizer: Authorizer?
-  /// The users file doesn't say any more what this was made of: look the credential up anew.
+  /// The users file no longer contains what this was made from: look up the credential again.
   package private(set) var isRevoked = false
 
   init(
@@ -35,7 +35,7 @@ package final class Principal: @unchecked Sendable {
     self.credential = credential
   }
 
-  /// A caller whom another node has let in, and told what he may touch.
+  /// A caller that another node has admitted, with the databases and keys that it may use.
   package init(restrictedTo rules: KeyRules) {
     name = ""
     permissions = .all
@@ -46,28 +46,28 @@ package final class Principal: @unchecked Sendable {
     definition = nil
   }
 
-  /// By what he was known.
+  /// The kind of credential that identified it.
   package var known: KnownCredential { KnownCredential(credential: credential) }
 
-  /// Whether he may touch only some keys or databases.
+  /// Whether it may use only some keys or databases.
   @inline(__always)
   package var isRestricted: Bool { rules != nil }
 
-  /// Whether he is still what another definition says.
+  /// Whether it still agrees with another definition.
   func isStill(_ user: UserDefinition) -> Bool { definition?.hasRights(of: user) == true }
 
   func revoke() { isRevoked = true }
 
-  /// The same caller as of now, for a call that has begun and goes on.
+  /// The same caller as of now, for a call that has begun and continues.
   ///
-  /// - Throws: UNAUTHENTICATED where the credential is none any more, PERMISSION_DENIED where he
-  ///   may do or touch something else now.
+  /// - Throws: UNAUTHENTICATED if the credential is no longer valid, PERMISSION_DENIED if its
+  ///   permissions, databases or keys have changed.
   package func standing() throws(CallError) -> Principal {
     guard isRevoked else { return self }
     guard let now = authorizer?.renewed(self) else { throw .unauthenticatedAnymore }
     guard now.permissions == permissions, now.rules == rules else {
       throw .permissionDenied(
-        "What the user \(name) may do has changed since the call began. Call again.")
+        "The permissions of user \(name) have changed since the call began. Call again.")
     }
     return now
   }
@@ -101,7 +101,7 @@ package final class Principal: @unchecked Sendable {
   package func mayNotCallRestricted(_ call: String) -> CallError {
     account?.ledger.refused(.permission, name)
     return .permissionDenied(
-      "The user \(name) may not call \(call): it concerns keys or databases that are not his.")
+      "The user \(name) may not call \(call): it needs access to more keys or databases.")
   }
 
   package func mayNotTouch(database: UInt32) -> CallError {
@@ -109,19 +109,20 @@ package final class Principal: @unchecked Sendable {
     return .permissionDenied("The user \(name) may not use database \(database).")
   }
 
-  /// It doesn't say whether there is such a key, nor which it was: errors end in logs.
+  /// The message doesn't say whether the key exists, nor which it was: error messages may end up in
+  /// logs.
   package var mayNotTouchKey: CallError {
     account?.ledger.refused(.permission, name)
     return .permissionDenied("The user \(name) may not use this key.")
   }
 }
 
-/// A credential that was found good, for another event loop to look up. It holds no secret.
+/// A verified credential, for another event loop to look up. It holds no secret.
 package struct KnownCredential: Sendable, Hashable {
   let credential: Credential
 }
 
-/// How somebody says who he is; kept without the secret.
+/// How a caller identifies itself; kept without the secret.
 enum Credential: Sendable, Hashable {
   case token(name: String, TokenDigest)
   case certificate(CertificateName)

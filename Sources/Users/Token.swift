@@ -1,11 +1,11 @@
-// Tokens: what clients show to say who they are.
+// Tokens: what clients send to identify their user.
 //
 //   token  = name "." secret
 //   secret = "rst_" 43 characters of Base64url: 256 random bits
 //
-// The name leads to the user without a search. The prefix of the secret is there for programs that
-// look for secrets in repositories and logs. A node knows the SHA-256 of the whole text only: that
-// many random bits need no slow hash. Values; any thread.
+// The name leads to the user without a search. The prefix of the secret is for programs that search
+// repositories and logs for secrets. A node has only the SHA-256 of the whole text: with that many
+// random bits no slow hash is needed. Values; any thread.
 
 import Crypto
 import TextForms
@@ -35,7 +35,7 @@ package enum Token {
   /// Whether a text may have a token's secret in it.
   static func looksSecret(_ text: String) -> Bool { text.contains(secretPrefix) }
 
-  /// The name in a token; nil where the bytes are none.
+  /// The name in a token; nil if the bytes are no token.
   package static func name(of token: UnsafeRawBufferPointer) -> String? {
     guard token.count <= bytesMax, let end = token.lastIndex(of: dot), end > 0 else { return nil }
     return String(decoding: token[..<end], as: UTF8.self)
@@ -90,7 +90,7 @@ package struct TokenDigest: Sendable, Hashable {
       })
   }
 
-  /// In a time that doesn't depend on where the two differ.
+  /// The time doesn't depend on where the two differ.
   package static func == (one: TokenDigest, other: TokenDigest) -> Bool {
     let difference =
       (one.words.0 ^ other.words.0) | (one.words.1 ^ other.words.1)

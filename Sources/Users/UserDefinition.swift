@@ -1,4 +1,4 @@
-// A user as the users file describes him. A value; any thread.
+// A user as the users file describes it. A value; any thread.
 
 import Patterns
 import RingstoreAPI
@@ -9,9 +9,9 @@ package struct UserDefinition: Sendable, Hashable {
   package var rules: KeyRules
   package var tokens: [TokenDigest] = []
   package var certificates: [CertificateName] = []
-  /// Calls a second at most; nil: as many as he likes.
+  /// Calls a second at most; nil: no limit.
   package var rate: UInt32?
-  /// Connections to one node at most; nil: as many as he likes.
+  /// Connections to one node at most; nil: no limit.
   package var connections: UInt32?
 
   package init(
@@ -27,7 +27,7 @@ package struct UserDefinition: Sendable, Hashable {
     self.connections = connections
   }
 
-  /// The user that calls without credentials are, where the file has one of this name.
+  /// The user of calls without credentials, if the file has a user of this name.
   package static let anonymousName = "anonymous"
 
   /// Whether two definitions differ in nothing but the credentials.
@@ -53,7 +53,7 @@ package struct UserDefinition: Sendable, Hashable {
   }
 }
 
-/// A name that a verified certificate bears (its SAN), by which it stands for a user.
+/// A name in a verified certificate (its SAN) that identifies a user.
 package enum CertificateName: Sendable, Hashable {
   case dns(String)
   /// SPIFFE ids among them.

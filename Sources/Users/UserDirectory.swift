@@ -1,5 +1,5 @@
-// The users of a node, for all its loops: what the users file said when it was last sound. Any
-// thread.
+// The users of a node, for all its loops: the contents of the users file when it was last valid.
+// Any thread.
 
 import Synchronization
 
@@ -33,8 +33,8 @@ package final class UserDirectory: Sendable {
     for observer in observers { observer(table) }
   }
 
-  /// - Parameter observer: called with the table of now, and with each that replaces it, on
-  ///   whatever thread that happens.
+  /// - Parameter observer: called with the current table, and with each that replaces it, on any
+  ///   thread.
   /// - Returns: what `stopObserving` takes.
   package func observe(_ observer: @escaping @Sendable (UserTable) -> Void) -> Int {
     let (id, table) = state.withLock { state in

@@ -12,13 +12,14 @@
 //           / "connections" NUMBER
 //   WORD    = bytes without blanks, or in double quotes with \\ \" \n \r \t \xHH
 //
-// What a user may is said in full: one that may read, write or administer names his keys and
-// databases, if only as `all`. Whatever is not understood refuses the file as a whole, so that
-// a mistake never gives anybody more than was meant. Sentences about mistakes repeat nothing of
-// the file but names of users: what stands in the wrong place may be a secret. Pure; any thread.
+// A user's rights are complete: a user that may read, write or administer must name its keys and
+// databases, if only as `all`. A line that can't be parsed makes the whole file invalid, so that a
+// mistake never gives a user more than intended. Error messages repeat nothing of the file except
+// user names: a word in the wrong place may be a secret. Pure; any thread.
 
 import Patterns
 import RingstoreAPI
+import TextForms
 
 package enum UsersFile {
   package static let fileBytesMax = 1 << 20
@@ -85,15 +86,17 @@ struct UsersFileParser {
       let known = Attribute.allCases.map(\.rawValue).joined(separator: ", ")
       throw error("it begins with none of \(known)")
     }
-    guard !arguments.isEmpty else { throw error("nothing stands behind '\(attribute.rawValue)'") }
+    guard !arguments.isEmpty else { throw error("nothing follows '\(attribute.rawValue)'") }
     if attribute == .user { return try begin(arguments) }
-    guard var user else { throw error("no user was named before it") }
+    guard var user else { throw error("there is no user line before it") }
     try take(attribute, arguments, &user)
     self.user = user
   }
 
   mutating func finish() throws(UsersFileError) -> UserTable {
     try end()
+    // A file that was cut off, or not written yet: nobody could call any more.
+    guard !users.isEmpty else { throw UsersFileError(0, "there is no user in it") }
     return UserTable(users)
   }
 
@@ -114,7 +117,7 @@ struct UsersFileParser {
     let name = String(decoding: arguments[0], as: UTF8.self)
     // Names are logged.
     guard !Token.looksSecret(name) else {
-      throw error("a user's name has no 'rst_' in it: this looks like a token")
+      throw error("a user's name can't contain 'rst_': this looks like a token")
     }
     guard names.insert(name).inserted else { throw error("there is a user \(name) already") }
     guard users.count < UsersFile.usersMax else {
@@ -205,7 +208,7 @@ struct UsersFileParser {
     }
     for pattern in arguments.dropFirst() {
       guard !pattern.elementsEqual("prefix".utf8), !pattern.elementsEqual("glob".utf8) else {
-        throw error("a line has one kind of patterns; say the other one on a line of its own")
+        throw error("a line has one kind of patterns; write the other kind on a separate line")
       }
       guard (1...UsersFile.patternBytesMax).contains(pattern.count) else {
         throw error("a pattern has 1 to \(UsersFile.patternBytesMax) bytes")
@@ -229,9 +232,9 @@ struct UsersFileParser {
     else {
       throw error(
         "a token is written as sha256: and 64 hexadecimal digits, as 'ringstore admin token' prints "
-          + "them; a token itself doesn't belong here, and is to be made anew if it was written")
+          + "them. Never write the token itself here; if you did, make a new one")
     }
-    guard tokens.insert(digest).inserted else { throw error("the token is there already") }
+    guard tokens.insert(digest).inserted else { throw error("the token is already listed") }
     user.tokens.append(digest)
     guard user.tokens.count <= UsersFile.tokensMax else {
       throw error("a user has at most \(UsersFile.tokensMax) tokens")
@@ -251,7 +254,7 @@ struct UsersFileParser {
     default: throw error("a certificate is named by 'dns' or 'uri' and the name")
     }
     guard certificates.insert(name).inserted else {
-      throw error("the certificate is there already")
+      throw error("the certificate is already listed")
     }
     user.certificates.append(name)
     guard user.certificates.count <= UsersFile.certificatesMax else {
@@ -268,7 +271,7 @@ struct UsersFileParser {
   private func number(
     _ arguments: [[UInt8]], _ range: ClosedRange<UInt32>, once isFirst: Bool
   ) throws(UsersFileError) -> UInt32 {
-    guard isFirst else { throw error("it was said before") }
+    guard isFirst else { throw error("it is repeated") }
     guard arguments.count == 1, let number = Self.number(arguments[0]), range.contains(number)
     else {
       throw error("it must be one number from \(range.lowerBound) to \(range.upperBound)")
@@ -278,10 +281,8 @@ struct UsersFileParser {
 
   /// Digits and nothing else.
   private static func number(_ text: some Collection<UInt8>) -> UInt32? {
-    guard (1...10).contains(text.count), text.allSatisfy({ (0x30...0x39).contains($0) }) else {
-      return nil
-    }
-    return UInt32(String(decoding: text, as: UTF8.self))
+    Array(text).withUnsafeBytes { DecimalDigits.parse($0, digitsMax: 10) }
+      .flatMap { UInt32(exactly: $0) }
   }
 }
 
@@ -314,11 +315,11 @@ private struct UserInProgress {
       guard tokens.isEmpty, certificates.isEmpty else {
         throw UsersFileError(
           line,
-          "\(name) stands for calls without credentials, and so has neither tokens nor "
+          "\(name) is the user of calls without credentials, and so has neither tokens nor "
             + "certificates")
       }
       guard !permissions.contains(.router) else {
-        throw UsersFileError(line, "\(name) can't be a router: it would be let do anything")
+        throw UsersFileError(line, "\(name) can't be a router: any client could then make any call")
       }
     }
     do throws(PatternError) {
@@ -331,7 +332,7 @@ private struct UserInProgress {
     }
   }
 
-  /// Nil for all; nothing where nothing was said.
+  /// Nil for all; empty if the file doesn't say.
   private func chosen<Element>(_ choice: Choice<Element>?) -> [Element]? {
     switch choice {
     case .all: nil

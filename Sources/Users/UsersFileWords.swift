@@ -13,7 +13,7 @@ enum UsersFileWords {
   /// The words of a line up to a comment. O(bytes).
   static func split(_ line: ArraySlice<UInt8>) throws(Failure) -> [[UInt8]] {
     var rest = line
-    // As editors of other systems end lines.
+    // The line ends of other systems.
     if rest.last == UInt8(ascii: "\r") { rest.removeLast() }
     var words: [[UInt8]] = []
     while let byte = rest.first {

@@ -1,6 +1,6 @@
-// The program's arguments as the bytes that they are. Keys and values may be any bytes, and Swift's
-// strings repair what isn't UTF-8; so an argument that isn't is passed through the argument parser
-// as a stand-in and turned back into its bytes behind it.
+// The program's arguments as bytes. Keys and values may be any bytes, but Swift's strings repair
+// invalid UTF-8; so such an argument is passed through the argument parser as a placeholder and
+// converted back into its bytes afterwards.
 
 import Glibc
 
@@ -13,7 +13,7 @@ package struct RawArguments: Sendable {
     var originals: [String: [UInt8]] = [:]
     texts = arguments.enumerated().map { place, bytes in
       if let text = String(validating: bytes, as: UTF8.self) { return text }
-      // A character of a private-use area, so that no sensible argument looks like it.
+      // A character of a private-use area, so that no ordinary argument looks like it.
       let standIn = "\u{10FFFD}\(place)"
       originals[standIn] = bytes
       return standIn
@@ -30,7 +30,7 @@ package struct RawArguments: Sendable {
     return RawArguments(arguments)
   }
 
-  /// The bytes of an argument that came out of the parser.
+  /// The bytes of an argument from the parser.
   package func bytes(of text: String) -> [UInt8] {
     originals[text] ?? Array(text.utf8)
   }

@@ -1,4 +1,4 @@
-// The program: subcommands, and what becomes of their errors.
+// The program: subcommands, and the handling of their errors.
 //
 //   status  0  done (a node: drained after SIGTERM or SIGINT)
 //           1  a node could not start; `cli`: any failure; `health`: the node doesn't serve;
@@ -15,7 +15,7 @@ import Glibc
 struct Ringstore: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ringstore",
-    abstract: "A sharded in-memory key-value store that speaks gRPC.",
+    abstract: "A sharded in-memory key-value store over gRPC.",
     version: RingstoreVersion.current,
     subcommands: [
       RouterCommand.self, ShardCommand.self, LocalCommand.self, CommandLineCommand.self,
@@ -29,7 +29,7 @@ struct Ringstore: AsyncParsableCommand {
     Glibc.exit(isOutputWritten(arguments) ? status : EXIT_FAILURE)
   }
 
-  /// Whether all that was printed has reached stdout; else says so.
+  /// Whether all output was written to stdout; if not, reports that.
   private static func isOutputWritten(_ arguments: RawArguments) -> Bool {
     guard let reason = Terminal.takeOutputFailure() else { return true }
     Terminal.complain(
@@ -68,7 +68,7 @@ struct Ringstore: AsyncParsableCommand {
     }
   }
 
-  /// The argument parser's own errors, and its help, which comes as an error too.
+  /// The argument parser's own errors, and its help, which is an error too.
   private static func explain(_ error: any Error, subcommand name: String) -> Int32 {
     let text = message(for: error)
     guard exitCode(for: error) != .success else {

@@ -1,13 +1,13 @@
-// What the program says on stdout and stderr. Unbuffered, so that a reader at the other end of a
+// The program's output on stdout and stderr. Unbuffered, so that a reader at the other end of a
 // pipe sees a line as soon as it is written.
 
 import Glibc
 import Synchronization
 
 package enum Terminal {
-  /// What erases everything behind the cursor, where the terminal can.
+  /// Erases everything after the cursor, if the terminal supports it.
   static let clearBelow = hasCursor ? "\u{1b}[J" : ""
-  /// Whether the terminal moves its cursor at our word.
+  /// Whether the terminal supports cursor movement.
   static let hasCursor: Bool = {
     guard let kind = getenv("TERM") else { return false }
     return !["", "dumb"].contains(String(cString: kind))
@@ -15,14 +15,14 @@ package enum Terminal {
 
   static func isTerminal(_ descriptor: Int32) -> Bool { isatty(descriptor) == 1 }
 
-  /// The terminal's width in columns; 80 where it doesn't say.
+  /// The terminal's width in columns; 80 if it is unknown.
   static func columns(of descriptor: Int32) -> Int {
     var size = winsize()
     guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
     return Int(size.ws_col)
   }
 
-  /// A bar on stderr; nil where that is no terminal.
+  /// A bar on stderr; nil if that is no terminal.
   static var bar: ProgressBar? {
     guard isTerminal(STDERR_FILENO), hasCursor else { return nil }
     return ProgressBar {
@@ -33,10 +33,11 @@ package enum Terminal {
   }
 
   /// Writes to stdout.
-  static func write(_ text: String) { write(Array(text.utf8)) }
+  @discardableResult
+  static func write(_ text: String) -> Bool { write(Array(text.utf8)) }
 
-  /// Writes to stdout. Returns false where further output would be lost: the reader has gone, which
-  /// is no error, or the system refuses to write, which `takeOutputFailure` then tells.
+  /// Writes to stdout. Returns false if further output would be lost: the reader has gone, which is
+  /// no error, or the system refuses to write, which `takeOutputFailure` then returns.
   @discardableResult
   static func write(_ bytes: [UInt8]) -> Bool {
     switch write(bytes, to: STDOUT_FILENO) {
@@ -48,7 +49,7 @@ package enum Terminal {
     }
   }
 
-  /// Why writing to stdout has failed, in the system's words; told once. nil: it has not.
+  /// Why writing to stdout has failed, as the system's message; returned once. nil: it has not.
   static func takeOutputFailure() -> String? {
     outputFailure.withLock { failure in
       defer { failure = nil }
@@ -65,8 +66,8 @@ package enum Terminal {
     _ = write(Array(line.utf8), to: STDERR_FILENO)
   }
 
-  /// Writes all bytes, in one call wherever the system takes them at once. Returns 0, or the number
-  /// of the error.
+  /// Writes all bytes, in one call if the system accepts them at once. Returns 0, or the number of
+  /// the error.
   private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
     bytes.withUnsafeBytes { buffer in
       var rest = buffer[...]

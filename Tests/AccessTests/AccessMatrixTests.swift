@@ -12,7 +12,7 @@ import StandardServices
 import Testing
 import Users
 
-@Suite("Every command for every permission")
+@Suite("Every command for every permission", .timeLimit(.minutes(15)))
 struct AccessMatrixTests {
   /// What a call is about, and whether that is the restricted users' own.
   private static let targets: [(key: String, database: UInt32, isOwnKey: Bool, isOwnBase: Bool)] = [

@@ -8,7 +8,7 @@ import Synchronization
 import Testing
 import Users
 
-@Suite("Credentials, bounds and links")
+@Suite("Credentials, bounds and links", .timeLimit(.minutes(15)))
 struct CredentialLifeTests {
   private static let router = AccessCluster.entry("the-router", may: "router")
 

@@ -7,7 +7,7 @@ import RingstoreAPI
 import Testing
 import Users
 
-@Suite("Users on lines")
+@Suite("Users on lines", .timeLimit(.minutes(15)))
 struct LineAccessTests {
   @Test("Before AUTH there are AUTH, PING and QUIT; every other command is refused")
   func before() async throws {

@@ -48,8 +48,7 @@ enum Requests {
     case .reset: return written { V1.ResetRequest(database: database).write(into: &$0) }
     case .bigKeys: return written { V1.BigKeysRequest(database: database).write(into: &$0) }
     case .stats, .hotKeys, .describe, .shutdown, .reload, .snapshot, .digest, .backup, .acceptLoss,
-      .clients, .killClient, .logLevel,
-      .pipeline:
+      .clients, .killClient, .logLevel, .slowLog, .config, .pipeline:
       return ByteBuffer()
     default: return nil
     }

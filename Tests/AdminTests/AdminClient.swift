@@ -5,6 +5,7 @@ import GRPC
 import Logging
 import NIOCore
 import NIOEmbedded
+import NodeCore
 
 @testable import Admin
 
@@ -18,7 +19,7 @@ final class AdminClient {
     channel = EmbeddedChannel()
     connections = AdminServer.connections(limits)
     loop = AdminLoop(
-      channel.eventLoop, [], authorizer: nil, limits: limits, connections: connections,
+      channel.eventLoop, NodeLoops(), [], authorizer: nil, limits: limits, connections: connections,
       counters: AdminCounters(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     guard let place = connections.admit(nil) else { throw NoPlace() }
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()

@@ -5,6 +5,10 @@ import Testing
 
 @testable import Admin
 
+#if canImport(Glibc)
+  import Glibc
+#endif
+
 @Suite struct ProcessStatusTests {
   @Test("The fields behind a name with blanks and parentheses are found")
   func fields() throws {
@@ -34,6 +38,20 @@ import Testing
       ] {
         #expect(try #require(metrics.value(of: name)) > 0, "\(name)")
       }
+    }
+
+    @Test("Descriptors that are opened are counted")
+    func descriptors() throws {
+      func count() throws -> Double {
+        var metrics = MetricCollection()
+        ProcessMetrics.add(to: &metrics)
+        return try #require(metrics.value(of: "process_open_fds"))
+      }
+      let before = try count()
+      let opened = (0..<200).map { _ in open("/dev/null", O_RDONLY) }
+      defer { for descriptor in opened { close(descriptor) } }
+      // Other tests close some of theirs.
+      #expect(try count() > before + 100)
     }
   #endif
 }

@@ -4,25 +4,12 @@ import Log
 import LogFiles
 import SimulatedDisk
 import Store
+import TestSeeds
 import Testing
 
 @testable import Backups
 
 typealias Bytes = [UInt8]
-
-struct Seeded: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-}
 
 /// What a store holds, as its clients see it.
 typealias Contents = [Int: SlotContents]
@@ -35,12 +22,12 @@ final class BackupFixture {
   /// Its hash seed is not the one that backups are read with.
   let store = Store(
     databaseCount: BackupFixture.databases, slotCount: BackupFiles.slotCount, hashSeed: (7, 9))
-  private var random: Seeded
+  private var random: SeededRandom
   /// What the store held at the moment of the copy.
   private(set) var moment: Contents = [:]
   private(set) var momentKeys = 0
 
-  init(seed: UInt64 = 1) { random = Seeded(seed) }
+  init(seed: UInt64 = 1) { random = SeededRandom(seed: seed) }
 
   // MARK: - Calls
 

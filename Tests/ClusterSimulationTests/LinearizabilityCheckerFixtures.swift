@@ -5,26 +5,7 @@
 
 import ClusterSimulation
 import Commands
-import Foundation
-
-/// SplitMix64: the same numbers for the same seed on every machine.
-struct CheckerGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var bits = state
-    bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
-    return bits ^ (bits >> 31)
-  }
-
-  /// The seed that RINGSTORE_TEST_SEED names, or a new one.
-  static func chosenSeed() -> UInt64 {
-    let named = ProcessInfo.processInfo.environment["RINGSTORE_TEST_SEED"].flatMap(UInt64.init)
-    return named ?? UInt64.random(in: 0 ... .max)
-  }
-}
+import TestSeeds
 
 /// A value from text, as short as the histories need it.
 func b(_ text: String) -> [UInt8] { Array(text.utf8) }
@@ -93,7 +74,7 @@ func isViolation(_ operations: [HistoryOperation]) -> Bool {
 /// Clients that work on an atomic object: each call takes effect at a random moment of its
 /// interval. Whatever comes out is linearizable.
 struct AtomicObject {
-  var random: CheckerGenerator
+  var random: SeededRandom
   var clients = 6
   /// One in so many calls loses its answer; 0: none does.
   var lossEvery = 0
@@ -108,7 +89,7 @@ struct AtomicObject {
 
   /// Records `count` operations; the calls come from `call`, which is given a fresh number.
   mutating func record(
-    _ count: Int, call: (inout CheckerGenerator, Int) -> KeyCall
+    _ count: Int, call: (inout SeededRandom, Int) -> KeyCall
   ) -> [HistoryOperation] {
     var operations: [HistoryOperation] = []
     var underWay = [UnderWay?](repeating: nil, count: clients)

@@ -2,14 +2,15 @@
 // search must agree with brute force.
 
 import ClusterSimulation
+import TestSeeds
 import Testing
 
 @Suite struct LinearizabilityCheckerRandomTests {
-  let seed = CheckerGenerator.chosenSeed()
+  let seed = TestSeed.value
   var note: Comment { "RINGSTORE_TEST_SEED=\(seed)" }
 
   /// Any call; values are unique where `number` is.
-  private func anyCall(_ random: inout CheckerGenerator, _ number: Int) -> KeyCall {
+  private func anyCall(_ random: inout SeededRandom, _ number: Int) -> KeyCall {
     switch Int.random(in: 0..<19, using: &random) {
     case 0: "SET v\(number)"
     case 1: "DEL"
@@ -30,7 +31,7 @@ import Testing
 
   @Test(arguments: [2, 6, 16])
   func whatAnAtomicObjectDidIsLinearizable(clients: Int) {
-    var object = AtomicObject(random: CheckerGenerator(state: seed), clients: clients)
+    var object = AtomicObject(random: SeededRandom(seed: seed), clients: clients)
     for _ in 0..<8 {
       let history = object.record(300, call: anyCall)
       #expect(isLinearizable(history), note)
@@ -40,14 +41,14 @@ import Testing
 
   @Test func lostAnswersAndWipesStayExplainable() {
     var object = AtomicObject(
-      random: CheckerGenerator(state: seed), clients: 6, lossEvery: 40, wipeEvery: 100)
+      random: SeededRandom(seed: seed), clients: 6, lossEvery: 40, wipeEvery: 100)
     for _ in 0..<8 {
       #expect(isLinearizable(object.record(120, call: anyCall)), note)
     }
   }
 
   @Test func aSpoiltReadOfARegisterIsFound() {
-    var object = AtomicObject(random: CheckerGenerator(state: seed), clients: 8)
+    var object = AtomicObject(random: SeededRandom(seed: seed), clients: 8)
     for _ in 0..<8 {
       var history = object.record(200) { random, number in
         Int.random(in: 0..<3, using: &random) == 0 ? "SET v\(number)" : "GET"
@@ -63,7 +64,7 @@ import Testing
   }
 
   @Test func aSpoiltCounterIsFound() {
-    var object = AtomicObject(random: CheckerGenerator(state: seed), clients: 8, lossEvery: 50)
+    var object = AtomicObject(random: SeededRandom(seed: seed), clients: 8, lossEvery: 50)
     for _ in 0..<8 {
       var history = object.record(150) { _, _ in "INCRBY 1" }
       let answered = history.indices.filter { history[$0].outcome != .unknown }
@@ -76,7 +77,7 @@ import Testing
   }
 
   @Test func aSpoiltQueueIsFound() {
-    var object = AtomicObject(random: CheckerGenerator(state: seed), clients: 5)
+    var object = AtomicObject(random: SeededRandom(seed: seed), clients: 5)
     for _ in 0..<8 {
       var history = object.record(80) { random, number in
         Bool.random(using: &random) ? "RPUSH \(number)" : "LPOP"
@@ -93,7 +94,7 @@ import Testing
   }
 
   @Test func smallHistoriesAgreeWithBruteForce() {
-    var random = CheckerGenerator(state: seed)
+    var random = SeededRandom(seed: seed)
     var verdicts = [true: 0, false: 0]
     for _ in 0..<6000 {
       let history = smallHistory(&random)
@@ -106,7 +107,7 @@ import Testing
   }
 
   /// Up to six operations with answers that are often right, often wrong.
-  private func smallHistory(_ random: inout CheckerGenerator) -> [HistoryOperation] {
+  private func smallHistory(_ random: inout SeededRandom) -> [HistoryOperation] {
     let calls: [KeyCall] = [
       "GET", "SET 1", "SET 2", "DEL", "INCRBY 1", "RPUSH 1", "LPOP",
       "EXISTS", .wipe, "LLEN", "APPEND 1", "STRLEN",

@@ -34,7 +34,7 @@ import Testing
 
   @Test func `every call of the contract is served, and no other`() throws {
     let contract = try Self.contract()
-    #expect(contract.count == 59)
+    #expect(contract.count == 61)
     let served = CommandTable.all.map(\.rpc.path)
     #expect(Set(served) == Set(contract.map(\.path)))
     #expect(served.count == contract.count)
@@ -82,14 +82,20 @@ import Testing
     let words = all.flatMap(\.forms).flatMap { [$0.syntax.name] + $0.syntax.aliases }
     #expect(Set(words).count == words.count)
     for part in InternalMethod.allCases {
-      #expect(!all.contains { $0.id.rawValue == Int(part.rawValue) })
+      let number = Int(part.rawValue)
+      #expect(!all.contains { $0.id.rawValue == number })
+      #expect(CallNumbers.parts.contains(number) && CallNumbers.place(of: number) != nil)
+    }
+    for command in all {
+      let numbers = command.method == nil ? CallNumbers.local : CallNumbers.batched
+      #expect(numbers.contains(command.id.rawValue), "\(command.name)")
     }
   }
 
   /// Operators read and write.
   @Test func `only reads are free of side effects in the contract`() {
     for command in CommandTable.all where command !== Command.pipeline {
-      let looks: [CommandID] = [.hotKeys, .bigKeys, .digest, .backup, .clients]
+      let looks: [CommandID] = [.hotKeys, .bigKeys, .digest, .backup, .clients, .config]
       let isRead = command.access == .read || looks.contains(command.id)
       #expect(isRead == command.rpc.isReadOnly, "\(command.name)")
     }
@@ -176,7 +182,7 @@ import Testing
     ("k v EX 1 PX 2", "EX and PX exclude each other"),
     ("k v KEEPTTL EXAT 1", "KEEPTTL and EXAT exclude each other"),
     ("k v EX 1 ex 1", "EX is given twice"),
-    ("k v EX", "EX needs a value behind it; usage: "),
+    ("k v EX", "EX needs a value after it; usage: "),
     ("k v seconds 1", "SET takes no option 'seconds'; usage: "),
     ("k v 10", "SET takes no option '10'; usage: "),
   ]

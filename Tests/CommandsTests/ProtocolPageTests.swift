@@ -74,7 +74,7 @@ import Testing
     let command = try #require(CommandTable.all.first { $0.name == name })
     let entry = try #require(entries[name])
     let syntax = command.forms.first?.syntax
-    let wordless = command === Command.pipeline ? "a stream of CallBatch" : "no words"
+    let wordless = command === Command.pipeline ? "a stream of CallBatch" : "no command"
     let usage = syntax.map { "`\($0.usage)`" } ?? wordless
     let aliases = (syntax?.aliases ?? []).map { "`\($0)`" }.joined(separator: ", ")
     let line =

@@ -64,6 +64,10 @@ def errors(code: str, step: float) -> dict[str, str]:
     }
 
 
+def refused(reason: str, values: str = always(1)) -> dict[str, str]:
+    return {router("ringstore_link_refused", 'shard="a"', f'reason="{reason}"'): values}
+
+
 def memory(used: float, evicted: float = 0) -> dict[str, str]:
     return {
         shard("ringstore_memory_bytes", 'kind="store_used"'): always(used),
@@ -160,6 +164,18 @@ CASES = [
         (),
         "2h",
     ),
+    # promtool's clock begins at 0.
+    Case(
+        "RingstoreClockOff",
+        {process("ringstore_clock_timestamp_seconds"): rising(15, start=8)},
+        (TARGET,),
+    ),
+    Case(
+        "RingstoreClockOff",
+        {process("ringstore_clock_timestamp_seconds"): rising(15, start=-8)},
+        (TARGET,),
+    ),
+    Case("RingstoreClockOff", {process("ringstore_clock_timestamp_seconds"): rising(15, start=2)}),
     # --- links ---
     Case(
         "RingstoreLinkDown",
@@ -170,6 +186,21 @@ CASES = [
         (OF_ROUTER | {"shard": "a"},),
     ),
     Case("RingstoreLinkDown", {router("ringstore_link_up", 'shard="a"'): "1x116 0x3 1x5"}),
+    Case(
+        "RingstoreMapConflict", refused("MAP_CONFLICT"), (PLACE | {"shard": "a"},)
+    ),
+    Case("RingstoreMapConflict", refused("DATA_LOST") | refused("MAP_CONFLICT", always(0))),
+    Case(
+        "RingstoreLinkRefused",
+        refused("DATA_LOST") | refused("WRONG_CLUSTER", always(0)),
+        (PLACE | {"shard": "a", "reason": "DATA_LOST"},),
+    ),
+    # Others have alerts of their own, or pass by themselves.
+    Case(
+        "RingstoreLinkRefused",
+        refused("MAP_CONFLICT") | refused("LOADING") | refused("STALE_MAP"),
+    ),
+    Case("RingstoreLinkRefused", refused("DATA_LOST", "0x116 1x3 0x5")),
     Case("RingstoreLinksFlap", {router("ringstore_link_reconnects_total"): rising(1)}, (PLACE,)),
     Case("RingstoreLinksFlap", {router("ringstore_link_reconnects_total"): "0x100 4x40"}),
     Case(
@@ -212,6 +243,25 @@ CASES = [
         {shard("ringstore_passes_total", 'result="completed"'): rising(0.1)},
         (),
         "2h",
+    ),
+    Case(
+        "RingstoreBackupOld",
+        {shard("ringstore_backup_last_completed_timestamp_seconds"): always(DAY, 20_000)},
+        (OF_SHARD,),
+        "80h",
+    ),
+    Case(
+        "RingstoreBackupOld",
+        {shard("ringstore_backup_last_completed_timestamp_seconds"): always(DAY, 20_000)},
+        (),
+        "60h",
+    ),
+    # There was none since the start.
+    Case(
+        "RingstoreBackupOld",
+        {shard("ringstore_backup_last_completed_timestamp_seconds"): always(0, 20_000)},
+        (),
+        "80h",
     ),
     # --- calls ---
     Case("RingstoreErrorsMany", errors("UNAVAILABLE", 100), ({"cluster": "c"},)),
@@ -379,6 +429,15 @@ CASES = [
                 "ringstore_tls_certificate_not_after_timestamp_seconds", 'use="link"'
             ): always(10 * DAY)
         },
+    ),
+    Case(
+        "RingstoreCertificateRefused",
+        {shard("ringstore_tls_reloads_total", 'result="failed"'): "0x60 1x60"},
+        (OF_SHARD | {"result": "failed"},),
+    ),
+    Case(
+        "RingstoreCertificateRefused",
+        {shard("ringstore_tls_reloads_total", 'result="ok"'): "0x60 1x60"},
     ),
     Case(
         "RingstoreUsersFileRefused",

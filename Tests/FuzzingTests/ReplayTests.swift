@@ -2,17 +2,12 @@
 // bytes changed, the inputs that reach the most code, and every input that was found to break
 // something once.
 
-import Foundation
 import FuzzReaders
 import NodeCore
+import TestSeeds
 import Testing
 
 @Suite struct ReplayTests {
-  /// The seed of this run. A failure prints it; RINGSTORE_TEST_SEED brings it back.
-  private static let testSeed: UInt64 =
-    ProcessInfo.processInfo.environment["RINGSTORE_TEST_SEED"].flatMap { UInt64($0) }
-    ?? UInt64.random(in: 0...UInt64(UInt32.max))
-
   private func finding(_ reader: FuzzReader, _ input: [UInt8]) -> String? {
     do {
       try input.withUnsafeBytes { try reader.check($0) }
@@ -34,14 +29,14 @@ import Testing
 
   @Test(arguments: FuzzReader.all)
   func `seeds with bytes changed break nothing`(_ reader: FuzzReader) {
-    var random = SplitMix64(seed: Self.testSeed)
+    var random = SplitMix64(seed: TestSeed.value)
     for _ in 0..<reader.triesInTests {
       guard var input = reader.seeds.randomElement(using: &random), !input.isEmpty else { continue }
       for _ in 0..<Int.random(in: 1...4, using: &random) {
         let place = Int.random(in: 0..<input.count, using: &random)
         input[place] = UInt8.random(in: 0...255, using: &random)
       }
-      #expect(finding(reader, input) == nil, "seed \(Self.testSeed): \(input)")
+      #expect(finding(reader, input) == nil, "seed \(TestSeed.value): \(input)")
     }
   }
 

@@ -1,7 +1,7 @@
 // Bytes that no honest peer sends. Nothing may trap, and memory stays bounded.
 
-import Foundation
 import NIOCore
+import TestSeeds
 import Testing
 
 @testable import HTTP2
@@ -30,7 +30,7 @@ import Testing
 
   @Test(arguments: [HTTP2Session.Role.server, .client])
   func spoiltConversationsNeverTrap(_ role: HTTP2Session.Role) throws {
-    var random = TestRandom(environment: ProcessInfo.processInfo.environment)
+    var random = SeededRandom(seed: TestSeed.value)
     let honest = try honestBytes(of: role == .server ? .client : .server)
     for round in 0..<1_500 {
       var bytes = honest
@@ -50,13 +50,13 @@ import Testing
       _ = wire.output(of: session)
       session.connectionLost()
       wire.drain()
-      #expect(session.liveStreamCount == 0, "seed \(random.seed) round \(round)")
+      #expect(session.liveStreamCount == 0, "seed \(TestSeed.value) round \(round)")
     }
   }
 
   @Test(arguments: [HTTP2Session.Role.server, .client])
   func randomFramesNeverTrap(_ role: HTTP2Session.Role) throws {
-    var random = TestRandom(environment: ProcessInfo.processInfo.environment)
+    var random = SeededRandom(seed: TestSeed.value)
     let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [0, 0, 0, 4, 0, 0, 0, 0, 0]
     for round in 0..<1_500 {
       let wire = try victim(role)
@@ -75,7 +75,7 @@ import Testing
       }
       session.connectionLost()
       wire.drain()
-      #expect(session.liveStreamCount == 0, "seed \(random.seed) round \(round)")
+      #expect(session.liveStreamCount == 0, "seed \(TestSeed.value) round \(round)")
     }
   }
 }

@@ -116,23 +116,3 @@ enum Sample {
     session.finish(stream, trailers: trailers)
   }
 }
-
-/// A seed for random tests: fresh, or the one in RINGSTORE_TEST_SEED.
-struct TestRandom: RandomNumberGenerator {
-  private var state: UInt64
-  let seed: UInt64
-
-  init(environment: [String: String]) {
-    seed =
-      environment["RINGSTORE_TEST_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 1 ... .max)
-    state = seed
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
-  }
-}

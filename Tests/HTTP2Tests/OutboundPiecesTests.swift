@@ -1,8 +1,8 @@
 // Bodies of which a part is sent from where it lies: order, windows, resets, and who holds it.
 
-import Foundation
 import LargeMemory
 import NIOCore
+import TestSeeds
 import Testing
 
 @testable import HTTP2
@@ -159,7 +159,7 @@ struct OutboundPiecesTests {
   }
 
   @Test func randomPiecesArriveInTheirOrder() throws {
-    var random = TestRandom(environment: ProcessInfo.processInfo.environment)
+    var random = SeededRandom(seed: TestSeed.value)
     for _ in 0..<20 {
       var configuration = HTTP2Configuration()
       configuration.streamWindowBytes = Int32.random(in: 20_000...200_000, using: &random)
@@ -178,7 +178,7 @@ struct OutboundPiecesTests {
       }
       wire.client.finish(stream)
       wire.pump()
-      #expect(gathered.bytes == expected, "RINGSTORE_TEST_SEED=\(random.seed)")
+      #expect(gathered.bytes == expected, "RINGSTORE_TEST_SEED=\(TestSeed.value)")
       #expect(wire.client.outboundBytes == 0)
     }
   }

@@ -65,6 +65,22 @@ struct HouseRulesTests {
     #expect(others.map(\.path).isEmpty)
   }
 
+  /// A reason that nothing gives is a promise that isn't kept.
+  @Test("Connections end for every reason that there is, and the page names it")
+  func reasonsOfEnds() throws {
+    let sources = try Repository.swiftSources()
+    let list = try #require(sources.first { $0.path.hasSuffix("Server/ConnectionEnd.swift") })
+    let others = sources.filter { $0.path != list.path }
+    let pages = try Repository.files(below: "docs")
+    let page = try #require(pages.first { $0.name == "OPERATIONS.md" })
+    let reasons = list.text.matches(of: /case \.(\w+): "(\w+)"/)
+    #expect(reasons.count > 20)
+    for reason in reasons {
+      #expect(others.contains { $0.text.contains(".\(reason.1)") }, "nothing ends for \(reason.1)")
+      #expect(page.text.contains("`\(reason.2)`"), "the page lacks \(reason.2)")
+    }
+  }
+
   @Test("No file is over the limit")
   func lengths() throws {
     let code = try ["Sources", "Tests", "deploy"].flatMap(Repository.files(below:))
@@ -106,7 +122,29 @@ struct HouseRulesTests {
   @Test("Every link of the pages leads somewhere")
   func links() throws {
     let pages = try Repository.files().filter { $0.path.hasSuffix(".md") }
-    expectNone(pages.flatMap { TextRules.deadLinks(in: $0, exists: Repository.exists) })
+    let texts = Dictionary(uniqueKeysWithValues: pages.map { ($0.path, $0.text) })
+    expectNone(
+      pages.flatMap {
+        TextRules.deadLinks(in: $0, exists: Repository.exists, page: { texts[$0] })
+      })
+  }
+
+  @Test("Every table of the pages has a header")
+  func tables() throws {
+    let pages = try Repository.files().filter { $0.path.hasSuffix(".md") }
+    expectNone(pages.flatMap(MarkdownPages.brokenTables))
+  }
+
+  @Test("Every alert has its runbook, with its four parts in their order")
+  func runbooks() throws {
+    let pages = try Repository.files(below: "docs").filter { $0.path == "docs/OPERATIONS.md" }
+    let page = try #require(pages.first?.text)
+    let runbooks = page.split(separator: "\n#### Ringstore").dropFirst()
+    #expect(runbooks.count > 20)
+    for runbook in runbooks {
+      let parts = runbook.matches(of: #/\n- \*\*(\w+)\.\*\*/#).map { String($0.1) }
+      #expect(parts == ["Meaning", "Look", "Do", "Ignore"], "\(runbook.prefix { $0 != "\n" })")
+    }
   }
 
   @Test("The top level holds the agreed entries and nothing else")
@@ -148,5 +186,16 @@ struct HouseRulesTests {
       ImportRules.modules(of: file).contains("SwiftProtobuf")
     }
     expectNone(users.map(\.path))
+  }
+
+  @Test func whatTheCompilerDoesNotCheckIsExplained() throws {
+    let files = try Repository.swiftSources()
+    expectNone(files.flatMap(SafetyRules.exclusivityAttributes))
+    expectNone(files.flatMap(SafetyRules.unexplainedSendable))
+  }
+
+  @Test func theClientIsBuiltOfWhatEverySystemHas() throws {
+    #expect(SafetyRules.clientRooms.isSuperset(of: ["GRPC", "HTTP2", "LargeMemory"]))
+    try expectNone(Repository.swiftSources().flatMap(SafetyRules.unconditionalLibraries))
   }
 }

@@ -28,7 +28,7 @@ enum ImportRules {
     ("CCRC32C", []),
     ("Log", ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
     ("LogFiles", ["MetricTypes", "Log"]),
-    ("Backups", ["Store", "Log", "LogFiles"]),
+    ("Backups", ["TextForms", "Store", "Log", "LogFiles"]),
     ("Users", ["TextForms", "RingstoreAPI", "Patterns"]),
     ("Commands", ["TextForms", "LargeMemory", "RingstoreAPI", "Placement", "Store", "Users"]),
     (

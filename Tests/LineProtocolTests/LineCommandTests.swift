@@ -243,7 +243,7 @@ import Testing
     ),
     (
       "DECRBY k -9223372036854775808",
-      "the delta must be above -9223372036854775808, since it is taken away"
+      "the delta must be above -9223372036854775808, since it is subtracted"
     ),
     (
       "SET k v EX 9223372036854776", "the time to live, in milliseconds, must fit into 64 bits"
@@ -283,7 +283,7 @@ import Testing
     ("LPOS k v RANK x", "RANK must be a whole number of 64 bits, not 'x'"),
     (
       "LPOS k v COUNT",
-      "COUNT needs a value behind it; usage: LPOS key value [RANK rank] [COUNT count] [MAXLEN length]"
+      "COUNT needs a value after it; usage: LPOS key value [RANK rank] [COUNT count] [MAXLEN length]"
     ),
     (
       "LPOS k v FIRST 1",
@@ -291,7 +291,7 @@ import Testing
     ),
     ("LSET k 1.5 v", "the index must be a whole number of 64 bits, not '1.5'"),
     ("MSET a 1 b", "MSET needs a value for every key"),
-    ("RESET everything", "the word behind the command must be ALL, not 'everything'"),
+    ("RESET everything", "the word after the command must be ALL, not 'everything'"),
     ("SHUTDOWN now", "SHUTDOWN takes CLUSTER or nothing, not 'now'"),
     ("INCRBY k 05", "the delta must be a whole number of 64 bits, not '05'"),
     ("DECRBY k -0", "the delta must be a whole number of 64 bits, not '-0'"),
@@ -319,7 +319,7 @@ import Testing
       "BAD_PATTERN The pattern can't be used: KEYS takes a regular expression here, and this is a "
         + "glob. Did you mean KEYS .*:user:., or SCAN 0 MATCH *:user:??"
     ),
-    ("SCAN x", "the cursor must be 0 or one that SCAN has answered, not 'x'"),
+    ("SCAN x", "the cursor must be 0 or one that SCAN has returned, not 'x'"),
     ("SCAN 0 COUNT 0", "COUNT must be from 1 to 10000, not '0'"),
     ("SCAN 0 TYPE hash", "TYPE must be string or list, not 'hash'"),
     (

@@ -32,7 +32,7 @@ import Testing
     #expect(limits.maxInlineBytes == 65_536 && page.contains(" on one line | 65,536 bytes "))
     let server = LineConfiguration()
     #expect(page.contains("| connections of a node | `max_connections` |"))
-    #expect(server.maxHeldBytes == 256 << 20 && page.contains("of one thread hold | 256 MiB |"))
+    #expect(page.contains("holds for its clients | `client_memory_bytes`, together with gRPC |"))
     #expect(
       server.progressNanosMax == 30_000_000_000 && page.contains("4 KiB taken in each 30 seconds"))
     #expect(LineSession.commandsFirst == 32 && LineSession.commandsMax == 256)
@@ -48,7 +48,7 @@ import Testing
   ])
   func `every refusal is on the page, with what becomes of the connection`(_ failure: LineFailure) {
     let shown = failure.text.map { "`-\($0)`" } ?? "none"
-    let end = failure.endsConnection ? "closed" : "goes on"
+    let end = failure.endsConnection ? "closed" : "stays open"
     #expect(page.contains("| \(shown) | \(end) |"))
   }
 }

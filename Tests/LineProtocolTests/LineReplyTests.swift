@@ -68,7 +68,7 @@ import Testing
       $0 += $1 == "\r\n" ? "\\r\\n" : $1 == "\n" ? "\\n" : $1 == "\r" ? "\\r" : String($1)
     }
     #expect(
-      told == "-the value taken has a line break, which a line can't carry; quoted it is "
+      told == "-the removed value has a line break, which a line can't carry; quoted it is "
         + "$'\(quoted)'\r\n")
     // What was told is a word that means the value. (CR and LF are one Character.)
     let word = told.dropLast().drop { $0 != "$" }
@@ -159,7 +159,7 @@ import Testing
     #expect(shownOfList(.taken, ["a", "", "-x"]) == "*3\r\na\r\n\r\n-x\r\n")
     #expect(
       shownOfList(.taken, ["a b", "c\n"])
-        == "-a value taken has a line break, which a line can't carry; quoted they are $'a b' "
+        == "-a removed value has a line break, which a line can't carry; quoted they are $'a b' "
         + "$'c\\n'\r\n")
   }
 
@@ -290,7 +290,7 @@ import Testing
   @Test func `a reply in another form than the call's is an error`() {
     var out = ByteBuffer()
     ReplyForm.value.write(.status(V1.Status(ok: true)), of: noBytes, into: &out)
-    #expect(text(out) == "-INTERNAL It is another reply.\r\n")
+    #expect(text(out) == "-INTERNAL It is a different kind of reply.\r\n")
   }
 }
 

@@ -5,13 +5,14 @@ import LineProtocol
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import TestSeeds
 import Testing
 
 @Suite struct LineSessionModelTests {
   @Test(arguments: [false, true])
   func `a connection's commands take effect in their order`(_ answersAtOnce: Bool) {
     for round in 0..<60 {
-      var random = SplitMix64(seed: testSeed &+ UInt64(round))
+      var random = SplitMix64(seed: TestSeed.value &+ UInt64(round))
       let talk = Conversation()
       talk.node.answersAtOnce = answersAtOnce
       var model = Model()
@@ -28,7 +29,7 @@ import Testing
         for _ in 0..<Int.random(in: 0...2, using: &random) { Self.execute(talk, &random) }
       }
       while !talk.node.waiting.isEmpty { Self.execute(talk, &random) }
-      #expect(talk.read() == expected, "seed \(testSeed), round \(round)")
+      #expect(talk.read() == expected, "seed \(TestSeed.value), round \(round)")
     }
   }
 

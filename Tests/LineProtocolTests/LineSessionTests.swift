@@ -235,7 +235,7 @@ import Testing
     talk.run()
     #expect(
       talk.read()
-        == "+A\r\n-the input ended within a request, which was not carried out\r\n")
+        == "+A\r\n-the input ended within a request, which was not executed\r\n")
     #expect(talk.session.isFinished)
   }
 
@@ -266,7 +266,7 @@ import Testing
     node.answer(value("A"))
     talk.run()
     #expect(
-      talk.read() == "+A\r\n-the node is shutting down; the command was not carried out\r\n")
+      talk.read() == "+A\r\n-the node is shutting down; the command was not executed\r\n")
     #expect(talk.session.isFinished)
     #expect(node.waiting.isEmpty)
   }

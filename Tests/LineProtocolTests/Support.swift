@@ -1,14 +1,8 @@
-// What the tests of this room share: the seed of random tests, and events of the parser as text.
+// What the tests of this room share: events of the parser as text.
 
-import Foundation
 import LineProtocol
 import NIOCore
 import RingstoreAPI
-
-/// The seed of this run's random tests. A failure prints it; RINGSTORE_TEST_SEED brings it back.
-let testSeed: UInt64 =
-  ProcessInfo.processInfo.environment["RINGSTORE_TEST_SEED"].flatMap { UInt64($0) }
-  ?? UInt64.random(in: 0...UInt64(UInt32.max))
 
 /// Small bounds, so that tests reach them: 9 lines, 24 bytes a line, 64 a request, 40 inline.
 let smallLimits: LineLimits = {

@@ -127,7 +127,7 @@ struct ResultTests {
     other.settings.connections = 99
     let table = LoadComparison.text(one, other)
     #expect(table.contains("2000 calls/s wanted") && !table.contains("1000 calls/s wanted"))
-    #expect(table.contains("Runs that only one of them has: 2."))
+    #expect(table.contains("Runs in only one of them: 2."))
     #expect(table.contains("settings differ") && table.contains("99"))
   }
 

@@ -9,6 +9,7 @@
 import Log
 import LogFiles
 import SimulatedDisk
+import TestSeeds
 
 /// Takes numbers and the lives that wrote them, from a pass and the log. A pass holds the lives of all
 /// numbers up to its begin, and says up to where the log must go.
@@ -94,7 +95,7 @@ final class CrashScenario {
   let seed: UInt64
   let disk: SimulatedDisk
   private let rig: LogRig
-  private var random: DiskRandom
+  private var random: SeededRandom
   private var steps: Int
   /// The life that wrote each number, from 1 on.
   private var history: [UInt8] = []
@@ -115,7 +116,7 @@ final class CrashScenario {
     rig.settings.sizes = SegmentSizes(first: 6 << 10, largest: 12 << 10, fillStep: 3 << 10)
     rig.settings.reserveBytes = 5 << 10
     rig.settings.gatherBytesMax = 2 << 10
-    random = DiskRandom(seed: seed &* 31)
+    random = SeededRandom(seed: seed &* 31)
   }
 
   var failure: LogFailure? { rig.failure }

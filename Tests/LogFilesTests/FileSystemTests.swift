@@ -4,6 +4,7 @@
 import Glibc
 import LogFiles
 import SimulatedDisk
+import TestSeeds
 import Testing
 
 /// A file system with an empty directory in it.
@@ -131,6 +132,26 @@ struct FileSystemTests {
     fixture.files.close(file)
   }
 
+  @Test("What a folder takes of its disk is the files in it")
+  func disk() throws {
+    let fixture = try FileSystemFixture(.posix)
+    try fixture.files.createDirectory(fixture.path("d"))
+    try fixture.files.createDirectory(fixture.path("d/inner"))
+    let files = PosixFiles()
+    #expect(try files.bytesTaken(in: fixture.path("d")) == 0)
+    for name in ["x", "y"] {
+      let file = try files.open(fixture.path("d/\(name)"), for: .creating)
+      try files.write(file, [UInt8](repeating: 1, count: 100_000), at: 0)
+      try files.sync(file)
+      files.close(file)
+    }
+    let taken = try files.bytesTaken(in: fixture.path("d"))
+    #expect(taken >= 200_000)
+    let room = try files.room(at: fixture.path("d"))
+    #expect(room.size > room.free && room.size >= taken)
+    #expect(throws: FileError.self) { try files.bytesTaken(in: fixture.path("nothing")) }
+  }
+
   @Test("Errors name call, path and code", arguments: Kind.allCases)
   func errors(_ kind: Kind) throws {
     let fixture = try FileSystemFixture(kind)
@@ -176,7 +197,7 @@ struct FileSystemTests {
   @Test("Random calls have the same outcome on both", arguments: 1...20 as ClosedRange<UInt64>)
   func random(seed: UInt64) throws {
     let sides = try Kind.allCases.map { try FileSystemFixture($0) }
-    var random = DiskRandom(seed: seed)
+    var random = SeededRandom(seed: seed)
     for step in 0..<200 {
       let name = ["a", "b", "c"][random.below(3)]
       let other = ["a", "b", "c"][random.below(3)]

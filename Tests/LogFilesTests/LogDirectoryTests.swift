@@ -83,7 +83,7 @@ struct LogDirectoryTests {
     // A file under another's name.
     disk.setContents(of: other, to: disk.contents(of: file) ?? [])
     #expect(
-      refusal(disk) == .corrupt(file: other, offset: 12, why: "its header is another file's"))
+      refusal(disk) == .corrupt(file: other, offset: 12, why: "its header belongs to another file"))
   }
 
   @Test("What the system refuses is told with what to do")

@@ -5,13 +5,14 @@ import Log
 import LogFiles
 import SimulatedDisk
 import Store
+import TestSeeds
 import Testing
 
 /// A store that logs, on a simulated disk.
 private final class LoggedShard {
   let disk: SimulatedDisk
   let rig: LogRig
-  private var random: DiskRandom
+  private var random: SeededRandom
   private var store = LoggedShard.makeStore()
   private var maker: PassMaker?
   /// What the store held behind each batch, by the log's position there.
@@ -24,7 +25,7 @@ private final class LoggedShard {
     disk = try SimulatedDisk.withDirectory("data", seed: seed)
     rig = LogRig(disk, "data", policy)
     rig.settings.sizes = SegmentSizes(first: 12 << 10, largest: 24 << 10, fillStep: 12 << 10)
-    random = DiskRandom(seed: seed &* 77)
+    random = SeededRandom(seed: seed &* 77)
   }
 
   private static func makeStore() -> Store {
@@ -150,7 +151,7 @@ struct StoreCrashTests {
     var passes = 0
     for seed in 1...30 as ClosedRange<UInt64> {
       let shard = try LoggedShard(seed: seed, policy)
-      var random = DiskRandom(seed: seed)
+      var random = SeededRandom(seed: seed)
       var synced: LogPosition = 0
       for life in 0..<4 {
         let wrong = try shard.start(atLeast: synced)

@@ -1,6 +1,7 @@
 // The reader of batches: any cut of the stream, any damage to it.
 
 import Store
+import TestSeeds
 import Testing
 
 @testable import Log

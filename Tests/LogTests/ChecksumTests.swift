@@ -1,6 +1,7 @@
 // CRC32C: the known values, and the two ways to compute it against each other.
 
 import CCRC32C
+import TestSeeds
 import Testing
 
 @testable import Log

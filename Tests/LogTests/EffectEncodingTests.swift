@@ -1,6 +1,7 @@
 // Effects to bytes and back.
 
 import Store
+import TestSeeds
 import Testing
 
 @testable import Log

@@ -1,6 +1,7 @@
 // A log as it lies in a file, made from random effects, and what a reader makes of bytes.
 
 import Store
+import TestSeeds
 import Testing
 
 @testable import Log

@@ -2,6 +2,7 @@
 // store again.
 
 import Store
+import TestSeeds
 import Testing
 
 @testable import Log

@@ -2,6 +2,7 @@
 // from a seed, and the bytes that files would hold.
 
 import Store
+import TestSeeds
 import Testing
 
 @testable import Log

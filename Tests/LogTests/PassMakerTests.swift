@@ -2,6 +2,7 @@
 // taken, whatever happens to them before they are written.
 
 import Store
+import TestSeeds
 import Testing
 
 @testable import Log

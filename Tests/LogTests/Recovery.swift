@@ -2,6 +2,7 @@
 // as they are asked for.
 
 import Store
+import TestSeeds
 
 @testable import Log
 

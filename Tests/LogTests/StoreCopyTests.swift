@@ -1,6 +1,7 @@
 // A copy is the store as it was at one moment, whatever changes while it is taken.
 
 import Store
+import TestSeeds
 import Testing
 
 @testable import Log

@@ -1,47 +1,14 @@
-// What the log's tests share: random numbers from a seed, effects that own their bytes, and batches
-// as a file would hold them.
+// What the log's tests share: effects that own their bytes, and batches as a file would hold them.
 
 import Store
+import TestSeeds
 import Testing
 
 @testable import Log
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 typealias Bytes = [UInt8]
 
-/// RINGSTORE_TEST_SEED, or a new one, printed with a failure.
-enum TestSeed {
-  static let value: UInt64 = {
-    if let text = getenv("RINGSTORE_TEST_SEED"), let seed = UInt64(String(cString: text)) {
-      return seed
-    }
-    return UInt64.random(in: 0...UInt64.max)
-  }()
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct SeededRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-
-  mutating func bytes(_ count: Int) -> Bytes {
-    (0..<count).map { _ in UInt8(truncatingIfNeeded: next() >> 32) }
-  }
-
+extension SeededRandom {
   /// Mostly small, now and then at an edge.
   mutating func number() -> Int {
     switch Int.random(in: 0..<8, using: &self) {

@@ -1,5 +1,6 @@
 // Whether a place without a whole batch is the end that a crash has torn, or damage.
 
+import TestSeeds
 import Testing
 
 @testable import Log

@@ -19,13 +19,15 @@ import Testing
     #expect(meter.counts(4, isError: false) == nil)
   }
 
-  @Test("The total has the calls of all commands, with errors and without")
+  @Test("The total has the calls of all commands, with errors and without, and nothing else")
   func total() {
-    #expect(meter.total().durations.count == 0)
+    let others = 3..<5
+    #expect(meter.total(leavingOut: others).durations.count == 0)
     meter.record(0, isError: false, nanos: 1_000)
     meter.record(7, isError: false, nanos: 2_000)
     meter.record(7, isError: true, nanos: 3_000)
-    let total = meter.total()
+    for place in others { meter.record(place, isError: true, nanos: 9_000) }
+    let total = meter.total(leavingOut: others)
     #expect(total.durations.count == 3 && total.errors == 1)
     #expect(total.durations.sumNanos == 6_000)
   }
@@ -96,6 +98,22 @@ import Testing
     #expect(log.slow.latest.first?.unixMillis == 7)
     #expect(log.large.total == 150)
     #expect(log.large.latest.first?.place == 298)
+  }
+
+  @Test("A slow log that forgets goes on counting, and keeps the latest", arguments: [5, 200])
+  func slowLogReset(before: Int) {
+    var log = SlowLog(slowNanos: 1_000, largeBytes: 10) { 7 }
+    var call = SlowCall(place: 0, durationNanos: 1_000, isError: false)
+    call.replyBytes = 10
+    for _ in 0..<before { log.note(call) }
+    log.reset()
+    #expect(log.slow.latest.isEmpty && log.large.latest.isEmpty)
+    for number in 1...SlowLog.entriesMax + 1 {
+      call.place = number
+      log.note(call)
+    }
+    #expect(log.slow.latest.map(\.place) == (2...SlowLog.entriesMax + 1).reversed())
+    #expect(log.large.total == UInt64(before + SlowLog.entriesMax + 1))
   }
 
   @Test("Without thresholds nothing is slow or large")

@@ -72,6 +72,24 @@ import Testing
     #expect(sum == both)
   }
 
+  @Test("Between two looks is what has come since; of a node that began anew, all that it has")
+  func differences() {
+    #expect(DurationCounts(between: [1, 2], and: [1, 5, 7]).buckets.prefix(4) == [0, 3, 7, 0])
+    #expect(DurationCounts(between: [9, 9], and: [1, 5]).buckets.prefix(3) == [1, 5, 0])
+    #expect(DurationCounts(between: [3], and: [3]).quantileNanos(0.5) == nil)
+    #expect(DurationCounts(between: [], and: [0, 0, 4]).quantileNanos(0.99) == 3_000)
+  }
+
+  @Test("Counts that no node can have are taken all the same")
+  func hugeCounts() {
+    let huge = [UInt64](repeating: .max, count: 200)
+    for part in [0, 0.5, 0.99, 1] {
+      _ = DurationCounts(between: [], and: huge).quantileNanos(part)
+      #expect(DurationCounts(between: [], and: [.max]).quantileNanos(part) == 1_000)
+    }
+    #expect(DurationCounts(between: huge, and: huge).count == 0)
+  }
+
   /// From below a microsecond to beyond the last bucket, evenly in their logarithm.
   private func durations(count: Int) -> [UInt64] {
     var state: UInt64 = 88_172_645_463_325_252

@@ -3,8 +3,10 @@
 import Commands
 import NIOCore
 import NodeCore
+import Placement
 import ProtobufMessages
 import RingstoreAPI
+import SwiftProtobuf
 import Testing
 
 @Suite struct EveryShardTests {
@@ -214,11 +216,32 @@ import Testing
     #expect(nodes.map(\.id) == ["s0", "s1"] && nodes.map(\.state) == [.serving, .unreachable])
   }
 
+  @Test func `the map is described as it is, however often it was described before`() throws {
+    let shards = (0..<3).map { ShardDescription(id: "s\($0)", address: "h:\($0)") }
+    let map = try SlotMap.initial(shards)
+    let other = map.readdressed(by: [ShardDescription(id: "s1", address: "elsewhere:1")])
+    var lineages = LineageRecords()
+    let encoded = EncodedSlotMap()
+    func described(_ map: SlotMap) throws -> Ringstore_V1_SlotMap {
+      let merge = DescribeMerge(
+        cluster: "c", map: map, lineages, in: encoded, router: nil, shardIDs: [])
+      let bytes = Array(merge.answer().readableBytesView)
+      return try Ringstore_V1_DescribeResponse(serializedBytes: bytes).map
+    }
+    let first = try described(map)
+    #expect(first.shards.map(\.address) == ["h:0", "h:1", "h:2"] && first.ranges.count > 100)
+    #expect(try described(map) == first)
+    #expect(try described(other).shards.map(\.address) == ["h:0", "elsewhere:1", "h:2"])
+    lineages.note(DataLineage(high: 1, low: 2), of: "s1")
+    #expect(try described(other).shards[1].hasLineage)
+    #expect(try described(map).ranges == first.ranges)
+  }
+
   @Test func `every call that is made of parts is made, and no other`() throws {
     let made: Set<CommandID> = [
       .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey,
       .reset, .describe, .stats, .hotKeys, .bigKeys, .shutdown, .snapshot, .digest, .backup,
-      .clients, .killClient, .logLevel,
+      .clients, .killClient, .logLevel, .slowLog, .config,
     ]
     for id in CommandTable.all.map(\.id) {
       let run = try? OperationRun(id, [], on: FakePort(shards: 1))

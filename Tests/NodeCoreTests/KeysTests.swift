@@ -4,6 +4,7 @@ import NIOCore
 import NodeCore
 import ProtobufMessages
 import RingstoreAPI
+import TestSeeds
 import Testing
 
 @Suite struct KeysTests {
@@ -74,7 +75,7 @@ import Testing
 
   @Test func `random walks give every key once`() throws {
     for round in 0..<40 {
-      var random = SplitMix64(seed: testSeed &+ UInt64(round))
+      var random = SplitMix64(seed: TestSeed.value &+ UInt64(round))
       let shards = Int.random(in: 1...8, using: &random)
       let keys = Int.random(in: 0...150, using: &random)
       let visits = Int.random(in: 1...20, using: &random)
@@ -94,7 +95,7 @@ import Testing
         if places == .max, !token.isEmpty { #expect(reply.keys.count == limit) }
       } while !token.isEmpty && found.count <= keys
       #expect(
-        found.count == keys && Set(found).count == keys, "seed \(testSeed), round \(round)")
+        found.count == keys && Set(found).count == keys, "seed \(TestSeed.value), round \(round)")
     }
   }
 
@@ -189,7 +190,7 @@ import Testing
   func `a newer map may come into force at any step`(_ limit: UInt32, _ step: Int) throws {
     let port = port(shards: 3, keys: 300)
     let run = try OperationRun(.keys, Wish(limit: limit).keys, on: port)
-    var random = SplitMix64(seed: testSeed &+ UInt64(step))
+    var random = SplitMix64(seed: TestSeed.value &+ UInt64(step))
     var steps = 0
     while !port.waiting.isEmpty {
       if steps == step || steps == 2 * step + 1 { port.addShard() }

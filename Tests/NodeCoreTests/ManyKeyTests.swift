@@ -5,6 +5,7 @@ import NIOCore
 import NodeCore
 import ProtobufMessages
 import RingstoreAPI
+import TestSeeds
 import Testing
 
 @Suite struct ManyKeyTests {
@@ -30,7 +31,7 @@ import Testing
   @Test func `ranges of many lists come back in request order, whatever the order of answers`()
     throws
   {
-    var random = SplitMix64(seed: testSeed)
+    var random = SplitMix64(seed: TestSeed.value)
     let port = FakePort(shards: 4)
     port.answer = Self.echo
     let keys = (0..<2_500).map { "list:\($0)" }

@@ -7,6 +7,7 @@ import NodeCore
 import Patterns
 import ProtobufMessages
 import RingstoreAPI
+import TestSeeds
 import Testing
 import Users
 
@@ -37,7 +38,7 @@ import Users
     }
   }
 
-  private static func port(shards: Int, keys: Int, seed: UInt64 = testSeed) -> FakePort {
+  private static func port(shards: Int, keys: Int, seed: UInt64 = TestSeed.value) -> FakePort {
     let port = FakePort(shards: shards)
     for number in 0..<keys { port.insert("key:\(seed % 1000):\(number)") }
     return port
@@ -71,7 +72,7 @@ import Users
   }
 
   @Test func `each shard has one slice under way at most, whatever the order of answers`() throws {
-    var random = SplitMix64(seed: testSeed)
+    var random = SplitMix64(seed: TestSeed.value)
     let port = Self.port(shards: 5, keys: 600)
     let run = try Run(port, Wish(pageSize: 10))
     while !port.waiting.isEmpty {
@@ -79,7 +80,7 @@ import Users
       #expect(Set(busy).count == busy.count)
       port.run(Int.random(in: port.waiting.indices, using: &random))
     }
-    #expect(Set(run.keys).count == 600 && run.keys.count == 600, "seed \(testSeed)")
+    #expect(Set(run.keys).count == 600 && run.keys.count == 600, "seed \(TestSeed.value)")
   }
 
   @Test func `a caller that doesn't take what there is stops the slices, and holds few bytes`()
@@ -239,7 +240,7 @@ import Users
 
   @Test func `keys that stay are found though others come and go`() throws {
     for round in 0..<30 {
-      var random = SplitMix64(seed: testSeed &+ UInt64(round))
+      var random = SplitMix64(seed: TestSeed.value &+ UInt64(round))
       let port = FakePort(shards: Int.random(in: 1...6, using: &random))
       for shard in port.shards.indices {
         port.shards[shard].visitsMax = Int.random(in: 1...9, using: &random)
@@ -255,7 +256,7 @@ import Users
         port.run(Int.random(in: port.waiting.indices, using: &random))
       }
       let counts = Dictionary(run.keys.map { ($0, 1) }, uniquingKeysWith: +)
-      for key in stay { #expect(counts[key] == 1, "seed \(testSeed), round \(round)") }
+      for key in stay { #expect(counts[key] == 1, "seed \(TestSeed.value), round \(round)") }
     }
   }
 
@@ -327,7 +328,7 @@ import Users
 
   @Test(arguments: 0..<40)
   func `a scan goes on where it is when a newer map comes into force`(_ step: Int) throws {
-    var random = SplitMix64(seed: testSeed &+ UInt64(step))
+    var random = SplitMix64(seed: TestSeed.value &+ UInt64(step))
     let port = Self.port(shards: 3, keys: 400)
     let run = try Run(port, Wish(pageSize: 20))
     var steps = 0
@@ -336,7 +337,7 @@ import Users
       steps += 1
       port.run(Int.random(in: port.waiting.indices, using: &random))
     }
-    #expect(run.keys.count == 400 && Set(run.keys).count == 400, "seed \(testSeed)")
+    #expect(run.keys.count == 400 && Set(run.keys).count == 400, "seed \(TestSeed.value)")
     #expect(run.pages.last?.slotsDone == 16_384 && run.error == nil)
   }
 }

@@ -4,6 +4,7 @@ import Commands
 import NodeCore
 import Placement
 import RingstoreAPI
+import TestSeeds
 import Testing
 
 @Suite struct ScanTokenTests {
@@ -32,7 +33,7 @@ import Testing
 
   @Test func `a token gives its position back`() throws {
     let query = try query()
-    var random = SplitMix64(seed: testSeed)
+    var random = SplitMix64(seed: TestSeed.value)
     var positions = [ScanPosition.start, .end, ScanPosition(slot: 16_383, cursor: .max)]
     for _ in 0..<1_000 {
       positions.append(
@@ -41,7 +42,7 @@ import Testing
     for place in positions {
       let token = query.token(of: place)
       #expect(token.count == 19)
-      #expect(position(token, query) == place, "seed \(testSeed)")
+      #expect(position(token, query) == place, "seed \(TestSeed.value)")
     }
     #expect(position([], query) == .start)
   }
@@ -117,12 +118,12 @@ import Testing
 
   @Test func `noise is never a token`() throws {
     let query = try query()
-    var random = SplitMix64(seed: testSeed &+ 1)
+    var random = SplitMix64(seed: TestSeed.value &+ 1)
     for round in 0..<20_000 {
       let count = round % 2 == 0 ? 19 : Int.random(in: 1...40, using: &random)
       var noise = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
       if round % 4 == 0 { noise[0] = 1 }
-      #expect(position(noise, query) == nil, "seed \(testSeed)")
+      #expect(position(noise, query) == nil, "seed \(TestSeed.value)")
     }
   }
 

@@ -1,15 +1,10 @@
-// What the tests of this room share: a seed, and messages as bytes.
+// What the tests of this room share: messages as bytes.
 
 import Foundation
 import NIOCore
 import NodeCore
 import ProtobufMessages
 import RingstoreAPI
-
-/// The seed of this run's random tests. A failure prints it; RINGSTORE_TEST_SEED brings it back.
-let testSeed: UInt64 =
-  ProcessInfo.processInfo.environment["RINGSTORE_TEST_SEED"].flatMap { UInt64($0) }
-  ?? UInt64.random(in: 0...UInt64(UInt32.max))
 
 extension RandomNumberGenerator {
   mutating func chance(_ one: Int, in all: Int) -> Bool {

@@ -1,21 +1,8 @@
-// What the pattern tests share: short ways to ask, and a seeded source of randomness.
+// What the pattern tests share: short ways to ask.
 //
 // Owns nothing. Any thread.
 
 import Patterns
-
-/// SplitMix64: the same numbers for the same seed on every machine.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var bits = state
-    bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
-    return bits ^ (bits >> 31)
-  }
-}
 
 extension Pattern {
   static func glob(_ text: String) throws -> Pattern { try Pattern(.glob(Array(text.utf8))) }

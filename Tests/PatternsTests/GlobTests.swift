@@ -1,8 +1,8 @@
 // Globs: a table of what matches, the corners, agreement with a direct reading of Redis's rules,
 // and bounded work.
 
-import Foundation
 import Patterns
+import TestSeeds
 import Testing
 
 @Suite struct GlobTests {
@@ -49,9 +49,8 @@ import Testing
   }
 
   @Test func randomGlobsAgreeWithTheRulesReadDirectly() throws {
-    let named = ProcessInfo.processInfo.environment["RINGSTORE_TEST_SEED"].flatMap(UInt64.init)
-    let seed = named ?? UInt64.random(in: 0 ... .max)
-    var random = SeededGenerator(state: seed)
+    let seed = TestSeed.value
+    var random = SeededRandom(seed: seed)
     var matched = 0
     for _ in 0..<20_000 {
       let glob = bytes(from: "**?[[]]^--\\abc\u{0}", upTo: 9, using: &random)
@@ -93,7 +92,7 @@ import Testing
   }
 
   private func bytes(
-    from alphabet: String, upTo length: Int, using random: inout SeededGenerator
+    from alphabet: String, upTo length: Int, using random: inout SeededRandom
   ) -> [UInt8] {
     let letters = Array(alphabet.utf8)
     return (0..<Int.random(in: 0...length, using: &random)).map { _ in

@@ -2,6 +2,7 @@
 // backtracking engine.
 
 import Patterns
+import TestSeeds
 import Testing
 
 @Suite struct RegularExpressionTests {
@@ -117,7 +118,7 @@ import Testing
   func whatCouldHoldTheLoopIsRefusedByTheLengthOfTheKey(regex: String) throws {
     let pattern = try Pattern.regex(regex)
     #expect(try !pattern.matches(String(repeating: "ab", count: 100)))
-    var random = SeededGenerator(state: 8)
+    var random = SeededRandom(seed: 8)
     let long = (0..<65_536).map { _ in UInt8.random(in: 0x61...0x62, using: &random) }
     #expect(throws: PatternError.tooCostly(keyBytes: 65_536)) { try pattern.matches(long) }
     // The same pattern goes on serving other keys, and other patterns this one.
@@ -170,7 +171,7 @@ import Testing
   /// budget: RE2 has to throw states away or change engines, and the answer must stay right.
   @Test func anAutomatonBeyondTheBudgetStillAnswersRight() throws {
     let pattern = try Pattern.regex("(?:a|b)*a(?:a|b){16}$")
-    var random = SeededGenerator(state: 5)
+    var random = SeededRandom(seed: 5)
     for _ in 0..<20 {
       let key = (0..<3000).map { _ in UInt8.random(in: 0x61...0x62, using: &random) }
       #expect(try pattern.matches(key) == (key[key.count - 17] == 0x61))

@@ -1,22 +1,9 @@
-// What the placement tests share: short ways to write keys and lists of shards, a seeded source of
-// randomness, and a digest of owner tables.
+// What the placement tests share: short ways to write keys and lists of shards, and a digest of
+// owner tables.
 //
 // Owns nothing. Any thread.
 
 import Placement
-
-/// SplitMix64: the same numbers for the same seed on every machine.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var bits = state
-    bits = (bits ^ (bits >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    bits = (bits ^ (bits >> 27)) &* 0x94d0_49bb_1331_11eb
-    return bits ^ (bits >> 31)
-  }
-}
 
 func slot(of key: String) -> Int {
   slot(of: Array(key.utf8))

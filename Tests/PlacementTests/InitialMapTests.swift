@@ -1,6 +1,7 @@
 // The first map of a cluster: balance, weights, determinism.
 
 import Placement
+import TestSeeds
 import Testing
 
 @Suite struct InitialMapTests {
@@ -54,7 +55,7 @@ import Testing
   @Test func theOrderOfTheListDoesNotMatter() throws {
     let list = shards(weights: [1, 2, 3, 1, 1, 0.3, 4])
     let map = try SlotMap.initial(list)
-    var random = SeededGenerator(state: 11)
+    var random = SeededRandom(seed: 11)
     for _ in 0..<3 {
       #expect(try SlotMap.initial(list.shuffled(using: &random)) == map)
     }

@@ -1,6 +1,7 @@
 // What is on record of shards' data: how two records become one, and whom they admit.
 
 import Placement
+import TestSeeds
 import Testing
 
 @Suite("What is on record of shards' data")
@@ -13,7 +14,7 @@ struct LineageRecordsTests {
   }
 
   /// Few lineages, shards and losses, so that they meet.
-  private func someRecords(_ random: inout SeededGenerator) -> LineageRecords {
+  private func someRecords(_ random: inout SeededRandom) -> LineageRecords {
     var records = LineageRecords()
     for shard in ["a", "b", "c"] {
       let data: LineageRecord.Data =
@@ -28,7 +29,7 @@ struct LineageRecordsTests {
   }
 
   @Test func theOrderInWhichNodesHearOfEachOtherDoesNotMatter() {
-    var random = SeededGenerator(state: 7)
+    var random = SeededRandom(seed: 7)
     for _ in 0..<2_000 {
       let some = (0..<3).map { _ in someRecords(&random) }
       func merged(_ order: [Int]) -> LineageRecords {

@@ -1,7 +1,7 @@
 // The next map: who may give, who may take, and that no more moves than must.
 
-import Foundation
 import Placement
+import TestSeeds
 import Testing
 
 @Suite struct RebalanceTests {
@@ -120,9 +120,8 @@ import Testing
   }
 
   @Test func randomChangesKeepTheRules() throws {
-    let named = ProcessInfo.processInfo.environment["RINGSTORE_TEST_SEED"].flatMap(UInt64.init)
-    let seed = named ?? UInt64.random(in: 0 ... .max)
-    var random = SeededGenerator(state: seed)
+    let seed = TestSeed.value
+    var random = SeededRandom(seed: seed)
     var list = shards(4)
     var map = try SlotMap.initial(list)
     var nextID = 5

@@ -1,6 +1,7 @@
 // Key -> slot: the checksum, Redis Cluster's published slots, hash tags.
 
 import Placement
+import TestSeeds
 import Testing
 
 /// The checksum as its definition reads, one bit at a time.
@@ -28,7 +29,7 @@ private func bitwiseChecksum(_ bytes: [UInt8]) -> UInt16 {
   }
 
   @Test func theChecksumAgreesWithItsDefinitionAtEveryLength() {
-    var random = SeededGenerator(state: 7)
+    var random = SeededRandom(seed: 7)
     for length in 0..<200 {
       let bytes = (0..<length).map { _ in UInt8.random(in: 0...255, using: &random) }
       #expect(bytes.withUnsafeBytes { CRC16.checksum($0) } == bitwiseChecksum(bytes))
@@ -64,7 +65,7 @@ private func bitwiseChecksum(_ bytes: [UInt8]) -> UInt16 {
   }
 
   @Test func bracesAreFoundWhereverTheyStand() {
-    var random = SeededGenerator(state: 3)
+    var random = SeededRandom(seed: 3)
     let alphabet = Array("{}aaaaaaaaaaaaaa|z\u{80}".utf8)
     for _ in 0..<5000 {
       let length = Int.random(in: 0...40, using: &random)

@@ -2,11 +2,13 @@
 
 import itertools
 
+import grpc
 import pytest
 from harness import process
 from harness.client import Client
 from harness.cluster import Cluster, start_local, start_shard
 from harness.crew import Crew
+from harness.polling import eventually
 from harness.seeds import seed
 
 _SHAPES = {
@@ -35,10 +37,22 @@ def pytest_runtest_makereport(item, call):
     return report
 
 
+def serves(address: str) -> bool:
+    """Whether calls are answered: a router may have started before it reaches its shards."""
+    with Client(address) as client:
+        try:
+            client.size()
+            return True
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+            return False
+
+
 @pytest.fixture(scope="session", params=_SHAPES)
 def served(request):
     """A running server of each shape in turn, shared by the tests that only make calls."""
     server = _SHAPES[request.param]()
+    eventually(lambda: serves(server.address), "the first answer")
     yield server
     server.stop()
 
@@ -55,6 +69,7 @@ def client(served):
 def cluster():
     """A router and shards a, b and c that this test may stop, kill and pause."""
     with Cluster() as started:
+        eventually(lambda: serves(started.address), "the first answer")
         yield started
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 
 import pytest
+from harness.cluster import start_shard
 from harness.process import RUN_SECONDS, binary, clean_environment, run
 from test_scan import fill
 
@@ -174,6 +175,31 @@ def test_output_that_can_not_be_written_is_an_error_of_the_others(served):
     assert into_full("--version") == (1, f"ringstore: {FULL}")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("digest",), ("digest", "--json"), ("hotkeys",), ("bigkeys",), ("clients",), ("loglevel",),
+        ("top", "--count", "1"), ("top", "--count", "1", "--json"), ("--help",),
+    ],
+    ids=lambda words: " ".join(words),
+)  # fmt: skip
+def test_output_that_can_not_be_written_is_an_error_of_admin(served, client, words):
+    client.set(b"k", b"v")
+    asked = () if words == ("--help",) else ("--server", served.address)
+    assert into_full("admin", *words, *asked) == (1, f"ringstore admin: {FULL}")
+
+
+def test_output_that_can_not_be_written_is_an_error_of_tools(served, tmp_path):
+    assert into_full("admin", "token", "somebody") == (1, f"ringstore admin: {FULL}")
+    node = start_shard("a", "--data-dir", str(tmp_path))
+    assert node.stop() == 0
+    for command in ("show", "stat", "verify"):
+        assert into_full("log", command, str(tmp_path)) == (1, f"ringstore log: {FULL}")
+    bench = ("--server", served.address, "--calls", "50")
+    status, told = into_full("bench", *bench)
+    assert (status, told.splitlines(keepends=True)[-1]) == (1, f"ringstore bench: {FULL}")
+
+
 FULL = "the output could not be written: No space left on device.\n"
 
 
@@ -190,6 +216,12 @@ def into_full(*arguments: str, typed: str = "") -> tuple[int, str]:
             check=False,
         )
     return ended.returncode, ended.stderr.decode()
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_table_that_comes_again_and_again_ends_with_its_output(served, form):
+    command = ["admin", "top", "--server", served.address, "--interval", "0.1", *form]
+    assert into_full(*command) == (1, f"ringstore admin: {FULL}")
 
 
 def test_a_stdout_that_is_closed_is_an_error(served):

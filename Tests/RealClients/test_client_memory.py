@@ -1,24 +1,28 @@
 """What clients make a node hold is bounded, and what they don't go on with ends."""
 
+import socket
 import struct
 import time
 
 import grpc
 import pytest
 from harness.client import Client
-from harness.cluster import Cluster, start_shard
-from harness.memory import Watch
+from harness.cluster import HOST, Cluster, start_shard
+from harness.memory import Watch, resident_bytes
 from harness.polling import eventually
 from harness.raw_http2 import (
-    GOAWAY, INITIAL_WINDOW_SIZE, RST_STREAM, SETTINGS, WINDOW_UPDATE, Connection, frame, headers,
-    message,
+    DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, OUR_WINDOW, PREFACE,
+    RST_STREAM, SETTINGS, WINDOW_UPDATE, Connection, frame, headers, message,
 )
+from ringstore.v1 import cluster_pb2
 from ringstore.v1 import keystore_pb2 as pb
 
 SERVICE = "/ringstore.v1.KeyStore/"
 BUDGET = 64 << 20
 # What a node takes besides what it counts: room in buffers, links, the allocator's own.
 SLACK = 96 << 20
+# What a router may hold besides of large replies that are on their way to it.
+LARGE_REPLIES = 64 << 20
 DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
 OPTIONS = ("--client-memory-bytes", str(BUDGET))
 
@@ -76,6 +80,57 @@ def test_answers_that_are_not_taken_stay_within_the_budget(nodes):
             connection.close()
 
 
+def unread_socket(port: int) -> socket.socket:
+    """A client that never reads, with next to no buffer of its own; nor has the node's system
+    much, where segments are small."""
+    client = socket.socket()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1_000)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    client.settimeout(20)
+    client.connect((HOST, port))
+    return client
+
+
+def gets(count: int) -> bytes:
+    """A client that gives all the window that there is, and asks for the large value."""
+    settings = struct.pack(">HI", INITIAL_WINDOW_SIZE, OUR_WINDOW)
+    out = bytearray(PREFACE + frame(SETTINGS, 0, 0, settings))
+    out += frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", OUR_WINDOW - 65_535))
+    block, body = headers(SERVICE + "Get"), message(pb.Key(key=b"large").SerializeToString())
+    for stream in range(1, 2 * count, 2):
+        out += frame(HEADERS, END_HEADERS, stream, block)
+        out += frame(DATA, END_STREAM, stream, body)
+    return bytes(out)
+
+
+@pytest.mark.parametrize("port", ["gRPC", "lines"])
+def test_answers_that_sockets_do_not_take_stay_within_the_budget(nodes, port):
+    node, clients = nodes[0], []
+    with Client(node.address) as client:
+        client.set(b"large", b"x" * (600_000 if port == "gRPC" else 60_000))
+        asked = gets(2) if port == "gRPC" else b"GET large\n" * 80
+        with Watch(*nodes) as memory:
+            for number in range(300 if port == "gRPC" else 80):
+                clients.append(unread_socket(node.port if port == "gRPC" else node.line_port))
+                try:
+                    clients[-1].sendall(asked)
+                except ConnectionError:
+                    pass  # It was among those that hold the most.
+                # Others never notice.
+                if number % 10 == 0:
+                    assert client.get(b"large").found
+            name = "connections_cut_memory_budget_total"
+            eventually(
+                lambda: any(k.endswith(name) and v for k, v in client.stats().items()), "cuts"
+            )
+            # By then the node has come to all that was asked.
+            for _ in range(20):
+                assert client.get(b"large").found
+        assert memory.peak < BUDGET + SLACK + (LARGE_REPLIES if len(nodes) > 1 else 0)
+        for one in clients:
+            one.close()
+
+
 def test_requests_that_stay_unfinished_stay_within_the_budget(nodes):
     half = message(b"x" * 4_000_000)[:-1]
     with Client(nodes[0].address) as client:
@@ -92,6 +147,47 @@ def test_requests_that_stay_unfinished_stay_within_the_budget(nodes):
         assert memory.peak < BUDGET + SLACK
         for connection in connections:
             connection.close()
+
+
+def test_clients_that_leave_where_memory_is_short_hold_nothing_up():
+    """Those that hold most of it leave, and another one passes the bound, in the same moment."""
+    bound, piece = 8 * (4 << 20), 16_000
+    node = start_shard("a", "--client-memory-bytes", str(bound))
+    half = message(bytes(3_800_000))[:-1]
+    crowd = [Connection(node.address) for _ in range(8)]
+    last = Connection(node.address)
+    for connection in (*crowd, last):
+        connection.settle()
+        connection.out += frame(HEADERS, END_HEADERS, 1, headers(SERVICE + "Set"))
+
+    def send(connection: Connection, data: bytes) -> None:
+        for at in range(0, len(data), piece):
+            connection.out += frame(DATA, 0, 1, data[at : at + piece])
+        while connection.out:
+            connection.flush()
+
+    with Client(node.address) as client:
+
+        def held() -> int:
+            reply = client.cluster.Clients(cluster_pb2.ClientsRequest(), timeout=20)
+            return sum(one.held_bytes for one in reply.clients)
+
+        for connection in crowd:
+            send(connection, half)
+        eventually(lambda: held() > 8 * len(half), "the halves held")
+        # Up to a little less than the bound.
+        first = (bound - held()) // piece * piece - 2 * piece
+        send(last, half[:first])
+        eventually(lambda: held() > bound - 4 * piece, "the bound near")
+        node.pause()
+        for connection in crowd:
+            connection.abort()
+        send(last, half[first : first + 4 * piece])
+        node.resume()
+        assert client.set(b"k", b"v").ok
+        eventually(lambda: held() < bound // 4, "what they held is free")
+    last.close()
+    assert node.stop() == 0
 
 
 @pytest.mark.parametrize("size", [0, 1_000])
@@ -160,3 +256,74 @@ def test_a_connection_that_is_ended_is_told_why_once(nodes):
 
     eventually(over, "the end")
     assert seen == [b"too_many_control_frames"]
+
+
+# --- Who goes on too slowly ----------------------------------------------------------------------
+
+# Twice what a node waits, and more for a busy machine.
+ENDED_SECONDS = 240
+VALUE_BYTES, SLOW_CALLS = 1_000_000, 20
+CANCEL, RESOURCE_EXHAUSTED = 8, 8
+
+
+class Dribble:
+    """A connection that keeps calls alive by a byte at each turn: of window for their replies, or
+    of a request."""
+
+    def __init__(self, address: str):
+        key = message(pb.Key(key=b"large").SerializeToString())
+        self.raw = Connection(address, window=1)
+        self.raw.settle()
+        self.read = [self.raw.start(headers(SERVICE + "Get"), key) for _ in range(SLOW_CALLS)]
+        whole = message(pb.KeyValue(key=b"slow", value=bytes(5_000)).SerializeToString())
+        self.rest = iter(whole)
+        self.written = self.raw.start(headers(SERVICE + "Set"), b"", end=False)
+        self.raw.socket.settimeout(0.2)
+
+    def goes_on(self) -> bool:
+        """One turn. Whether a call is still there."""
+        open_calls = [one for one in (*self.read, self.written) if not self.is_over(one)]
+        for stream in open_calls:
+            if stream == self.written:
+                self.raw.out += frame(DATA, 0, stream, bytes([next(self.rest)]))
+            else:
+                self.raw.allow(stream, 1)
+        self.raw.flush()
+        try:
+            self.raw.receive()
+        except TimeoutError:
+            pass
+        assert not self.raw.closed, "the connection itself goes on"
+        return bool(open_calls)
+
+    def is_over(self, stream: int) -> bool:
+        answer = self.raw.answers[stream]
+        return answer.ended or answer.reset is not None
+
+
+def test_a_byte_now_and_then_keeps_nothing_alive():
+    """On router and shard at the same time, because it takes as long as they wait."""
+    with Cluster("a") as cluster, Client(cluster.address) as client:
+        nodes = [cluster.router, cluster.shards["a"]]
+        client.set(b"large", bytes(VALUE_BYTES))
+        before = [resident_bytes(node) for node in nodes]
+        slow = [Dribble(node.address) for node in nodes]
+        held = SLOW_CALLS * VALUE_BYTES // 2
+
+        def is_held() -> bool:
+            going = [one.goes_on() for one in slow]
+            grown = [resident_bytes(n) - b for n, b in zip(nodes, before, strict=True)]
+            return all(going) and min(grown) > held
+
+        eventually(is_held, "the replies are held", ENDED_SECONDS)
+        eventually(lambda: not any([one.goes_on() for one in slow]), "their ends", ENDED_SECONDS)
+        for one in slow:
+            assert {one.raw.answers[stream].reset for stream in one.read} == {CANCEL}
+            assert one.raw.answers[one.written].grpc_status == RESOURCE_EXHAUSTED
+            key = message(pb.Key(key=b"slow").SerializeToString())
+            one.raw.socket.settimeout(60)
+            another = one.raw.start(headers(SERVICE + "Exists"), key)
+            one.raw.allow(another, 1_000)
+            assert one.raw.wait(another).grpc_status == 0
+            one.raw.close()
+        assert not client.get(b"slow").found

@@ -12,12 +12,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
+import pytest
 from harness.client import Client
 from harness.cluster import HOST, Cluster, start_router, start_shard
 from harness.lines import Lines
 from harness.polling import eventually
 from harness.process import Node, binary, clean_environment
 from harness.raw_http2 import PING, PREFACE, SETTINGS, Connection, frame
+from ringstore.v1 import keystore_pb2 as pb
 
 DESCRIPTORS = 64
 IDLE = 60
@@ -199,8 +201,10 @@ def test_a_line_connection_may_be_idle_for_so_long_only():
     node = start_shard("a", "--line-idle-seconds", "1")
     with Lines(node.line_port) as lines, Client(node.address) as client:
         assert lines.ask(b"PING") == b"+PONG"
+        here = "%s:%d" % lines.socket.getsockname()
         assert lines.rest() == b""
         assert client.stats()["ringstore_connections_cut_idle_total"] == 1
+        assert node.log_lines(f" cutting a line connection peer={here} reason=idle")
     assert node.stop() == 0
 
 
@@ -256,6 +260,22 @@ def test_how_often_clients_may_ping_is_a_setting():
             assert raw.goaway is not None and raw.goaway[1] == ENHANCE_YOUR_CALM
         raw.close()
         assert node.stop() == 0
+
+
+def test_the_reason_of_an_end_reaches_the_application(served, key):
+    """gRPC's own library tells it, because there is one GOAWAY and no empty one behind it."""
+    options = (
+        ("grpc.keepalive_time_ms", 500),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.enable_retries", 0),
+    )
+    with Client(served.address, *options) as client:
+        request = pb.PopRequest(key=key, wait_millis=60_000)
+        with pytest.raises(grpc.RpcError) as ended:
+            client.stub.LPop(request, timeout=60)
+        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert "too_many_pings" in ended.value.details(), ended.value.details()
 
 
 def test_a_router_that_was_held_up_itself_gives_up_no_link(key):

@@ -353,7 +353,7 @@ def test_a_node_that_is_gone_is_told_and_what_was_seen_stays(page, node):
 
 def test_a_node_that_comes_back_is_live_again(page, node):
     show(page, node)
-    node.refusals["/api/overview"] = (503, "An event loop of the node doesn't answer.")
+    node.refusals["/api/overview"] = (503, "An event loop of the node doesn't respond.")
     page.until("!document.querySelector('#trouble').hidden")
     assert "doesn't answer" in page.text("#trouble")
     del node.refusals["/api/overview"]

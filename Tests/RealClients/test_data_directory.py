@@ -168,7 +168,7 @@ def test_a_file_system_that_is_read_only(directory, disk):
     filled(disk.path / "data")
     before = contents(disk.path / "data")
     disk.remount("ro")
-    assert "is on a file system that is read-only" in refusal(disk.path / "data")
+    assert "is on a read-only file system" in refusal(disk.path / "data")
     assert contents(disk.path / "data") == before
     disk.remount("rw")
     keeping(disk.path / "data").stop()

@@ -172,7 +172,7 @@ def test_an_accepted_loss_lets_the_shard_serve_and_outlives_all_nodes(site: Site
     site.await_refused()
     ended = site.accept(LOST, "--yes")
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == "shard a is taken as it is; on record at b, c\n"
+    assert ended.stdout == "shard a is accepted with its current data; recorded at b, c\n"
     site.await_value(None)
     with site.client() as client:
         client.set(site.keys[LOST], b"new")
@@ -207,7 +207,7 @@ def test_only_a_shard_that_is_refused_for_its_data_can_be_accepted(site: Site):
         assert ended.returncode == 1 and words in ended.stderr, ended
     site.shards[LOST].stop()
     ended = site.accept(LOST, "--yes")
-    assert ended.returncode == 1 and "can't be asked" in ended.stderr, ended
+    assert ended.returncode == 1 and "can't be reached" in ended.stderr, ended
     with alone(site.shards["b"]) as client, pytest.raises(grpc.RpcError) as refused:
         request = cluster_pb2.AcceptLossRequest(shard=LOST)
         client.cluster.AcceptLoss(request, timeout=TIMEOUT_SECONDS)
@@ -234,7 +234,7 @@ def test_on_a_terminal_the_shards_id_is_asked_for(site: Site):
     with Terminal(*command, environment={}) as terminal:
         terminal.expect("type the shard's id: ")
         terminal.type(LOST + ENTER)
-        terminal.expect("shard a is taken as it is")
+        terminal.expect("shard a is accepted with its current data")
     site.await_value(None)
 
 

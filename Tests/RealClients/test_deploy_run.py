@@ -141,6 +141,34 @@ def test_it_serves_until_it_is_told_to_stop(number):
         assert "warning" not in run.text()
 
 
+def test_what_it_says_to_try_works():
+    """On its ports, which are none of the usual ones here."""
+    with running() as run:
+        told = re.findall(r"^(?:Try:|     ) +(\S*/ringstore cli .*)$", run.text(), re.MULTILINE)
+        commands = [line for line in told if "(a prompt)" not in line]
+        assert len(commands) == 2 and len(told) == 3
+        said = [in_shell(line) for line in commands]
+        assert said == ["OK\n", '"hello"\n']
+        export = re.search(r"^ +(export RINGSTORE_SERVER=\S+)", run.text(), re.MULTILINE)[1]
+        program = commands[0].partition(" ")[0]
+        assert in_shell(f"{export}; {program} cli GET greeting") == '"hello"\n'
+        lines = re.search(r"(nc 127\.0\.0\.1 \d+)\)", run.text())[1]
+        assert lines == f"nc 127.0.0.1 {run.lines}"
+        run.stop()
+
+
+def in_shell(command: str) -> str:
+    return subprocess.run(
+        ["bash", "-c", command],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=clean_environment(),
+        timeout=END_SECONDS,
+        check=True,
+    ).stdout
+
+
 @pytest.mark.parametrize("name", ["router", "shard b"])
 def test_a_node_that_dies_is_started_again(name):
     with running() as run:
@@ -329,6 +357,39 @@ def test_a_missing_swift_is_said_before_anything_is_installed(tmp_path):
     assert "'swift' was not found" in ended.stderr
     assert "https://www.swift.org/install" in ended.stderr
     assert not (tmp_path / "installed").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act as another user")
+def test_what_a_run_as_root_has_left_is_explained():
+    with tempfile.TemporaryDirectory(prefix="ringstore-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        shutil.copytree(SCRIPT.parent, folder / "deploy")
+        (folder / ".build").mkdir(mode=0o755)
+        ports = free_ports(5)
+        ended = subprocess.run(
+            [folder / "deploy" / "run", "--in-memory"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            user=NOBODY,
+            env=clean_environment(
+                {
+                    "HOME": name,
+                    "RINGSTORE_PORT": str(ports[0]),
+                    "RINGSTORE_LINE_PORT": str(ports[1]),
+                    "RINGSTORE_SHARD_PORT": str(ports[2]),
+                }
+            ),
+            timeout=END_SECONDS,
+            check=False,
+        )
+        assert ended.returncode == 1
+        assert f"can't write {folder}/.build, which belongs to root" in ended.stderr
+        assert f"sudo rm -rf {folder}/.build" in ended.stderr
+
+
+NOBODY = 65534
 
 
 def test_a_taken_port_is_said_at_once():

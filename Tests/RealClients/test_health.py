@@ -11,6 +11,8 @@ from harness.process import run
 from ringstore.v1 import cluster_pb2
 
 ROUTER = cluster_pb2.Node.ROUTER
+STREAMS = {"Snapshot", "Backup"}
+OF_ROUTERS = {"Reload", "AcceptLoss"}
 
 
 def health(*arguments: str, environment=None):
@@ -52,7 +54,7 @@ def test_a_port_where_nobody_listens_is_not_healthy():
         ended = health("--server", address)
     assert ended.returncode == 1
     assert ended.stderr == (
-        f"ringstore health: {address} does not answer: connect failed: connection refused\n"
+        f"ringstore health: {address} does not reply: connect failed: connection refused\n"
     )
 
 
@@ -63,7 +65,7 @@ def test_a_node_that_stands_still_is_not_healthy(cluster: Cluster):
     finally:
         cluster.router.resume()
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"ringstore health: {cluster.address} does not answer: ")
+    assert ended.stderr.startswith(f"ringstore health: {cluster.address} does not reply: ")
 
 
 @pytest.mark.parametrize(
@@ -109,10 +111,22 @@ def test_a_router_that_reaches_no_shard_is_not_healthy(cluster: Cluster):
 
 
 @pytest.mark.parametrize("method", ["Describe", "Stats"])
+def test_a_message_without_fields_may_be_empty(served, method):
+    with grpc.insecure_channel(served.address) as channel:
+        assert channel.unary_unary(f"/ringstore.v1.Cluster/{method}")(b"", timeout=20)
+
+
+@pytest.mark.parametrize(
+    "method", [one.name for one in cluster_pb2.DESCRIPTOR.services_by_name["Cluster"].methods]
+)
 def test_bytes_that_are_no_message_are_refused(served, method):
     with grpc.insecure_channel(served.address) as channel:
-        raw = channel.unary_unary(f"/ringstore.v1.Cluster/{method}")
-        assert raw(b"", timeout=20)
+        called = channel.unary_stream if method in STREAMS else channel.unary_unary
+        raw = called(f"/ringstore.v1.Cluster/{method}")
         with pytest.raises(grpc.RpcError) as refusal:
-            raw(b"\xff\xff", timeout=20)
-        assert refusal.value.code() == grpc.StatusCode.INTERNAL
+            reply = raw(b"\xff\xff", timeout=20)
+            list(reply if method in STREAMS else [])
+        # A shard has no list of shards, whatever it is asked.
+        is_routers = "shard" in getattr(served, "arguments", ()) and method in OF_ROUTERS
+        refused = "FAILED_PRECONDITION" if is_routers else "INTERNAL"
+        assert refusal.value.code().name == refused

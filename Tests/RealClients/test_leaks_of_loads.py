@@ -7,7 +7,7 @@ from harness.client import Client
 from harness.cluster import Cluster, start_shard
 from harness.memory import resident_bytes
 from harness.polling import eventually
-from harness.raw_http2 import Connection, headers, load, message
+from harness.raw_http2 import RST_STREAM, Connection, frame, headers, load, message
 from ringstore.v1 import keystore_pb2 as pb
 
 SERVICE = "/ringstore.v1.KeyStore/"
@@ -16,6 +16,11 @@ CALLS = 20_000
 # A stream that stays behind holds about 2 kB, so a load of CALLS would be seen four times over.
 TOLERANCE_BYTES = 10 << 20
 KEY = pb.Key(key=b"missing").SerializeToString()
+# Calls taken back at a time, each beside one that is let be: who takes back nearly all is cut.
+CANCELS = 200
+CANCEL = struct.pack(">I", 8)
+# A method that isn't there: the node ends the stream by itself.
+UNKNOWN = headers(SERVICE + "Nope")
 HALF_BYTES = 16_000
 # What the half messages of one round come to is about 16 MB.
 HALF_STREAMS = 1_000
@@ -79,5 +84,64 @@ def test_a_thousand_half_messages_leave_nothing_behind(nodes):
         # Another connection is served after they were seen to be gone.
         with Client(nodes[0].address) as client:
             eventually(lambda: not client.get(b"missing").found, "served")
+
+    assert max(grown(nodes, shape)) < TOLERANCE_BYTES
+
+
+@pytest.mark.parametrize("method", ["Get", "LPop", "LRangeStream"])
+def test_calls_that_are_taken_back_leave_nothing_behind(nodes, method):
+    """Right away, while they wait for a value, and in the middle of their replies."""
+    with Client(nodes[0].address) as client:
+        for _ in range(4):
+            client.rpush(b"list", *[b"x" * 50_000] * 5)
+    request = {
+        "Get": KEY,
+        "LPop": pb.PopRequest(key=b"missing", wait_millis=60_000).SerializeToString(),
+        "LRangeStream": pb.ListRange(key=b"list", start=0, stop=-1).SerializeToString(),
+    }[method]
+
+    # Each stream fills its buffer, and a connection takes no more calls when it holds 32 MiB.
+    at_once = 50 if method == "LRangeStream" else CANCELS
+
+    def shape() -> None:
+        connection = Connection(nodes[0].address, window=20_000)
+        connection.settle()
+        for _ in range(CALLS // CANCELS // 4):
+            for _ in range(at_once):
+                assert connection.start(headers(SERVICE + "Get"), message(KEY)) is not None
+                taken = connection.start(headers(SERVICE + method), message(request))
+                assert taken is not None
+                if method != "LRangeStream":
+                    connection.out += frame(RST_STREAM, 0, taken, CANCEL)
+            if method == "LRangeStream":
+                taken = [one for one, answer in connection.answers.items() if not answer.ended]
+                while any(not connection.answers[one].data for one in taken[1::2]):
+                    connection.flush()
+                    connection.receive()
+                for one in taken[1::2]:
+                    connection.out += frame(RST_STREAM, 0, one, CANCEL)
+            while connection.out:
+                connection.flush()
+            connection.read_answers(at_once)
+            assert not connection.closed, connection.goaway_text
+            connection.answers.clear()
+            connection.finished.clear()
+        connection.close()
+
+    assert max(grown(nodes, shape)) < TOLERANCE_BYTES
+
+
+def test_calls_that_the_node_ends_leave_nothing_behind(nodes):
+    def shape() -> None:
+        connection = Connection(nodes[0].address)
+        connection.settle()
+        for _ in range(CALLS // STREAMS):
+            for _ in range(STREAMS):
+                connection.start(UNKNOWN, message(KEY), end=False)
+            while connection.out:
+                connection.flush()
+            connection.read_answers(STREAMS)
+            assert not connection.closed, connection.goaway_text
+        connection.close()
 
     assert max(grown(nodes, shape)) < TOLERANCE_BYTES

@@ -114,7 +114,7 @@ def test_a_half_closed_connection_is_answered_to_the_end(lines):
     lines.send(b"INCR n\n" * count + b"KEYS n\n" + b"GET n")
     lines.half_close()
     expected = b"".join(b"+%d\r\n" % number for number in range(1, count + 1))
-    cut = b"-the input ended within a request, which was not carried out\r\n"
+    cut = b"-the input ended within a request, which was not executed\r\n"
     assert lines.rest() == expected + b"*1\r\nn\r\n" + cut
 
 
@@ -452,7 +452,7 @@ def test_a_node_that_drains_answers_every_command_or_says_that_it_did_not_run(ow
             # The node has closed while the client was sending: what it had read is gone with it.
             rest = [line for line in client._read.split(b"\r\n")[:-1]]
         sender.join()
-        told = b"-the node is shutting down; the command was not carried out"
+        told = b"-the node is shutting down; the command was not executed"
         if rest and rest[-1] == told:
             rest.pop()
         assert rest == [b"+%d" % number for number in range(2, len(rest) + 2)]

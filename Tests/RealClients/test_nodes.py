@@ -1,4 +1,5 @@
-"""What administrators see of one node and do to it: connections, the log's level, its end."""
+"""What administrators see of one node and do to it: connections, the log's level, slow calls,
+settings, its end."""
 
 import json
 import socket
@@ -7,8 +8,9 @@ import grpc
 import pytest
 from harness.client import Client
 from harness.cluster import Cluster
-from harness.process import run
+from harness.metrics import page, scrape
 from harness.polling import eventually
+from harness.process import run
 from ringstore.v1 import cluster_pb2, keystore_pb2
 
 
@@ -76,6 +78,66 @@ def test_the_level_of_the_log_is_changed_while_a_node_runs(cluster):
     assert "must be trace" in admin(cluster, "loglevel", "loud", status=1)
 
 
+def test_the_slow_log_is_told_as_the_admin_port_tells_it_and_is_forgotten_when_asked():
+    large = ("--slowlog-bytes", "1000", "--admin-port", "0")
+    with Cluster("ab", *large, shard_arguments=(*large, "--slowlog-keys", "key")) as cluster:
+        with Client(cluster.router.address) as client:
+            for number in range(12):
+                client.set(b"key-%d" % number, b"x" * (2_000 + number))
+            client.stub.Get(keystore_pb2.Key(key=b"small"), timeout=60)
+        shown = {"router": cluster.router, **cluster.shards}
+        counts = {}
+        for name, node in shown.items():
+            on_page = page(node.admin_port, "/slowlog")
+            assert all(entry.pop("node") == name for entry in on_page["largest"])
+            words = ("slowlog", "--json", "--count", "1000", "--node", name)
+            told = json.loads(admin(cluster, *words))
+            # Ticks may be slow or not.
+            assert told["largest"] == on_page["largest"] and told["large_bytes"] == 1_000
+            counts[name] = len(told["largest"])
+        assert counts["router"] == 12 == counts["a"] + counts["b"]
+        few = json.loads(admin(cluster, "slowlog", "--json", "--reset"))["largest"]
+        assert len(few) == 10
+        assert [entry["request_bytes"] for entry in few] == sorted(
+            (entry["request_bytes"] for entry in few), reverse=True
+        )
+        assert "error" not in {entry["outcome"] for entry in few}
+        assert json.loads(admin(cluster, "slowlog", "--json"))["largest"] == []
+        table = admin(cluster, "slowlog", "--node", "a")
+        assert "calls of 1000 B or more" in table and '"key-' in table and " set " in table
+        # What was counted stays, and of the shards nothing was forgotten.
+        counted = scrape(cluster.router.admin_port)["ringstore_large_calls_total"].value()
+        assert counted == 12
+        assert len(page(cluster.shards["a"].admin_port, "/slowlog")["largest"]) == counts["a"]
+
+
+def test_a_slow_log_that_keeps_nothing_says_so():
+    off = ("--slowlog-bytes", "0", "--slowlog-millis", "0")
+    with Cluster("a", *off) as cluster:
+        assert json.loads(admin(cluster, "slowlog", "--json")) == {
+            "slow_millis": None,
+            "large_bytes": None,
+            "slowest": [],
+            "largest": [],
+        }
+        assert admin(cluster, "slowlog").count("not kept") == 2
+
+
+def test_the_settings_are_told_as_the_admin_port_tells_them():
+    given = ("--admin-port", "0", "--max-items", "77")
+    with Cluster("ab", *given, shard_arguments=given) as cluster:
+        for name, node in {"router": cluster.router, **cluster.shards}.items():
+            told = json.loads(admin(cluster, "config", "--json", "--node", name))
+            assert told == page(node.admin_port, "/config")
+            from_flag = {"value": 77, "source": "flag", "from": "--max-items"}
+            assert told["settings"]["max_items"] == from_flag
+            assert told["kind"] == ("router" if name == "router" else "shard")
+            assert told["settings"].get("id", {}).get("value") in (None, name)
+        table = admin(cluster, "config").splitlines()
+        assert any(line.split() == ["max_items", "77", "--max-items"] for line in table)
+        assert any(line.split() == ["drain_seconds", "10", "default"] for line in table)
+
+
 def test_a_shard_is_drained_by_its_name_and_the_others_go_on(cluster):
     with Client(cluster.router.address) as client:
         admin(cluster, "drain", "--node", "b")
@@ -99,6 +161,7 @@ def test_top_tells_of_each_node_what_it_does(cluster):
     assert set(nodes) == {"router", *cluster.shards}
     assert sum(node["keys"] for name, node in nodes.items() if name != "router") == 20
     assert all(node["calls_per_second"] is not None for node in nodes.values())
+    assert all(node["memory_limit_bytes"] is None for node in nodes.values())
     assert "BUSIEST" in admin(cluster, "top", "--count", "1", "--interval", "0.1", "--node", "a")
 
 
@@ -124,6 +187,8 @@ def test_a_node_that_there_is_not_is_told(cluster, node):
             (client.cluster.Clients, cluster_pb2.ClientsRequest(node=node)),
             (client.cluster.KillClient, cluster_pb2.KillClientRequest(node=node, id=1)),
             (client.cluster.LogLevel, cluster_pb2.LogLevelRequest(node=node)),
+            (client.cluster.SlowLog, cluster_pb2.SlowLogRequest(node=node)),
+            (client.cluster.Config, cluster_pb2.ConfigRequest(node=node)),
             (client.cluster.Stats, cluster_pb2.StatsRequest(node=node)),
             (client.cluster.Shutdown, cluster_pb2.ShutdownRequest(node=node)),
         ]:
@@ -158,6 +223,10 @@ def test_a_shard_speaks_for_itself_only(cluster):
         ("top", "--interval", "0"),
         ("hotkeys", "--node", "a"),
         ("loglevel", "info", "more"),
+        ("slowlog", "a"),
+        ("slowlog", "--count", "1001"),
+        ("config", "port"),
+        ("clients", "--reset"),
     ],
 )
 def test_words_that_make_no_sense_are_refused(cluster, words):

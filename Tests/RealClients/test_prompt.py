@@ -320,19 +320,20 @@ def test_a_line_of_several_rows_is_drawn_once_after_a_resize(prompt):
 def test_a_reset_is_asked_about(prompt, client):
     client.set(b"k", b"v")
     prompt.enter("RESET")
-    prompt.expect("RESET removes every key of database 0, for good. RESET --yes doesn't ask.\r\n")
-    prompt.expect("Type yes to go on: ")
+    prompt.expect("RESET removes every key of database 0, permanently.")
+    prompt.expect(" RESET --yes doesn't ask.\r\n")
+    prompt.expect("Type yes to continue: ")
     assert prompt.answer("no").endswith("Nothing was removed.\n")
     assert client.get(b"k").found
     prompt.enter("reset all")
     prompt.expect("every key of all databases")
-    prompt.expect("Type yes to go on: ")
+    prompt.expect("Type yes to continue: ")
     prompt.type(CTRL_C)
     prompt.expect("Nothing was removed.")
     prompt.expect(prompt.prompt)
     assert client.get(b"k").found
     prompt.enter("RESET")
-    prompt.expect("Type yes to go on: ")
+    prompt.expect("Type yes to continue: ")
     assert prompt.answer("yes") == "(integer) 1\n"
     client.set(b"k", b"v")
     assert prompt.answer("RESET --yes") == "(integer) 1\n"

@@ -242,7 +242,7 @@ def test_a_change_that_would_move_keys_is_refused_and_says_which(listed, maps):
         assert client.get(key).value == b"v"
         client.delete(key)
     plan = listed.admin("plan")
-    assert plan.returncode == 0 and "nothing is in the way" in plan.stdout, plan
+    assert plan.returncode == 0 and "nothing prevents the change" in plan.stdout, plan
     assert epoch(listed.router.address) == 1
     assert listed.admin("reload").returncode == 0
     assert epoch(listed.router.address) == 2

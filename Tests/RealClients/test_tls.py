@@ -107,7 +107,7 @@ def test_clients_without_tls_or_with_another_authority_are_refused(encrypted, ce
                     client.exists(key)
                 assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
     line = eventually(
-        lambda: encrypted.router.log_lines("the client doesn't speak TLS"), "a log line"
+        lambda: encrypted.router.log_lines("the client doesn't use TLS"), "a log line"
     )
     assert "handshake_failed" in line[0]
 
@@ -120,7 +120,7 @@ def test_clients_that_do_not_ask_for_http2_are_refused(encrypted, certificates):
                 assert client.selected_alpn_protocol() is None
                 assert client.recv(100) == b""
     lines = eventually(lambda: encrypted.router.log_lines("wrong_alpn"), "a log line")
-    assert "the client must ask for the protocol h2 (ALPN)" in lines[0]
+    assert "the client must offer the protocol h2 (ALPN)" in lines[0]
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
@@ -206,7 +206,7 @@ def test_the_command_line_speaks_tls(encrypted, certificates, key):
     ("links", "reason"),
     [
         ("none", "closed"),
-        ("no certificate", "the peer asks for a certificate"),
+        ("no certificate", "the peer requires a certificate"),
         ("another authority", "the peer's certificate is not of the certificate authority"),
     ],
 )
@@ -428,4 +428,4 @@ def test_settings_that_do_not_fit_together_are_refused(certificates):
     broken = command("shard", "--id", "a", "--port", "0", "--tls-certificate", key,
                      "--tls-key", key)
     assert broken.returncode == 1
-    assert "holds no certificate in PEM form" in broken.stderr
+    assert "contains no certificate in PEM form" in broken.stderr

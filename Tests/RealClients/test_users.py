@@ -13,6 +13,7 @@ from harness.cluster import HOST, start_local, start_router, start_shard
 from harness.lines import Lines
 from harness.polling import eventually
 from harness.process import Node, run
+from harness.raw_http2 import Connection, headers, message
 from ringstore.v1 import cluster_pb2
 from ringstore.v1 import keystore_pb2 as pb
 from ringstore.v1 import keystore_pb2_grpc
@@ -110,6 +111,21 @@ def test_calls_need_a_token_and_may_do_what_its_user_may(nodes, users):
     with As(nodes[0], users.tokens["tenant"]) as tenant:
         assert tenant.call("Set", pb.KeyValue(key=b"mine:1", value=b"v")).ok
         assert tenant.call("Get", pb.Key(key=b"mine:1")).value == b"v"
+
+
+def test_a_message_in_gzip_is_inflated_only_for_a_user(nodes, users):
+    """Shown by one that can't be: a user is told of that, others that they are no users."""
+    body = b"\1" + message(b"this is not gzip")[1:]
+    encoded = ("grpc-encoding", "gzip")
+    for node in nodes:
+        connection = Connection(node.address)
+        path = "/ringstore.v1.KeyStore/Get"
+        stranger = connection.wait(connection.start(headers(path, [encoded]), body))
+        assert stranger.grpc_status == grpc.StatusCode.UNAUTHENTICATED.value[0]
+        block = headers(path, [encoded, *bearer(users.tokens["tenant"])])
+        user = connection.wait(connection.start(block, body))
+        assert user.grpc_status == grpc.StatusCode.INTERNAL.value[0]
+        connection.close()
 
 
 def test_call_credentials_of_the_channel_are_taken(nodes, users):

@@ -4,42 +4,43 @@
 import CodecReadings
 import NodeCore
 import RingstoreAPI
+import TestSeeds
 import Testing
 
 @Suite struct CodecAgreementTests {
   @Test(arguments: TwoReaders.all)
   func `random messages are read alike`(_ pair: TwoReaders) {
-    var soup = MessageSoup(random: SplitMix64(seed: testSeed))
+    var soup = MessageSoup(random: SplitMix64(seed: TestSeed.value))
     for _ in 0..<100 {
       let bytes = soup.message(pair.schema)
-      #expect(pair.contradiction(in: bytes) == nil, "seed \(testSeed), bytes \(hex(bytes))")
+      #expect(pair.contradiction(in: bytes) == nil, "seed \(TestSeed.value), bytes \(hex(bytes))")
       let ours = pair.readOurs(bytes)
       #expect(
         !ours.isRefusal || ours == .incomparable || ours == .inPieces,
-        "seed \(testSeed), bytes \(hex(bytes))")
+        "seed \(TestSeed.value), bytes \(hex(bytes))")
     }
   }
 
   @Test(arguments: TwoReaders.all)
   func `a message cut short anywhere is read alike`(_ pair: TwoReaders) {
-    var soup = MessageSoup(random: SplitMix64(seed: testSeed &+ 1))
+    var soup = MessageSoup(random: SplitMix64(seed: TestSeed.value &+ 1))
     for _ in 0..<3 {
       let bytes = soup.message(pair.schema)
       for length in 0...bytes.count {
         let cut = Array(bytes.prefix(length))
-        #expect(pair.contradiction(in: cut) == nil, "seed \(testSeed), bytes \(hex(cut))")
+        #expect(pair.contradiction(in: cut) == nil, "seed \(TestSeed.value), bytes \(hex(cut))")
       }
     }
   }
 
   @Test(arguments: TwoReaders.all)
   func `a message with one byte changed is read alike`(_ pair: TwoReaders) {
-    var soup = MessageSoup(random: SplitMix64(seed: testSeed &+ 2))
+    var soup = MessageSoup(random: SplitMix64(seed: TestSeed.value &+ 2))
     for _ in 0..<100 {
       var bytes = soup.message(pair.schema)
       guard let place = bytes.indices.randomElement(using: &soup.random) else { continue }
       bytes[place] = UInt8.random(in: 0...255, using: &soup.random)
-      #expect(pair.contradiction(in: bytes) == nil, "seed \(testSeed), bytes \(hex(bytes))")
+      #expect(pair.contradiction(in: bytes) == nil, "seed \(TestSeed.value), bytes \(hex(bytes))")
     }
   }
 

@@ -5,12 +5,13 @@ import CodecReadings
 import Glibc
 import NodeCore
 import RingstoreAPI
+import TestSeeds
 import Testing
 
 @Suite struct FuzzTests {
   @Test func `no bytes can make a reader trap or read past the end`() throws {
-    var random = SplitMix64(seed: testSeed)
-    var soup = MessageSoup(random: SplitMix64(seed: testSeed &+ 4))
+    var random = SplitMix64(seed: TestSeed.value)
+    var soup = MessageSoup(random: SplitMix64(seed: TestSeed.value &+ 4))
     let page = try GuardedPage()
     let schema = Schemas.v1KeyValue
     for round in 0..<10_000 {

@@ -6,6 +6,7 @@ import NIOCore
 import NodeCore
 import ProtobufMessages
 import RingstoreAPI
+import TestSeeds
 import Testing
 
 @Suite struct OlderCodecTests {
@@ -38,7 +39,7 @@ import Testing
   }
 
   @Test func `text is what SwiftProtobuf and the standard library take for UTF-8`() {
-    var random = SplitMix64(seed: testSeed)
+    var random = SplitMix64(seed: TestSeed.value)
     for _ in 0..<5_000 {
       var bytes = Array(
         String(
@@ -52,7 +53,7 @@ import Testing
       let isText = String(validating: bytes, as: UTF8.self) != nil
       #expect(
         bytes.withUnsafeBytes { UTF8Text.isValid($0) } == isText,
-        "seed \(testSeed), bytes \(hex(bytes))")
+        "seed \(TestSeed.value), bytes \(hex(bytes))")
     }
     #expect(UTF8Text.isValid(noBytes))
   }

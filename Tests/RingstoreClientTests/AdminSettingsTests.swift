@@ -4,7 +4,6 @@ import Admin
 import NodeCore
 import RingstoreAPI
 import Testing
-import TextForms
 import ringstore
 
 @Suite struct AdminSettingsTests {
@@ -16,15 +15,14 @@ import ringstore
       file: nil)
   }
 
-  private func shown(_ sources: SettingSources, _ setting: Setting) -> JSONValue? {
-    guard case .object(let all) = sources.ledger.json,
-      case .object(let settings)? = all.first(where: { $0.name == "settings" })?.value
-    else { return nil }
-    return settings.first { $0.name == setting.rawValue }?.value
+  private func shown(_ sources: SettingSources, _ setting: Setting) -> NodeSettings.Setting? {
+    sources.ledger.settings.settings.first { $0.name == setting.rawValue }
   }
 
-  private func entry(_ value: JSONValue, _ source: String, _ from: JSONValue = .null) -> JSONValue {
-    .object([.init("value", value), .init("source", .string(source)), .init("from", from)])
+  private func entry(
+    _ setting: Setting, _ value: NodeSettings.Value?, _ source: String, _ origin: String = ""
+  ) -> NodeSettings.Setting {
+    NodeSettings.Setting(name: setting.rawValue, value: value, source: source, origin: origin)
   }
 
   @Test("There is no admin port unless it is asked for")
@@ -75,14 +73,15 @@ import ringstore
     let sources = sources(
       [.port: ["7001"], .maxMemory: ["1GiB"]], environment: ["RINGSTORE_CLUSTER": "mine"])
     _ = try sources.shardConfiguration()
-    #expect(shown(sources, .port) == entry(.integer(7_001), "flag", .string("--port")))
-    #expect(
-      shown(sources, .cluster)
-        == entry(.string("mine"), "environment", .string("RINGSTORE_CLUSTER")))
-    #expect(
-      shown(sources, .maxMemory) == entry(.integer(1 << 30), "flag", .string("--max-memory")))
-    #expect(shown(sources, .drainSeconds) == entry(.integer(10), "default"))
-    #expect(shown(sources, .dataDir) == entry(.null, "default"))
+    #expect(sources.ledger.settings.kind == "shard")
+    for expected in [
+      entry(.port, .number(7_001), "flag", "--port"),
+      entry(.cluster, .text("mine"), "environment", "RINGSTORE_CLUSTER"),
+      entry(.maxMemory, .number(1 << 30), "flag", "--max-memory"),
+      entry(.drainSeconds, .number(10), "default"), entry(.dataDir, nil, "default"),
+    ] {
+      #expect(sources.ledger.settings.settings.contains(expected))
+    }
   }
 
   @Test("A hash seed is not shown, where it is from is")
@@ -91,11 +90,11 @@ import ringstore
     let secret = sources([.hashSeed: [seed]])
     _ = try secret.shardConfiguration()
     #expect(
-      shown(secret, .hashSeed) == entry(.string("(secret)"), "flag", .string("--hash-seed")))
-    #expect(!secret.ledger.json.text.contains(seed))
+      shown(secret, .hashSeed) == entry(.hashSeed, .text("(secret)"), "flag", "--hash-seed"))
+    #expect(!"\(secret.ledger.settings)".contains(seed))
     let open = sources()
     _ = try open.shardConfiguration()
-    #expect(shown(open, .hashSeed) == entry(.string("public"), "default"))
+    #expect(shown(open, .hashSeed) == entry(.hashSeed, .text("public"), "default"))
   }
 
   @Test("Descriptors are kept for the admin port")

@@ -141,7 +141,7 @@ enum ClientPageExamples {
     let token = try await client.set(
       "lock", to: owner, if: .absent, expiring: .after(.seconds(30)))
     if let token {
-      write(token)  // refused by what is guarded where it has seen a greater token
+      write(token)  // the protected resource refuses it if it has seen a greater token
       try await client.delete("lock", ifValue: owner)
     }
     // page: end
@@ -205,7 +205,7 @@ enum ClientPageExamples {
 
     let count = try await client.dbSize()  // of this database
     let all = try await client.dbSize(.allDatabases)
-    let any = try await client.randomKey()  // nil where the database is empty
+    let any = try await client.randomKey()  // nil if the database is empty
     // page: end
     #expect(any != nil)
     #expect(users.count == 2)
@@ -265,7 +265,7 @@ enum ClientPageExamples {
     let commands = (0..<1_000).map { RingstoreCommand.set("key:\($0)", to: "value") }
     let outcomes = await client.pipeline(commands)
     for case .failure(let error) in outcomes where error.isOutcomeUnknown {
-      print("this one may have been carried out: \(error)")
+      print("this one may have been executed: \(error)")
     }
     // page: end
     #expect(outcomes.count == 1_000)
@@ -296,12 +296,12 @@ enum ClientPageExamples {
     } catch {
       switch error.reason {
       case .wrongType?: print("another client stored a string there")
-      case .shardUnavailable?: print("ask again in \(error.retryDelay ?? .seconds(1))")
+      case .shardUnavailable?: print("retry in \(error.retryDelay ?? .seconds(1))")
       default: print("\(error.code.name): \(error.message)")
       }
       if error.isOutcomeUnknown {
         let length = try await client.lLen("greeting")
-        print("it may have been carried out; the list has \(length) values now")
+        print("it may have been executed; the list has \(length) values now")
       }
     }
     // page: end

@@ -3,7 +3,7 @@
 import RingstoreClient
 import Testing
 
-@Suite struct ClientTests {
+@Suite(.timeLimit(.minutes(15))) struct ClientTests {
   @Test func valuesComeBackByteForByte() async throws {
     try await TestCluster.withRouter { client in
       let value: [UInt8] = Array(0...255)

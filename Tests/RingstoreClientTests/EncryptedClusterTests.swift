@@ -81,7 +81,7 @@ import ringstore
       let client = client(node, .init(authorityFile: certificates.authority))
       defer { client.close() }
       let nodes = try await client.describe().nodes
-      #expect(nodes.contains { $0.detail.contains("the peer asks for a certificate") }, "\(nodes)")
+      #expect(nodes.contains { $0.detail.contains("the peer requires a certificate") }, "\(nodes)")
       let error = await failure { try await client.set("key", to: "value") }
       #expect(error != nil)
     }

@@ -87,6 +87,7 @@ import Testing
     while !queue.flush() {}
     let kept = lines.all.filter { $0 == line }.count
     #expect(kept >= 1_024 && kept < 2_000)
+    #expect(queue.linesDropped == UInt64(2_000 - kept))
     let dropped = "lines were dropped because no one read them lines=\(2_000 - kept)\n"
     #expect(lines.all.last?.hasSuffix(dropped) == true)
   }

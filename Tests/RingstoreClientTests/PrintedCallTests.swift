@@ -9,7 +9,7 @@ import Synchronization
 import Testing
 import ringstore
 
-@Suite struct PrintedCallTests {
+@Suite(.timeLimit(.minutes(15))) struct PrintedCallTests {
   private struct Printed {
     var text = ""
     var remarks: [String] = []
@@ -69,7 +69,8 @@ import ringstore
       [["a"], ["b"]], end: RPCStatus(gone.code, gone.message, details: gone.details()))
     let printed = try await printed("SCAN", script: script)
     #expect(printed.text == "\"a\"\n\"b\"\n")
-    #expect(printed.remarks == ["ringstore cli: the scan broke off; to go on: --resume 01ab"])
+    #expect(
+      printed.remarks == ["ringstore cli: the scan was interrupted; to continue: --resume 01ab"])
     #expect(printed.error?.reason == .shardUnavailable)
   }
 

@@ -11,7 +11,7 @@ import Testing
 import TextForms
 import ringstore
 
-@Suite struct SessionTests {
+@Suite(.timeLimit(.minutes(15))) struct SessionTests {
   private struct Said {
     var replies = ""
     var remarks: [String] = []
@@ -178,6 +178,6 @@ import ringstore
       session.close()
     }
     #expect(
-      said.withLock { $0.remarks } == ["Stopped; the command may have been carried out."])
+      said.withLock { $0.remarks } == ["Stopped; the command may have been executed."])
   }
 }

@@ -7,7 +7,7 @@ import Store
 import Testing
 import ringstore
 
-@Suite struct SettingsTests {
+@Suite(.timeLimit(.minutes(15))) struct SettingsTests {
   private func sources(
     _ kind: NodeKind = .shard, flags: [Setting: [String]] = [:],
     environment: [String: String] = [:], file text: String? = nil

@@ -66,7 +66,7 @@ import ringstore
       } == "shard_tls_certificate and shard_tls_key are given together or not at all.")
     #expect(
       sentence { () throws(ConfigurationError) in try router([.shardTLSServerName: ["s"]]) }
-        == "links are encrypted where shard_tls_ca is given, and it isn't.")
+        == "the certificate for links needs shard_tls_ca, which is not set.")
   }
 
   @Test func linksAreEncryptedWithAnAuthority() throws {

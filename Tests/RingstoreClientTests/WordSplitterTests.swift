@@ -1,6 +1,6 @@
 // Lines become words as redis-cli splits them, whatever bytes they hold.
 
-import Foundation
+import TestSeeds
 import Testing
 import ringstore
 
@@ -48,10 +48,7 @@ import ringstore
   }
 
   @Test func randomWordsSurviveBeingPrintedAndRead() throws {
-    let seed =
-      ProcessInfo.processInfo.environment["RINGSTORE_TEST_SEED"].flatMap(UInt64.init)
-      ?? UInt64.random(in: 0...UInt64.max)
-    var random = Steps(state: seed)
+    var random = SeededRandom(seed: TestSeed.value)
     for _ in 0..<500 {
       let words: [[UInt8]] = (0..<Int.random(in: 0...5, using: &random)).map { _ in
         (0..<Int.random(in: 0...12, using: &random)).map { _ in
@@ -59,22 +56,10 @@ import ringstore
         }
       }
       let line = words.map(ShownReply.quoted).joined(separator: "  ")
-      #expect(try WordSplitter.words(line.utf8) == words, "RINGSTORE_TEST_SEED=\(seed)")
+      #expect(try WordSplitter.words(line.utf8) == words, "RINGSTORE_TEST_SEED=\(TestSeed.value)")
       // Any bytes are words or a problem, never a trap.
       let garbage = words.flatMap { $0 + Array(#"\x'""#.utf8) }
       _ = try? WordSplitter.words(garbage)
-    }
-  }
-
-  /// splitmix64.
-  private struct Steps: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9e37_79b9_7f4a_7c15
-      var mixed = (state ^ state >> 30) &* 0xbf58_476d_1ce4_e5b9
-      mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-      return mixed ^ mixed >> 31
     }
   }
 }

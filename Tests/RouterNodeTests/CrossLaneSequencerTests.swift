@@ -2,6 +2,7 @@
 // calls against a naive model.
 
 import NodeCore
+import TestSeeds
 import Testing
 
 @testable import RouterNode
@@ -227,7 +228,8 @@ struct CrossLaneSequencerTests {
 
   @Test(arguments: [20, 100, 1_000])
   func randomCallsOnOneKeyAndOnTwoKeepTheirOrder(steps: Int) {
-    TestSeed.run(count: 20_000 / steps) { random in
+    TestSeed.run(count: 20_000 / steps) { seed in
+      var random = SeededRandom(seed: seed)
       var model = Model()
       for _ in 0..<steps {
         let mayEnd = model.calls.count > Int.random(in: 0..<30, using: &random)
@@ -254,7 +256,8 @@ struct CrossLaneSequencerTests {
 
   @Test(arguments: [20, 100, 1_000])
   func randomCallsKeepTheirOrderAndAllGetTheirTurn(steps: Int) {
-    TestSeed.run(count: 20_000 / steps) { random in
+    TestSeed.run(count: 20_000 / steps) { seed in
+      var random = SeededRandom(seed: seed)
       var model = Model()
       for _ in 0..<steps {
         let mayEnd = model.calls.count > Int.random(in: 0..<40, using: &random)

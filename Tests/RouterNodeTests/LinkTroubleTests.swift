@@ -1,6 +1,7 @@
 // Links that can't be used for long: what is told of them, how often, and that the router says so
 // when it is asked how it does.
 
+import GRPC
 import NodeCore
 import ProtobufMessages
 import RingstoreAPI
@@ -68,9 +69,39 @@ struct LinkTroubleTests {
   }
 
   @Test func `another server than a shard is called by its name`() {
-    let reason = LinkEnding.reason(.unimplemented, status: "UNIMPLEMENTED", address: "h:1")
-    #expect(reason.contains("h:1") && reason.contains("a router perhaps"))
-    #expect(LinkEnding.reason(.unavailable, status: "x", address: "h:1") == "x")
+    let ending = LinkEnding(.unimplemented, status: "UNIMPLEMENTED", address: "h:1")
+    #expect(ending.reason.contains("h:1") && ending.reason.contains("perhaps a router"))
+    #expect(ending.refusal == nil)
+    #expect(LinkEnding(.unavailable, status: "x", address: "h:1") == LinkEnding("x"))
+  }
+
+  @Test(arguments: [StatusCode.unauthenticated, .permissionDenied])
+  func `a shard that doesn't admit the router refuses it, and all credentials are named`(
+    _ code: StatusCode
+  ) {
+    let ending = LinkEnding(code, status: "x", address: "h:1")
+    #expect(ending.refusal == .unauthenticated)
+    for word in ["h:1", "`shard_token_file`", "`shard_tls_certificate`"] {
+      #expect(ending.reason.contains(word))
+    }
+  }
+
+  @Test func `what a shard refuses for is known until it is reached, or lost otherwise`() throws {
+    func refusals(_ router: RouterFixture) -> [LinkRefusal?] {
+      router.core.linkRefusals.map(\.refusal)
+    }
+    let router = try RouterFixture()
+    #expect(refusals(router) == [nil, nil])
+    try refuse(router, .mapConflict)
+    #expect(refusals(router) == [.mapConflict, nil], "also while it is asked again")
+    try refuse(router, .loading)
+    #expect(refusals(router) == [.loading, nil])
+    try lose(router, "connection refused")
+    #expect(refusals(router) == [nil, nil])
+    try refuse(router, .dataLost)
+    #expect(refusals(router) == [.dataLost, nil])
+    try router.accept(0)
+    #expect(refusals(router) == [nil, nil])
   }
 
   // MARK: - How the router does

@@ -86,7 +86,7 @@ struct LossAcceptanceTests {
   }
 
   @Test(arguments: [
-    ("a", "has the data that it is to have"), ("b", "can't be asked"), ("x", "no shard x"),
+    ("a", "has the right data"), ("b", "can't be reached"), ("x", "no shard x"),
   ])
   func whatIsNotRefusedIsNotAccepted(shard: String, words: String) throws {
     try world.accept(0, LineageFixture.old, world.records(LineageFixture.old))

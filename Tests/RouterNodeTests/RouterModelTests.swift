@@ -6,6 +6,7 @@ import NIOCore
 import NodeCore
 import ProtobufMessages
 import RingstoreAPI
+import TestSeeds
 import Testing
 
 @testable import RouterNode
@@ -192,8 +193,8 @@ struct RouterModelTests {
 
   @Test func everyCallEndsOnceInOrderAndNothingIsLeft() throws {
     var (calls, answers) = (0, 0)
-    try TestSeed.run(count: 4) { random in
-      let world = try World(random)
+    try TestSeed.run(count: 4) { seed in
+      let world = try World(SplitMix64(seed: seed))
       for _ in 0..<3_000 { try world.step() }
       world.isCalm = true
       var steps = 0

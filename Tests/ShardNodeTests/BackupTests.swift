@@ -69,7 +69,14 @@ struct BackupTests {
     let header = try pass.withUnsafeBytes { try FileHeader(decoding: $0) }
     #expect(header.shard == "a" && header.cluster == "test" && header.kind == .pass)
     #expect(shard.core.backups.count == 0 && shard.core.store.observer == nil)
+    #expect(shard.core.backups.completedMillis >= next.piece.takenUnixMillis)
     #expect(error { _ = try part(backup) }?.reason == .viewExpired)
+  }
+
+  @Test func oneThatIsNotReadToItsEndIsNotCompleted() throws {
+    try fill()
+    _ = try part()
+    #expect(shard.core.backups.count == 1 && shard.core.backups.completedMillis == 0)
   }
 
   @Test func theLogIsToldOfEverythingAllTheSame() throws {
@@ -123,6 +130,20 @@ struct BackupTests {
     #expect(error { _ = try part() }?.reason == .overloaded)
     for backup in [one, other] { while try !part(backup).piece.complete {} }
     #expect(try part().backup > other)
+  }
+
+  @Test func oneThatStandsStillMakesRoomForANewOne() throws {
+    let shard = ShardFixture()
+    for number in 0..<2_000 { try shard.set("k\(number)", String(repeating: "v", count: 500)) }
+    let (one, other) = (try part(of: shard).backup, try part(of: shard).backup)
+    shard.clock.goOn(millis: 4_999)
+    #expect(error { _ = try part(of: shard) }?.reason == .overloaded)
+    _ = try part(other, of: shard)
+    shard.clock.goOn(millis: 1)
+    let new = try part(of: shard).backup
+    #expect(shard.core.backups.count == 2)
+    #expect(error { _ = try part(one, of: shard) }?.reason == .viewExpired)
+    for backup in [other, new] { _ = try part(backup, of: shard) }
   }
 
   @Test func moreChangesThanMayWaitEndIt() throws {

@@ -1,5 +1,5 @@
-// The gate held shut and opened, on the other exits: unary calls, streams, Pipelines, the older
-// services, and calls from within, as lines make them.
+// The gate held shut and opened, on the other exits: unary calls, streams, Pipelines, and local
+// calls. (Lines and the legacy services, which make those: GateLineTests.)
 
 import GRPC
 import Logging
@@ -14,10 +14,10 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("The gate, at all exits of a shard", .serialized)
+@Suite("The gate, at all exits of a shard", .serialized, .timeLimit(.minutes(15)))
 struct GateExitTests {
   @Test func aUnaryCallIsAnsweredWhenItIsCommitted() async throws {
-    try await withShard { shard in
+    try await GatedShard.with { shard in
       let write = shard.begin(.set, Requests.set("k", "v"))
       try await shard.executed(1)
       // What comes after it on the same connection and doesn't wait overtakes it.
@@ -35,7 +35,7 @@ struct GateExitTests {
   }
 
   @Test func aLargeReplyIsSentWhenItIsCommitted() async throws {
-    try await withShard { shard in
+    try await GatedShard.with { shard in
       let text = pattern(1_000_000)
       let write = shard.begin(.set, Requests.set("k", text))
       try await shard.executed(1)
@@ -50,7 +50,7 @@ struct GateExitTests {
   }
 
   @Test func aDeadlineEndsACallThatIsHeld() async throws {
-    try await withShard { shard in
+    try await GatedShard.with { shard in
       let write = shard.begin(.set, Requests.set("k", "v"), timeout: .seconds(3))
       try await shard.executed(1)
       #expect(await write.failure?.code == .deadlineExceeded)
@@ -64,7 +64,7 @@ struct GateExitTests {
   }
 
   @Test func aFanoutWaitsForAllItsParts() async throws {
-    try await withShard { shard in
+    try await GatedShard.with { shard in
       var request = Ringstore_V1_MSetRequest()
       request.items = ["a", "b"].map { Requests.set($0, "v") }
       let write = shard.begin(.mSet, request)
@@ -81,7 +81,7 @@ struct GateExitTests {
   }
 
   @Test func aStreamBeginsWhenItIsCommitted() async throws {
-    try await withShard { shard in
+    try await GatedShard.with { shard in
       let push = shard.begin(.rPush, Requests.push("l", ["a", "b", "c"]))
       try await shard.executed(1)
       let list = shard.beginStream(.lRangeStream, Requests.range("l", 0, -1))
@@ -95,7 +95,7 @@ struct GateExitTests {
   }
 
   @Test func aPipelineSendsWhatMayGoAndHoldsTheRest() async throws {
-    try await withShard { shard in
+    try await GatedShard.with { shard in
       var batch = Ringstore_V1_CallBatch()
       batch.calls = try [
         Self.pipelined(1, .set, Requests.set("k", "v")),
@@ -124,7 +124,7 @@ struct GateExitTests {
   }
 
   @Test func aPipelineGoesOnBehindALargeReplyThatIsHeld() async throws {
-    try await withShard { shard in
+    try await GatedShard.with { shard in
       let text = pattern(300_000)
       var batch = Ringstore_V1_CallBatch()
       batch.calls = try [
@@ -146,7 +146,7 @@ struct GateExitTests {
   }
 
   @Test func callsFromWithinWaitAsWell() async throws {
-    try await withShard { shard in
+    try await GatedShard.with { shard in
       let outcomes = try await shard.inLoop { service in
         let outcomes = Outcomes(on: service.eventLoop)
         outcomes.call(service, .set, Requests.set("k", "v"))
@@ -174,7 +174,7 @@ struct GateExitTests {
 
   /// What a reply points to in the store may change while it is held.
   @Test func aReplyToACallFromWithinIsHeldAsItWas() async throws {
-    try await withShard { shard in
+    try await GatedShard.with { shard in
       let replies = try await shard.inLoop { service in
         let replies = service.eventLoop.makePromise(of: [UInt8].self)
         service.front.call(.set, Requests.set("k", "before")) { _ in }
@@ -191,7 +191,7 @@ struct GateExitTests {
   }
 
   @Test func aClientThatGoesTakesItsHeldRepliesAlong() async throws {
-    try await withShard { shard in
+    try await GatedShard.with { shard in
       let gone = GatedShard.client(of: shard.server)
       let write = Pending(
         gone, path: "/ringstore.v1.KeyStore/Set", try Requests.set("k", "v").serializedBytes())
@@ -207,7 +207,7 @@ struct GateExitTests {
   // MARK: - Drains
 
   @Test func aDrainWaitsForHeldReplies() async throws {
-    try await withShard { shard in
+    try await GatedShard.with { shard in
       let write = shard.begin(.set, Requests.set("k", "v"))
       try await shard.executed(1)
       async let drained: Void = shard.drain()
@@ -220,7 +220,7 @@ struct GateExitTests {
   }
 
   @Test func atItsLimitADrainEndsHeldWritesAsUnknown() async throws {
-    try await withShard(drainSeconds: 1) { shard in
+    try await GatedShard.with(drainSeconds: 1) { shard in
       let write = shard.begin(.set, Requests.set("k", "v"))
       let read = shard.begin(.get, Requests.key("k"))
       try await shard.executed(2)
@@ -241,18 +241,5 @@ struct GateExitTests {
     call.request = try request.serializedBytes()
     call.timeoutMillis = timeoutMillis
     return call
-  }
-
-  private func withShard(
-    drainSeconds: Int = 10, _ body: (GatedShard) async throws -> Void
-  ) async throws {
-    let shard = try await GatedShard.start(drainSeconds: drainSeconds)
-    do {
-      try await body(shard)
-    } catch {
-      await shard.stop()
-      throw error
-    }
-    await shard.stop()
   }
 }

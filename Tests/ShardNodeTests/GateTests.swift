@@ -1,6 +1,7 @@
 // The gate held shut and opened, seen from a router: what waits, in which order it leaves, and
 // every way in which it ends without leaving.
 
+import Commands
 import GRPC
 import NIOCore
 import NodeCore
@@ -50,6 +51,24 @@ struct GateTests {
     let replies = link.calls.take()
     #expect(replies.map(\.id) == [1, 2, 3, 4, 5])
     #expect(replies[2].code == StatusCode.failedPrecondition.rawValue)
+  }
+
+  /// A key gets a mark each time that it is looked up.
+  @Test func aCallLooksItsKeyUpOnce() throws {
+    var id: UInt64 = 0
+    func lookups(_ command: CommandID, _ request: some Message) -> Int {
+      let before = marks.given.count
+      id += 1
+      _ = link.call(id, command, request)
+      return marks.given.count - before
+    }
+    #expect(lookups(.set, Requests.set("k", pattern(300_000))) == 1)
+    #expect(lookups(.get, Requests.key("k")) == 1, "a large value is pinned where it was found")
+    #expect(lookups(Command.append.id, Requests.set("k", "more")) == 1)
+    #expect(lookups(.delete, Requests.key("k")) == 1)
+    #expect(lookups(.rPush, Requests.push("l", [pattern(300_000), "b"])) == 1)
+    #expect(lookups(.lRange, Requests.range("l", 0, -1)) == 1)
+    #expect(lookups(.lPop, Requests.key("l")) == 1, "a large value is taken where it was found")
   }
 
   @Test func whatTellsOfNothingUncommittedGoesAtOnce() throws {

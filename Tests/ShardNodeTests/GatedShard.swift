@@ -37,7 +37,7 @@ final class GatedShard: Sendable {
   static func start(drainSeconds: Int) async throws -> GatedShard {
     let marks = NIOLockedValueBox<NIOLoopBound<HandMarks>?>(nil)
     var configuration = ShardConfiguration(id: "a")
-    configuration.port = 0
+    (configuration.port, configuration.linePort) = (0, 0)
     configuration.drainSeconds = drainSeconds
     configuration.marks = { gate, loop in
       let made = HandMarks(gate)
@@ -50,6 +50,20 @@ final class GatedShard: Sendable {
       throw CallError.internalError("no marks")
     }
     return GatedShard(server, marks)
+  }
+
+  /// Runs a body with a shard, and stops it however the body ends.
+  static func with(
+    drainSeconds: Int = 10, _ body: (GatedShard) async throws -> Void
+  ) async throws {
+    let shard = try await start(drainSeconds: drainSeconds)
+    do {
+      try await body(shard)
+    } catch {
+      await shard.stop()
+      throw error
+    }
+    await shard.stop()
   }
 
   func stop() async {
@@ -75,9 +89,11 @@ final class GatedShard: Sendable {
   }
 
   func begin(_ id: CommandID, _ request: some Message, timeout: TimeAmount? = nil) -> Pending {
-    Pending(
-      channel, path: CommandTable.command(id)?.rpc.path ?? "",
-      (try? request.serializedBytes()) ?? [], timeout: timeout)
+    begin(path: CommandTable.command(id)?.rpc.path ?? "", request, timeout: timeout)
+  }
+
+  func begin(path: String, _ request: some Message, timeout: TimeAmount? = nil) -> Pending {
+    Pending(channel, path: path, (try? request.serializedBytes()) ?? [], timeout: timeout)
   }
 
   func beginStream(_ id: CommandID, _ request: some Message) -> PendingStream {

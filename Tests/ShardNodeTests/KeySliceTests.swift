@@ -256,6 +256,20 @@ struct KeySliceTests {
     #expect(reply["ringstore_pinned_bytes"] == 0)
   }
 
+  @Test func slicesAreNoCallsInDescribe() throws {
+    let context = core.context(nowNanos: 0)
+    try fill(3)
+    _ = try slice(LinkV1.KeysPartRequest(maxVisits: 10))
+    _ = try execute(InternalMethod.describePart.rawValue, ByteBuffer())
+    core.failed(InternalMethod.keysPart.rawValue, .unknownField, context)
+    core.meter.settle(nowNanos: 1)
+    let node = core.describe()
+    #expect(node.durations.reduce(0, +) == 3 && node.errors == 0)
+    core.failed(UInt32(CommandID.get.rawValue), .unknownField, context)
+    core.meter.settle(nowNanos: 1)
+    #expect(core.describe().errors == 1)
+  }
+
   @Test func aShutdownPartAsksTheNodeToEnd() throws {
     #expect(!core.shutdownRequested)
     #expect(try execute(InternalMethod.shutdownPart.rawValue, ByteBuffer()).isEmpty)

@@ -4,6 +4,7 @@ import NIOCore
 import NodeCore
 import ProtobufMessages
 import RingstoreAPI
+import TestSeeds
 import Testing
 
 @testable import ShardNode

@@ -13,7 +13,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("A shard that serves", .serialized)
+@Suite("A shard that serves", .serialized, .timeLimit(.minutes(15)))
 struct ShardServerTests {
   @Test func aLargeValueGoesInAndOut() async throws {
     try await withShard { client in
@@ -52,6 +52,42 @@ struct ShardServerTests {
         "KeyStore/LRangeStream", Requests.range("l", 0, -1))
       #expect(lists.count > 5)
       #expect(lists.flatMap(\.values).hold(values))
+    }
+  }
+
+  @Test func whoAsksAShardThatHasEndedIsAnswered() async throws {
+    let configuration = ShardConfiguration(id: "a")
+    for _ in 0..<5 {
+      var own = configuration
+      (own.port, own.drainSeconds) = (0, 1)
+      let shard = try await ShardServer.start(own, version: "1", logger: Logger(label: "test"))
+      let (probe, calls) = (shard.probe, shard.calls)
+      // Some ask all the time, so some of their questions meet the end itself.
+      let askers = (0..<4).map { _ in
+        Task {
+          while await probe.notReadyReason() != "not serving: the shard has stopped" {
+            _ = await probe.metrics()
+            _ = await probe.slowCalls()
+          }
+        }
+      }
+      // This one would be told by nobody.
+      let unanswered = Task { () -> CallError? in
+        do throws(CallError) {
+          let _: Int = try await calls.perform(as: nil) { _, _ in }
+          return nil
+        } catch {
+          return error
+        }
+      }
+      await shard.drain()
+      for asker in askers { await asker.value }
+      #expect(await unanswered.value?.code == .unavailable)
+      #expect(await probe.slowCalls().slow.isEmpty)
+      #expect(await probe.metrics().value(of: "ringstore_keys") == nil)
+      await #expect(throws: CallError.self) {
+        let _: Int = try await calls.perform(as: nil) { _, tell in tell(.success(1)) }
+      }
     }
   }
 

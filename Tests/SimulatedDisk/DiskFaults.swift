@@ -2,6 +2,7 @@
 // power loss leaves. All of it follows from numbers, so a run can be repeated.
 
 import LogFiles
+import TestSeeds
 
 /// What a power loss leaves of the writes that weren't synced.
 package enum PowerLoss: Sendable, CaseIterable {
@@ -20,20 +21,7 @@ package enum DiskFault: Sendable {
   case powerLoss
 }
 
-/// SplitMix64, seeded by the test.
-package struct DiskRandom: RandomNumberGenerator, Sendable {
-  private var state: UInt64
-
-  package init(seed: UInt64) { state = seed }
-
-  package mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var word = state
-    word = (word ^ (word >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    word = (word ^ (word >> 27)) &* 0x94d0_49bb_1331_11eb
-    return word ^ (word >> 31)
-  }
-
+extension SeededRandom {
   /// A number below `count`, which is greater than 0.
   package mutating func below(_ count: Int) -> Int { Int(next() % UInt64(count)) }
 

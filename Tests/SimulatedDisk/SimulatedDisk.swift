@@ -6,6 +6,7 @@
 
 import LogFiles
 import Synchronization
+import TestSeeds
 
 package final class SimulatedDisk: FileSystem {
   struct State {
@@ -13,7 +14,7 @@ package final class SimulatedDisk: FileSystem {
     var open: [Int32: SimulatedInode] = [:]
     var nextDescriptor: Int32 = 3
     var nextInode: UInt64 = 1
-    var random: DiskRandom
+    var random: SeededRandom
     var calls = 0
     var faults: [Int: DiskFault] = [:]
     var isOff = false
@@ -29,7 +30,7 @@ package final class SimulatedDisk: FileSystem {
   private let guarded: Mutex<Guarded>
 
   package init(seed: UInt64, capacity: Int = .max) {
-    var state = State(random: DiskRandom(seed: seed))
+    var state = State(random: SeededRandom(seed: seed))
     state.capacity = capacity
     guarded = Mutex(Guarded(state: state))
   }

@@ -1,6 +1,8 @@
 // One file of the simulated disk: what programs see, and what a power loss may leave of it. Owned
 // by the disk, behind its lock.
 
+import TestSeeds
+
 /// The unit that a disk writes whole or not at all.
 let sectorBytes = 512
 
@@ -78,14 +80,14 @@ final class SimulatedInode {
   }
 
   /// A sync that failed: some sectors went out, the others never will, and reads don't show it.
-  func failSync(_ random: inout DiskRandom) {
+  func failSync(_ random: inout SeededRandom) {
     durable = survivor(.anySubset, &random)
     pending = [:]
     pendingSizes = []
   }
 
   /// Leaves what the disk has after the power went.
-  func losePower(_ loss: PowerLoss, _ random: inout DiskRandom) {
+  func losePower(_ loss: PowerLoss, _ random: inout SeededRandom) {
     bytes = survivor(loss, &random)
     durable = bytes
     allocated = roundedUp(bytes.count)
@@ -94,7 +96,7 @@ final class SimulatedInode {
     lockedBy = nil
   }
 
-  private func survivor(_ loss: PowerLoss, _ random: inout DiskRandom) -> [UInt8] {
+  private func survivor(_ loss: PowerLoss, _ random: inout SeededRandom) -> [UInt8] {
     var left = durable
     switch loss {
     case .nothingUnsynced: return durable
@@ -114,7 +116,7 @@ final class SimulatedInode {
     }
   }
 
-  private func pick<T>(of new: [T], or old: T, _ random: inout DiskRandom) -> T {
+  private func pick<T>(of new: [T], or old: T, _ random: inout SeededRandom) -> T {
     let index = random.below(new.count + 1)
     return index == new.count ? old : new[index]
   }

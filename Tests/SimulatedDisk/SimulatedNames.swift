@@ -1,6 +1,8 @@
 // The names of the simulated disk, which file each one means, and what a power loss leaves of them.
 // Paths are flat: a directory is an entry whose path others begin with. Owned by the disk.
 
+import TestSeeds
+
 struct SimulatedNames {
   enum Entry {
     case file(SimulatedInode)
@@ -61,7 +63,7 @@ struct SimulatedNames {
     pending.removeAll { $0.directory == directory }
   }
 
-  mutating func losePower(_ loss: PowerLoss, _ random: inout DiskRandom) {
+  mutating func losePower(_ loss: PowerLoss, _ random: inout SeededRandom) {
     // Journals keep the order of changes, but nothing promises it.
     let keepsOrder = random.chance(50)
     let kept = random.below(pending.count + 1)

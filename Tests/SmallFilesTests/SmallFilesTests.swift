@@ -42,10 +42,10 @@ import Testing
 
   @Test func `what is no file is not read, and holds nothing up`() throws {
     #expect(read(path("none"), bytesMax: 9) == "No such file or directory")
-    #expect(read(folder.path, bytesMax: 1 << 20) == "it is no file")
-    #expect(read("/dev/zero", bytesMax: 9) == "it is no file")
+    #expect(read(folder.path, bytesMax: 1 << 20) == "it is not a file")
+    #expect(read("/dev/zero", bytesMax: 9) == "it is not a file")
     try #require(mkfifo(path("pipe"), 0o600) == 0)
-    #expect(read(path("pipe"), bytesMax: 9) == "it is no file")
+    #expect(read(path("pipe"), bytesMax: 9) == "it is not a file")
   }
 
   @Test func `a file that says it is empty is read to its end`() {

@@ -1,5 +1,6 @@
 // Digests of slots are equal where the contents are, and different where anything differs.
 
+import TestSeeds
 import Testing
 
 @testable import Store

@@ -1,5 +1,6 @@
 // Lists: order, ranges, and views that stay as they were.
 
+import TestSeeds
 import Testing
 
 @testable import Store

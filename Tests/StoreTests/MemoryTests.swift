@@ -1,5 +1,6 @@
 // The accounts of memory: exact, back to where they began, and as small as promised.
 
+import TestSeeds
 import Testing
 
 @testable import Store

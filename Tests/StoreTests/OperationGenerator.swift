@@ -1,5 +1,7 @@
 // Random calls that meet the edges: empty, binary and huge keys and values, numbers at the limits.
 
+import TestSeeds
+
 @testable import Store
 
 struct OperationGenerator {

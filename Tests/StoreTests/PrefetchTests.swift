@@ -1,5 +1,6 @@
 // Look-ups that are prepared side by side, whatever state their tables are in.
 
+import TestSeeds
 import Testing
 
 @testable import Store

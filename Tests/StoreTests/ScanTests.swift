@@ -1,5 +1,6 @@
 // A scan returns every key that stays, exactly once, whatever happens to the others meanwhile.
 
+import TestSeeds
 import Testing
 
 @testable import Store

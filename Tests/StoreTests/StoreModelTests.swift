@@ -1,6 +1,7 @@
 // Random calls on the store and on the naive model must get the same answers; a failing sequence
 // is shrunk before it is shown.
 
+import TestSeeds
 import Testing
 
 @testable import Store

@@ -1,5 +1,6 @@
 // Tables that grow and shrink in steps.
 
+import TestSeeds
 import Testing
 
 @testable import Store

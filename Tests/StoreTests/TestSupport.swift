@@ -1,4 +1,4 @@
-// What the store's tests share: a fixture that speaks arrays, and random numbers from a seed.
+// What the store's tests share: a fixture that speaks arrays.
 
 import LargeMemory
 import Testing
@@ -320,23 +320,4 @@ extension PinnedList {
 
 extension Store.PinnedBytes {
   var bytes: Bytes { withBytes(0..<count) { Bytes($0) } }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct SeededRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-    return mixed ^ (mixed >> 31)
-  }
-
-  mutating func bytes(_ count: Int) -> Bytes {
-    (0..<count).map { _ in UInt8(truncatingIfNeeded: next() >> 32) }
-  }
 }

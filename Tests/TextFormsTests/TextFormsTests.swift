@@ -34,6 +34,8 @@ import TextForms
 
   @Test func hexadecimalIsWrittenSmallAndReadInEitherCase() {
     #expect(Hexadecimal.text([0x00, 0xAB, 0xFF]) == "00abff")
+    #expect(Hexadecimal.text(UInt64(0xAB)) == "00000000000000ab")
+    #expect(Hexadecimal.text(UInt32.max) == "ffffffff")
     #expect(Hexadecimal.bytes("00aBFf".utf8) == [0x00, 0xAB, 0xFF])
     #expect(Hexadecimal.bytes("".utf8) == [])
   }

@@ -1,12 +1,16 @@
 """Writes what the clients of the benchmarks send, to standard output.
 
-    bodies.py get|set  --count N [--first I] [--among K] [--value BYTES] [--batch B] [--resp]
+    bodies.py get|set  --count N [--first I] [--among K] [--value BYTES [--value-max BYTES]]
+                       [--expire-at UNIX_MILLIS [--over MILLIS]] [--batch B] [--resp]
+    bodies.py delete   --count N [--first I] [--keep-every K] [--batch B] [--resp]
     bodies.py push     --count N --element BYTES [--lists L] [--batch B] [--resp]
     bodies.py call     MESSAGE [FIELD=VALUE]...
     bodies.py prefix get|set [--value BYTES]
 
 get and set: Gets or Sets of N keys, key:000000000000 and so on from number I; with --among, N keys
-drawn from the first K, always the same ones. push: RPushes of N elements in all, dealt out to L
+drawn from the first K, always the same ones. With --value-max, values have from --value to that many
+bytes, as many between 8 and 16 as between 1024 and 2048. With --expire-at, keys expire at that time
+or up to MILLIS later. delete: Deletes of such keys, leaving out one in K. push: RPushes of N elements in all, dealt out to L
 lists, list:000000000000 and so on. As gRPC-framed CallBatch messages of B calls, whose ids count
 from 1; with --resp as Redis commands, for redis-cli --pipe. A push has at most 1000 elements.
 
@@ -50,11 +54,29 @@ def gets(arguments: argparse.Namespace) -> Iterator[Command]:
 
 
 def sets(arguments: argparse.Namespace) -> Iterator[Command]:
-    held = value(arguments.value)
+    # Another one for each portion of keys.
+    draw = random.Random(SEED + arguments.first)
+    least, most = arguments.value, arguments.value_max or arguments.value
+    held = value(most)
     for number in numbers(arguments):
         key = b"key:%012d" % number
-        request = pb.KeyValue(key=key, value=held, database=arguments.database)
-        yield pb.METHOD_SET, request.SerializeToString(), [b"SET", key, held]
+        size = least if least == most else round(least * (most / least) ** draw.random())
+        request = pb.KeyValue(key=key, value=held[:size], database=arguments.database)
+        words = [b"SET", key, held[:size]]
+        if arguments.expire_at:
+            due = arguments.expire_at + draw.randrange(arguments.over)
+            request.expire_at_unix_millis = due
+            words += [b"PXAT", b"%d" % due]
+        yield pb.METHOD_SET, request.SerializeToString(), words
+
+
+def deletes(arguments: argparse.Namespace) -> Iterator[Command]:
+    for number in numbers(arguments):
+        if arguments.keep_every and number % arguments.keep_every == 0:
+            continue
+        key = b"key:%012d" % number
+        request = pb.Key(key=key, database=arguments.database)
+        yield pb.METHOD_DELETE, request.SerializeToString(), [b"DEL", key]
 
 
 def pushes(arguments: argparse.Namespace) -> Iterator[Command]:
@@ -109,12 +131,16 @@ def prefix(arguments: argparse.Namespace) -> bytes:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     kinds = parser.add_subparsers(dest="kind", required=True)
-    for kind in ("get", "set", "push"):
+    for kind in ("get", "set", "delete", "push"):
         one = kinds.add_parser(kind)
         one.add_argument("--count", type=int, required=True)
         one.add_argument("--first", type=int, default=0)
         one.add_argument("--among", type=int, default=0)
         one.add_argument("--value", type=int, default=64)
+        one.add_argument("--value-max", type=int, default=0)
+        one.add_argument("--expire-at", type=int, default=0)
+        one.add_argument("--over", type=int, default=1)
+        one.add_argument("--keep-every", type=int, default=0)
         one.add_argument("--lists", type=int, default=1)
         one.add_argument("--element", type=int, default=10)
         one.add_argument("--batch", type=int, default=100)
@@ -137,7 +163,8 @@ def main() -> None:
     elif arguments.kind == "prefix":
         out.write(prefix(arguments))
     else:
-        made = {"get": gets, "set": sets, "push": pushes}[arguments.kind](arguments)
+        kinds = {"get": gets, "set": sets, "delete": deletes, "push": pushes}
+        made = kinds[arguments.kind](arguments)
         out.writelines(resp(made) if arguments.resp else framed(made, arguments.batch))
 
 

@@ -1,19 +1,19 @@
-// One call of a client connection: what its user may do with it. Lives on the connection's event
-// loop. The connection owns it until it has ended; a call that has ended ignores every command.
+// One call of a client connection, for its user. On the connection's event loop. The connection
+// owns it until it has ended; an ended call ignores every command.
 
 import HTTP2
 import LargeMemory
 import NIOCore
 
-/// A call under way.
+/// A call in progress.
 package final class ClientCall {
   /// The user's own.
   package var tag: UInt64 = 0
   /// The connection that carries the call.
   package let connection: ClientConnection
-  /// How its messages are sent, where that makes them shorter.
+  /// The encoding of its messages, if that makes them shorter.
   package let encoding: MessageEncoding
-  /// Messages that came compressed.
+  /// The number of compressed messages received.
   package internal(set) var compressedMessages = 0
   /// Whether the call is over.
   package private(set) var isEnded = false
@@ -47,17 +47,17 @@ package final class ClientCall {
     self.handler = handler
   }
 
-  /// Whether anything of the call was handed to the socket. If not, the peer can't know of it.
+  /// Whether anything of the call was written to the socket. If not, the peer can't know the call.
   package var wasSent: Bool { stream?.headersSent ?? wasSentBeforeEnd }
 
-  /// Whether more messages are welcome. They are taken even if not, so ask before each: this is the
-  /// back-pressure. `callWritable` says when it becomes true again.
+  /// Whether more messages should be sent. They are accepted even if not, so check before each:
+  /// this is the back-pressure. `callWritable` is called when it becomes true again.
   package var isWritable: Bool { !isEnded && !isBlocked }
 
   /// Bytes of messages that wait to be sent.
   package var outboundBytes: Int { stream?.outboundBytes ?? queued.readableBytes }
 
-  /// Sends one message: `write` puts it straight into the call's outbound buffer, and it leaves at
+  /// Sends one message: `write` puts it directly into the call's outbound buffer, and it is sent at
   /// the end of the tick. `write` may only append. Ignored after `halfClose` or the end.
   ///
   /// - Parameter isPlain: not compressed, whatever the call's encoding.
@@ -82,10 +82,10 @@ package final class ClientCall {
     if encoding == .gzip, !isPlain { MessageFrame.compress(mark, &buffer, connection.gzip) }
   }
 
-  /// Sends one message that was gathered in a buffer of the caller's, which is empty afterwards;
-  /// see `MessageFrame.leaveRoom`. It is not compressed.
+  /// Sends one message from a buffer of the caller, which is empty afterwards; see
+  /// `MessageFrame.leaveRoom`. It is not compressed.
   ///
-  /// - Parameter tail: the end of the message, sent from where it lies and held until it is gone.
+  /// - Parameter tail: the end of the message, sent from its own buffer and held until it is sent.
   ///   (A call that waits for its stream copies it.)
   package func send(_ message: inout ByteBuffer, tail: OwnedBytes? = nil) {
     guard !isEnded, !isHalfClosed else { return MessageFrame.leaveRoom(in: &message) }
@@ -107,31 +107,26 @@ package final class ClientCall {
     }
   }
 
-  /// Sends one message that lies ready.
-  package func send(message: UnsafeRawBufferPointer) {
-    send { $0.writeBytes(message) }
-  }
-
-  /// Says that no more messages will come, after those already sent.
+  /// Ends the request side, after the messages already sent.
   package func halfClose() {
     guard !isEnded, !isHalfClosed else { return }
     isHalfClosed = true
     if let stream { connection.finish(stream) }
   }
 
-  /// Ends the call with CANCELLED; the peer is told by RST_STREAM. `ended` comes before this
+  /// Ends the call with CANCELLED, and sends RST_STREAM to the peer. `ended` is called before this
   /// returns.
   package func cancel() {
     connection.end(self, RPCStatus(.cancelled, "cancelled by the caller"))
   }
 
   /// No more messages are delivered and no window credit is given, so that the peer stops sending.
-  /// The end of the call is told in a pause too, unless messages wait to be delivered before it;
-  /// and when the connection is lost or closed, what has come whole is delivered at once in spite
-  /// of it.
+  /// The end of the call is reported in a pause too, unless messages must be delivered before it.
+  /// When the connection is lost or closed, complete messages are delivered at once in spite of the
+  /// pause.
   package func pauseReading() { isPaused = true }
 
-  /// Takes back `pauseReading`. What waits is delivered at the end of the tick.
+  /// Ends `pauseReading`. Waiting messages are delivered at the end of the tick.
   package func resumeReading() {
     guard isPaused else { return }
     isPaused = false

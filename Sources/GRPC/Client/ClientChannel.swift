@@ -1,5 +1,5 @@
-// The async face of the gRPC client: calls to one address over one connection that comes and goes.
-// Sendable; the work is done on one event loop by ClientChannelCore.
+// The async API of the gRPC client: calls to one address over one connection, which reconnects.
+// Sendable; ClientChannelCore does the work on one event loop.
 
 import NIOCore
 
@@ -49,11 +49,11 @@ package final class ClientChannel: Sendable {
       eventLoop: eventLoop)
   }
 
-  /// One request, one answer.
+  /// One request, one reply.
   ///
   /// - Parameters:
   ///   - timeout: from now to the reply, retries included; nil: none.
-  ///   - encoding: how the request is sent, where that makes it shorter. The server must know it.
+  ///   - encoding: the request's encoding, if that makes it shorter. The server must support it.
   ///   - retrySafe: the call changes nothing, so it may be sent again even if its outcome is
   ///     unknown. Otherwise it is sent again only if it provably did not run.
   ///   - waitForReady: wait for a connection instead of failing when the last attempt just failed.
@@ -81,11 +81,11 @@ package final class ClientChannel: Sendable {
     return try result.get()
   }
 
-  /// Opens a stream both ways. It is there at once; what fails is told by `send` and `messages`.
+  /// Opens a bidirectional stream. It is available at once; `send` and `messages` throw errors.
   ///
   /// - Parameters:
-  ///   - encoding: how messages are sent, where that makes them shorter.
-  ///   - keepsNotes: the peer's metadata is kept as well; see `ClientStream.notes`.
+  ///   - encoding: the encoding of messages, if that makes them shorter.
+  ///   - keepsNotes: also keeps the peer's metadata; see `ClientStream.notes`.
   package func stream(
     path: String, metadata: Metadata = Metadata(), timeout: TimeAmount? = nil,
     encoding: MessageEncoding = .identity, waitForReady: Bool = false, keepsNotes: Bool = false
@@ -111,7 +111,7 @@ package final class ClientChannel: Sendable {
     return stream.messages
   }
 
-  /// Takes no more calls and closes the connection, at once or when the calls under way are done.
+  /// Takes no more calls and closes the connection, at once or when the calls in progress are done.
   package func close(gracefully: Bool = false) {
     let core = self.core
     eventLoop.execute { core.value.close(gracefully: gracefully) }

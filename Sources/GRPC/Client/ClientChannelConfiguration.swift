@@ -4,8 +4,8 @@ import NIOCore
 
 /// How a client channel connects, waits and retries.
 package struct ClientChannelConfiguration: Sendable {
-  /// Its connection. Windows are smaller than on links: a stream that its reader leaves alone holds
-  /// a whole window in memory, and there may be many.
+  /// Its connection. Windows are smaller than on links: a stream without a reader holds a whole
+  /// window in memory, and there may be many.
   package var connection: ClientConfiguration = {
     var configuration = ClientConfiguration()
     configuration.streamWindowBytes = 1 << 20
@@ -19,7 +19,7 @@ package struct ClientChannelConfiguration: Sendable {
   package var maxWaitingCalls = 4096
   /// Received and not yet read bytes of one stream at which it pauses ...
   package var inboundHighWaterBytes = 1 << 20
-  /// ... and at which it goes on.
+  /// ... and at which it continues.
   package var inboundLowWaterBytes = 256 << 10
 
   package init() {}

@@ -1,10 +1,10 @@
-// The heart of a ClientChannel: one connection, made when a call needs it and made anew when it is
+// The heart of a ClientChannel: one connection, made when a call needs it and made again when it is
 // lost. Lives on the channel's event loop.
 //
 //   idle --call--> connecting --SETTINGS--> ready --GOAWAY, lost--> idle
 //                  connecting --failed--> idle, and closed to calls until the backoff has passed
 //
-// A call that comes within the backoff fails at once, unless it asked to wait until ready.
+// A call during the backoff fails at once, unless it waits until ready.
 
 import NIOCore
 
@@ -58,10 +58,10 @@ final class ClientChannelCore {
 
   var nowNanos: UInt64 { eventLoop.now.uptimeNanoseconds }
 
-  /// Gives the waiter a connection, now or as soon as there is one, or tells it that there is none.
+  /// Gives the waiter a connection, now or as soon as there is one, or an error.
   func request(_ waiter: any ConnectionWaiter) {
     eventLoop.assertInEventLoop()
-    // A connection ends its calls before it tells that it is gone; their retries come here first.
+    // A connection ends its calls before it reports its own end; their retries arrive here first.
     if case .ready(let connection) = state, connection.isGoingAway { leave(connection) }
     switch state {
     case .ready(let connection):
@@ -83,14 +83,14 @@ final class ClientChannelCore {
     }
   }
 
-  /// Forgets a waiter that has ended for reasons of its own.
+  /// Removes a waiter that has ended for other reasons.
   func forget(_ waiter: any ConnectionWaiter) {
     waiter.parkTimer?.cancel()
     waiter.parkTimer = nil
     waiters.removeAll { $0 === waiter }
   }
 
-  /// Takes no more calls. `gracefully`: those under way finish first.
+  /// Takes no more calls. `gracefully`: those in progress finish first.
   func close(gracefully: Bool) {
     let connection: ClientConnection? = if case .ready(let ready) = state { ready } else { nil }
     state = .closed

@@ -1,6 +1,5 @@
-// Making a connection: name resolution, TCP, TLS if it is asked for, and the peer's first SETTINGS,
-// all within one timeout.
-// On the event loop that will own the connection.
+// Making a connection: name resolution, TCP, optional TLS, and the peer's first SETTINGS, all
+// within one timeout. On the event loop that will own the connection.
 
 import NIOCore
 import NIOPosix
@@ -14,13 +13,13 @@ import NIOPosix
 #endif
 
 extension ClientConnection {
-  /// Connects to a peer. The name is resolved anew each time: containers change their addresses.
+  /// Connects to a peer. The name is resolved again each time: containers change their addresses.
   ///
   /// - Parameters:
-  ///   - flusher: the loop's; nil: one of its own.
-  ///   - delegate: told only of a connection that was made.
-  ///   - completion: called once, on the loop, never from within this function. On success the
-  ///     peer's SETTINGS have come, so it speaks HTTP/2 and its stream limit is known.
+  ///   - flusher: the loop's; nil: a separate one.
+  ///   - delegate: called only for a connection that was made.
+  ///   - completion: called once, on the loop, never inside this function. On success the peer's
+  ///     SETTINGS have arrived, so it uses HTTP/2 and its stream limit is known.
   /// Must be called on `eventLoop`, which must be one of NIOPosix.
   package static func connect(
     host: String, port: Int, on eventLoop: any EventLoop, configuration: ClientConfiguration,
@@ -41,14 +40,14 @@ extension ClientConnection {
     attempt.start(host: host, port: port)
   }
 
-  /// Has the socket end with RST instead of FIN. What fails here leaves an ordinary close.
+  /// Makes the socket close with RST instead of FIN. If this fails, the close is an ordinary one.
   func resetWhenClosed() {
     let socket = context?.channel as? any SocketOptionProvider
     _ = socket?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
   }
 }
 
-/// One attempt; keeps itself alive through its callbacks.
+/// One attempt; its callbacks keep it alive.
 private final class ConnectAttempt {
   private let connection: ClientConnection
   private let delegate: (any ClientConnectionDelegate)?
@@ -84,8 +83,8 @@ private final class ConnectAttempt {
     .channelOption(
       .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: 64 << 10)
     )
-    // No reads before the handler is there. It is added only now, because one attempt may try
-    // several addresses, each with a channel of its own.
+    // No reads before the handler is added. It is added only now, because one attempt may try
+    // several addresses, each with a separate channel.
     .channelOption(.autoRead, value: false)
     .connect(host: host, port: port)
     .whenComplete { result in
@@ -115,7 +114,7 @@ private final class ConnectAttempt {
     }
   }
 
-  /// The handshake has come to its end.
+  /// The handshake has ended.
   private func encrypted(_ result: Result<SocketWriter, any Error>, _ channel: any Channel) {
     self.channel = nil
     guard completion != nil else {

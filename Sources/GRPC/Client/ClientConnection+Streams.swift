@@ -1,5 +1,5 @@
-// What becomes of a call when something happened to its stream: headers, messages, the end. The
-// HTTP/2 session only says "touched"; here the stream's state is read and acted upon.
+// Handles events of a call's stream: headers, messages, the end. The HTTP/2 session only marks it
+// as touched; here the stream's state is read and processed.
 
 import HTTP2
 import NIOCore
@@ -33,8 +33,8 @@ extension ClientConnection {
       call.headersSeen = true
       guard acceptHeaders(call, stream) else { return }
     }
-    // Once the connection is gone a paused call would never be resumed. A reply that has come whole
-    // is still good, so the rest of it is handed out at once.
+    // After the connection is lost a paused call would never be resumed. A complete reply is still
+    // valid, so its rest is delivered at once.
     let isWhole = stream.remoteEnded && call.headersSeen
     if let error = deliver(call, stream, evenIfPaused: isClosed && isWhole) {
       end(call, error.status(limit: configuration.maxMessageBytes), processed: .maybe)
@@ -55,7 +55,7 @@ extension ClientConnection {
       return false
     }
     if let refusal = StatusMapping.refusal(ofResponse: stream.headers) {
-      // A response that names a gRPC status is believed, whatever else is odd about it.
+      // A response with a gRPC status is accepted, even if other parts of it are unusual.
       let status = StatusMapping.status(of: stream.headers) ?? refusal
       end(call, status.isOK ? refusal : status, processed: .yes)
       return false
@@ -68,8 +68,8 @@ extension ClientConnection {
     return !call.isEnded
   }
 
-  /// Hands out the whole messages there are, unless the call is paused, and gives credit for what
-  /// was taken. Handlers may do anything meanwhile, so the buffer is taken off the stream first.
+  /// Delivers the complete messages, unless the call is paused, and gives credit for the bytes
+  /// read. Handlers may do anything meanwhile, so the buffer is removed from the stream first.
   private func deliver(
     _ call: ClientCall, _ stream: HTTP2Stream, evenIfPaused: Bool
   ) -> MessageFramingError? {
@@ -104,14 +104,14 @@ extension ClientConnection {
     guard call.stream === stream, failure == nil else { return failure }
     let left = inbound.readableBytes
     keep(&inbound, for: stream)
-    // Part of a message counts as taken: it is bounded by the limit of a message, and to withhold
-    // its credit could stall a message longer than the window. What waits in a pause does not.
+    // Part of a message counts as read: it is limited by the maximum message, and withholding its
+    // credit could stall a message longer than the window. Bytes that wait in a pause don't count.
     session.consume(stream, call.isPaused ? stream.unconsumed - left : stream.unconsumed)
     if call.isPaused { session.park(stream) }
     return nil
   }
 
-  /// - Throws: where the peer has not named gzip, or the message isn't that, or is too long.
+  /// - Throws: if the peer has not announced gzip, or the message isn't gzip, or is too long.
   private func deliverInflated(
     _ message: UnsafeRawBufferPointer, _ call: ClientCall, _ stream: HTTP2Stream,
     _ handler: any ClientCallHandler
@@ -124,10 +124,10 @@ extension ClientConnection {
     inflated.withUnsafeReadableBytes { handler.call(call, received: $0) }
   }
 
-  /// Gives a stream its buffer back, with what was not taken, and keeps it to its size.
+  /// Returns the buffer to its stream, with the unread bytes, and limits its size.
   private func keep(_ inbound: inout ByteBuffer, for stream: HTTP2Stream) {
     if inbound.readableBytes == 0 {
-      // The room of a large message isn't held for as long as a link lives.
+      // The memory of a large message isn't kept as long as a link exists.
       if inbound.capacity > ClientConfiguration.retainedInboundBytes {
         inbound = ByteBuffer()
       } else {
@@ -136,8 +136,8 @@ extension ClientConnection {
     } else if inbound.readerIndex > 0 {
       inbound.discardReadBytes()
     }
-    // The length of a large message is known long before it is whole: room for all of it now, and
-    // it isn't moved while it grows. The memory is touched only as the bytes come.
+    // The length of a large message is known long before it is complete: memory for all of it is
+    // reserved now, so it isn't moved while it grows. The memory is used only as the bytes arrive.
     if inbound.readableBytes >= ClientConfiguration.reserveFromBytes {
       let announced = inbound.withUnsafeReadableBytes {
         (try? MessageFrame.length(
@@ -159,7 +159,7 @@ extension ClientConnection {
       return
     }
     let status = StatusMapping.status(of: block)
-    // A server that fails within a message says why; only OK, or nothing, would be wrong then.
+    // A server that fails within a message sends an error; only OK, or no status, would be wrong.
     if isTruncated, status?.isOK ?? true {
       let error = MessageFramingError.truncatedAtEnd
       end(call, error.status(limit: configuration.maxMessageBytes), processed: .yes)
@@ -175,13 +175,13 @@ extension ClientConnection {
     }
   }
 
-  /// The stream is over without a status: reset by the peer, above GOAWAY's last id, or the
-  /// connection is gone.
+  /// The stream has ended without a status: reset by the peer, above GOAWAY's last id, or the
+  /// connection is lost.
   private func finishByReset(_ call: ClientCall, _ stream: HTTP2Stream) {
     if !stream.headersSent {
       end(call, RPCStatus(.unavailable, lossDescription), processed: .no)
     } else if stream.closeCode == .refusedStream {
-      // Having answered, the peer can't claim that it did nothing.
+      // After a reply the peer can't claim that it did nothing.
       end(
         call, StatusMapping.status(forReset: .refusedStream),
         processed: stream.headersReceived ? .maybe : .no)

@@ -12,8 +12,8 @@ extension ClientConnection {
     armDeadlineTimer()
   }
 
-  /// Arms the timer for the earliest deadline. A timer that is due earlier stays: it fires once in
-  /// vain, which is cheaper than to re-arm it whenever a call ends.
+  /// Arms the timer for the earliest deadline. A timer that is due earlier stays: it fires once
+  /// without effect, which is cheaper than setting it again whenever a call ends.
   private func armDeadlineTimer() {
     guard !isClosed, let next = deadlines.nextDeadlineNanos else { return }
     if let timer = deadlineTimer {
@@ -34,7 +34,7 @@ extension ClientConnection {
 
   // MARK: - Liveness
 
-  /// Begins to watch the peer, if the configuration asks for it. Stops by itself without calls.
+  /// Begins to watch the peer, if configured. Stops automatically without calls.
   func watchLiveness() {
     guard let interval = configuration.pingInterval, livenessTimer == nil, !isClosed else { return }
     let now = nowNanos

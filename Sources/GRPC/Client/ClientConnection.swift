@@ -1,12 +1,12 @@
 // One client connection: an HTTP/2 session, its calls, and the socket behind a channel handler.
-// Lives on its channel's event loop; not Sendable.
+// On its channel's event loop; not Sendable.
 //
 //   startCall -> [waiting, until the peer has a stream free] -> session stream -> ended
 //   channelRead -> session.receive -> drain: touched streams (+Streams), connection events
 //   anything that makes output -> FlushCoalescer -> flushNow: one write for the whole tick
 //
 // Invariants:
-// 1. `ended` comes exactly once for each call, and before `connectionClosed`.
+// 1. `ended` is called exactly once for each call, and before `connectionClosed`.
 // 2. Handlers run only from `drain`, timers and explicit `cancel`/`close`; never inside nghttp2.
 // 3. Streams are recycled only in `drain`, which is never re-entered.
 
@@ -20,9 +20,9 @@ package final class ClientConnection: Flushable {
   /// Flushes this connection (and the loop's others) at the end of a tick.
   package let flusher: FlushCoalescer
   package var isMarkedDirty = false
-  /// Whether no new calls are taken: the peer or we are going away, or it is closed.
+  /// Whether no new calls are accepted: the peer or we have sent GOAWAY, or it is closed.
   package private(set) var isGoingAway = false
-  /// Whether the connection is gone.
+  /// Whether the connection is closed.
   package private(set) var isClosed = false
   /// Calls that have a stream.
   package private(set) var openCalls = 0
@@ -37,28 +37,28 @@ package final class ClientConnection: Flushable {
   var deadlineTimer: (dueNanos: UInt64, scheduled: Scheduled<Void>)?
   var liveness: Liveness?
   var livenessTimer: Scheduled<Void>?
-  /// The owner; held until it was told of the end.
+  /// The owner; held until it was notified of the end.
   var delegate: (any ClientConnectionDelegate)?
-  /// Told once when the peer's SETTINGS have come, or with the reason why they never will.
+  /// Called once when the peer's SETTINGS have arrived, or with the reason why they never will.
   var onReady: ((ConnectionLoss?) -> Void)?
 
-  /// Streams to be looked at again though nothing happened on them: calls that resumed, or ended
-  /// when their stream was over already.
+  /// Streams to process again without new events: calls that resumed, or ended when their stream
+  /// had already ended.
   private var revisited: [HTTP2Stream] = []
   private var lossReason: ConnectionLoss?
   private var writeBuffer = ByteBuffer()
-  /// Set anew before the channel is joined, where there is TLS beneath.
-  @exclusivity(unchecked) var writer = SocketWriter()
-  /// Whether the channel takes more of what its socket doesn't.
+  /// Set again before the channel is joined, if there is TLS below.
+  var writer = SocketWriter()
+  /// Whether the channel accepts more of the bytes that its socket doesn't.
   var isWritable = false
   private var isFlushing = false
   private var flushesAgain = false
   private var isDraining = false
   private var drainsAgain = false
 
-  /// Most bytes gathered for one write, and for one turn of the loop.
+  /// The maximum of bytes for one write, and for one turn of the loop.
   static let writeBytesMax = 256 << 10
-  /// Capacity of the buffer they are gathered in that is kept for the next time.
+  /// The capacity of their buffer that is kept for the next time.
   static let retainedOutputBytes = 64 << 10
 
   /// A connection that is not on a channel yet: add `makeHandler()` to one on the same loop.
@@ -94,7 +94,7 @@ package final class ClientConnection: Flushable {
   /// - Parameters:
   ///   - path: `/package.Service/Method`.
   ///   - timeoutNanos: sent as `grpc-timeout` and enforced here too; nil: none.
-  ///   - encoding: how messages are sent, where that makes them shorter. The peer must know it.
+  ///   - encoding: the encoding of messages, if that makes them shorter. The peer must support it.
   ///   - handler: kept until the call has ended.
   /// If the connection is going away or too many calls wait, the call ends at the end of the tick
   /// with UNAVAILABLE or RESOURCE_EXHAUSTED, and `.no`.
@@ -122,7 +122,7 @@ package final class ClientConnection: Flushable {
     return call
   }
 
-  /// Takes no new calls, lets those under way finish, then closes. Waiting calls end with `.no`.
+  /// Accepts no new calls, finishes those in progress, then closes. Waiting calls end with `.no`.
   package func shutdownGracefully() {
     guard !isClosed else { return }
     session.shutDown(code: .noError)
@@ -153,8 +153,9 @@ package final class ClientConnection: Flushable {
     let block = headers.block(
       path: call.path, timeoutNanos: timeout, metadata: call.metadata, encoding: call.encoding)
     guard let stream = session.submitRequest(block) else {
-      // Stream numbers are used up (or the session died): this connection has had its day.
-      endLater(call, RPCStatus(.unavailable, "the connection takes no new streams"))
+      // Stream numbers are used up (or the session failed): this connection can't be used for new
+      // calls.
+      endLater(call, RPCStatus(.unavailable, "the connection accepts no new streams"))
       goAway(.goAway("stream numbers are used up"), tellDelegate: true)
       return
     }
@@ -185,7 +186,7 @@ package final class ClientConnection: Flushable {
     end(call, status, processed: call.wasSent ? .maybe : .no)
   }
 
-  /// The one place where calls end.
+  /// The only place where calls end.
   func end(_ call: ClientCall, _ status: RPCStatus, processed: Processed) {
     guard !call.isEnded else { return }
     call.markEnded()
@@ -193,10 +194,10 @@ package final class ClientConnection: Flushable {
     call.deadline = nil
     if let stream = call.stream {
       call.stream = nil
-      // The stream may live on until RST_STREAM is written; what comes meanwhile is dropped.
+      // The stream may exist until RST_STREAM is written; data that arrives meanwhile is dropped.
       stream.discardInbound()
       if !stream.isClosed {
-        // After the peer's trailers nothing is wrong: NO_ERROR only says that we stop sending.
+        // After the peer's trailers there is no error: NO_ERROR only says that we stop sending.
         if !stream.remoteEnded {
           session.reset(stream, code: .cancel)
         } else if !call.isHalfClosed || stream.outboundBytes > 0 {
@@ -229,7 +230,7 @@ package final class ClientConnection: Flushable {
     markDirty()
   }
 
-  /// Has the stream looked at again at the end of the tick.
+  /// Processes the stream again at the end of the tick.
   func revisit(_ stream: HTTP2Stream) {
     revisited.append(stream)
     markDirty()
@@ -245,7 +246,7 @@ package final class ClientConnection: Flushable {
   }
 
   /// Runs `body`, which sends, and writes at once rather than at the end of the tick: for an owner
-  /// that is at the end of the tick already. Not from within anything that this connection calls.
+  /// that is already at the end of the tick. Not inside a callback of this connection.
   package func sendNow(_ body: () -> Void) {
     let wasFlushing = isFlushing
     isFlushing = true
@@ -255,7 +256,7 @@ package final class ClientConnection: Flushable {
     if wasFlushing || isMarkedDirty { flushesAgain = true } else { flushNow() }
   }
 
-  /// Writes what is ready, as far as the socket takes it and one write may go. Called by the
+  /// Writes finished output, as far as the socket accepts it and one write allows. Called by the
   /// flusher.
   package func flushNow() {
     isFlushing = true
@@ -267,8 +268,8 @@ package final class ClientConnection: Flushable {
     let hasMore = session.writePending(into: &writeBuffer, limit: Self.writeBytesMax)
     if writeBuffer.readableBytes > 0 { writer.write(&writeBuffer, context) }
     if writeBuffer.capacity > Self.retainedOutputBytes { writeBuffer = ByteBuffer() }
-    // What is queued meanwhile, by calls that became writable, is for the next turn as well: a call
-    // that goes on as fast as the peer takes it must not keep the loop from its sockets.
+    // Output queued meanwhile, by calls that became writable, also waits for the next turn: a call
+    // that continues as fast as the peer reads must not keep the loop from its sockets.
     drain()
     if hasMore || flushesAgain, !isClosed { flusher.markDirtyForNextTurn(self) }
   }
@@ -290,7 +291,7 @@ package final class ClientConnection: Flushable {
     isDraining = true
     repeat {
       drainsAgain = false
-      // Events first: whether the peer went away must be known before calls end because of it.
+      // Events first: GOAWAY must be known before calls end because of it.
       while let event = session.nextConnectionEvent() { handle(event) }
       while let stream = revisited.popLast() { touched(stream) }
       while let stream = session.nextTouchedStream() { touched(stream) }
@@ -321,7 +322,7 @@ package final class ClientConnection: Flushable {
     guard !isGoingAway else { return }
     isGoingAway = true
     lossReason = lossReason ?? reason
-    // The owner first: calls that end now may ask it at once for another connection.
+    // The owner first: calls that end now may request another connection from it at once.
     if tellDelegate { delegate?.connectionGoingAway(self) }
     while let call = waiting.popFirst() {
       end(call, RPCStatus(.unavailable, reason.description), processed: .no)
@@ -339,7 +340,7 @@ package final class ClientConnection: Flushable {
     }
   }
 
-  /// The channel is gone, whichever side closed it: ends every call, then tells the owner.
+  /// The channel is closed, by either side: ends every call, then notifies the owner.
   func connectionLost(error: (any Error)? = nil) {
     guard !isClosed else { return }
     isClosed = true
@@ -352,11 +353,12 @@ package final class ClientConnection: Flushable {
       end(call, RPCStatus(.unavailable, reason.description), processed: .no)
     }
     session.connectionLost()
-    // The loss touches the streams that it ends; those that were over and have messages left,
-    // because their calls are paused, must be seen to as well.
+    // The loss touches the streams that it ends; ended streams with remaining messages, because
+    // their calls are paused, must be processed too.
     revisited += session.liveStreams
     drain()
-    // If this came from within a drain, that drain ends the calls and only then may the owner know.
+    // If this was called inside a drain, that drain ends the calls and only then notifies the
+    // owner.
     if isDraining {
       eventLoop.assumeIsolated().execute { self.tellClosed(reason) }
     } else {
@@ -375,7 +377,7 @@ package final class ClientConnection: Flushable {
     owner?.connectionClosed(self, reason: reason)
   }
 
-  /// Why calls of this connection fail, in words.
+  /// The text for failed calls of this connection.
   var lossDescription: String {
     (lossReason ?? .closedByPeer).description
   }

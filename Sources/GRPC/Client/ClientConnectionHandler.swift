@@ -1,5 +1,5 @@
-// The channel handler of a client connection: it only forwards. It stands directly above the
-// socket, which the connection writes to (SocketWriter). On the channel's event loop.
+// The channel handler of a client connection: it only forwards. It is directly above the socket,
+// which the connection writes to (SocketWriter). On the channel's event loop.
 
 import NIOCore
 

@@ -1,5 +1,5 @@
-// A TCP connection for a client that speaks something else than gRPC, encrypted if it is to be. On
-// the event loop that will own the connection.
+// A TCP connection for a client of another protocol than gRPC, with optional TLS. On the event loop
+// that will own the connection.
 
 import NIOCore
 import NIOPosix
@@ -9,10 +9,10 @@ package enum ClientSocket {
   /// Must be called on `eventLoop`, which must be one of NIOPosix.
   ///
   /// - Parameters:
-  ///   - timeout: for TCP; who connects looks at the rest of the time.
+  ///   - timeout: for TCP; the caller enforces the rest of the time.
   ///   - tls: made without a protocol (`TLSFiles.client(speaksHTTP2: false)`); nil: not encrypted.
-  ///   - handler: is a member of the channel from then on, and told of its end.
-  ///   - failed: told why `handler` will never be added, in a phrase.
+  ///   - handler: is added to the channel, and gets its end.
+  ///   - failed: called with the reason why `handler` will never be added, as a phrase.
   package static func connect(
     host: String, port: Int, on eventLoop: any EventLoop, timeout: TimeAmount, tls: ClientTLS?,
     handler: any ChannelHandler, failed: @escaping (String) -> Void

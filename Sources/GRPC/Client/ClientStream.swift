@@ -3,11 +3,11 @@
 
 import NIOCore
 
-/// What came on a stream besides its messages.
+/// The metadata of a stream.
 package struct StreamNotes: Sendable, Hashable {
   package internal(set) var initialMetadata = Metadata()
   package internal(set) var trailingMetadata = Metadata()
-  /// Messages that came compressed.
+  /// The number of compressed messages received.
   package internal(set) var compressedMessages = 0
 }
 
@@ -19,7 +19,7 @@ package final class ClientStream: Sendable {
 
   deinit { exchange.cancel() }
 
-  /// Sends one message; `write` appends it. Suspends while the peer doesn't take what was sent.
+  /// Sends one message; `write` appends it. Suspends while the peer doesn't read the sent messages.
   /// Cancelling the task cancels the call.
   ///
   /// - Parameter isPlain: not compressed, whatever the call's encoding.
@@ -39,17 +39,17 @@ package final class ClientStream: Sendable {
   /// Ends the call; `messages` ends with CANCELLED unless it has ended before.
   package func cancel() { exchange.cancel() }
 
-  /// Whether the peer can have executed the call; nil until it has ended.
+  /// Whether the peer may have executed the call; nil until it has ended.
   package var processed: Processed? { exchange.processed }
 
-  /// What the peer sent besides messages, so far; empty unless the call was to note it.
+  /// The peer's metadata so far; empty unless the call keeps it.
   package var notes: StreamNotes { exchange.notes }
 
   /// The messages of the peer; ends when the call ended with OK and throws any other status. While
-  /// they are not read, a bounded number of bytes is kept, then the peer is made to wait.
+  /// they are not read, a limited number of bytes is kept, then the peer must wait.
   package var messages: Messages { Messages(stream: self) }
 
-  /// The peer's messages, to be read by one task.
+  /// The peer's messages, for one task.
   package struct Messages: AsyncSequence, Sendable {
     package typealias Element = ByteBuffer
     package typealias Failure = RPCStatus

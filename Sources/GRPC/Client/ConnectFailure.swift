@@ -1,4 +1,4 @@
-// Why a connection could not be made, in the words that an operator knows: those of the system.
+// Why a connection could not be made, in the operating system's terms, which operators know.
 
 import NIOCore
 import NIOPosix
@@ -22,7 +22,7 @@ enum ConnectFailure {
   private static func words(_ error: any Error) -> String {
     switch error {
     case let error as IOError: String(cString: strerror(error.errnoCode)).lowercased()
-    case ChannelError.connectTimeout: "no answer in time"
+    case ChannelError.connectTimeout: "no reply in time"
     default: "\(error)"
     }
   }

@@ -1,5 +1,5 @@
-// Messages on their way between async code and an event loop. A value; StreamExchange keeps it
-// behind its lock and bounds it.
+// Messages between async code and an event loop. A value; StreamExchange keeps it behind its lock
+// and bounds it.
 
 import NIOCore
 
@@ -9,7 +9,7 @@ struct MessageQueue {
   private var head = 0
   private(set) var bytes = 0
 
-  /// - Parameter isPlain: for messages out: not to be compressed.
+  /// - Parameter isPlain: for outgoing messages: not compressed.
   mutating func append(_ message: ByteBuffer, isPlain: Bool = false) {
     messages.append((message, isPlain))
     bytes += message.readableBytes + Self.overheadBytes

@@ -1,11 +1,11 @@
 // Looking up the addresses of hosts, for connections. The system's lookup blocks, for many seconds
-// where a name server doesn't answer; so each has a thread of its own, and a host whose name can't
-// be found holds up no other. (NIO's own resolver does the lookups of an event loop one by one: a
-// shard that was back could not be found while that of a missing one was looked up.)
+// where a name server doesn't answer; so each has its own thread, and a host whose name can't be
+// found delays no other. (NIO's own resolver does the lookups of an event loop one by one: a shard
+// that was back could not be found while that of a missing one was looked up.)
 //
-// What attempts may share: a lookup that began a moment ago serves further attempts on its host. An
-// older one may be stuck in what was true when it began, so a new one is begun beside it, up to a
-// bound. Nothing is remembered once a lookup has ended. Thread-safe.
+// A lookup that began a moment ago is shared by further attempts on its host. An older one may be
+// stuck or return an old result, so a new one is started in addition, up to a limit. Results are
+// not cached. Thread-safe.
 
 import Dispatch
 import NIOConcurrencyHelpers

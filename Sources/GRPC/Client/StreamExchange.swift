@@ -175,7 +175,7 @@ final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Send
 
   func connectionUnavailable(_ status: RPCStatus) { end(status, .no) }
 
-  /// Moves what senders left into the call, and lets them go on if it takes more.
+  /// Moves what senders left into the call, and lets them continue if it takes more.
   private func pump() {
     guard let call else { return shared.withLockedValue { $0.isPumpScheduled = false } }
     var (outbox, isHalfClosed) = shared.withLockedValue { state in

@@ -51,7 +51,7 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
     }
   }
 
-  /// The caller's task was cancelled; may come before `start`.
+  /// The caller's task was cancelled; may be called before `start`.
   func cancel() {
     isCancelled = true
     if let call {
@@ -110,11 +110,11 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
   func call(_ call: ClientCall, ended status: RPCStatus, processed: Processed) {
     self.call = nil
     if responses > 1 {
-      finish(.failure(RPCStatus(.internal, "more than one message answers a unary call")))
+      finish(.failure(RPCStatus(.internal, "a unary call got more than one reply message")))
     } else if status.isOK {
       finish(
         response.map { .success($0) }
-          ?? .failure(RPCStatus(.internal, "no message answers a unary call")))
+          ?? .failure(RPCStatus(.internal, "a unary call got no reply message")))
     } else if mayRetry(status, processed), let core {
       core.request(self)
     } else {
@@ -122,8 +122,8 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
     }
   }
 
-  /// docs/CONSISTENCY.md, "What is sent again by itself": what provably did not run, and reads
-  /// whose answer was lost.
+  /// docs/CONSISTENCY.md, "Automatic retries": calls that were provably not executed, and reads
+  /// whose reply was lost.
   private func mayRetry(_ status: RPCStatus, _ processed: Processed) -> Bool {
     guard status.code == .unavailable, !isCancelled, let core,
       attempts < core.configuration.maxAttempts
@@ -131,7 +131,7 @@ final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Senda
     return processed == .no || (processed == .maybe && retrySafe)
   }
 
-  /// A write whose answer was lost must not be sent again by those above either.
+  /// A write whose reply was lost must not be retried by the caller either.
   private static func warning(
     _ status: RPCStatus, _ processed: Processed, retrySafe: Bool
   ) -> RPCStatus {

@@ -1,5 +1,5 @@
-// Calls that wait for the peer to allow another stream, in the order they came. Belongs to one
-// connection, which bounds it.
+// Calls that wait for the peer to allow another stream, in order of arrival. Belongs to one
+// connection, which limits it.
 
 /// A first-in first-out queue with removal.
 struct WaitingCalls {

@@ -1,6 +1,6 @@
 // Deadlines of many calls behind one timer. A binary heap of slot numbers ordered by deadline; each
-// slot knows its place in the heap, so a call that ends early leaves at once and the queue never
-// holds more entries than there are open calls. Pure; the owner asks with its own clock.
+// slot knows its place in the heap, so a call that ends early is removed at once and the queue
+// never has more entries than open calls. Pure; the owner passes the time of its own clock.
 //
 // Invariants: slots[heap[i]].position == i for every i; a free slot's token is nil.
 
@@ -53,7 +53,7 @@ package struct DeadlineQueue<Token> {
     return Handle(slot: slot, generation: slots[slot].generation)
   }
 
-  /// Removes the entry and returns its token; nil if it had left before. O(log n).
+  /// Removes the entry and returns its token; nil if it was already removed. O(log n).
   @discardableResult
   package mutating func remove(_ handle: Handle) -> Token? {
     guard handle.slot < slots.count, slots[handle.slot].generation == handle.generation,

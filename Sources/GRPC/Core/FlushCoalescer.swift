@@ -2,18 +2,15 @@
 // this tick have run, each marked connection flushes once, with one write. On its event loop; one
 // instance per loop.
 //
-// Output may have to wait until something else is written, a log whose changes it tells of: who
-// writes that has itself flushed first, calls `hold`, and `release` when all is written.
-// Connections look at `isHeld` before they write, and have themselves flushed again instead.
-//
-// @exclusivity(unchecked) in this file: used by every mark and flush, on the loop alone; targets
-// are flushed outside of any access.
+// Output may have to wait until something else is written: a log with the changes that the output
+// reveals. The log's writer is flushed first; it calls `hold`, and `release` when everything is
+// written. Connections check `isHeld` before they write, and are flushed again later instead.
 
 import NIOCore
 
-/// Something that gathers output and can write it out.
+/// An object that collects output and can write it.
 package protocol Flushable: AnyObject {
-  /// Writes out everything gathered. Called on the event loop.
+  /// Writes all collected output. Called on the event loop.
   func flushNow()
   /// Kept by the target for the coalescer, so that marking costs no search.
   var isMarkedDirty: Bool { get set }
@@ -22,13 +19,13 @@ package protocol Flushable: AnyObject {
 package final class FlushCoalescer {
   /// The loop's: two on one loop could starve the sockets between them.
   package let scheduler: LoopScheduler
-  @exclusivity(unchecked) private var dirty: [any Flushable] = []
-  @exclusivity(unchecked) private var flushing: [any Flushable] = []
+  private var dirty: [any Flushable] = []
+  private var flushing: [any Flushable] = []
   /// Whether no connection may write.
-  @exclusivity(unchecked) package private(set) var isHeld = false
-  /// Flushed before anything else, and whatever is held.
+  package private(set) var isHeld = false
+  /// Flushed before everything else, even while output is held.
   private var first: (any Flushable)?
-  @exclusivity(unchecked) private var isScheduled = false
+  private var isScheduled = false
 
   package init(_ scheduler: LoopScheduler) { self.scheduler = scheduler }
 
@@ -36,7 +33,7 @@ package final class FlushCoalescer {
     self.init(LoopScheduler(eventLoop: eventLoop))
   }
 
-  /// Has `target` flushed at the end of this tick. O(1); on the event loop only.
+  /// Flushes `target` at the end of this tick. O(1); on the event loop only.
   package func markDirty(_ target: any Flushable) {
     guard !target.isMarkedDirty else { return }
     target.isMarkedDirty = true
@@ -44,8 +41,8 @@ package final class FlushCoalescer {
     schedule()
   }
 
-  /// Has `target` flushed at the end of this tick before anything else. There is one such target on
-  /// a loop at most.
+  /// Flushes `target` at the end of this tick before everything else. A loop has at most one such
+  /// target.
   package func markFirst(_ target: any Flushable) {
     first = target
     schedule()
@@ -54,7 +51,7 @@ package final class FlushCoalescer {
   /// No connection writes before `release`.
   package func hold() { isHeld = true }
 
-  /// What was held may leave.
+  /// Held output may be sent.
   package func release() {
     guard isHeld else { return }
     isHeld = false

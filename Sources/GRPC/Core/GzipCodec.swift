@@ -1,7 +1,6 @@
-// Messages in gzip, the one encoding besides identity that is spoken here. Owns zlib's two states,
-// which are made when they are first needed: about 40 KiB to inflate, 260 KiB to deflate. One for
-// each event loop of a server and for each client connection that meets a compressed message; on
-// that loop.
+// Messages in gzip, the only supported encoding besides identity. Owns zlib's two states, which are
+// created on first use: about 40 KiB to decompress, 260 KiB to compress. One for each event loop of
+// a server and for each client connection that gets a compressed message; on that loop.
 
 internal import CZlib
 import NIOCore
@@ -14,9 +13,9 @@ package enum MessageEncoding: Sendable, Hashable {
 
 /// Inflates and deflates whole messages.
 package final class GzipCodec {
-  /// The fastest: what is compressed here holds up an event loop.
+  /// The fastest: compression blocks an event loop.
   private static let level: Int32 = 1
-  /// What a message is taken to inflate to, until that is known.
+  /// The assumed decompressed size of a message, until it is known.
   private static let growthFactor = 4
   private static let firstBytesMin = 1 << 10
 
@@ -36,11 +35,11 @@ package final class GzipCodec {
     }
   }
 
-  /// The message that these bytes are the gzip of. Memory grows with what really comes out, and
-  /// stops at the limit, so a bomb costs no more than the longest message.
+  /// The message that these bytes are the gzip of. Memory grows with the real output, and stops at
+  /// the limit, so a bomb costs no more than the longest message.
   ///
-  /// - Throws: `.tooLargeInflated` past the limit, `.badCompression` where the bytes are no gzip
-  ///   or not one whole piece of it.
+  /// - Throws: `.tooLargeInflated` past the limit, `.badCompression` if the bytes are not one
+  ///   complete gzip stream.
   package func inflate(
     _ bytes: UnsafeRawBufferPointer, limit: Int
   ) throws(MessageFramingError) -> ByteBuffer {
@@ -62,14 +61,14 @@ package final class GzipCodec {
         guard stream.pointee.avail_in == 0 else { throw .badCompression }
         return message
       }
-      // Room was left, so it is the end of the gzip that is missing.
+      // There was space left, so the end of the gzip stream is missing.
       guard outcome == Z_OK, stream.pointee.avail_out == 0 else { throw .badCompression }
       room = min(limit + 1 - message.readableBytes, max(message.readableBytes, room))
     }
   }
 
-  /// Appends the gzip of these bytes. Returns false, and appends nothing, where it would not be
-  /// shorter than they are.
+  /// Appends the gzip of these bytes. Returns false, and appends nothing, if it would not be
+  /// shorter.
   package func deflate(_ bytes: UnsafeRawBufferPointer, into buffer: inout ByteBuffer) -> Bool {
     guard let stream = readyDeflater(), let base = bytes.baseAddress, bytes.count > 1 else {
       return false

@@ -1,16 +1,16 @@
-// When to ask a silent peer whether it lives, and when to give it up. Pure: the owner looks every
-// so often, with its own clock, sends the PING and closes. All times are nanoseconds of one
+// When to send a PING to a silent peer, and when to close its connection. Pure: the owner checks
+// regularly, with its own clock, sends the PING and closes. All times are nanoseconds of one
 // monotonic clock.
 //
-// Silence counts only while the owner was able to hear. A loop that was held up (a thousand
-// connections closed at once, a process that was stopped) looks late, and what the peer said
-// meanwhile may lie unread in the socket. So each look counts for no more silence than there should
-// be between two looks, however late it comes: a peer is given up only after as many looks as fit
-// into the time limit, and between two looks the loop reads its sockets.
+// Silence counts only while the owner was able to read. A delayed loop (a thousand connections
+// closed at once, a suspended process) checks late, and data of the peer may be unread in the
+// socket. So each check counts for at most the regular time between two checks: a peer is abandoned
+// only after as many checks as fit into the time limit, and between two checks the loop reads its
+// sockets.
 
 /// Watches one connection for silence.
 struct Liveness {
-  /// What the owner is to do.
+  /// The action for the owner.
   enum Action: Equatable {
     /// Nothing; look again after this time.
     case wait(nanos: UInt64)
@@ -20,13 +20,13 @@ struct Liveness {
     case dead
   }
 
-  /// Looks that fit into the shorter of the two times, unless the owner has a pace of its own.
+  /// The number of checks in the shorter of the two times, unless the owner sets the interval.
   static let looksMin: UInt64 = 8
 
   let intervalNanos: UInt64
   let timeoutNanos: UInt64
   let lookNanos: UInt64
-  /// Whether bytes came in since the last look.
+  /// Whether bytes arrived since the last check.
   private var hasHeard = false
   private var isPinged = false
   /// The silence that counts: before the PING, and after it.
@@ -36,7 +36,7 @@ struct Liveness {
   /// - Parameters:
   ///   - intervalNanos: silence before the PING.
   ///   - timeoutNanos: silence after it.
-  ///   - lookNanos: how often the owner looks; nil: as often as it is told to.
+  ///   - lookNanos: the interval of the owner's checks; nil: as returned by the checks.
   init(
     intervalNanos: UInt64, timeoutNanos: UInt64, lookNanos: UInt64? = nil, nowNanos: UInt64
   ) {
@@ -47,7 +47,7 @@ struct Liveness {
     lookedNanos = nowNanos
   }
 
-  /// Bytes came in: the peer lives, whatever they say. No clock is needed.
+  /// Bytes arrived: the peer is alive. No clock is needed.
   mutating func heard() { hasHeard = true }
 
   /// Calls began to wait after a time without any: silence counts from here.
@@ -56,10 +56,10 @@ struct Liveness {
     live()
   }
 
-  /// One look, after the time that the last one asked for, or later.
+  /// One check, after the time that the last one returned, or later.
   ///
-  /// - Parameter unheardNanos: asked only before the peer is given up: how long ago the system
-  ///   received something from it, read or not; nil where that isn't known.
+  /// - Parameter unheardNanos: called only before the peer is abandoned: how long ago the system
+  ///   received bytes from it, read or not; nil if unknown.
   mutating func look(nowNanos: UInt64, unheardNanos: () -> UInt64? = { nil }) -> Action {
     let passed = nowNanos > lookedNanos ? nowNanos - lookedNanos : 0
     lookedNanos = max(nowNanos, lookedNanos)
@@ -77,7 +77,7 @@ struct Liveness {
       isPinged = true
       return .ping(nanos: min(lookNanos, timeoutNanos))
     }
-    // The reply is there, behind much else that the loop has to read.
+    // The reply has arrived, after other data that the loop must read first.
     if let unheard = unheardNanos(), unheard < timeoutNanos {
       live()
       return .wait(nanos: min(lookNanos, intervalNanos))

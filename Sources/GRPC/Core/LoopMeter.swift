@@ -1,8 +1,7 @@
-// What an event loop counts about itself and its connections, beside what its service counts.
-// Plain numbers, without locks: who wants to see them asks the loop (`LoopMeter.report`).
+// Counters of an event loop and its connections, in addition to its service's. Plain numbers,
+// without locks: read them on the loop (`LoopMeter.report`).
 //
-// Event loop only. @exclusivity(unchecked) in this file: touched by every read and write, on the
-// loop alone.
+// Event loop only.
 
 import MetricTypes
 
@@ -25,25 +24,24 @@ package final class LoopMeter {
   }
 
   /// Reads of connections, ends of ticks, and turns.
-  @exclusivity(unchecked) package var ticks: UInt64 = 0
-  @exclusivity(unchecked) package var turns: UInt64 = 0
+  package var ticks: UInt64 = 0
+  package var turns: UInt64 = 0
   package var lateTurns: UInt64 = 0
-  @exclusivity(unchecked) package var grpc = Traffic()
-  @exclusivity(unchecked) package var lines = Traffic()
+  package var grpc = Traffic()
+  package var lines = Traffic()
   /// gRPC calls and streams.
-  @exclusivity(unchecked) package var openStreams = 0
-  /// What the loop's gRPC clients hold, and its bound; set by the server.
-  var clientMemory: () -> (bytes: Int, bytesMax: Int) = { (0, 0) }
-  /// Calls of the service that are settled at the end of the tick; nil: it settles none.
-  @exclusivity(unchecked) package var calls: CallMeter?
+  package var openStreams = 0
+  /// The memory held for the loop's clients, and its limit; set by the gRPC server, nil without one.
+  package var clientMemory: ClientMemory?
+  /// The service's call meter, which is finished at the end of the tick; nil: none.
+  package var calls: CallMeter?
 
   package init() {}
 
   package var report: Report {
-    let memory = clientMemory()
-    return Report(
+    Report(
       ticks: ticks, turns: turns, lateTurns: lateTurns, grpc: grpc, lines: lines,
-      openStreams: openStreams, clientMemoryBytes: memory.bytes,
-      clientMemoryBytesMax: memory.bytesMax)
+      openStreams: openStreams, clientMemoryBytes: clientMemory?.bytes ?? 0,
+      clientMemoryBytesMax: clientMemory?.bytesMax ?? 0)
   }
 }

@@ -1,19 +1,16 @@
 // The tick's clock of an event loop, and work that waits for a later turn. On its event loop; one
 // instance per loop.
 //
-// Turns. Work without end (a large reply on its way to a fast reader, a scan in slices) must let
-// the loop look at its sockets in between. NIO does so only when no task is ready: neither a chain
-// of `execute`, nor two chains of short timers that run in each other's pauses, ever lets it. So
-// there is one chain for the whole loop, here:
-//   1. All that waits for a turn waits in one queue; one timer is armed at a time, after a turn's
-//      work is done and what it wrote was flushed: a flush takes longer than the timer, which would
-//      be due before the loop gets to its sockets.
-//   2. A turn ends once its time is used up; the rest of the queue is left to the next.
-//   3. A turn that begins late may have been held up by tasks, with no look at the sockets before
-//      it. It is put off once; no turn runs meanwhile, so the loop gets to its sockets.
-//
-// @exclusivity(unchecked) in this file: the tick's time is asked for by every call, on the loop
-// alone.
+// Turns. Long work (a large reply to a fast reader, a scan in slices) must let the loop poll its
+// sockets in between. NIO does so only when no task is ready: neither a chain of `execute`, nor two
+// chains of short timers that run in each other's pauses, ever lets it. So there is one chain for
+// the whole loop, here:
+//   1. All work that waits for a turn is in one queue; one timer is set at a time, after a turn's
+//      work is done and its output was flushed: a flush takes longer than the timer, which would be
+//      due before the loop polls its sockets.
+//   2. A turn ends when its time is used up; the rest of the queue waits for the next.
+//   3. A turn that begins late may have been delayed by tasks, without a poll of the sockets before
+//      it. It is postponed once; no turn runs meanwhile, so the loop polls its sockets.
 
 import NIOCore
 
@@ -22,8 +19,8 @@ package final class LoopScheduler {
   static let turnPause = TimeAmount.microseconds(20)
   /// A turn that begins this much too late is put off once.
   static let latenessNanosMax: UInt64 = 20_000
-  /// What one turn, or one tick's flushes, may take before the rest has to wait for the next turn;
-  /// looked at after each piece of work, or each few flushes.
+  /// The time of one turn, or of one tick's flushes, after which the rest must wait for the next
+  /// turn; checked after each part of work, or every few flushes.
   static let turnNanosMax: UInt64 = 500_000
 
   package let eventLoop: any EventLoop
@@ -32,7 +29,7 @@ package final class LoopScheduler {
   private var work = CircularBuffer<() -> Void>()
   private var turnDueNanos: UInt64?
   private var wasPutOff = false
-  @exclusivity(unchecked) private var tickNanosRead: UInt64 = 0
+  private var tickNanosRead: UInt64 = 0
 
   package init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
@@ -41,21 +38,21 @@ package final class LoopScheduler {
   /// The loop's clock.
   var nowNanos: UInt64 { eventLoop.now.uptimeNanoseconds }
 
-  /// The time of the tick, on the loop's clock: read once, when it is asked for first.
+  /// The time of the tick, on the loop's clock: read once, on first use.
   @inline(__always)
   package var tickNanos: UInt64 {
     if tickNanosRead == 0 { tickNanosRead = nowNanos }
     return tickNanosRead
   }
 
-  /// A tick begins: something was read, a turn or the end of the tick before has come.
+  /// A tick begins: with a read, a turn, or the end of the previous tick.
   @inline(__always)
   package func beginTick() {
     tickNanosRead = 0
     meter.ticks &+= 1
   }
 
-  /// What was executed in this tick has been answered and written.
+  /// The replies of this tick's calls have been written.
   @inline(__always)
   package func settleCalls() {
     if let calls = meter.calls, calls.isPending { calls.settle(nowNanos: nowNanos) }
@@ -63,15 +60,15 @@ package final class LoopScheduler {
 
   // MARK: - Turns
 
-  /// Runs `work` in a later turn: after the loop has looked at its sockets, and after all that
-  /// waits for a turn already. Never from within. Several may run in one turn while they are short;
-  /// none should take more than about half a millisecond. O(1).
+  /// Runs `work` in a later turn: after the loop has polled its sockets, and after all work that
+  /// already waits. Never inside this call. Several may run in one turn while they are short; none
+  /// should take more than about half a millisecond. O(1).
   package func yieldThenRun(_ work: @escaping () -> Void) {
     self.work.append(work)
     if turnDueNanos == nil { arm() }
   }
 
-  /// Whether anything waits for a turn. For tests, whose clock moves only when it is told to.
+  /// Whether anything waits for a turn. For tests, whose clock moves only on command.
   package var hasTurns: Bool { !work.isEmpty }
 
   private func arm() {

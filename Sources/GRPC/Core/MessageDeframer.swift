@@ -1,10 +1,9 @@
-// gRPC's message framing on the way in. DATA bytes arrive split and coalesced at will; whole
-// messages come out. A message that lies wholly in one chunk is handed out in place; others are
-// gathered in a buffer of the deframer's own: a large one in a LargeBlock, which the receiver of
-// the message may keep. Grammar (PROTOCOL-HTTP2): Length-Prefixed-Message = Compressed-Flag (1
-// byte) Message-Length (4 bytes, big endian) Message Pure; belongs to one stream. Pulled rather
-// than pushed, so that a receiver may stop, pause or cancel between two messages without
-// re-entering the deframer.
+// gRPC's message framing on the way in. DATA bytes arrive split and coalesced in any way; complete
+// messages are returned. A message in one chunk is returned in place; others are collected in the
+// deframer's buffer: a large one in a LargeBlock, which the receiver of the message may keep.
+// Grammar (PROTOCOL-HTTP2): Length-Prefixed-Message = Compressed-Flag (1 byte) Message-Length (4
+// bytes, big endian) Message Pure; belongs to one stream. Pulled rather than pushed, so that a
+// receiver may stop, pause or cancel between two messages without re-entering the deframer.
 
 import LargeMemory
 
@@ -14,7 +13,8 @@ package enum MessageFramingError: Error, Sendable, Hashable {
   case tooLarge(length: Int)
   /// The compressed flag is set though no encoding was agreed.
   case compressedWithoutEncoding
-  /// The message is compressed, and more than the limit comes out of it. The rest was not inflated.
+  /// The message is compressed, and its decompressed size exceeds the limit. The rest was not
+  /// decompressed.
   case tooLargeInflated
   /// The message is flagged as compressed, and isn't one whole piece of gzip.
   case badCompression
@@ -23,17 +23,17 @@ package enum MessageFramingError: Error, Sendable, Hashable {
   /// The stream ended inside a message.
   case truncatedAtEnd
 
-  /// The status such a stream ends with.
+  /// The status for such a stream.
   package func status(limit: Int) -> RPCStatus {
     switch self {
     case .tooLarge(let length):
       RPCStatus(.resourceExhausted, "message of \(length) bytes is over the limit of \(limit)")
     case .compressedWithoutEncoding:
-      RPCStatus(.internal, "compressed message without an encoding that was agreed")
+      RPCStatus(.internal, "compressed message without an agreed encoding")
     case .tooLargeInflated:
       RPCStatus(
         .resourceExhausted, "compressed message inflates to more than the limit of \(limit)")
-    case .badCompression: RPCStatus(.internal, "compressed message is no proper gzip")
+    case .badCompression: RPCStatus(.internal, "compressed message is not valid gzip")
     case .badFlag(let flag): RPCStatus(.internal, "message flag \(flag) is unknown")
     case .truncatedAtEnd: RPCStatus(.internal, "stream ended inside a message")
     }
@@ -41,7 +41,7 @@ package enum MessageFramingError: Error, Sendable, Hashable {
 }
 
 extension MessageFrame {
-  /// The length that a five-byte prefix announces. `prefix` must hold at least five bytes.
+  /// The length in a five-byte prefix. `prefix` must hold at least five bytes.
   static func length(
     _ prefix: UnsafeRawBufferPointer, limit: Int, acceptsCompressed: Bool = false
   ) throws(MessageFramingError) -> Int {
@@ -55,8 +55,8 @@ extension MessageFrame {
     return length
   }
 
-  /// Takes the next whole message off the front of `bytes`, for receivers that gather a stream's
-  /// bytes themselves. Nil, and nothing taken, if it isn't whole yet. O(1).
+  /// Takes the next complete message from the front of `bytes`, for receivers that collect a
+  /// stream's bytes themselves. Nil, and nothing taken, if it isn't complete yet. O(1).
   package static func next(
     in bytes: inout UnsafeRawBufferPointer, limit: Int, acceptsCompressed: Bool = false
   ) throws(MessageFramingError) -> UnsafeRawBufferPointer? {
@@ -69,8 +69,8 @@ extension MessageFrame {
     return message
   }
 
-  /// Whether a message was flagged as compressed that still lies behind its prefix, as those do
-  /// which `next` and the deframer hand out.
+  /// Whether a message was flagged as compressed. It must still be after its prefix, as messages
+  /// from `next` and the deframer are.
   static func isCompressed(_ message: UnsafeRawBufferPointer) -> Bool {
     guard let base = message.baseAddress else { return false }
     return (base - prefixBytes).load(as: UInt8.self) == 1
@@ -89,11 +89,11 @@ package struct MessageDeframer: ~Copyable {
   // What `storage` is the bytes of, if it is large.
   private var block: LargeBlock?
   private var filled = 0
-  // The storage holds a message that was handed out; it is void at the next call.
+  // The storage has a returned message, which becomes invalid at the next call.
   private var isHandedOut = false
 
-  // Storage above this is given back after use: one large message must not pin memory as long as
-  // the stream lives.
+  // Storage above this is freed after use: one large message must not keep memory as long as the
+  // stream exists.
   private static let retainedBytesMax = 64 * 1024
 
   package init(limit: Int) {
@@ -108,24 +108,24 @@ package struct MessageDeframer: ~Copyable {
   /// Bytes of an unfinished message held here.
   package var bufferedBytes: Int { isHandedOut ? 0 : filled }
 
-  /// The message that was handed out last, where it was gathered here; good until the next call.
+  /// The last returned message, if it was collected here; valid until the next call.
   package var gatheredMessage: UnsafeRawBufferPointer? {
     guard isHandedOut else { return nil }
     return UnsafeRawBufferPointer(rebasing: storage[MessageFrame.prefixBytes..<filled])
   }
 
-  /// The block of the message that was handed out last, if it is large. Keeping the block keeps the
-  /// message: nothing is written to it any more.
+  /// The block of the last returned message, if it is large. Keeping the block keeps the message:
+  /// it is immutable from then on.
   package var messageBlock: LargeBlock? { isHandedOut ? block : nil }
 
-  /// Bytes held here, those of a message that was handed out among them.
+  /// Bytes held here, including a returned message.
   package var filledBytes: Int { filled }
 
   /// Bytes of memory reserved for unfinished messages.
   package var reservedBytes: Int { storage.count }
 
-  /// Bytes of the unfinished message's frame, prefix included, as its prefix announces them; 0
-  /// while that isn't known. Never over the limit: such a prefix was refused.
+  /// Bytes of the unfinished message's frame, prefix included, from its prefix; 0 while unknown.
+  /// Never above the limit: such a prefix was refused.
   package var announcedBytes: Int {
     guard !isHandedOut, filled >= MessageFrame.prefixBytes,
       let length = try? frameLength(UnsafeRawBufferPointer(storage))
@@ -139,18 +139,18 @@ package struct MessageDeframer: ~Copyable {
     try MessageFrame.length(prefix, limit: limit, acceptsCompressed: acceptsCompressed)
   }
 
-  /// Makes room for the whole unfinished message, so that it isn't moved while it grows. Memory is
-  /// touched only as bytes arrive. Whether so much may be reserved is for the caller to know.
+  /// Reserves memory for the whole unfinished message, so that it isn't moved while it grows.
+  /// Memory is used only as bytes arrive. The caller decides whether this is allowed.
   package mutating func reserveAnnounced() {
     let bytes = announcedBytes
     if bytes > storage.count { grow(to: bytes) }
   }
 
-  /// Takes bytes off the front of `chunk` up to the end of the next message and returns that
-  /// message, or takes them all and returns nil. The pointer is valid until the next call on this
+  /// Takes bytes from the front of `chunk` up to the end of the next message and returns that
+  /// message, or takes all and returns nil. The pointer is valid until the next call on this
   /// deframer and as long as `chunk`'s memory. Amortised O(bytes taken).
   ///
-  /// - Parameter gathersAll: a message that lies wholly in the chunk is gathered as well.
+  /// - Parameter gathersAll: also collects a message that is completely in the chunk.
   package mutating func next(
     _ chunk: inout UnsafeRawBufferPointer, gathersAll: Bool = false
   ) throws(MessageFramingError) -> UnsafeRawBufferPointer? {
@@ -180,13 +180,13 @@ package struct MessageDeframer: ~Copyable {
     return UnsafeRawBufferPointer(rebasing: storage[MessageFrame.prefixBytes..<frame])
   }
 
-  /// Says that the peer ended the stream: it must not be inside a message.
+  /// The peer has ended the stream: it must not be inside a message.
   package mutating func finish() throws(MessageFramingError) {
     releaseHandedOut()
     if filled > 0 { throw .truncatedAtEnd }
   }
 
-  /// Forgets what is gathered and frees its memory, for the next stream.
+  /// Drops the collected bytes and frees the memory, for the next stream.
   package mutating func reset() {
     isHandedOut = false
     acceptsCompressed = false
@@ -194,9 +194,9 @@ package struct MessageDeframer: ~Copyable {
     release()
   }
 
-  /// Moves bytes from `chunk` into the storage until `target` are there. Room grows with the bytes
-  /// that really came, not with what the prefix announces: a peer can't reserve our memory, unless
-  /// the owner says so (`reserveAnnounced`).
+  /// Moves bytes from `chunk` into the storage until `target` are there. The storage grows with the
+  /// received bytes, not with the prefix: a peer can't reserve our memory, unless the owner allows
+  /// it (`reserveAnnounced`).
   @discardableResult
   private mutating func gather(
     _ chunk: inout UnsafeRawBufferPointer, upTo target: Int

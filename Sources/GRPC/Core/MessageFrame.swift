@@ -1,9 +1,9 @@
 // gRPC's message framing on the way out (PROTOCOL-HTTP2): Length-Prefixed-Message = Compressed-Flag
 // (1 byte; 1 after `compress`, else 0) Message-Length (4 bytes, big endian) Message. The message is
 // written straight into the stream's outbound buffer and its prefix patched afterwards, so nothing
-// is encoded twice or copied. A message that is gathered elsewhere leaves room for its prefix: its
-// buffer then changes places with the stream's, which is mostly empty. Pure functions on the
-// caller's buffer.
+// is encoded twice or copied. A message that is built elsewhere leaves space for its prefix: then
+// its buffer is swapped with the stream's, which is mostly empty. Pure functions on the caller's
+// buffer.
 
 import NIOCore
 
@@ -12,17 +12,17 @@ package enum MessageFrame {
   /// Bytes of the prefix.
   package static let prefixBytes = 5
 
-  /// Where a message's prefix stands in its buffer.
+  /// The place of a message's prefix in its buffer.
   package struct Mark: Sendable { fileprivate let index: Int }
 
-  /// Leaves room for the prefix. Write the message after it, then call `end`.
+  /// Leaves space for the prefix. Write the message after it, then call `end`.
   package static func begin(_ buffer: inout ByteBuffer) -> Mark {
     let index = buffer.writerIndex
     buffer.writeMultipleIntegers(UInt8(0), UInt32(0))
     return Mark(index: index)
   }
 
-  /// Patches the prefix of the message that ends at the writer index, or so many bytes after it.
+  /// Patches the prefix of the message that ends at the writer index, or this many bytes after it.
   /// Returns the message's bytes.
   @discardableResult
   package static func end(
@@ -34,8 +34,8 @@ package enum MessageFrame {
     return length
   }
 
-  /// Replaces the message that was begun at `mark`, and ends at the writer index, by its gzip, if
-  /// that is shorter.
+  /// Replaces the message that was begun at `mark`, and ends at the writer index, by its compressed
+  /// form, if that is shorter.
   static func compress(_ mark: Mark, _ buffer: inout ByteBuffer, _ codec: GzipCodec) {
     let message = mark.index + prefixBytes
     let end = buffer.writerIndex
@@ -50,22 +50,17 @@ package enum MessageFrame {
     Self.end(mark, &buffer)
   }
 
-  /// Takes back a message begun at `mark`.
-  package static func abandon(_ mark: Mark, _ buffer: inout ByteBuffer) {
-    buffer.moveWriterIndex(to: mark.index)
-  }
-
-  /// Empties a buffer in which a message is to be gathered, and leaves room for the prefix in front
-  /// of it. (Nothing breaks without the room; then the message is copied by `move`.)
+  /// Empties a buffer for a new message, and leaves space for the prefix in front of it. (Without
+  /// the space `move` copies the message.)
   package static func leaveRoom(in buffer: inout ByteBuffer) {
     buffer.clear()
     buffer.writeMultipleIntegers(UInt8(0), UInt32(0))
     buffer.moveReaderIndex(forwardBy: prefixBytes)
   }
 
-  /// Moves a message that was gathered to the end of a stream's buffer, behind its prefix: where
-  /// that is empty the two change places. `message` is empty afterwards, with room for the next
-  /// one's prefix.
+  /// Moves a finished message to the end of a stream's buffer, after its prefix: if that buffer is
+  /// empty the two are swapped. `message` is empty afterwards, with space for the next one's
+  /// prefix.
   ///
   /// - Parameter byteCount: bytes of the message that will follow those in the buffer.
   static func move(
@@ -84,12 +79,12 @@ package enum MessageFrame {
     leaveRoom(in: &message)
   }
 
-  /// Appends the prefix alone; so many bytes must follow.
+  /// Appends the prefix alone; this many bytes must follow.
   package static func writePrefix(byteCount: Int, to buffer: inout ByteBuffer) {
     buffer.writeMultipleIntegers(UInt8(0), UInt32(clamping: byteCount))
   }
 
-  /// Appends a whole message that lies ready.
+  /// Appends a complete message.
   package static func write(_ message: UnsafeRawBufferPointer, to buffer: inout ByteBuffer) {
     buffer.writeMultipleIntegers(
       UInt8(0), UInt32(message.count))

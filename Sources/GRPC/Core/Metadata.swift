@@ -1,5 +1,6 @@
-// Metadata of a call: what applications put into header and trailer blocks. Names are lower-case;
-// values of `-bin` names are kept decoded and coded only at the wire. A value, any thread.
+// Metadata of a call: the fields of applications in header and trailer blocks. Names are
+// lower-case; values of `-bin` names are kept decoded and coded only at the wire. A value, any
+// thread.
 
 import TextForms
 
@@ -19,9 +20,9 @@ package struct Metadata: Sendable, Hashable {
 
   package var isEmpty: Bool { entries.isEmpty }
 
-  /// Adds a text value. Names are lower-cased; leading and trailing blanks of the value go. Returns
-  /// false, and adds nothing, if the name is reserved, malformed or ends in `-bin`, or the value
-  /// holds bytes that a header can't carry.
+  /// Adds a text value. Names are lower-cased; leading and trailing blanks of the value are
+  /// removed. Returns false, and adds nothing, if the name is reserved, malformed or ends in
+  /// `-bin`, or the value holds bytes that a header can't carry.
   @discardableResult
   package mutating func add(_ name: String, _ value: String) -> Bool {
     let lowered = name.lowercased()
@@ -56,7 +57,7 @@ package struct Metadata: Sendable, Hashable {
 
   // MARK: - The wire
 
-  /// Takes one field of a received block. Pseudo-headers and gRPC's own fields are passed over; the
+  /// Takes one field of a received block. Pseudo-headers and gRPC's own fields are ignored; the
   /// values of a `-bin` field are split at commas and decoded, and malformed ones dropped.
   package mutating func addReceived(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
     let text = String(decoding: name, as: UTF8.self)

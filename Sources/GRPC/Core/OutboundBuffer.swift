@@ -1,5 +1,5 @@
-// The buffer of messages to be sent on one stream. Streams that live for days, as links do, append
-// and send all the time, and a ByteBuffer doesn't reuse the room of bytes that were read.
+// The buffer of messages to be sent on one stream. Long-lived streams such as links append and send
+// all the time, and a ByteBuffer doesn't reuse the space of read bytes.
 
 import NIOCore
 
@@ -10,9 +10,9 @@ enum OutboundBuffer {
   static let eagerMoveBytesMax = 256 << 10
   static let largeMoveFactor = 4
 
-  /// Takes back the room of what was sent. To be called before appending; amortised O(1), since
-  /// bytes are moved only when fewer are left than were sent. (The session frees a large buffer
-  /// once it is empty.)
+  /// Reclaims the space of sent bytes. Call it before appending; amortised O(1), since bytes are
+  /// moved only when fewer remain than were sent. (The session frees a large buffer once it is
+  /// empty.)
   static func reclaim(_ buffer: inout ByteBuffer) {
     let waiting = buffer.readableBytes
     if waiting == 0 {

@@ -1,5 +1,5 @@
-// Who is at the other end of an accepted connection, as far as TLS has proven it. A value that is
-// made once for each connection, when its handshake is over. Any thread.
+// The identity of an accepted connection's peer, as verified by TLS. A value that is created once
+// for each connection, after its handshake. Any thread.
 
 /// What is proven of a connection's peer.
 package struct PeerIdentity: Sendable, Hashable {

@@ -1,5 +1,5 @@
-// The coding of `grpc-message` (gRPC PROTOCOL-HTTP2, "Percent-Encoded"): printable ASCII but '%'
-// stands for itself, all else is %XX of the UTF-8 bytes. Pure functions, any thread.
+// The coding of `grpc-message` (gRPC PROTOCOL-HTTP2, "Percent-Encoded"): printable ASCII except '%'
+// is unchanged, everything else is %XX of the UTF-8 bytes. Pure functions, any thread.
 
 import TextForms
 
@@ -23,8 +23,8 @@ package enum PercentCoding {
     return encoded
   }
 
-  /// Decodes; a bad escape is kept as it came and bytes that are no UTF-8 become U+FFFD, because a
-  /// peer's clumsy message must not hide its status. O(n), never fails.
+  /// Decodes; a bad escape is kept unchanged and bytes that are not UTF-8 become U+FFFD, because a
+  /// peer's invalid message must not hide its status. O(n), never fails.
   package static func decode(_ bytes: UnsafeRawBufferPointer) -> String {
     guard bytes.contains(UInt8(ascii: "%")) else { return String(decoding: bytes, as: UTF8.self) }
     var decoded: [UInt8] = []

@@ -1,4 +1,4 @@
-// Whether something that must go on does so, judged as a rate: so many bytes in each period. A
+// Whether something that must continue does so, judged as a rate: this many bytes in each period. A
 // single byte now and then is no progress. Pure; the clock is passed in.
 
 /// The period that is being looked at.
@@ -10,14 +10,14 @@ package struct ProgressWindow {
 
   package init() {}
 
-  /// Begins anew at the next look.
+  /// Begins again at the next look.
   package mutating func restart() {
     sinceNanos = 0
   }
 
-  /// Notes how far it has come. Returns whether less than `bytesMin` came in a whole period.
+  /// Records the progress. Returns whether it was less than `bytesMin` in a whole period.
   ///
-  /// - Parameter bytes: a count that only grows; one that has fallen begins anew.
+  /// - Parameter bytes: a count that only grows; one that has fallen starts again.
   package mutating func isSlow(
     bytes: Int, nowNanos: UInt64, periodNanos: UInt64, bytesMin: Int
   ) -> Bool {

@@ -1,5 +1,5 @@
-// How a call ended: the status a server answers, a client throws, and both sides put into trailers.
-// A value, safe on every thread.
+// How a call ended: the status that a server sends, a client throws, and both sides put into
+// trailers. A value, safe on every thread.
 
 import TextForms
 
@@ -11,8 +11,7 @@ package struct RPCStatus: Error, Sendable, Hashable {
   package var message: String
   /// An encoded `google.rpc.Status` for `grpc-status-details-bin`; empty: none.
   package var details: [UInt8]
-  /// Milliseconds to wait before a retry (`grpc-retry-pushback-ms`); -1: do not retry; nil: not
-  /// said.
+  /// Milliseconds to wait before a retry (`grpc-retry-pushback-ms`); -1: do not retry; nil: absent.
   package var pushbackMillis: Int?
 
   package init(
@@ -36,8 +35,8 @@ extension RPCStatus: CustomStringConvertible {
 }
 
 extension StatusCode {
-  /// Reads the value of a `grpc-status` field. What is no known code counts as UNKNOWN, as
-  /// statuscodes.md asks; never fails.
+  /// Reads the value of a `grpc-status` field. An unknown code counts as UNKNOWN, as statuscodes.md
+  /// requires; never fails.
   package init(wire bytes: UnsafeRawBufferPointer) {
     guard let number = DecimalDigits.parse(bytes, digitsMax: 2),
       let code = StatusCode(rawValue: Int32(truncatingIfNeeded: number))

@@ -1,5 +1,5 @@
-// What the system is told about peers that vanish without a word: a host that lost its power or its
-// network sends no FIN. Values of socket options; any thread.
+// Socket options for peers that disappear without notice: a host that lost power or its network
+// sends no FIN. Values of socket options; any thread.
 
 import NIOCore
 
@@ -13,7 +13,7 @@ import NIOCore
 
 /// How long a silent peer is believed in by the system, in seconds.
 package enum SilentPeers {
-  /// Silence on an idle connection after which the system asks.
+  /// Silence on an idle connection after which the system sends a probe.
   package static let idleSeconds: Int = 60
   /// Time between two such questions, and how many stay without a reply.
   package static let probeSeconds: Int = 10
@@ -24,16 +24,15 @@ package enum SilentPeers {
 
   /// The options of a socket. Those of a listening socket are its connections' as well.
   ///
-  /// A server looks at what its clients acknowledge by itself (`TakenBytes`): TCP_USER_TIMEOUT
-  /// would also end a client that goes on reading slowly into a small buffer, because its window is
-  /// never quite open.
+  /// A server checks acknowledged bytes itself (`TakenBytes`): TCP_USER_TIMEOUT would also close a
+  /// client that reads slowly into a small buffer, because its window is never fully open.
   static let options: [Option] = [
     (.init(level: .socket, name: .so_keepalive), 1),
     tcp(idleOption, idleSeconds), tcp(TCP_KEEPINTVL, probeSeconds), tcp(TCP_KEEPCNT, probes),
   ]
 
-  /// Those of a client's socket. Where the system has no TCP_USER_TIMEOUT, the client's own limits
-  /// and PINGs have to do.
+  /// Those of a client's socket. Without TCP_USER_TIMEOUT, the client's own limits and PINGs must
+  /// be enough.
   static var clientOptions: [Option] {
     #if os(Linux)
       options + [tcp(TCP_USER_TIMEOUT, unacknowledgedSeconds * 1_000)]
@@ -56,13 +55,13 @@ package enum SilentPeers {
     #endif
   }
 
-  /// Whether the system has given up a peer, which answered no probe.
+  /// Whether the system has abandoned a peer that replied to no probe.
   package static func isGivenUp(_ error: any Error) -> Bool {
     (error as? IOError)?.errnoCode == ETIMEDOUT
   }
 
   /// How long ago the system received bytes on this channel's socket, read or not, in nanoseconds;
-  /// nil where it doesn't say. On the channel's event loop.
+  /// nil if unknown. On the channel's event loop.
   static func unheardNanos(_ channel: any Channel) -> UInt64? {
     #if os(Linux)
       guard let socket = channel as? any SocketOptionProvider else { return nil }

@@ -1,16 +1,14 @@
-// Writes straight to a connection's socket for as long as its channel has nothing queued. A write
-// through a channel costs about a tenth of a unary call: the pipeline, the queue of pending writes
-// and its promises, all for bytes that the socket takes at once. What the socket does not take goes
-// to the channel, and so does everything after it, until the channel has written all of it. Errors
-// are left to the channel as well: it meets the same one, and ends the connection as always.
+// Writes directly to a connection's socket as long as its channel's queue is empty. A write through
+// a channel costs about a tenth of a unary call: the pipeline, the queue of pending writes and its
+// promises, all for bytes that the socket accepts at once. Bytes that the socket does not accept go
+// to the channel, and so does everything after them, until the channel has written all of it.
+// Errors are left to the channel too: it gets the same one, and closes the connection as usual.
 //
-// Only for a handler that stands directly above the socket: what TLS has to change must not be
-// written past it. With TLS such a handler stands below it (TLSSocketHandler). The handler above
-// TLS has a writer made with `above`, which gives everything to TLS, in slices, at once.
+// Only for a handler directly above the socket: plaintext must not bypass TLS. With TLS such a
+// handler is below it (TLSSocketHandler). The handler above TLS has a writer made with `above`,
+// which gives everything to TLS, in slices, at once.
 //
 // Thread: the channel's event loop.
-//
-// @exclusivity(unchecked) in this file: looked at by every write, on the loop alone.
 
 import NIOCore
 
@@ -22,17 +20,18 @@ import NIOCore
 
 /// Where one connection's output goes: its socket, or its channel.
 package final class SocketWriter {
-  /// The socket; nil where it can't be written directly (no socket beneath, or closed).
-  @exclusivity(unchecked) private var descriptor: NIOBSDSocket.Handle?
-  /// Writes that the channel has and its socket not yet. While there are any, later ones go behind.
-  @exclusivity(unchecked) private var queuedWrites = 0
-  @exclusivity(unchecked) private var willFlush = false
+  /// The socket; nil if it can't be written directly (no socket below, or closed).
+  private var descriptor: NIOBSDSocket.Handle?
+  /// Writes queued in the channel. While there are any, later ones are queued too.
+  private var queuedWrites = 0
+  private var bytesOfQueuedWrites = 0
+  private var willFlush = false
   private var onEmpty: (() -> Void)?
-  /// The socket's own writer, where this one writes to TLS above it.
+  /// The socket's own writer, if this one writes to TLS above it.
   private let below: SocketWriter?
 
-  /// What TLS is given at once. It keeps a buffer for the ciphertext that has the size of the
-  /// largest such piece: 32 KiB with what records add.
+  /// The maximum passed to TLS at once. TLS keeps a ciphertext buffer of the size of the largest
+  /// such piece: 32 KiB plus the overhead of records.
   static let sliceBytes = (32 << 10) - 256
 
   package init() { below = nil }
@@ -40,7 +39,7 @@ package final class SocketWriter {
   /// - Parameter below: the writer of the handler between TLS and the socket.
   init(above below: SocketWriter) { self.below = below }
 
-  /// Whether what is written is encrypted.
+  /// Whether the output is encrypted.
   package var isAboveTLS: Bool { below != nil }
 
   /// To be called once the channel is active.
@@ -51,16 +50,15 @@ package final class SocketWriter {
     ) { $0 }
   }
 
-  /// To be called when the channel is inactive or has failed: its descriptor may soon be another
-  /// file's. (A channel closes its socket and tells so without running other code in between.)
+  /// Call it when the channel is inactive or has failed: its descriptor may soon belong to another
+  /// file. (A channel closes its socket and reports it without running other code in between.)
   package func close() {
     descriptor = nil
   }
 
-  /// Writes what `bytes` holds, now or as soon as the socket takes it. The buffer may be reused
-  /// afterwards.
+  /// Writes `bytes`, now or as soon as the socket accepts it. The buffer may be reused afterwards.
   ///
-  /// - Parameter taken: told when the socket has taken it, or has failed.
+  /// - Parameter taken: called when the socket has accepted it, or has failed.
   package func write(
     _ bytes: inout ByteBuffer, _ context: ChannelHandlerContext,
     taken: EventLoopPromise<Void>? = nil
@@ -74,14 +72,16 @@ package final class SocketWriter {
     }
     if below != nil { return writeSlices(&bytes, context, taken) }
     queuedWrites += 1
+    let byteCount = bytes.readableBytes
+    bytesOfQueuedWrites += byteCount
     let promise = taken ?? context.eventLoop.makePromise(of: Void.self)
-    promise.futureResult.assumeIsolated().whenComplete { _ in self.queuedWriteEnded() }
+    promise.futureResult.assumeIsolated().whenComplete { _ in self.queuedWriteEnded(byteCount) }
     context.write(NIOAny(bytes), promise: promise)
     flushSoon(context)
   }
 
-  /// TLS encrypts when it is flushed, and holds on to the plaintext until then. The flush goes no
-  /// further than to the writer below.
+  /// TLS encrypts when it is flushed, and keeps the plaintext until then. The flush goes only to
+  /// the writer below.
   private func writeSlices(
     _ bytes: inout ByteBuffer, _ context: ChannelHandlerContext, _ taken: EventLoopPromise<Void>?
   ) {
@@ -106,27 +106,31 @@ package final class SocketWriter {
     }
   }
 
-  /// Whether the socket has taken all that was written.
+  /// Whether the socket has accepted all output.
   package var isEmpty: Bool { below?.isEmpty ?? (queuedWrites == 0) }
 
-  /// Calls `body` once when the channel has nothing left, be it that the socket has taken all or
-  /// that the channel is gone.
+  /// Bytes queued in the channel. A write counts until the socket has accepted all of it.
+  package var queuedBytes: Int { below?.queuedBytes ?? bytesOfQueuedWrites }
+
+  /// Calls `body` once when the channel's queue is empty, because the socket has accepted
+  /// everything or the channel is closed.
   package func whenEmpty(_ body: @escaping () -> Void) {
     if let below { below.whenEmpty(body) } else { onEmpty = body }
   }
 
-  private func queuedWriteEnded() {
+  private func queuedWriteEnded(_ byteCount: Int) {
     queuedWrites -= 1
+    bytesOfQueuedWrites -= byteCount
     guard queuedWrites == 0, let body = onEmpty else { return }
     onEmpty = nil
     body()
   }
 
-  /// How many bytes the socket took; 0 also where it failed.
+  /// The number of bytes that the socket accepted; also 0 if it failed.
   private static func send(_ descriptor: NIOBSDSocket.Handle, _ bytes: UnsafeRawBufferPointer)
     -> Int
   {
-    // Who closed it meanwhile is met by the channel; it must not end the process.
+    // The channel handles a close by the peer; it must not end the process.
     #if canImport(Glibc)
       let flags = Int32(truncatingIfNeeded: MSG_NOSIGNAL)
     #else

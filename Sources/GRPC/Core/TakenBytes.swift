@@ -1,9 +1,9 @@
-// How much of what was written to a connection its peer has taken. Bytes that were given to the
-// system say little: its buffer holds megabytes, and takes new ones in steps that are seconds apart
-// where the peer reads slowly. What the peer's system has acknowledged moves as the peer reads.
+// How many written bytes a connection's peer has received. Bytes given to the operating system say
+// little: its buffer holds megabytes, and accepts new ones in steps that are seconds apart if the
+// peer reads slowly. The bytes acknowledged by the peer's system advance as the peer reads.
 //
-// Asked about now and then, not on the way of a call: each look is a system call. Used on the
-// channel's event loop.
+// Checked from time to time, not for each call: each check is a system call. On the channel's event
+// loop.
 
 import NIOCore
 
@@ -15,17 +15,17 @@ import NIOCore
   import Darwin
 #endif
 
-/// What the peer of one connection has taken.
+/// The acknowledged bytes of one connection.
 package struct TakenBytes {
-  /// Bytes that the peer's system has acknowledged, as far as they were looked at. They only grow:
-  /// what else is written meanwhile (frames that no stream knows of) can hide some for a moment.
+  /// Bytes that the peer's system has acknowledged, as of the last check. They only increase: other
+  /// output (frames without a stream) can hide some for a moment.
   package private(set) var count = 0
-  /// Bytes that wait in the channel, because the socket takes no more.
+  /// Bytes that wait in the channel, because the socket accepts no more.
   package private(set) var queued = 0
 
   package init() {}
 
-  /// Looks how far the peer has come.
+  /// Checks the peer's progress.
   ///
   /// - Parameter written: all bytes that were handed to the channel or its socket so far.
   package mutating func look(written: Int, _ channel: any Channel) {
@@ -33,8 +33,8 @@ package struct TakenBytes {
     count = max(count, written - queued - Self.unacknowledgedBytes(channel))
   }
 
-  /// Bytes that the system has, sent or not, and that the peer has not acknowledged; 0 where there
-  /// is no socket, or where the system doesn't say.
+  /// Bytes in the system, sent or not, that the peer has not acknowledged; 0 without a socket, or
+  /// if unknown.
   private static func unacknowledgedBytes(_ channel: any Channel) -> Int {
     #if os(Linux)
       var bytes: CInt = 0

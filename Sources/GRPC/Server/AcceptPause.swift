@@ -1,6 +1,5 @@
-// Accepting while the system has no descriptors or no memory left: a listening socket stays
-// readable then, and a loop that tries again at once does nothing else. On the listening channel's
-// loop.
+// Accepting while the system has no descriptors or no memory: then a listening socket stays
+// readable, and a loop that retries at once does nothing else. On the listening channel's loop.
 
 import Logging
 import NIOCore
@@ -13,7 +12,7 @@ import NIOCore
   import Darwin
 #endif
 
-/// Stops accepting for a while when the system can't, and says so once.
+/// Stops accepting for a while when the system can't, and logs it once.
 final class AcceptPause: ChannelInboundHandler {
   typealias InboundIn = any Channel
   typealias InboundOut = any Channel
@@ -28,8 +27,8 @@ final class AcceptPause: ChannelInboundHandler {
   private var isFailing = false
   private var timer: Scheduled<Void>?
 
-  /// - Parameter setAccepting: has a listening channel accept, or not. To hold back its reads isn't
-  ///   enough: a read that failed is still pending for SwiftNIO, which tries it again.
+  /// - Parameter setAccepting: enables or disables a listening channel. Delaying its reads isn't
+  ///   enough: a failed read is still pending for SwiftNIO, which retries it.
   init(
     logger: Logger,
     setAccepting: @escaping (any Channel, Bool) -> Void = {

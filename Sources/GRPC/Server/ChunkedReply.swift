@@ -1,6 +1,6 @@
-// A large reply that lies ready, handed to its call piece by piece as the client takes it: the loop
-// copies a piece at a time, and the connection holds no more than a stream's share. Lives on the
-// call's event loop; its owner forwards `streamWritable`.
+// A large finished reply, passed to its call chunk by chunk as the client reads: the loop copies a
+// chunk at a time, and the connection holds no more than a stream's share. On the call's event
+// loop; its owner forwards `streamWritable`.
 
 import NIOCore
 
@@ -15,7 +15,7 @@ package final class ChunkedReply {
 
   /// - Parameters:
   ///   - message: the whole message.
-  ///   - holding: let go of with the last of the message's memory.
+  ///   - holding: released with the last of the message's memory.
   package init(_ message: ByteBuffer, to call: ServerCall, holding: AnyObject? = nil) {
     self.call = call
     self.holding = holding
@@ -28,8 +28,8 @@ package final class ChunkedReply {
     resume()
   }
 
-  /// Hands over what the client takes now; ends the call after the last piece. To be called when
-  /// the call is writable again.
+  /// Passes what the client accepts now; ends the call after the last chunk. Call it when the call
+  /// is writable again.
   package func resume() {
     while call.isWritable, rest.readableBytes > 0 {
       let count = min(Self.pieceBytes, rest.readableBytes)

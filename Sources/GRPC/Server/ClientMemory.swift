@@ -1,22 +1,75 @@
-// What the clients of a node make it hold, and its bound. One for each event loop, which has an
-// equal share of the node's setting: loops share nothing, so the one that is over its share can end
-// its own connections at once and needs no word with others. Connections are dealt out to the loops
-// in turn, so the shares fill alike. Pure; lives on its loop.
+// The memory that a node holds for its clients, and its limit. One for each event loop, with an
+// equal share of the node's setting: loops share nothing, so a loop above its share can close its
+// own connections at once, without synchronization. Connections are assigned to the loops in turn,
+// so the shares fill evenly. The clients of all ports count (`join`). On its loop.
 //
-// Counted are, for each connection: bytes of requests that the service has not taken, answers that
-// the client has not taken, a flat sum for each open stream, and large header lists.
+// Counted for each connection: bytes of requests that the service has not accepted, replies that
+// the client has not read, be it that its window is closed or its socket full, and for gRPC a flat
+// sum for each open stream, and large header lists.
 
-struct ClientMemory {
+import LargeMemory
+
+/// A connection whose memory is counted.
+package protocol MemoryHolder: SweptConnection {
+  /// The bytes that are counted for it, and their minimum since the last sweep.
+  var chargedBytes: Int { get }
+  var heldThroughout: Int { get }
+  /// Closes the connection, or what remains of it, because it holds too much. Less is counted for
+  /// it when this returns.
+  func endForMemory()
+}
+
+/// The connections of one port that may be closed.
+package struct MemoryOffenders {
+  /// The one that holds the most, and the one that has held the most since the last sweep.
+  var largest: (any MemoryHolder)?
+  var longest: (any MemoryHolder)?
+  /// What all of them have held since then.
+  var heldThroughout = 0
+
+  package init() {}
+
+  mutating func add(_ other: MemoryOffenders) {
+    heldThroughout += other.heldThroughout
+    if other.largest?.chargedBytes ?? 0 > largest?.chargedBytes ?? 0 { largest = other.largest }
+    if other.longest?.heldThroughout ?? 0 > longest?.heldThroughout ?? 0 {
+      longest = other.longest
+    }
+  }
+}
+
+extension ConnectionList where Connection: MemoryHolder {
+  /// O(connections).
+  package var offenders: MemoryOffenders {
+    var found = MemoryOffenders()
+    var (largest, longest) = (0, 0)
+    for connection in all {
+      found.heldThroughout += connection.heldThroughout
+      if connection.chargedBytes > largest {
+        largest = connection.chargedBytes
+        found.largest = connection
+      }
+      if connection.heldThroughout > longest {
+        longest = connection.heldThroughout
+        found.longest = connection
+      }
+    }
+    return found
+  }
+}
+
+package final class ClientMemory {
   /// The loop's share, in bytes.
   let bytesMax: Int
   /// Most bytes of one connection.
-  let connectionBytesMax: Int
-  /// What all connections hold.
-  private(set) var bytes = 0
-  /// Most bytes that were held since so much was last freed that malloc was to give it back.
+  package let connectionBytesMax: Int
+  /// The memory of all connections.
+  package private(set) var bytes = 0
+  /// The maximum of held bytes since malloc was last trimmed.
   private var peakBytes = 0
+  private var ports: [() -> MemoryOffenders] = []
 
-  /// After so many bytes were freed malloc is to give pages back to the system.
+  /// After this many freed bytes malloc must return pages to the operating system.
   static let fallBytes = 32 << 20
 
   /// A flat sum for a stream: its objects here and in the library.
@@ -24,8 +77,8 @@ struct ClientMemory {
 
   /// - Parameters:
   ///   - messageBytesMax: the longest message; a connection may hold a few of them.
-  ///   - connectionBytesMax: most bytes of one connection; nil: what follows from the other two.
-  init(bytesMax: Int, messageBytesMax: Int, connectionBytesMax: Int? = nil) {
+  ///   - connectionBytesMax: the maximum of one connection; nil: derived from the other two.
+  package init(bytesMax: Int, messageBytesMax: Int, connectionBytesMax: Int? = nil) {
     self.bytesMax = bytesMax
     self.connectionBytesMax = min(
       bytesMax,
@@ -36,28 +89,63 @@ struct ClientMemory {
   private static let connectionPart = 4
   private static let messagesOfConnection = 4
 
-  mutating func change(by difference: Int) {
+  /// Charges a connection with so much more, or less.
+  package func charge(_ difference: Int) {
+    change(by: difference)
+    if takeFall() { BackgroundRelease.trimSoon() }
+  }
+
+  func change(by difference: Int) {
     bytes += difference
     peakBytes = max(peakBytes, bytes)
   }
 
   /// Whether so much was freed that malloc should give pages back; true once for each such fall.
-  mutating func takeFall() -> Bool {
+  func takeFall() -> Bool {
     guard peakBytes - bytes >= Self.fallBytes else { return false }
     peakBytes = bytes
     return true
   }
 
-  /// Whether connections must be ended.
-  var isOver: Bool { bytes > bytesMax }
+  /// Whether connections must be closed.
+  package var isOver: Bool { bytes > bytesMax }
 
-  /// Whether enough was freed, once `isOver` was true. Some room is made, so that the next byte
-  /// isn't the next cut.
-  var isRelieved: Bool { bytes <= bytesMax - bytesMax / 8 }
+  /// Whether enough was freed, once `isOver` was true. Some space is freed in addition, so that the
+  /// next byte doesn't close another connection.
+  private var isRelieved: Bool { bytes <= bytesMax - bytesMax / 8 }
 
-  /// Whether connections that hold much should get nothing new.
+  /// Whether connections that hold much must not get new calls.
   var isTight: Bool { bytes > bytesMax - bytesMax / 4 }
 
-  /// Whether a connection holds so much that it gets nothing new while memory is tight.
+  /// Whether a connection holds so much that it gets no new calls while memory is short.
   func isMuch(_ bytes: Int) -> Bool { bytes > bytesMax / 16 }
+
+  // MARK: - Relief
+
+  /// A port whose connections are charged here.
+  ///
+  /// - Parameter offenders: those of its connections that might be ended.
+  package func join(_ offenders: @escaping () -> MemoryOffenders) { ports.append(offenders) }
+
+  /// Ends connections until what clients hold is within its bounds again.
+  ///
+  /// - Parameter grown: the one that has just come to hold more.
+  package func relieve(after grown: any MemoryHolder) {
+    if grown.chargedBytes > connectionBytesMax { grown.endForMemory() }
+    guard isOver else { return }
+    while !isRelieved, let worst = worstOffender() {
+      let before = bytes
+      worst.endForMemory()
+      guard bytes < before else { return }
+    }
+  }
+
+  /// The connection that holds the most. Where most of the memory has been held since the last
+  /// sweep, it is the one that has held the most of it all the time: many small requests that stand
+  /// still must not push out a large one that is on its way. O(connections).
+  private func worstOffender() -> (any MemoryHolder)? {
+    var all = MemoryOffenders()
+    for offenders in ports { all.add(offenders()) }
+    return all.heldThroughout > bytes / 2 ? all.longest : all.largest
+  }
 }

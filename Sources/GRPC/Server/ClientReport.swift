@@ -1,5 +1,5 @@
-// What a node tells administrators of its clients' connections, on all of its ports. Values; any
-// thread. A report is made when it is asked for, on each event loop of its connections.
+// The report of clients' connections for administrators, on all ports. Values; any thread. A report
+// is made on request, on each event loop of its connections.
 
 import NIOCore
 
@@ -11,11 +11,11 @@ package struct ClientReport: Sendable, Hashable {
     case link
   }
 
-  /// The node's number of the connection, never given twice.
+  /// The node's number of the connection, never reused.
   package let id: UInt64
   package let kind: Kind
   package let address: String
-  /// Whose the latest call was; empty where the node has no users or there was no call.
+  /// The user of the latest call; empty if the node has no users or there was no call.
   package let user: String
   package let isEncrypted: Bool
   package let ageNanos: UInt64
@@ -44,7 +44,7 @@ package struct ClientReport: Sendable, Hashable {
   }
 }
 
-/// Who calls over a connection, as the service knows it.
+/// The user of a connection, from the service.
 package protocol ConnectionUser: AnyObject {
   /// Empty: there was no call.
   var latestUser: String { get }

@@ -1,17 +1,16 @@
-// How old a client's connection may become, and what follows from its age. A value that calls
-// nothing; clock and chance are passed in.
+// The maximum age of a client's connection, and the steps at its end. A value that calls nothing;
+// clock and randomness are passed in.
 //
-// Names that lead to several nodes are resolved, and balancers choose a node, when a connection is
-// made and not later. So a client stays where it is for months, whatever else has been added. A
-// limit of age makes it choose anew: it is told to go (GOAWAY), has time for what it has under way,
-// and only then is cut off.
+// Clients resolve names, and load balancers choose a node, only when a connection is made. So a
+// client stays on its node for months, even if nodes are added. An age limit makes it choose again:
+// it gets GOAWAY, has time for its calls in progress, and only then is cut off.
 
 /// The age of one connection.
 struct ConnectionAge {
-  /// What is to be done now.
+  /// The action to take now.
   enum Step {
     case nothing
-    /// The connection is old: the client is to be told, and its calls go on.
+    /// The connection is old: the client must be notified, and its calls continue.
     case drain
     /// Its calls have had their time.
     case cut
@@ -23,10 +22,10 @@ struct ConnectionAge {
   private let graceNanos: UInt64
 
   /// - Parameters:
-  ///   - maxNanos: the age, give or take a tenth. Clients that came at one moment, after a restart,
-  ///     would all come back at one moment again and again.
-  ///   - graceNanos: the time for calls under way.
-  ///   - chance: any number; it decides where within the two tenths the age lies.
+  ///   - maxNanos: the age, plus or minus a tenth. Otherwise clients that connected at the same
+  ///     moment, after a restart, would always reconnect at the same moment.
+  ///   - graceNanos: the time for calls in progress.
+  ///   - chance: any number; it decides the age within the two tenths.
   init(maxNanos: UInt64, graceNanos: UInt64, openedNanos: UInt64, chance: UInt64) {
     let tenth = maxNanos / 10
     dueNanos = openedNanos &+ maxNanos &- tenth &+ chance % (2 * tenth + 1)

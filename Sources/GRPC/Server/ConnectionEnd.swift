@@ -1,9 +1,9 @@
-// Why a node ends a connection. Values; the names are part of what users see.
+// Why a node closes a connection. Values; the names are visible to users.
 
 import HTTP2
 
-/// The reasons for which a node ends a connection by itself. Each is a counter of Stats, a field of
-/// the log and, on gRPC connections, the text of GOAWAY, under one name that stays as it is.
+/// The reasons for which a node closes a connection. Each is a counter of Stats, a field of the log
+/// and, on gRPC connections, the text of GOAWAY, with one name that never changes.
 package enum ConnectionEnd: Sendable, CaseIterable {
   // Refused: the connection was one too many.
   case tooManyConnections
@@ -19,7 +19,6 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   case maxAgeGrace
   case noPreface
   case slowHeaders
-  case slowMessage
   case unreadReplies
   case keepaliveTimeout
   case silentLink
@@ -36,7 +35,7 @@ package enum ConnectionEnd: Sendable, CaseIterable {
   // Broken rules.
   case protocolError
 
-  /// The name. A text of GOAWAY that clients know by heart, `too_many_pings`, is gRPC's own.
+  /// The name. `too_many_pings` is gRPC's own text of GOAWAY, which clients check.
   package var name: StaticString {
     switch self {
     case .tooManyConnections: "too_many_connections"
@@ -50,7 +49,6 @@ package enum ConnectionEnd: Sendable, CaseIterable {
     case .maxAgeGrace: "max_age_grace"
     case .noPreface: "no_preface"
     case .slowHeaders: "slow_headers"
-    case .slowMessage: "slow_message"
     case .unreadReplies: "unread_replies"
     case .keepaliveTimeout: "keepalive_timeout"
     case .silentLink: "silent_link"
@@ -65,7 +63,7 @@ package enum ConnectionEnd: Sendable, CaseIterable {
     }
   }
 
-  /// Whether it is no fault of anybody's, and no call is lost by it.
+  /// Whether it is not an error, and no call is lost by it.
   package var isOrdinary: Bool { self == .idle || self == .maxAge }
 
   /// Whether the connection was refused rather than cut.

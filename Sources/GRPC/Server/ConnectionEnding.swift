@@ -1,13 +1,14 @@
-// How the end of a server's connection goes on: the drain, the decision, the last words, the
-// linger. A value that calls nothing; GRPCServerHandler+Ending.swift does what its methods return.
+// The steps of closing a server's connection: the drain, the decision, the last output, the linger.
+// A value that calls nothing; GRPCServerHandler+Ending.swift performs the returned actions.
 
 /// The state of a connection's end.
 struct ConnectionEnding {
   private enum Stage {
     case open
-    /// All is said and calls have ended; the socket has yet to take some of it. Nothing is read.
+    /// All output is queued and calls have ended; the socket has not accepted all of it yet.
+    /// Nothing is read.
     case finishing
-    /// Our side is closed; what the client still sends is thrown away for a moment.
+    /// Our side is closed; data of the client is discarded for a moment.
     case lingering
     /// Nothing is read or written any more.
     case gone
@@ -23,19 +24,19 @@ struct ConnectionEnding {
 
   private var stage = Stage.open
   private var drain = Drain.none
-  /// The server ends the connection, for a reason that is noted.
+  /// The server closes the connection, for a recorded reason.
   private var isDecided = false
   /// The client sends no more.
   private(set) var isInputClosed = false
   private var discardedBytes = 0
 
-  // MARK: - What can be asked
+  // MARK: - Properties
 
-  /// Whether calls go on.
+  /// Whether calls continue.
   var isOpen: Bool { stage == .open }
-  /// Whether bytes are read: calls, or what is thrown away.
+  /// Whether bytes are read: calls, or data to discard.
   var reads: Bool { stage != .finishing }
-  /// Whether the socket may still have to take something.
+  /// Whether the socket may still have output to accept.
   var hasLastWords: Bool { stage == .open || stage == .finishing }
   var isLingering: Bool { stage == .lingering }
   var isGone: Bool { stage == .gone }
@@ -64,22 +65,23 @@ struct ConnectionEnding {
 
   // MARK: - The end
 
-  /// The server ends the connection for a reason. Returns whether it is the first one, to be noted.
+  /// The server closes the connection for a reason. Returns whether it is the first one, which is
+  /// recorded.
   mutating func decide() -> Bool {
     guard !isDecided, stage != .gone else { return false }
     isDecided = true
     return true
   }
 
-  /// All is said.
+  /// All output is queued.
   mutating func finish() {
     if stage == .open { stage = .finishing }
   }
 
-  /// What follows when the socket has taken all.
+  /// The action when the socket has accepted everything.
   enum Output {
     case nothing
-    /// Our side alone: the client still sends, and a reset would overtake our last words.
+    /// Only our side: the client still sends, and a reset would discard our last output.
     case closeSide
     case closeSocket
   }
@@ -91,7 +93,7 @@ struct ConnectionEnding {
     return .closeSide
   }
 
-  /// Bytes came after the end. Returns whether they are too many.
+  /// Bytes arrived after the end. Returns whether they are too many.
   mutating func discard(_ byteCount: Int) -> Bool {
     discardedBytes += byteCount
     return discardedBytes > ServerConfiguration.lingerBytesMax
@@ -100,7 +102,7 @@ struct ConnectionEnding {
   /// What follows when the client sends no more.
   enum Input {
     case nothing
-    /// Calls that came whole are answered.
+    /// Complete calls get their replies.
     case answerTheRest
     case closeSocket
   }

@@ -53,8 +53,8 @@ package final class ConnectionList<Connection: SweptConnection> {
     }
   }
 
-  /// From the end to the beginning: whatever leaves meanwhile is replaced by one that was looked
-  /// at.
+  /// From the end to the beginning: a removed connection is replaced by one that was already
+  /// checked.
   private func sweep(below end: Int) {
     let end = min(end, connections.count)
     let start = max(0, end - Self.sliceCount)

@@ -1,5 +1,5 @@
-// What a server tells of itself and its connections, for channelz. Values; any thread. A report is
-// made when it is asked for, on each event loop of its connections.
+// The report of a server and its connections, for channelz. Values; any thread. A report is made on
+// request, on each event loop of its connections.
 
 import NIOCore
 
@@ -25,7 +25,7 @@ package struct CallCounts: Sendable, Hashable {
 
 /// One connection of a server.
 package struct ConnectionReport: Sendable {
-  /// The node's number of the connection, never given twice.
+  /// The node's number of the connection, never reused.
   package let id: UInt64
   package let local: SocketAddress?
   package let remote: SocketAddress?
@@ -38,7 +38,7 @@ package struct ConnectionReport: Sendable {
 /// A server that is running.
 package struct ServerReport: Sendable {
   package let address: SocketAddress?
-  /// Of all its connections, those that have gone among them.
+  /// Of all its connections, including closed ones.
   package let calls: CallCounts
   package let connections: [ConnectionReport]
 }
@@ -59,7 +59,7 @@ extension GRPCServerHandler {
   /// Calls that are still open are started and nothing else.
   var callCounts: CallCounts { counts(open: openCalls) }
 
-  /// The connection is gone, and with it what was open.
+  /// The connection is closed, and with it its open calls.
   var lastCallCounts: CallCounts { counts(open: 0) }
 
   private func counts(open: Int) -> CallCounts {

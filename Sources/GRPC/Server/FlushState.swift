@@ -1,11 +1,11 @@
-// When a connection writes what was queued on it: at the end of the read that is under way, or at
-// the end of the tick, or once more after the flush that is under way.
+// When a connection writes its queued output: at the end of the current read, at the end of the
+// tick, or again after the current flush.
 
 /// The state of a connection's output.
 struct FlushState {
   private enum Phase {
     case idle
-    /// Between the first read of a tick and its end: a flush is sure to come.
+    /// Between the first read of a tick and its end: a flush will follow.
     case reading
     case flushing
     /// Something was queued in a flush, after its write.
@@ -18,7 +18,7 @@ struct FlushState {
 
   mutating func endRead() { phase = .idle }
 
-  /// Something was queued. Returns whether a flush has to be asked for.
+  /// Output was queued. Returns whether a flush must be requested.
   mutating func queued() -> Bool {
     switch phase {
     case .idle: return true

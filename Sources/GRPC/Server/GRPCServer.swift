@@ -1,4 +1,4 @@
-// A gRPC server on one address: a listener whose connections speak gRPC. Sendable.
+// A gRPC server on one address: a listener for gRPC connections. Sendable.
 
 import Logging
 import NIOCore
@@ -15,7 +15,7 @@ package final class GRPCServer: Sendable {
   /// - Parameters:
   ///   - port: 0 lets the system choose; see `port` afterwards.
   ///   - group: connections are spread over its loops.
-  ///   - connections: the node's, on whatever port they are.
+  ///   - connections: the node's connections, on all ports.
   ///   - service: called once for each loop, on that loop.
   /// - Throws: if the address can't be bound, as when another process has the port.
   package static func start(
@@ -55,9 +55,9 @@ package final class GRPCServer: Sendable {
   /// The port that is listened on.
   package var port: Int { listener.port }
 
-  /// Stops accepting, tells every client by GOAWAY, lets calls in flight finish, and closes.
-  /// Connections that are still open after `gracePeriod` are closed hard. Returns when none is
-  /// left.
+  /// Stops accepting, sends GOAWAY to every client, finishes calls in flight, and closes.
+  /// Connections that are still open after `gracePeriod` are closed immediately. Returns when none
+  /// is left.
   package func drain(gracePeriod: TimeAmount) async {
     await listener.drain(gracePeriod: gracePeriod)
   }

@@ -1,5 +1,5 @@
-// Answers out: messages and statuses into a stream's outbound buffer, and word to the service when
-// more may follow.
+// Replies: messages and statuses are appended to a stream's outbound buffer, and the service is
+// notified when more may follow.
 
 import HTTP2
 import NIOCore
@@ -34,8 +34,8 @@ extension GRPCServerHandler {
     session.submitResponse(call.stream, headers: loop.statusBlock)
   }
 
-  /// Ends a call with a status, after whatever its outbound buffer holds. Returns whether the
-  /// service knew of it.
+  /// Ends a call with a status, after the contents of its outbound buffer. Returns whether the
+  /// service had been notified of the call.
   @discardableResult
   func complete(_ call: ServerCall, _ status: RPCStatus) -> Bool {
     if call.messageBytesLeft > 0 { return complete(call, abandonMessage(of: call, status)) }
@@ -68,20 +68,20 @@ extension GRPCServerHandler {
     return wasKnown
   }
 
-  /// A call ends within a message. What of it was not sent yet is taken back: if that is all of it,
-  /// the client sees an ordinary error. Else it sees a message that is cut off and then the status,
-  /// which must not be OK.
+  /// A call ends within a message. The part that was not sent yet is removed: if that is the whole
+  /// message, the client sees an ordinary error. Otherwise it sees a truncated message and then the
+  /// status, which must not be OK.
   private func abandonMessage(of call: ServerCall, _ status: RPCStatus) -> RPCStatus {
     let buffer = call.stream.outbound
     let unsent = min(buffer.readableBytes, call.messageBytesAppended)
     call.stream.outbound.moveWriterIndex(to: buffer.writerIndex - unsent)
     call.messageBytesLeft = 0
     call.messageBytesAppended = 0
-    return status.isOK ? RPCStatus(.internal, "the answer ended before it was whole") : status
+    return status.isOK ? RPCStatus(.internal, "the reply ended before it was complete") : status
   }
 
   /// Ends a call whose deadline has passed before the service got it, or more of it: nothing that
-  /// came too late is carried out. The timer alone can't see to that, as it waits for its turn.
+  /// arrived too late is executed. The timer alone can't ensure that, as it waits for its turn.
   func endIfExpired(_ call: ServerCall) -> Bool {
     guard let deadlineNanos = call.deadlineNanos, deadlineNanos <= loop.nowNanos else {
       return false
@@ -90,11 +90,12 @@ extension GRPCServerHandler {
     return true
   }
 
-  /// The deadline of a call passed: the service stops, the client is told. What waits to be sent
-  /// would hold that up for as long as the client gives no window, and the client has given up.
+  /// The deadline of a call passed: the service stops, the client gets the status. Data that waits
+  /// to be sent would delay that as long as the client opens no window, and the client no longer
+  /// waits for it.
   func deadlinePassed(_ call: ServerCall) {
     guard call.isOpen else {
-      // Answered, and not taken.
+      // Replied to, and not read by the client.
       if call.stream.outboundBytes > 0 {
         session.reset(call.stream, code: .cancel)
         needsFlush()
@@ -109,7 +110,7 @@ extension GRPCServerHandler {
 
   // MARK: - Back-pressure
 
-  /// The call has reached its high water mark: its stream says when it is down to the low one.
+  /// The call has reached its high water mark: its stream reports when it is down to the low one.
   private func stall(_ call: ServerCall) {
     guard call.state.stall() else { return }
     call.stream.outboundMark = configuration.lowWaterBytes
@@ -125,7 +126,7 @@ extension GRPCServerHandler {
     }
   }
 
-  /// The service wants to be told when the call is writable and its connection has room.
+  /// The service is to be notified when the call is writable and its connection has room.
   func awaitRoom(_ call: ServerCall) {
     guard call.state.awaitRoom() else { return }
     if call.isWritable {
@@ -136,7 +137,7 @@ extension GRPCServerHandler {
     }
   }
 
-  /// Tells calls that waited for room, in their order, for as long as there is some.
+  /// Notifies calls that waited for room, in their order, as long as there is some.
   func tellRoom() {
     // What they append, or reserve, is seen at once; calls that wait again do so for the next time.
     for _ in 0..<callsAwaitingRoom.count {
@@ -151,7 +152,7 @@ extension GRPCServerHandler {
     }
   }
 
-  /// Whether answers may be added without passing the connection's bound.
+  /// Whether replies may be added without exceeding the connection's limit.
   var hasOutboundRoom: Bool {
     session.outboundBytes + reservedOutboundBytes < configuration.maxOutboundBytes
   }
@@ -161,7 +162,7 @@ extension GRPCServerHandler {
     reservedOutboundBytes += bytes
   }
 
-  /// Takes bytes off what a call has reserved, as far as it has.
+  /// Subtracts bytes from what a call has reserved, down to zero at most.
   func releaseOutbound(_ call: ServerCall, _ bytes: Int) {
     let released = min(bytes, call.reservedOutboundBytes)
     call.reservedOutboundBytes -= released

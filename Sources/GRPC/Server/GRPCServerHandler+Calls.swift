@@ -17,8 +17,8 @@ extension GRPCServerHandler {
     if stream.isClosed { streamClosed(call) }
   }
 
-  /// Lets a call go to the service, unless too many replies wait to be taken. Its deadline counts
-  /// in either case.
+  /// Passes a call to the service, unless too many replies wait to be read by the client. Its
+  /// deadline counts in either case.
   private func letIn(_ call: ServerCall) -> Bool {
     guard session.outboundBytes <= configuration.holdBytes else {
       hold(call)
@@ -33,8 +33,8 @@ extension GRPCServerHandler {
     return call.isOpen
   }
 
-  /// Keeps a call from the service until answers were taken. Its body is parked meanwhile: it gets
-  /// no window, and calls that were let in get theirs.
+  /// Holds a call back from the service until the client has read replies. Its body is parked
+  /// meanwhile: it gets no window, and calls that were admitted get theirs.
   func hold(_ call: ServerCall) {
     session.park(call.stream)
     noteInbound(call)
@@ -42,10 +42,11 @@ extension GRPCServerHandler {
   }
 
   /// Lets calls go on that waited for replies to be taken, in their order and only as far as the
-  /// bound allows.
+  /// limit allows.
   func releaseHeld() {
     while session.outboundBytes <= configuration.holdBytes, let call = heldCalls.popFirst() {
-      // Calls that ended while they waited are still on the list, and may be others' by now.
+      // Calls that ended while they waited are still on the list, and their objects may be in use
+      // for other calls by now.
       guard call.handler === self, call.state.release() else { continue }
       streamTouched(call.stream)
     }
@@ -85,7 +86,8 @@ extension GRPCServerHandler {
       reject(
         call,
         RPCStatus(
-          .resourceExhausted, "memory for clients is short, and this connection holds much of it"))
+          .resourceExhausted,
+          "the memory for clients is nearly full, and this connection uses much of it"))
     } else if !head.isPost {
       if let method = head.pageMethod, let page = service.page(path: head.path) {
         answer(call, page, method)
@@ -102,7 +104,7 @@ extension GRPCServerHandler {
     }
   }
 
-  /// Whether a connection above the node's bounds may carry the request.
+  /// Whether a connection above the node's limits may carry the request.
   private func isReserved(_ head: RequestHead) -> Bool {
     head.pageMethod != nil && service.page(path: head.path) != nil
       || loop.method(path: head.path)?.isReserved == true
@@ -145,7 +147,7 @@ extension GRPCServerHandler {
     needsFlush()
   }
 
-  /// Ends a call that the service is not asked about, or not asked about to its end.
+  /// Ends a call that the service doesn't see, or doesn't see to its end.
   func reject(_ call: ServerCall, _ status: RPCStatus) {
     loop.connections.callRefused()
     complete(call, status)
@@ -153,10 +155,10 @@ extension GRPCServerHandler {
 
   // MARK: - Ending
 
-  /// The stream is over; the call with it, answered or not.
+  /// The stream has ended, and with it the call, with or without a reply.
   func streamClosed(_ call: ServerCall) {
-    // While the service is inside a delivery of this call its objects must stay what they are; the
-    // delivery comes back here.
+    // While the service is inside a delivery of this call, its objects must not be reused; the
+    // delivery calls this again.
     guard !call.state.isDelivering else { return }
     if call.isOpen {
       tellEnd(of: call, RPCStatus(.cancelled))
@@ -176,8 +178,8 @@ extension GRPCServerHandler {
     tell(status)
   }
 
-  /// Marks a call as answered or ended: from here on the service can do nothing with it. Returns
-  /// whether the service knew of it.
+  /// Marks a call as replied to or ended: from here on the service can do nothing with it. Returns
+  /// whether the service had been notified of it.
   @discardableResult
   func retire(_ call: ServerCall) -> Bool {
     let wasKnown = call.state.end()

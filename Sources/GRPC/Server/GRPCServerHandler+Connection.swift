@@ -1,13 +1,13 @@
-// The connection's own affairs: keep-alive, floods, time limits, drain. None of it is on the way of
-// a call.
+// What concerns the connection itself: keep-alive, floods, time limits, drain. None of it is on the
+// path of a call.
 
 import HTTP2
 import Logging
 import NIOCore
 
-/// What a connection remembers for its own affairs.
+/// The state for that.
 struct ConnectionState {
-  /// The payloads of the PING that ends a drain's round trip, and of one that asks for life.
+  /// The payloads of the PING that ends a drain's round trip, and of a keep-alive PING.
   static let drainPing: UInt64 = 0x7273_6472_6169_6e21
   static let lifePing: UInt64 = 0x7273_616c_6976_653f
 
@@ -20,18 +20,18 @@ struct ConnectionState {
   var controlFramesAtPeriodStart = 0
   var usefulFramesAtPeriodStart = 0
   var periodStartNanos: UInt64
-  /// What the client takes of the replies that wait for it, and what it sends.
+  /// How much the client reads of the pending replies, and how much it sends.
   var taken = TakenBytes()
   var outboundProgress = ProgressWindow()
   var inboundProgress = ProgressWindow()
   /// RST_STREAM frames that the node's counters have.
   var resetsCounted = 0
-  /// PINGs that asked for life.
+  /// Keep-alive PINGs.
   var keepAlivesSent = 0
-  /// Calls that there were at the last sweep, and when there was last one under way.
+  /// Calls that there were at the last sweep, and when there was last one in progress.
   var sweptCalls = 0
   var activeNanos: UInt64
-  /// How old the connection may become; nil: as old as it likes.
+  /// How old the connection may become; nil: no limit.
   var age: ConnectionAge?
 
   init(configuration: ServerConfiguration, nowNanos: UInt64, chance: () -> UInt64) {
@@ -87,7 +87,7 @@ extension GRPCServerHandler {
 
   // MARK: - Floods
 
-  /// Compares what the client has sent with what it may. Called once per read.
+  /// Compares what the client has sent with its limits. Called once per read.
   func checkFloods() {
     let counters = session.counters
     if counters.resetsReceived != state.resetsCounted {
@@ -119,9 +119,9 @@ extension GRPCServerHandler {
 
   // MARK: - Bounds of connections
 
-  /// Refuses a call on a connection that is above the node's bounds, and with it the connection:
-  /// the client is told as the call's status, and by GOAWAY once calls that it may carry are
-  /// answered.
+  /// Refuses a call on a connection that is above the node's limits, and ends the connection: the
+  /// client gets the reason as the call's status, and a GOAWAY once the calls that the connection
+  /// may carry have their replies.
   func refuseExcess(_ call: ServerCall, _ refusal: ConnectionEnd) {
     reject(
       call,
@@ -133,8 +133,8 @@ extension GRPCServerHandler {
     needsFlush()
   }
 
-  /// A connection above the bounds has to show soon what it is for, and is not for long unless it
-  /// becomes a link.
+  /// A connection above the limits must soon make a call that it may carry, and is closed after a
+  /// while unless it becomes a link.
   func watchExcess() {
     let first = TimeAmount.nanoseconds(Int64(ServerConfiguration.reservedFirstCallNanosMax))
     loop.eventLoop.assumeIsolated().scheduleTask(in: first) { [weak self] in
@@ -174,7 +174,7 @@ extension GRPCServerHandler {
   }
 
   private func lookForLife(nowNanos: UInt64) {
-    // What isn't read can't be heard. That has limits of its own.
+    // While the connection isn't read, its PINGs can't be seen. Other limits apply to that.
     if isReadHeldBack { state.liveness?.restart(nowNanos: nowNanos) }
     let channel = context?.channel
     switch state.liveness?.look(
@@ -191,7 +191,7 @@ extension GRPCServerHandler {
 
   private func lookForCalls(nowNanos: UInt64) {
     let calls = session.counters.streamsOpened
-    // Answers that are on their way are not idle time either.
+    // Time in which replies are being sent is not idle time either.
     if session.liveStreamCount > 0 || calls != state.sweptCalls {
       state.sweptCalls = calls
       state.activeNanos = nowNanos
@@ -208,7 +208,7 @@ extension GRPCServerHandler {
 
   private func lookAtAge(nowNanos: UInt64) {
     switch state.age?.look(nowNanos: nowNanos) {
-    // One that is leaving already has the time of whatever made it leave.
+    // A connection that is ending already has the time limit of the reason for its end.
     case .drain where ending.isDraining: state.age = nil
     case .drain:
       note(.maxAge)
@@ -220,7 +220,7 @@ extension GRPCServerHandler {
 
   // MARK: - Drain
 
-  /// Tells the client to open no more streams. In-flight calls go on; the connection closes when
+  /// Tells the client to open no more streams. In-flight calls continue; the connection closes when
   /// they are done.
   func beginDrain() {
     guard session.failure == nil, ending.announceDrain() else { return }

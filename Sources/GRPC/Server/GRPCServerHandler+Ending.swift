@@ -1,11 +1,11 @@
-// How a connection ends: for a reason of the server's (`cut`), because all is said
+// How a connection ends: for a reason of the server's (`cut`), because everything was sent
 // (`closeIfFinished`), or because the client closed its side (`inputClosed`) or is gone
 // (`channelGone`).
 //
-// A socket that is closed while bytes of the client lie unread in it resets the connection, and the
-// reset overtakes what the client was just told. So our side is closed first, and what still comes
-// is thrown away for a moment; the connection keeps its place in the node's bounds meanwhile. A
-// client that closes its side is answered to the end, as on the line port.
+// A socket that is closed while it has unread bytes of the client resets the connection, and the
+// reset overtakes the last data sent. So our side is closed first, and what still arrives is
+// discarded for a moment; the connection counts towards the node's limits meanwhile. A client that
+// closes its side still gets all its replies, as on the line port.
 //
 // Thousands of connections may end at once. A client's end is therefore followed in a turn of its
 // own, between which the loop serves the others.
@@ -17,14 +17,15 @@ import NIOCore
 extension GRPCServerHandler {
   // MARK: - For a reason
 
-  /// The one way in which this server ends a connection: counted, logged, and told to the client by
-  /// GOAWAY if its socket takes that. Nothing happens if the connection is being ended already.
+  /// The only way in which this server ends a connection: counted, logged, and reported to the
+  /// client by GOAWAY if its socket accepts that. Nothing happens if the connection is being ended
+  /// already.
   ///
-  /// - Parameter detail: what the log is to say besides.
+  /// - Parameter detail: what the log line adds.
   func cut(_ reason: ConnectionEnd, _ detail: String? = nil) {
     guard let context, ending.decide() else { return }
     note(reason, detail)
-    // A client that takes nothing can't be told.
+    // A client that reads nothing can't be notified.
     guard ending.isOpen, isWritable else { return context.closeSoon() }
     ending.refuseStreams()
     if session.failure == nil {
@@ -53,10 +54,17 @@ extension GRPCServerHandler {
 
   /// Ends the connection now, so that its memory is free when this returns.
   func endForMemory() {
-    guard ending.isOpen, let context else { return }
+    // All is said, and it is what the socket doesn't take; or the client is gone, and what it held
+    // was to be freed in a later turn.
+    guard ending.isOpen, let context else {
+      close()
+      return tearDown()
+    }
     cut(.memoryBudget)
-    // Where output is held, there is no time for a goodbye.
-    guard isWritable, ending.isOpen, !loop.flusher.isHeld else {
+    // Where output is held, or much of it waits for the socket, there is no time for a goodbye.
+    guard isWritable, ending.isOpen, !loop.flusher.isHeld,
+      writer.queuedBytes <= min(chargedBytes / 2, ServerConfiguration.retainedOutputBytes)
+    else {
       leave()
       tearDown()
       context.closeSoon()
@@ -68,7 +76,7 @@ extension GRPCServerHandler {
     finish()
   }
 
-  // MARK: - All is said
+  // MARK: - Everything was sent
 
   func closeIfFinished() {
     guard ending.isOpen, session.isFinished, let context else { return }
@@ -83,7 +91,7 @@ extension GRPCServerHandler {
     finish()
   }
 
-  /// Names the reason for which the library ended the session, which tells the peer a code at most.
+  /// Names the reason for which the library ended the session; the peer gets an error code at most.
   private func sayGoodbye(
     _ reason: ConnectionEnd, _ code: HTTP2ErrorCode, _ detail: String? = nil
   ) {
@@ -99,7 +107,7 @@ extension GRPCServerHandler {
     writer.write(&goodbye, context)
   }
 
-  /// Ends the calls, has the socket take what was said, and closes our side.
+  /// Ends the calls, writes what was queued to the socket, and closes our side.
   private func finish() {
     ending.finish()
     endCalls()
@@ -124,22 +132,24 @@ extension GRPCServerHandler {
     readIfHeldBack()
   }
 
-  /// Takes what comes after the end.
+  /// Discards what arrives after the end.
   func discard(_ buffer: ByteBuffer) {
     let isTooMuch = ending.discard(buffer.readableBytes)
     if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
     if isTooMuch { close() }
   }
 
-  /// Whether a client that is leaving takes its last answers. It has as long as for any others.
+  /// Whether a client whose connection is ending reads its last replies. It has as long as for any
+  /// other reply.
   func sweepEnding(nowNanos: UInt64) {
     guard ending.hasLastWords, let channel = context?.channel else { return }
+    renewCharge()
     state.taken.look(written: session.bodyBytesSent, channel)
     let isSlow = state.outboundProgress.isSlow(
       bytes: state.taken.count, nowNanos: nowNanos,
       periodNanos: configuration.progressTimeoutNanos, bytesMin: configuration.minProgressBytes)
     guard isSlow else { return }
-    // A stream without end whose client has gone has nothing to be taken.
+    // An endless stream whose client has gone has nothing left to send.
     closeNow(session.outboundBytes > 0 || !writer.isEmpty ? .unreadReplies : nil)
   }
 
@@ -153,7 +163,7 @@ extension GRPCServerHandler {
     }
   }
 
-  /// The client sends no more: calls that came whole are answered, the others can't be.
+  /// The client sends no more: calls that arrived completely get their replies, the others can't.
   private func answerTheRest() {
     guard ending.isOpen, context != nil else { return }
     state.outboundProgress.restart()
@@ -170,7 +180,7 @@ extension GRPCServerHandler {
 
   // MARK: - The end
 
-  /// Closes the socket, whatever there still is.
+  /// Closes the socket, even if data is left.
   private func close() {
     guard !ending.isGone, let context else { return }
     leave()
@@ -178,8 +188,8 @@ extension GRPCServerHandler {
     context.closeSoon()
   }
 
-  /// The channel is gone, by the client's doing or the system's. Each connection has calls to end
-  /// and memory to free: that is done in turns.
+  /// The channel is gone: the client or the system closed it. Each connection has calls to end and
+  /// memory to free: that is done in turns.
   func channelGone() {
     guard context != nil, !ending.isGone else { return }
     leave()
@@ -202,7 +212,7 @@ extension GRPCServerHandler {
     loop.remove(self)
   }
 
-  /// Ends what is under way, and frees what it held.
+  /// Ends what is in progress, and frees what it held.
   private func endCalls() {
     session.connectionLost()
     drain()
@@ -211,6 +221,6 @@ extension GRPCServerHandler {
     waitingLargeCalls.removeAll()
     heldCalls.removeAll()
     session.releaseContexts()
-    clearCharge()
+    chargeRest()
   }
 }

@@ -1,15 +1,15 @@
-// Messages that came in gzip: inflated whole, and only as far as a message may be long. What comes
-// out lives as long as its delivery. None of it is on the way of other calls.
+// Messages that arrived in gzip: inflated whole, up to the size limit of a message. The result is
+// valid during its delivery. None of it is on the path of other calls.
 
 import NIOCore
 
 extension GRPCServerHandler {
-  /// - Throws: where the message is no proper gzip, or over the limit of a message.
+  /// - Throws: if the message is not valid gzip, or exceeds the size limit of a message.
   func inflate(_ message: UnsafeRawBufferPointer) throws(MessageFramingError) -> ByteBuffer {
     try loop.gzip.inflate(message, limit: configuration.maxMessageBytes)
   }
 
-  /// Delivers a message that was inflated: the service can't keep the block that it came in.
+  /// Delivers a message that was inflated: the service can't keep the block that it arrived in.
   func deliver(
     _ inflated: ByteBuffer, _ call: ServerCall, _ body: (UnsafeRawBufferPointer) -> Void
   ) {
@@ -18,8 +18,9 @@ extension GRPCServerHandler {
     call.extras?.isInflated = false
   }
 
-  /// Gives the service the message of a unary call, which came in gzip.
+  /// Gives the service the message of a unary call, which arrived in gzip.
   func handInflated(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
+    if let refusal = service.refusal(of: call) { return reject(call, refusal) }
     do throws(MessageFramingError) {
       let inflated = try inflate(message)
       messagesReceived += 1

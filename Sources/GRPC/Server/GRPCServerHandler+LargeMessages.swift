@@ -1,16 +1,17 @@
-// Large messages in: which of them may come, and where those of unary calls are gathered.
+// Large messages of clients: which of them may be received now, and where those of unary calls are
+// collected.
 //
-// A message longer than its stream's window is let in when those on their way leave room for it. A
-// message of `LargeBlock.bytesMin` or more is received into a block of its own, which the service
-// may keep instead of a copy (`ServerCall.messageBlock`); streaming calls get theirs from their
-// deframer anyway, unary ones use it for these only.
+// A message longer than its stream's window is admitted when those being received leave room for
+// it. A message of `LargeBlock.bytesMin` or more is received into a block of its own, which the
+// service may keep instead of a copy (`ServerCall.messageBlock`); streaming calls get such a block
+// from their deframer anyway, unary calls use it only for these messages.
 
 import HTTP2
 import NIOCore
 
 extension GRPCServerHandler {
-  /// Takes what has come of a unary call's large message, and hands it to the service once it is
-  /// whole and the client has ended.
+  /// Takes the received part of a unary call's large message, and hands the message to the service
+  /// once it is complete and the client has ended.
   func gather(_ call: ServerCall) {
     let stream = call.stream
     var failure: MessageFramingError?
@@ -48,7 +49,8 @@ extension GRPCServerHandler {
 
   // MARK: - Letting them in
 
-  /// Whether a message longer than the stream's window may come in now; if not, it waits its turn.
+  /// Whether a message longer than the stream's window may be received now; if not, it waits for
+  /// its turn.
   func admit(_ call: ServerCall, _ bytes: Int) -> Bool {
     if call.admittedBytes > 0 { return true }
     if waitingLargeCalls.isEmpty, hasRoomForLarge(bytes) {
@@ -65,7 +67,7 @@ extension GRPCServerHandler {
     largeBytes == 0 || largeBytes + bytes <= configuration.maxLargeMessageBytes
   }
 
-  /// A large message is complete, or its call is over: the next ones may come in.
+  /// A large message is complete, or its call has ended: the next ones may be received.
   func dismiss(_ call: ServerCall) {
     largeBytes -= call.admittedBytes
     call.admittedBytes = 0

@@ -1,13 +1,12 @@
-// What this client makes the node hold, counted where it changes, and in the loop's account at
-// the end of each flush: a read is followed by one, and so is every reply.
+// The memory that the node holds for this client. It is counted where it changes, and added to the
+// loop's account at the end of each flush: a flush follows each read and each reply.
 
 import HTTP2
-import LargeMemory
 import NIOCore
 
 extension GRPCServerHandler {
   private var heldBytes: Int {
-    session.outboundBytes + inboundBytes + session.largeHeaderBytes
+    session.outboundBytes + writer.queuedBytes + inboundBytes + session.largeHeaderBytes
       + session.liveStreamCount * ClientMemory.streamBytes
   }
 
@@ -19,30 +18,38 @@ extension GRPCServerHandler {
     call.inboundBytes = bytes
   }
 
-  /// Charges the loop's memory with what has changed. Connections are ended by this, perhaps this
-  /// one: nothing may be done with it afterwards.
+  /// Adds what has changed to the loop's account. This may end connections, this one included:
+  /// don't use it afterwards.
   func accountMemory() {
     let held = isLink ? 0 : heldBytes
     guard held != chargedBytes else { return }
     charge(held)
     if loop.clientMemory.isOver || held > loop.clientMemory.connectionBytesMax {
-      loop.relieveMemory(after: self)
+      loop.clientMemory.relieve(after: self)
     }
   }
 
   private func charge(_ bytes: Int) {
-    loop.clientMemory.change(by: bytes - chargedBytes)
+    loop.clientMemory.charge(bytes - chargedBytes)
     chargedBytes = bytes
     heldThroughout = min(heldThroughout, bytes)
-    if loop.clientMemory.takeFall() { BackgroundRelease.trimSoon() }
   }
 
-  /// What is charged is given back; to be called when the connection is over.
-  func clearCharge() {
-    charge(0)
+  /// The charge as it is at a sweep: nothing tells that a socket has taken the last of what waited
+  /// for it.
+  func renewCharge() {
+    guard ending.isOpen else { return chargeRest() }
+    charge(isLink ? 0 : heldBytes)
+    heldThroughout = chargedBytes
   }
 
-  /// Whether the client holds so much of what is short that it gets nothing new.
+  /// Calls are over: what the socket has yet to take is all that is held, and nothing once the
+  /// connection is gone.
+  func chargeRest() {
+    charge(isLink || ending.isGone ? 0 : writer.queuedBytes)
+  }
+
+  /// Whether the client already holds so much of a scarce resource that it gets no more.
   var isRefusedForMemory: Bool {
     loop.clientMemory.isTight && loop.clientMemory.isMuch(chargedBytes)
   }

@@ -1,11 +1,12 @@
-// Messages in: from a stream's bytes to the service, with the window that lets more of them come.
+// Messages of clients: from a stream's bytes to the service, and the window that admits more of
+// them.
 //
-// Three kinds of bytes are held for a client, and each has its bound:
+// Three kinds of bytes are held for a client, and each has its limit:
 // - unfinished messages, refused past `maxBufferedBytes`;
-// - messages longer than the stream's window, which are let in one after another as long as those
-//   on their way come to `maxLargeMessageBytes`. The others get no window; none is refused (see
-//   GRPCServerHandler+LargeMessages.swift);
-// - what calls that are paused or held have not taken: a stream's window each, and together
+// - messages longer than the stream's window, which are admitted one after another while those
+//   being received add up to `maxLargeMessageBytes` at most. The others get no window; none is
+//   refused (see GRPCServerHandler+LargeMessages.swift);
+// - what paused or held calls have not consumed: a stream's window each, and together
 //   `maxParkedBytes` beyond the connection's window (see `HTTP2Session.park`).
 
 import HTTP2
@@ -25,8 +26,8 @@ extension GRPCServerHandler {
     let stream = call.stream
     guard call.state.takesMessage else { return }
     if call.state.isGathering { return gather(call) }
-    // A unary message is gathered in the stream's own buffer, which its length bounds, but for a
-    // large one.
+    // A unary message is collected in the stream's own buffer, which is bounded by the message's
+    // length. A large message has its own block.
     let check = stream.inbound.withUnsafeReadableBytes {
       UnaryFraming.check(
         $0, isEnded: stream.remoteEnded, limit: configuration.maxMessageBytes,
@@ -53,7 +54,8 @@ extension GRPCServerHandler {
       hold(call)
     case .complete:
       session.consume(stream, stream.unconsumed)
-      // The stream is kept from the pool meanwhile, and its client has ended: the buffer stays.
+      // The stream doesn't return to the pool meanwhile, and its client has ended: the buffer
+      // stays.
       stream.inbound.withUnsafeReadableBytes {
         hand(call, UnsafeRawBufferPointer(rebasing: $0[MessageFrame.prefixBytes...]))
       }
@@ -111,7 +113,7 @@ extension GRPCServerHandler {
     }
     call.state.endDelivery()
     if delivered > 0 {
-      // What is left is of another message.
+      // The rest belongs to another message.
       messagesReceived += delivered
       call.inboundProgress.restart()
       if call.admittedBytes > 0 { dismiss(call) }
@@ -127,10 +129,10 @@ extension GRPCServerHandler {
     halfCloseIfDone(call)
   }
 
-  /// Gives window for what a streaming call took, part of a message included, unless that is a
+  /// Gives window for what a streaming call consumed, part of a message included, unless that is a
   /// large one that has to wait.
   ///
-  /// - Parameter left: bytes that were not taken, because the call is paused or over.
+  /// - Parameter left: bytes that were not consumed, because the call is paused or has ended.
   private func takeIn(_ call: ServerCall, left: Int) {
     let stream = call.stream
     var withheld = 0
@@ -163,7 +165,7 @@ extension GRPCServerHandler {
     service.streamHalfClosed(call)
   }
 
-  /// Puts back what was not taken, and the memory if it is modest.
+  /// Puts back what was not consumed, and keeps the memory if it is small.
   private func returnWindow(_ chunk: inout ByteBuffer, to stream: HTTP2Stream) {
     if stream.discardsInbound || stream.isClosed { return }
     if chunk.readableBytes == 0 { Self.release(&chunk) }
@@ -173,8 +175,8 @@ extension GRPCServerHandler {
     swap(&chunk, &stream.inbound)
   }
 
-  /// Empties a buffer, and frees it if it is large: calls that live long must not each hold the
-  /// room of their largest message.
+  /// Empties a buffer, and frees it if it is large: long calls must not each keep the memory of
+  /// their largest message.
   static func release(_ buffer: inout ByteBuffer) {
     if buffer.capacity > ServerConfiguration.retainedInboundBytes {
       buffer = ByteBuffer()
@@ -183,10 +185,10 @@ extension GRPCServerHandler {
     }
   }
 
-  /// Keeps the connection's sum of unfinished messages, and its bound.
+  /// Updates the connection's sum of unfinished messages, and enforces its limit.
   func account(_ call: ServerCall, buffered: Int) {
     noteInbound(call)
-    // Large messages that were let in have a bound of their own.
+    // Large messages that were admitted have their own limit.
     let counted = call.admittedBytes > 0 ? 0 : buffered
     bufferedBytes += counted - call.bufferedBytes
     call.bufferedBytes = counted

@@ -1,32 +1,33 @@
-// Clients that don't go on: requests that stay unfinished, answers that aren't taken. Looked at
+// Clients that don't continue: requests that stay unfinished, replies that aren't read. Checked
 // every few seconds, one connection after the other. Progress is a rate, `minProgressBytes` in each
-// `progressTimeoutNanos`: who sends or takes a byte a second holds as much as who does nothing.
+// `progressTimeoutNanos`: a client that sends or reads a byte a second holds as much memory as one
+// that does nothing.
 
 import HTTP2
 import Logging
 import NIOCore
 
-/// What the client takes of one call's reply. The system acknowledges bytes of the whole
-/// connection, so they are the stream's once all has come that was sent until then.
+/// What the client reads of one call's reply. The system acknowledges bytes of the whole
+/// connection, so a stream's bytes count as read once everything sent up to them was acknowledged.
 struct AnswerProgress {
   var window = ProgressWindow()
-  /// Bytes of the stream that the client has taken.
+  /// Bytes of the stream that the client has read.
   private(set) var taken = 0
   /// Bytes of the stream that were sent, and of the connection, when that was last looked at.
   private var sent = 0
   private var sentOfAll = 0
 
-  /// Whether the client has taken what had been sent at the last look.
+  /// Whether the client has read what had been sent at the last check.
   var hasTakenAll: Bool { taken == sent }
 
   /// - Parameters:
   ///   - sent: bytes of the stream that were sent so far.
   ///   - ofAll: bytes of all the connection's streams that were.
-  ///   - allTaken: those of them that the client has taken.
+  ///   - allTaken: those of them that the client has read.
   mutating func look(sent newSent: Int, ofAll: Int, taken allTaken: Int) {
     if allTaken >= sentOfAll {
       taken = sent
-      // Without a wait for the next look where nothing is on its way.
+      // If nothing is being sent, this doesn't wait for the next check.
       if allTaken >= ofAll { taken = newSent }
       (sent, sentOfAll) = (newSent, ofAll)
     }
@@ -34,10 +35,10 @@ struct AnswerProgress {
 }
 
 extension GRPCServerHandler {
-  /// Ends what has made no progress: all such calls at once, and the connection if its socket takes
-  /// nothing.
+  /// Ends what has made no progress: all such calls at once, and the connection if its socket
+  /// accepts nothing.
   func sweepCalls(nowNanos: UInt64) {
-    heldThroughout = chargedBytes
+    renewCharge()
     let isSlow = isConnectionSlow(nowNanos: nowNanos)
     if isSlow.toTake, session.outboundBytes == 0 { return closeNow(.unreadReplies) }
     guard session.liveStreamCount > 0 else { return }
@@ -58,11 +59,12 @@ extension GRPCServerHandler {
       "ending calls whose answers aren't taken",
       metadata: ["calls": "\(untaken.count)", "peer": "\(remoteAddress)"])
     for call in untaken { endUntaken(call) }
-    // With a full socket not even RST_STREAM can leave: then the whole connection is stuck.
+    // With a full socket not even RST_STREAM can be sent: then the whole connection is stuck.
     if isSlow.toTake, !isWritable { cut(.unreadReplies) }
   }
 
-  /// Whether the connection as a whole takes too little of what waits for it, or sends too little.
+  /// Whether the client reads too little of its pending replies on the whole connection, or sends
+  /// too little.
   private func isConnectionSlow(nowNanos: UInt64) -> (toTake: Bool, toSend: Bool) {
     let isSlowToSend = state.inboundProgress.isSlow(
       bytes: session.bytesReceived, nowNanos: nowNanos,
@@ -72,14 +74,14 @@ extension GRPCServerHandler {
     if let channel = context?.channel, isWaiting || state.taken.count < session.bodyBytesSent {
       let before = state.taken.count
       state.taken.look(written: session.bodyBytesSent, channel)
-      // A PING may stand behind megabytes that the client has yet to read.
+      // A PING may be queued behind megabytes that the client has yet to read.
       if state.taken.count > before { state.liveness?.heard() }
     }
     guard isWaiting || state.taken.count < session.bodyBytesSent else {
       state.outboundProgress.restart()
       return (false, isSlowToSend)
     }
-    // What is left of replies that were handed over whole is judged like one of them.
+    // The rest of replies that were passed to the socket completely is judged like a single reply.
     let isSlowToTake = state.outboundProgress.isSlow(
       bytes: state.taken.count, nowNanos: nowNanos,
       periodNanos: isWaiting || !writer.isEmpty
@@ -91,10 +93,10 @@ extension GRPCServerHandler {
 
   // MARK: - Answers
 
-  /// Whether a call has waited in vain for its client to take something: bytes that lie ready, or
-  /// those of other calls that are in front of its own. It must be this stream that isn't taken, or
-  /// the whole connection: a client that reads slowly, with a thousand answers waiting for the same
-  /// socket or the connection's window, gets to each of them in its turn.
+  /// Whether a call has waited too long for its client to read: bytes that are ready, or those of
+  /// other calls ahead of its own. The client must have stopped reading this stream, or the whole
+  /// connection: a client that reads slowly, with a thousand replies waiting for the same socket or
+  /// the connection's window, reads each of them in its turn.
   private func isUntaken(
     _ call: ServerCall, connectionIsSlow: Bool, nowNanos: UInt64
   ) -> Bool {
@@ -108,7 +110,7 @@ extension GRPCServerHandler {
     let isSlow = call.answerProgress.window.isSlow(
       bytes: call.answerProgress.taken, nowNanos: nowNanos,
       periodNanos: configuration.progressTimeoutNanos, bytesMin: configuration.minProgressBytes)
-    // A window that is shut is the client's choice once the client has what was sent.
+    // Once the client has received what was sent, a closed window is the client's choice.
     let isShut = session.isWindowShut(stream) && call.answerProgress.hasTakenAll
     return isSlow && (connectionIsSlow || isShut)
   }
@@ -118,7 +120,7 @@ extension GRPCServerHandler {
       // The service has not had it, and a status needs no window.
       complete(
         call,
-        RPCStatus(.resourceExhausted, "earlier answers on this connection were not taken in time"))
+        RPCStatus(.resourceExhausted, "earlier replies on this connection were not read in time"))
     } else {
       session.reset(call.stream, code: .cancel)
       needsFlush()
@@ -127,8 +129,8 @@ extension GRPCServerHandler {
 
   // MARK: - Requests
 
-  /// Whether a call has waited in vain for more of its request. What the server itself holds back
-  /// is not the client's fault.
+  /// Whether a call has waited too long for more of its request. Data that the server itself holds
+  /// back doesn't count against the client.
   private func isUnfinished(
     _ call: ServerCall, connectionIsSlow: Bool, nowNanos: UInt64
   ) -> Bool {
@@ -140,7 +142,7 @@ extension GRPCServerHandler {
     let isSlow = call.inboundProgress.isSlow(
       bytes: bytes, nowNanos: nowNanos, periodNanos: configuration.progressTimeoutNanos,
       bytesMin: configuration.minProgressBytes)
-    // Requests of which nothing has come may stand in line behind others of the same client.
+    // Requests of which nothing has arrived may be queued behind others of the same client.
     return isSlow && (bytes > 0 || connectionIsSlow)
   }
 

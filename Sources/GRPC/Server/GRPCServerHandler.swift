@@ -1,24 +1,22 @@
-// One client connection: bytes between NIO and the HTTP/2 session. What the streams mean is in
-// GRPCServerHandler+Calls.swift, the connection's own affairs (drain, keep-alive, floods, time
-// limits) in GRPCServerHandler+Connection.swift, its end in GRPCServerHandler+Ending.swift.
-//
-// Properties touched by every call opt out of the run-time exclusivity check (it took a quarter of
-// a call's time): all of it lives on one thread, and the service is never called within an access.
+// One client connection: bytes between NIO and the HTTP/2 session. The calls are in
+// GRPCServerHandler+Calls.swift, what concerns the connection itself (drain, keep-alive, floods,
+// time limits) in GRPCServerHandler+Connection.swift, its end in GRPCServerHandler+Ending.swift.
 //
 // Thread: the channel's event loop. Owns its session and, through the session's streams, its calls;
-// the cycle call -> handler is cut when a call ends, and they all do when the channel is inactive.
+// the cycle call -> handler is broken when a call ends, and all calls end when the channel becomes
+// inactive.
 //
-// The way of a read: `channelRead` feeds the session once, then drains what was touched, which
-// calls the service; `channelReadComplete` writes all the replies at once. Answers that come at any
-// other time mark the connection in the loop's FlushCoalescer, which flushes at the end of the
-// tick.
+// The path of a read: `channelRead` feeds the session once, then processes the streams that
+// changed, which calls the service; `channelReadComplete` writes all the replies at once. Replies
+// made at any other time mark the connection in the loop's FlushCoalescer, which flushes at the end
+// of the tick.
 
 import HTTP2
 import Logging
 import NIOCore
 
 /// The channel handler of a server connection.
-final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection, SweptConnection {
+final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection, MemoryHolder {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = Never
   typealias OutboundOut = ByteBuffer
@@ -26,57 +24,58 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   let loop: ServerLoop
   let service: any ServerService
   let session: HTTP2Session
-  /// What the connection takes of the node's bounds; nil: nothing, in tests.
+  /// The connection's share of the node's limits; nil: none, in tests.
   let place: ConnectionPlace?
   let peer: PeerIdentity
 
-  /// The service's own; see `ServerCall.connectionContext`.
-  @exclusivity(unchecked) var serviceContext: AnyObject?
-  @exclusivity(unchecked) var context: ChannelHandlerContext?
-  @exclusivity(unchecked) var isMarkedDirty = false
-  /// How far the end of the connection has come; see GRPCServerHandler+Ending.swift.
-  @exclusivity(unchecked) var ending = ConnectionEnding()
-  @exclusivity(unchecked) private var flushing = FlushState()
-  @exclusivity(unchecked) private var reading = ReadGate()
+  /// Set by the service; see `ServerCall.connectionContext`.
+  var serviceContext: AnyObject?
+  var context: ChannelHandlerContext?
+  var isMarkedDirty = false
+  /// The stage of the connection's end; see GRPCServerHandler+Ending.swift.
+  var ending = ConnectionEnding()
+  private var flushing = FlushState()
+  private var reading = ReadGate()
   var listIndex = -1
-  @exclusivity(unchecked) var isWritable = true
+  var isWritable = true
   let writer: SocketWriter
-  @exclusivity(unchecked) private(set) var bytesReceived = 0
-  /// Calls answered on this connection; floods are measured against them.
-  @exclusivity(unchecked) var answeredCalls = 0
-  /// Whether the client was told which encodings are spoken here.
-  @exclusivity(unchecked) var hasNamedEncodings = false
+  private(set) var bytesReceived = 0
+  /// Calls with a reply on this connection; floods are measured against them.
+  var answeredCalls = 0
+  /// Whether the client has been sent the supported encodings.
+  var hasNamedEncodings = false
   /// For channelz: calls that ended with OK, and messages of all calls.
-  @exclusivity(unchecked) var succeededCalls = 0
-  @exclusivity(unchecked) var messagesSent = 0
-  @exclusivity(unchecked) var messagesReceived = 0
-  /// Calls begun and not answered.
-  @exclusivity(unchecked) var openCalls = 0
-  /// When the bytes came that are being looked at; 0: not asked yet.
-  @exclusivity(unchecked) var readNanos: UInt64 = 0
+  var succeededCalls = 0
+  var messagesSent = 0
+  var messagesReceived = 0
+  /// Calls begun and not replied to.
+  var openCalls = 0
+  /// When the bytes being processed arrived; 0: not read from the clock yet.
+  var readNanos: UInt64 = 0
   /// Bytes of unfinished messages.
-  @exclusivity(unchecked) var bufferedBytes = 0
+  var bufferedBytes = 0
   /// Bytes that calls hold of their requests; see GRPCServerHandler+Memory.swift.
-  @exclusivity(unchecked) var inboundBytes = 0
-  /// Another node's connection. What it holds has bounds of its own, and to end it would end calls
-  /// of clients that did nothing wrong: it isn't charged.
-  @exclusivity(unchecked) var isLink = false
+  var inboundBytes = 0
+  /// Another node's connection. It has its own memory limits, and ending it would end calls of
+  /// clients that did nothing wrong: it isn't in the account.
+  var isLink = false
   /// What the loop's memory is charged with, and the least of it since the last sweep.
-  @exclusivity(unchecked) var chargedBytes = 0
-  @exclusivity(unchecked) var heldThroughout = 0
+  var chargedBytes = 0
+  var heldThroughout = 0
   /// Bytes of large messages that are coming in.
-  @exclusivity(unchecked) var largeBytes = 0
-  /// Calls with a large message that waits to come in. Those that ended meanwhile are still there.
-  @exclusivity(unchecked) var waitingLargeCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
-  /// Bytes that calls will append to their replies, as they said.
-  @exclusivity(unchecked) var reservedOutboundBytes = 0
+  var largeBytes = 0
+  /// Calls with a large message that waits to be received. Those that ended meanwhile are still
+  /// there.
+  var waitingLargeCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
+  /// Bytes that calls have reserved and will append to their replies.
+  var reservedOutboundBytes = 0
   /// Calls that wait for the connection to have room for more of their replies.
-  @exclusivity(unchecked) var callsAwaitingRoom = CircularBuffer<ServerCall>(initialCapacity: 1)
+  var callsAwaitingRoom = CircularBuffer<ServerCall>(initialCapacity: 1)
   /// Calls whose reading was resumed and that may have messages waiting.
-  @exclusivity(unchecked) var resumedCalls: [ServerCall] = []
-  /// Calls kept from the service while too many replies wait to be taken.
-  @exclusivity(unchecked) var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
-  @exclusivity(unchecked) var state: ConnectionState
+  var resumedCalls: [ServerCall] = []
+  /// Calls held back from the service while too many replies wait to be read by the client.
+  var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
+  var state: ConnectionState
 
   init(
     loop: ServerLoop, place: ConnectionPlace? = nil, peer: PeerIdentity = .plaintext,
@@ -129,7 +128,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     loop.meter.grpc.received &+= UInt64(buffer.readableBytes)
     state.liveness?.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }
-    // What TLS has decrypted is TLS's own.
+    // The buffer of decrypted bytes belongs to TLS.
     if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
     drain()
     checkFloods()
@@ -138,7 +137,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   func channelReadComplete(context: ChannelHandlerContext) {
     flushing.endRead()
     flushNow()
-    // Where output is held, its calls are answered when that ends.
+    // While output is held, replies wait until that ends.
     if !loop.flusher.isHeld { loop.scheduler.settleCalls() }
   }
 
@@ -189,8 +188,8 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   private var isReadBlocked: Bool { isOutboundBlocked || !ending.reads }
 
-  /// The client takes nothing from its socket while it makes us produce more. A full HTTP/2 window
-  /// alone doesn't count: only by reading can we learn that it was opened.
+  /// The client reads nothing from its socket while it causes more output. A full HTTP/2 window
+  /// alone doesn't count: its opening is only seen by reading.
   private var isOutboundBlocked: Bool {
     !isWritable
       && (session.outboundBytes > configuration.connectionHighWaterBytes
@@ -209,7 +208,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
 
   // MARK: - Writing
 
-  /// Sees to it that what was queued is written in this tick.
+  /// Makes sure that what was queued is written in this tick.
   func needsFlush() {
     if flushing.queued() { loop.flusher.markDirty(self) }
   }
@@ -244,13 +243,13 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     if loop.output.capacity > ServerConfiguration.retainedOutputBytes {
       loop.output = ByteBuffer()
     }
-    // Streams ended by this write go back to the pool; the service may answer to `streamWritable`.
+    // Streams ended by this write return to the pool; the service may reply in `streamWritable`.
     drain()
     if !callsAwaitingRoom.isEmpty { tellRoom() }
     if !heldCalls.isEmpty { releaseHeld() }
     let flushesAgain = flushing.endFlush()
-    // Others must be read and answered before the next chunk, or the next part of a reply that
-    // goes on as fast as the client takes it.
+    // Other connections must be read and get replies before the next chunk, or before the next part
+    // of a reply that is produced as fast as the client reads it.
     if hasMore || flushesAgain { loop.flusher.markDirtyForNextTurn(self) }
     closeIfFinished()
     accountMemory()

@@ -1,6 +1,6 @@
-// A listening socket, what its connections share on each event loop, and the drain of them all: the
-// part of a server that is the same for every protocol. Sendable: started and stopped from tasks,
-// while everything about connections happens on their event loops.
+// A listening socket, what its connections share on each event loop, and the drain of all of them:
+// the part of a server that is the same for every protocol. Sendable: started and stopped from
+// tasks, while everything about connections happens on their event loops.
 
 import Logging
 import NIOCore
@@ -9,26 +9,26 @@ import NIOPosix
 /// What the connections of one listener share on one event loop. Used on that loop only.
 package protocol ListenerLoop: AnyObject, SendableMetatype {
   var eventLoop: any EventLoop { get }
-  /// What the connections read into. Their handlers give it back after each read.
+  /// The buffer that the connections read into. Their handlers return it after each read.
   var receiveBuffer: SharedReceiveBuffer { get }
   /// The loop's turns.
   var scheduler: LoopScheduler { get }
 
-  /// The handler of a connection whose client may speak now.
+  /// Makes the handler of a connection whose client may send now.
   func makeHandler(_ connection: AcceptedConnection) throws -> any ChannelHandler
 
-  /// Has every connection end once what it has under way is done, those accepted from now on as
+  /// Ends every connection once its work in progress is done, connections accepted from now on as
   /// well. Returns the ends of those that are open.
   func drain() -> [EventLoopFuture<Void>]
 
-  /// Closes every connection, whatever it has under way.
+  /// Closes every connection, even if it has work in progress.
   func closeNow()
 }
 
-/// What a listener knows of a connection when it hands it to its protocol.
+/// What a listener passes to the protocol with a connection.
 package struct AcceptedConnection {
-  /// What the connection takes of the node's bounds; the handler is to close it when the connection
-  /// is gone.
+  /// The connection's share of the node's limits; the handler must close it when the connection is
+  /// gone.
   package let place: ConnectionPlace
   package let peer: PeerIdentity
   /// When it was accepted, on the loop's clock; nil: just now.
@@ -51,10 +51,10 @@ package struct AcceptedConnection {
 package struct ListenerOptions: Sendable {
   /// Connections waiting to be accepted.
   package var backlog: Int32
-  /// Bytes handed to a socket and not taken by it, from which on a connection is not writable; it
-  /// is again when they are 128 KiB or less.
+  /// Bytes passed to a socket and not accepted by it, from which on a connection is not writable;
+  /// it is writable again when they are 128 KiB or less.
   package var writeHighWaterBytes: Int
-  /// Whether a client that closes its side may still be answered.
+  /// Whether a client that closes its side may still get replies.
   package var allowsHalfClosure = false
   /// How connections are encrypted; nil: not at all.
   package var tls: ListenerTLS?
@@ -169,8 +169,8 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
     .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
     .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
     .childChannelOption(.allowRemoteHalfClosure, value: options.allowsHalfClosure)
-    // A second read of the same event would mostly find nothing, at the price of a system call.
-    // (And one message a read is what SharedReceiveAllocator relies on.)
+    // A second read for the same event would mostly find nothing, and costs a system call.
+    // (SharedReceiveAllocator also relies on one message per read.)
     .childChannelOption(ChannelOptions.maxMessagesPerRead, value: 1)
     .childChannelOption(
       ChannelOptions.writeBufferWaterMark,
@@ -195,8 +195,8 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
   /// The port that is listened on.
   package var port: Int { channel.localAddress?.port ?? 0 }
 
-  /// Stops accepting and drains the connections. Those that are still open after `gracePeriod` are
-  /// closed hard. Returns when none is left.
+  /// Stops accepting and drains the connections. Those still open after `gracePeriod` are closed at
+  /// once. Returns when none is left.
   package func drain(gracePeriod: TimeAmount) async {
     try? await channel.close().get()
     let closed = loops.map { bound in

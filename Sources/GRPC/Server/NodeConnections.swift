@@ -1,30 +1,30 @@
-// The connections of a node, those of all its ports and event loops together: how many clients may
-// have, and what is counted about them for Stats. Any thread; nothing here is on the way of a call.
+// The connections of a node, of all its ports and event loops: how many clients may have, and what
+// is counted about them for Stats. Any thread; nothing here is on the path of a call.
 //
-// A connection that comes when clients have as many as they may is taken all the same, as long as
-// the reserve lasts, because it may be what an operator or another node needs:
-// - a link: it leaves the clients' account once it is one;
+// A connection that arrives when clients have as many as allowed is still accepted, while the
+// reserve lasts, because an operator or another node may need it:
+// - a link: it no longer counts as a client's connection once it is one;
 // - a health check or a call of an administrator, which has `ServerConfiguration.reservedNanosMax`.
-// Anything else on such a connection is refused in words and ends it. Past the reserve a connection
-// is closed without a word.
+// Anything else on such a connection is refused with a message and ends it. Past the reserve a
+// connection is closed without notice.
 
 import LargeMemory
 import NIOConcurrencyHelpers
 import NIOCore
 
-/// How many connections a node takes.
+/// How many connections a node accepts.
 package struct ConnectionLimits: Sendable {
   /// Those of clients, on all ports together.
   package var maxConnections = 65_536
-  /// Those of one address, among them; nil: no bound. An IPv6 network of 64 bits is one address.
+  /// Those of one address, among them; nil: no limit. An IPv6 network of 64 bits is one address.
   package var maxConnectionsOfAddress: Int?
-  /// Connections above these bounds that are taken for links and administration.
+  /// Connections above these limits that are accepted for links and administration.
   package var reserved = 64
 
   package init() {}
 }
 
-/// Makes a report on a server, for the event loop that asks.
+/// Makes a report on a server, for the event loop that requests it.
 package typealias ServerReporter = @Sendable (any EventLoop) -> EventLoopFuture<ServerReport>
 
 package final class NodeConnections: Sendable {
@@ -47,7 +47,7 @@ package final class NodeConnections: Sendable {
     var gone = 0
   }
 
-  /// So many connections that have gone have malloc give their memory back to the system.
+  /// After this many connections have gone, malloc returns their memory to the system.
   package static let goneMax = 1_000
 
   package let limits: ConnectionLimits
@@ -86,7 +86,7 @@ package final class NodeConnections: Sendable {
     return isOpen ? ConnectionPlace(self, id: id, excess: excess, network: network) : nil
   }
 
-  /// What a client is told whose connection is one too many.
+  /// The message for a client whose connection exceeds the limit.
   package func sentence(_ refusal: ConnectionEnd) -> String {
     guard refusal == .tooManyConnectionsOfAddress, let max = limits.maxConnectionsOfAddress else {
       return "The node has \(limits.maxConnections) connections already."
@@ -102,12 +102,12 @@ package final class NodeConnections: Sendable {
     state.withLockedValue { $0.ends[index] += 1 }
   }
 
-  /// Notes calls that clients took back.
+  /// Notes calls that clients cancelled.
   package func calls(reset count: Int) {
     state.withLockedValue { $0.resets += count }
   }
 
-  /// Notes a call that the server refused without asking the service.
+  /// Notes a call that the server refused without calling the service.
   package func callRefused() {
     state.withLockedValue { $0.refusedCalls += 1 }
   }
@@ -117,12 +117,12 @@ package final class NodeConnections: Sendable {
     state.withLockedValue { $0.calls = $0.calls + calls }
   }
 
-  /// Notes who tells of the node's gRPC server; nil once it has ended.
+  /// Sets what reports on the node's gRPC server; nil once it has ended.
   func setServer(_ reporter: ServerReporter?) {
     state.withLockedValue { $0.server = reporter }
   }
 
-  /// A report on the node's gRPC server; nil where there is none. O(connections).
+  /// A report on the node's gRPC server; nil if there is none. O(connections).
   package func serverReport(on eventLoop: any EventLoop) -> EventLoopFuture<ServerReport>? {
     let server = state.withLockedValue { $0.server }
     return server?(eventLoop)
@@ -225,11 +225,11 @@ package struct ConnectionCounts: Sendable {
   package let handshakesAbandoned: Int
 }
 
-/// What one connection takes of the node's bounds. Used on the connection's event loop.
+/// One connection's share of the node's limits. Used on the connection's event loop.
 package final class ConnectionPlace {
   private enum Account { case clients, excess, links, closed }
 
-  /// The node's number of the connection, never given twice.
+  /// The node's number for the connection, never reused.
   package let id: UInt64
   private let node: NodeConnections
   private let network: ClientNetwork?
@@ -246,7 +246,7 @@ package final class ConnectionPlace {
     account = excess == nil ? .clients : .excess
   }
 
-  /// The bound that the connection is above; nil: none.
+  /// The limit that the connection exceeds; nil: none.
   package var excess: ConnectionEnd? { account == .excess ? refusal : nil }
 
   /// The connection is a link of another node from here on.
@@ -279,8 +279,8 @@ package final class ConnectionPlace {
   }
 }
 
-/// Where a client comes from, as bounds see it: an IPv4 address, or the upper half of an IPv6
-/// address, all of whose lower half one client may have.
+/// Where a client comes from, for the limits: an IPv4 address, or the upper half of an IPv6
+/// address, because one client may have all of the lower half.
 struct ClientNetwork: Hashable, Sendable {
   private let bits: UInt64
 

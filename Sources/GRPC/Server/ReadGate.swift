@@ -1,11 +1,11 @@
-// Whether a connection is read. NIO asks for each read; one that is kept back is made up for as
-// soon as it may be.
+// Whether a connection is read. NIO requests each read; a read that was held back is made as soon
+// as it is allowed.
 
 /// What keeps a connection from being read.
 struct ReadGate {
   /// How often the service has paused reading and not resumed it.
   private var pauses = 0
-  /// A read was asked for, and not made.
+  /// A read was requested, and not made.
   private(set) var isHeldBack = false
 
   /// Whether it is the server that reads nothing.
@@ -15,9 +15,9 @@ struct ReadGate {
 
   mutating func resume() { pauses = max(0, pauses - 1) }
 
-  /// NIO wants to read. Returns whether it may.
+  /// NIO requests a read. Returns whether it may.
   ///
-  /// - Parameter isBlocked: whether something else stands against it.
+  /// - Parameter isBlocked: whether something else prevents it.
   mutating func read(isBlocked: Bool) -> Bool {
     guard pauses == 0, !isBlocked else {
       isHeldBack = true
@@ -26,7 +26,7 @@ struct ReadGate {
     return true
   }
 
-  /// Something may have changed. Returns whether a read is to be made up for.
+  /// Something may have changed. Returns whether a held-back read is to be made now.
   mutating func makeUp(isBlocked: Bool) -> Bool {
     guard isHeldBack, pauses == 0, !isBlocked else { return false }
     isHeldBack = false

@@ -1,5 +1,5 @@
-// Reads what a server must know out of a request's header block, in one pass. Pure; the pointers it
-// returns are the block's.
+// Reads what a server needs from a request's header block, in one pass. Pure; the pointers it
+// returns point into the block.
 
 import HTTP2
 
@@ -7,13 +7,13 @@ import HTTP2
 struct RequestHead {
   var path = UnsafeRawBufferPointer(start: nil, count: 0)
   var isPost = false
-  /// GET or HEAD: how pages are asked for.
+  /// GET or HEAD: how pages are requested.
   var pageMethod: PageMethod?
   var isGRPC = false
   var timeout: UnsafeRawBufferPointer?
-  /// How the messages may be encoded; nil: in a way that isn't known here.
+  /// How the messages may be encoded; nil: in a way that isn't supported.
   var encoding: MessageEncoding? = .identity
-  /// Where the field `authorization` stands in the block.
+  /// The position of the field `authorization` in the block.
   var authorization = AuthorizationPlace.none
 
   init(_ block: HeaderBlock) {
@@ -57,7 +57,7 @@ struct RequestHead {
   }
 }
 
-/// Where a request says who calls.
+/// The field of a request that identifies the caller.
 enum AuthorizationPlace: Equatable {
   case none
   case field(Int)

@@ -1,5 +1,5 @@
-// What few calls have: messages in gzip, and metadata of the service's own in the reply. Kept
-// beside the call, so that calls without it pay for a comparison with nil. Event loop only.
+// What few calls have: messages in gzip, and the service's own metadata in the reply. Kept outside
+// the call, so that calls without it pay only for a comparison with nil. Event loop only.
 
 import HTTP2
 import NIOCore
@@ -8,25 +8,25 @@ import NIOCore
 final class CallExtras {
   /// How the client's messages may be encoded: what its `grpc-encoding` named.
   var requestEncoding = MessageEncoding.identity
-  /// The encoding named in the reply's headers. Each message is compressed or not, by itself.
+  /// The encoding named in the reply's headers. Each message separately is compressed or not.
   var replyEncoding = MessageEncoding.identity
-  /// Whether messages are compressed where nothing is said.
+  /// Whether messages are compressed by default.
   var compressesReplies = false
-  /// Whether the message that is being delivered came compressed.
+  /// Whether the message that is being delivered arrived compressed.
   var isInflated = false
-  /// Whether the service has said of this one message that it is to be compressed.
+  /// Whether the service has requested compression of this one message.
   var isAskedFor = false
   var initialMetadata = Metadata()
   var trailingMetadata = Metadata()
 }
 
 extension ServerCall {
-  /// Where a call's request is in gzip its replies are as well (as grpc-go has it), if its client
-  /// takes that and the message has so many bytes: below, the headers' bytes are what costs;
-  /// above, it would hold up the loop's other calls for milliseconds.
+  /// If a call's request is in gzip, its replies are as well (as in grpc-go), if its client accepts
+  /// that and the message has this many bytes: smaller messages cost mostly their headers; larger
+  /// ones would delay the loop's other calls for milliseconds.
   static let compressedReplyBytes = 512...ChunkedReply.bytesMin
 
-  /// Whether the message that is being delivered came compressed.
+  /// Whether the message that is being delivered arrived compressed.
   package var wasMessageCompressed: Bool { extras?.isInflated ?? false }
 
   private func makeExtras() -> CallExtras {
@@ -49,7 +49,7 @@ extension ServerCall {
   var acceptsCompressed: Bool { extras != nil && extras?.requestEncoding == .gzip }
 
   /// Names gzip as the encoding of the replies, which can then be sent compressed: `send` with
-  /// `compressed`. Returns whether that is so: the client takes gzip, and nothing was sent yet.
+  /// `compressed`. Returns whether that is so: the client accepts gzip, and nothing was sent yet.
   @discardableResult
   package func offerGzip() -> Bool {
     if extras?.replyEncoding == .gzip { return true }
@@ -67,8 +67,8 @@ extension ServerCall {
     }
   }
 
-  /// Sends one message of a streaming call, in gzip or not, whatever else the call does. Without
-  /// `offerGzip` it goes as it is.
+  /// Sends one message of a streaming call, in gzip or not, independent of the call's other
+  /// messages. Without `offerGzip` it is sent as it is.
   package func send(compressed: Bool, _ write: (inout ByteBuffer) -> Void) {
     guard let extras else { return send(write) }
     let usual = extras.compressesReplies
@@ -96,8 +96,8 @@ extension ServerCall {
 
   // MARK: - Metadata
 
-  /// Sends this metadata with the reply's headers. Returns false, and does nothing, once they are
-  /// on their way.
+  /// Sends this metadata with the reply's headers. Returns false, and does nothing, once they were
+  /// sent.
   @discardableResult
   package func setInitialMetadata(_ metadata: Metadata) -> Bool {
     guard isOpen, !stream.isAnnounced else { return false }

@@ -1,11 +1,11 @@
-// A reply in pieces: a message whose length is known before its bytes are at hand, as when they
-// come over a link piece by piece. No more of it need be in memory than the client is about to
-// take.
+// A reply in pieces: a message whose length is known before its bytes are available, for example
+// when they arrive over a link piece by piece. Only the part that the client is about to read must
+// be in memory.
 
 import NIOCore
 
 extension ServerCall {
-  /// Begins a message of so many bytes, to be given by `appendToMessage`. The client is sent
+  /// Begins a message of this many bytes, which `appendToMessage` provides. The client is sent
   /// headers and the message's prefix. For unary calls (then once, instead of `respond`) and
   /// streaming ones.
   package func beginMessage(byteCount: Int) {
@@ -20,11 +20,11 @@ extension ServerCall {
     handler?.messageAppended(self)
   }
 
-  /// Appends a piece, copied, to the message that was begun. Pieces are taken even if `isWritable`
-  /// is false, so ask before each: this is the back-pressure. Amortised O(bytes).
+  /// Appends a piece, copied, to the message that was begun. Pieces are accepted even if
+  /// `isWritable` is false, so check it before each: this is the back-pressure. Amortised O(bytes).
   ///
   /// All pieces together must have the length that was announced: `finish(.ok)` follows the last.
-  /// A call that ends earlier, by whatever status, is never taken for a whole answer.
+  /// A client never takes a call that ends earlier, with any status, for a complete reply.
   package func appendToMessage(_ bytes: UnsafeRawBufferPointer) {
     guard isOpen else { return }
     assert(bytes.count <= messageBytesLeft, "more than was announced")
@@ -43,17 +43,17 @@ extension ServerCall {
 
   // MARK: - Room on the connection
 
-  /// Counts bytes that the service has asked for elsewhere, and will append to this call, as if
-  /// they waited to be sent already: see `ServerConnection.hasOutboundRoom`. Pieces that are
-  /// appended are taken off again, and the rest at the end of the call.
+  /// Counts bytes that the service has requested elsewhere and will append to this call as if they
+  /// already waited to be sent: see `ServerConnection.hasOutboundRoom`. Pieces that are appended
+  /// are subtracted again, and the rest at the end of the call.
   package func reserveOutbound(bytes: Int) {
     guard isOpen, bytes > 0 else { return }
     handler?.reserveOutbound(self, bytes)
   }
 
   /// Has `streamWritable` called as soon as the call is writable and its connection has room for
-  /// more: once, in a later flush, and never from within this. Calls of one connection are told in
-  /// the order in which they came to wait, while there is room.
+  /// more: once, in a later flush, and never from within this. Calls of one connection are notified
+  /// in the order in which they began to wait, while there is room.
   package func awaitRoom() {
     if isOpen { handler?.awaitRoom(self) }
   }

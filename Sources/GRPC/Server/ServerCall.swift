@@ -1,58 +1,57 @@
 // One RPC on the server, as the service sees it. Paired for life with an HTTP2Stream and reused
-// with it by any connection of its event loop, so a call costs no allocation. Event loop only. For
-// the exclusivity attributes see GRPCServerHandler.swift.
+// with it by any connection of its event loop, so a call costs no allocation. Event loop only.
 
 import HTTP2
 import LargeMemory
 import NIOCore
 
-/// A call. Valid until it was answered (`respond`, `fail`, `finish`) or until `callEnded`.
+/// A call. Valid until its reply (`respond`, `fail`, `finish`) or until `callEnded`.
 package final class ServerCall {
   /// The id the service gave for the method.
-  @exclusivity(unchecked) package internal(set) var methodID = 0
+  package internal(set) var methodID = 0
   /// The service's own number.
-  @exclusivity(unchecked) package var tag: UInt64 = 0
+  package var tag: UInt64 = 0
   /// The service's own object; nil again at the next call.
-  @exclusivity(unchecked) package var context: AnyObject?
-  /// When the call must be answered: nanoseconds of NIODeadline's clock; nil: never.
-  @exclusivity(unchecked) package internal(set) var deadlineNanos: UInt64?
-  /// Told once how the call has ended, before its reply leaves.
-  @exclusivity(unchecked) var onEnd: ((RPCStatus) -> Void)?
+  package var context: AnyObject?
+  /// The call's deadline: nanoseconds of NIODeadline's clock; nil: none.
+  package internal(set) var deadlineNanos: UInt64?
+  /// Called once with how the call has ended, before its reply is sent.
+  var onEnd: ((RPCStatus) -> Void)?
 
-  @exclusivity(unchecked) var authorizationPlace = AuthorizationPlace.none
+  var authorizationPlace = AuthorizationPlace.none
   let stream: HTTP2Stream
-  /// The connection of the call; nil while the object is in the pool, so that it keeps none alive.
-  @exclusivity(unchecked) var handler: GRPCServerHandler?
-  /// How far the call has come.
-  @exclusivity(unchecked) var state = ServerCallState()
-  @exclusivity(unchecked) var kind = ServerMethod.Kind.unary
+  /// The connection of the call; nil while the object is in the pool, so that it retains none.
+  var handler: GRPCServerHandler?
+  /// The state of the call.
+  var state = ServerCallState()
+  var kind = ServerMethod.Kind.unary
   /// What few calls have; see ServerCall+Extras.swift.
-  @exclusivity(unchecked) var extras: CallExtras?
+  var extras: CallExtras?
   var deframer: MessageDeframer
-  @exclusivity(unchecked) var bufferedBytes = 0
+  var bufferedBytes = 0
   /// What the call holds of its request; see `GRPCServerHandler.noteInbound`.
-  @exclusivity(unchecked) var inboundBytes = 0
+  var inboundBytes = 0
   /// The size of the large message that is coming in; 0: none.
-  @exclusivity(unchecked) var admittedBytes = 0
-  /// The size of the large message that waits to come in; 0: none.
-  @exclusivity(unchecked) var awaitedBytes = 0
-  /// Of a message that is given in pieces: what is to come, and what was appended, prefix included.
-  @exclusivity(unchecked) var messageBytesLeft = 0
-  @exclusivity(unchecked) var messageBytesAppended = 0
-  @exclusivity(unchecked) var reservedOutboundBytes = 0
+  var admittedBytes = 0
+  /// The size of the large message that waits to be received; 0: none.
+  var awaitedBytes = 0
+  /// Of a message in pieces: the bytes still to be appended, and those appended, prefix included.
+  var messageBytesLeft = 0
+  var messageBytesAppended = 0
+  var reservedOutboundBytes = 0
   /// How often this call has paused its connection and not resumed it.
-  @exclusivity(unchecked) private var connectionPauses = 0
-  @exclusivity(unchecked) var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
-  /// What the client takes of the reply, and what it sends of an unfinished message.
-  @exclusivity(unchecked) var answerProgress = AnswerProgress()
-  @exclusivity(unchecked) var inboundProgress = ProgressWindow()
+  private var connectionPauses = 0
+  var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
+  /// How much the client reads of the reply, and how much it sends of an unfinished message.
+  var answerProgress = AnswerProgress()
+  var inboundProgress = ProgressWindow()
 
   init(stream: HTTP2Stream, configuration: ServerConfiguration) {
     self.stream = stream
     deframer = MessageDeframer(limit: configuration.maxMessageBytes)
   }
 
-  /// Whether the call has begun and was neither answered nor ended.
+  /// Whether the call has begun and neither has a reply nor was ended.
   var isOpen: Bool { state.isOpen }
 
   /// The metadata the client sent. Parsed at each use; O(fields).
@@ -65,8 +64,8 @@ package final class ServerCall {
     return result
   }
 
-  /// The first value of one field, as it came; -bin values are still coded. O(fields), and without
-  /// the cost of `metadata`.
+  /// The first value of one field, as received; -bin values are still encoded. O(fields), and
+  /// cheaper than `metadata`.
   package func firstMetadata(_ name: StaticString) -> [UInt8]? {
     stream.headers.first(name).map { Array($0) }
   }
@@ -111,26 +110,25 @@ package final class ServerCall {
     set { handler?.serviceContext = newValue }
   }
 
-  /// The block that the message lies in that is being delivered, where it is large
-  /// (`LargeBlock.bytesMin`); nil for any other. Who wants the message for longer than its delivery
-  /// keeps the block and need not copy.
+  /// The block that holds the message being delivered, if it is large (`LargeBlock.bytesMin`); nil
+  /// for any other. To use the message after its delivery, keep the block; no copy is needed.
   package var messageBlock: LargeBlock? {
     extras?.isInflated == true ? nil : deframer.messageBlock
   }
 
-  /// The connection this call came in on; nil once the call is over.
+  /// The connection that this call arrived on; nil once the call has ended.
   package var connection: (any ServerConnection)? { handler }
 
   // MARK: - Answering
 
-  /// Answers a unary call: `write` appends the message's bytes to the stream's own buffer.
+  /// Replies to a unary call: `write` appends the message's bytes to the stream's own buffer.
   package func respond(_ write: (inout ByteBuffer) -> Void) {
     guard isOpen else { return }
     append(write)
     handler?.complete(self, .ok)
   }
 
-  /// Answers a unary call with a message that lies ready. It is copied.
+  /// Replies to a unary call with a message that is ready. It is copied.
   package func respond(message: UnsafeRawBufferPointer) {
     guard isOpen else { return }
     if extras != nil { return respond { $0.writeBytes(message) } }
@@ -139,13 +137,13 @@ package final class ServerCall {
     handler?.complete(self, .ok)
   }
 
-  /// Ends a call with an error: Trailers-Only if nothing was sent, else trailers after what was.
-  /// May come within a message given in pieces: no client takes that for a whole one.
+  /// Ends a call with an error: Trailers-Only if nothing was sent, else trailers after what was. It
+  /// may be called within a message in pieces: no client takes that for a complete message.
   package func fail(_ status: RPCStatus) {
     finish(status)
   }
 
-  /// Ends a streaming call, or one that was answered in pieces, after what was sent so far.
+  /// Ends a streaming call, or one with a reply in pieces, after what was sent so far.
   package func finish(_ status: RPCStatus) {
     guard isOpen else { return }
     assert(messageBytesLeft == 0 || !status.isOK, "the message isn't whole")
@@ -159,8 +157,8 @@ package final class ServerCall {
     handler?.messageAppended(self)
   }
 
-  /// Sends one message of a streaming call that was gathered in a buffer of the service's, which is
-  /// empty afterwards; see `MessageFrame.leaveRoom`.
+  /// Sends one message of a streaming call from a buffer of the service, which is empty afterwards;
+  /// see `MessageFrame.leaveRoom`.
   package func send(_ message: inout ByteBuffer) {
     guard isOpen else { return MessageFrame.leaveRoom(in: &message) }
     assert(messageBytesLeft == 0, "the message begun isn't whole")
@@ -175,14 +173,14 @@ package final class ServerCall {
   }
 
   /// Whether the call's outbound bytes are below the high water mark. After it was false,
-  /// `streamWritable` tells when to go on.
+  /// `streamWritable` is called when the service can continue.
   package var isWritable: Bool {
     guard let handler else { return false }
     return stream.outboundBytes < handler.configuration.streamHighWaterBytes
   }
 
-  /// Whether the call's client and its connection take more; if not, `streamWritable` tells when
-  /// they do.
+  /// Whether the call's client and its connection accept more; if not, `streamWritable` is called
+  /// when they do.
   package var takesMore: Bool {
     guard let handler else { return false }
     if stream.outboundBytes < handler.configuration.streamHighWaterBytes, handler.hasOutboundRoom {
@@ -203,12 +201,12 @@ package final class ServerCall {
     if state.resumeReading() { handler?.readingResumed(self) }
   }
 
-  /// The call has been looked at and waits for something, as long as its client likes: to take it
-  /// back is no abuse, and counts no more than to take back a call that was answered in part.
+  /// The call was processed and waits for something, as long as its client allows: cancelling it is
+  /// no abuse, and counts no more than cancelling a call with part of its reply.
   package func countAsAnswered() { handler?.answeredCalls += 1 }
 
-  /// Takes nothing more from the call's client, on any call, until as many `resumeConnection` have
-  /// come or the call is over. Calls that were read already may still be delivered.
+  /// Reads nothing more from the call's client, on any call, until `resumeConnection` was called as
+  /// often or the call has ended. Calls that were read already may still be delivered.
   package func pauseConnection() {
     guard let handler else { return }
     connectionPauses += 1

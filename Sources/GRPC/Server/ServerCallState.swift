@@ -1,24 +1,24 @@
-// How far a call has come: towards the service, in its request, in its reply. A value; it has no
-// memory and calls nothing. Its methods take what happened, and return what is to be done about it.
+// The state of a call: towards the service, of its request, of its reply. A value; it owns no
+// memory and calls nothing. Its methods take an event and return what is to be done.
 
 /// The state of one call of a server.
 struct ServerCallState {
   private enum Stage {
     /// Not begun: the header block isn't complete, or the object is in the pool.
     case waiting
-    /// Begun, and kept from the service until `admit`.
+    /// Begun, and held back from the service until `admit`.
     case begun
     /// May go to the service.
     case admitted
-    /// The service was told of the call, so it must be told of its end.
+    /// The service was notified of the call, so it must be notified of its end.
     case known
-    /// Answered, or ended without a reply.
+    /// Replied to, or ended without a reply.
     case over
   }
 
   private enum Request {
     case open
-    /// A unary call's message is large: the deframer gathers it.
+    /// A unary call's message is large: the deframer collects it.
     case gathering
     /// The service has all of it.
     case halfClosed
@@ -34,18 +34,18 @@ struct ServerCallState {
   private var reading = Reading.flowing
   /// The call has reached its high water mark and has not come down to the low one since.
   private(set) var isStalled = false
-  /// The service is to be told when the call is writable and its connection has room.
+  /// The service is to be notified when the call is writable and its connection has room.
   private(set) var awaitsRoom = false
-  /// The call waits for replies of its connection to be taken.
+  /// The call waits until the client has read replies of its connection.
   private(set) var isHeld = false
-  /// The service is within a delivery of this call, so its objects must stay what they are.
+  /// The service is within a delivery of this call, so its objects must not be reused.
   private(set) var isDelivering = false
 
   // MARK: - Towards the service
 
   var isWaiting: Bool { stage == .waiting }
 
-  /// Whether the call has begun and was neither answered nor ended.
+  /// Whether the call has begun and neither has a reply nor was ended.
   var isOpen: Bool {
     switch stage {
     case .begun, .admitted, .known: true
@@ -66,12 +66,12 @@ struct ServerCallState {
     if stage == .begun { stage = .admitted }
   }
 
-  /// The service is being told of the call.
+  /// The service is being notified of the call.
   mutating func introduce() {
     if isOpen { stage = .known }
   }
 
-  /// The call is answered, or ended. Returns whether the service knew of it.
+  /// The call has its reply, or is ended. Returns whether the service was notified of it.
   mutating func end() -> Bool {
     defer {
       stage = .over
@@ -81,7 +81,7 @@ struct ServerCallState {
     return stage == .known
   }
 
-  /// The call has to wait until answers were taken. Returns whether it didn't wait yet.
+  /// The call has to wait until replies were read. Returns whether it didn't wait yet.
   mutating func hold() -> Bool {
     guard isOpen, !isHeld else { return false }
     isHeld = true
@@ -115,7 +115,7 @@ struct ServerCallState {
 
   mutating func pauseReading() { reading = .paused }
 
-  /// Returns whether messages may have been kept back, and are to be delivered.
+  /// Returns whether messages may have been held back, and are to be delivered.
   mutating func resumeReading() -> Bool {
     guard reading == .paused else { return false }
     reading = .flowing
@@ -126,12 +126,12 @@ struct ServerCallState {
 
   /// What follows when a stalled call is down to its low water mark.
   enum Drained {
-    /// It is told when its connection has room.
+    /// It is notified when its connection has room.
     case queueForRoom
     case tellService
   }
 
-  /// The call is at its high water mark. Returns whether it has just come to it.
+  /// The call is at its high water mark. Returns whether it has just reached it.
   mutating func stall() -> Bool {
     defer { isStalled = true }
     return !isStalled
@@ -148,6 +148,6 @@ struct ServerCallState {
     return !awaitsRoom
   }
 
-  /// There is room, and the service is being told.
+  /// There is room, and the service is being notified.
   mutating func takeRoom() { awaitsRoom = false }
 }

@@ -1,5 +1,5 @@
-// Header blocks a server sends: laid out once where they never change, built in a reusable block
-// where they carry a status.
+// Header blocks that a server sends: built once if they never change, built in a reusable block if
+// they carry a status.
 
 import HTTP2
 import TextForms
@@ -8,8 +8,8 @@ enum ServerHeaders {
   static let response = StaticHeaders([
     (":status", "200"), ("content-type", "application/grpc"),
   ])
-  /// The first response of a connection says what encodings are spoken. A client that has read it
-  /// on one call knows it of all, and the others are a byte shorter.
+  /// The first response of a connection lists the supported encodings. A client that has read the
+  /// list on one call has it for all, and the other responses are a byte shorter.
   static let firstResponse = StaticHeaders([
     (":status", "200"), ("content-type", "application/grpc"),
     ("grpc-accept-encoding", "identity,gzip"),
@@ -25,7 +25,7 @@ enum ServerHeaders {
   /// Longer details are left out, for the same reason; half a header can't be decoded.
   static let maxDetailBytes = 4_096
 
-  /// Fills `block` with the fields of a Trailers-Only answer.
+  /// Fills `block` with the fields of a Trailers-Only response.
   static func trailersOnly(_ status: RPCStatus, into block: HeaderBlock) {
     block.removeAll()
     block.append(":status", value: ("200" as StaticString).bytes)

@@ -1,8 +1,5 @@
 // What all connections of one event loop share: the service, the method cache, the deadlines, the
 // output buffer, and the list of connections for sweeps and drains. Lives on that loop.
-//
-// @exclusivity(unchecked) in this file: used by every flush and every call, on the loop alone, and
-// nothing is called back within an access.
 
 import HTTP2
 import Logging
@@ -26,13 +23,13 @@ package final class ServerLoop: ListenerLoop {
   let statusBlock = HeaderBlock()
   /// For calls whose messages are compressed.
   let gzip = GzipCodec()
-  /// Every flush of this loop goes through one buffer: a connection that is idle holds none.
-  @exclusivity(unchecked) var output = ByteBuffer()
-  /// What this loop's clients hold.
-  @exclusivity(unchecked) var clientMemory: ClientMemory
+  /// Every flush of this loop uses one buffer: an idle connection holds none.
+  var output = ByteBuffer()
+  /// What this loop's clients hold, on whatever port they are.
+  let clientMemory: ClientMemory
 
-  @exclusivity(unchecked) private var methods = MethodCache()
-  /// Spreads the ends of connections that began together; tests have a chance of their own.
+  private var methods = MethodCache()
+  /// Spreads the ends of connections that began together; tests pass a fixed source.
   var chance: () -> UInt64 = { .random(in: .min ... .max) }
 
   private var deadlines = DeadlineQueue<ServerCall>()
@@ -59,9 +56,8 @@ package final class ServerLoop: ListenerLoop {
     flusher = service.loopFlusher ?? FlushCoalescer(eventLoop: eventLoop)
     meter = flusher.scheduler.meter
     handlers = ConnectionList(scheduler: flusher.scheduler, sweepNanos: configuration.sweepNanos)
-    meter.clientMemory = { [weak self] in
-      self.map { ($0.clientMemory.bytes, $0.clientMemory.bytesMax) } ?? (0, 0)
-    }
+    meter.clientMemory = clientMemory
+    clientMemory.join { [weak handlers] in handlers?.offenders ?? MemoryOffenders() }
   }
 
   /// The loop's clock in nanoseconds.
@@ -73,7 +69,7 @@ package final class ServerLoop: ListenerLoop {
 
   // MARK: - Deadlines
 
-  /// Has `call` ended with DEADLINE_EXCEEDED at its deadline.
+  /// Ends `call` with DEADLINE_EXCEEDED at its deadline.
   func watchDeadline(of call: ServerCall, at deadlineNanos: UInt64) {
     call.deadlineNanos = deadlineNanos
     call.deadlineHandle = deadlines.insert(deadlineNanos: deadlineNanos, call)
@@ -138,30 +134,6 @@ package final class ServerLoop: ListenerLoop {
 
   // MARK: - Memory
 
-  /// What the loop's clients hold, in bytes.
+  /// The memory of the loop's clients, in bytes.
   package var clientBytes: Int { clientMemory.bytes }
-
-  /// Ends connections until what clients hold is within its bounds again.
-  ///
-  /// - Parameter grown: the one that has just come to hold more.
-  func relieveMemory(after grown: GRPCServerHandler) {
-    if grown.chargedBytes > clientMemory.connectionBytesMax { grown.endForMemory() }
-    guard clientMemory.isOver else { return }
-    while !clientMemory.isRelieved, let worst = worstOffender() { worst.endForMemory() }
-  }
-
-  /// The connection that holds the most. Where most of the memory has been held since the last
-  /// sweep, it is the one that has held the most of it all the time: many small requests that stand
-  /// still must not push out a large one that is on its way. O(connections).
-  private func worstOffender() -> GRPCServerHandler? {
-    var largest: GRPCServerHandler?
-    var longest: GRPCServerHandler?
-    var heldThroughout = 0
-    for handler in handlers.all {
-      heldThroughout += handler.heldThroughout
-      if handler.chargedBytes > largest?.chargedBytes ?? 0 { largest = handler }
-      if handler.heldThroughout > longest?.heldThroughout ?? 0 { longest = handler }
-    }
-    return heldThroughout > clientMemory.bytes / 2 ? longest : largest
-  }
 }

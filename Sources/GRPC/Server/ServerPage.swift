@@ -1,5 +1,5 @@
 // Pages on the gRPC port: a line of text for load balancers and probes that speak HTTP/2 and no
-// gRPC. Whatever isn't a page of the service's is answered as before, with 405 or 415.
+// gRPC. The reply to any other path is 405 or 415.
 
 import HTTP2
 import NIOCore
@@ -7,7 +7,7 @@ import NIOCore
 /// What a page says.
 package struct ServerPage: Sendable, Hashable {
   package let isOK: Bool
-  /// One line, without its end.
+  /// One line, without its line end.
   package let line: String
 
   /// - Parameter isOK: status 200; else 503.
@@ -17,7 +17,7 @@ package struct ServerPage: Sendable, Hashable {
   }
 }
 
-/// How a page was asked for.
+/// How a page was requested.
 enum PageMethod {
   case get
   /// The headers alone.
@@ -36,8 +36,8 @@ enum PageMethod {
 }
 
 extension GRPCServerHandler {
-  /// Answers with a page. To ask for pages is a use of the connection as calls are, so that who
-  /// asks often is no flood.
+  /// Replies with a page. A request for a page counts as use of the connection, like a call, so
+  /// that frequent requests are not taken for a flood.
   func answer(_ call: ServerCall, _ page: ServerPage, _ method: PageMethod) {
     let stream = call.stream
     retire(call)

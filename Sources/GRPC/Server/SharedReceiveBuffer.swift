@@ -1,35 +1,33 @@
-// One buffer for all the connections of an event loop to read into. A channel keeps the buffer that
-// it reads into, 64 KiB each: with thousands of connections that is most of their memory, and with
-// hundreds each read lands on memory that has left the cache.
+// One buffer for all the connections of an event loop to read into. Otherwise a channel keeps the
+// buffer that it reads into, 64 KiB each: with thousands of connections that is most of their
+// memory, and with hundreds each read uses memory that has left the cache.
 //
-// The buffer goes round: a read takes it (`SharedReceiveAllocator.buffer`), the connection's
-// handler gives it back once it has what it needs (`recycle`). If something still holds on to it at
-// the next read, that read gets a new one.
+// The buffer is reused: a read takes it (`SharedReceiveAllocator.buffer`), the connection's handler
+// returns it after use (`recycle`). If it is still retained at the next read, that read gets a new
+// one.
 //
 // A channel always keeps the first buffer that its allocator makes, so that one is small. It holds
-// a client's first words; more is there again at the next read.
+// a client's first bytes; the next read has the full size.
 //
 // Thread: the event loop.
-//
-// @exclusivity(unchecked) in this file: taken and given back by every read, on the loop alone.
 
 import NIOCore
 
 /// The buffer of one event loop.
 package final class SharedReceiveBuffer {
-  /// Size of the buffer, and so the most that one read brings.
+  /// Size of the buffer, and so the most bytes of one read.
   package static let capacity = 64 << 10
-  /// The most that one read brings of an encrypted connection: TLS keeps a buffer of its own for
-  /// what it decrypts, which grows with what it is given at once.
+  /// The most bytes of one read of an encrypted connection: TLS keeps its own buffer for decrypted
+  /// bytes, which grows with the amount it gets at once.
   static let encryptedReadBytes = 32 << 10
   /// Size of the buffer that a channel keeps: a client's preface and SETTINGS.
   static let firstCapacity = 128
 
-  @exclusivity(unchecked) private var spare: ByteBuffer?
+  private var spare: ByteBuffer?
 
   package init() {}
 
-  /// Takes a read's buffer back. It may still be held for the moment.
+  /// Takes a read's buffer back. It may still be retained at that time.
   package func recycle(_ buffer: ByteBuffer) {
     if buffer.storageCapacity == Self.capacity { spare = buffer }
   }
@@ -42,13 +40,13 @@ package final class SharedReceiveBuffer {
   }
 }
 
-/// What a channel asks for the buffer of its next read.
+/// Provides a channel's buffer for its next read.
 struct SharedReceiveAllocator: RecvByteBufferAllocator {
   private let shared: NIOLoopBound<SharedReceiveBuffer>
   private let bytesMax: Int
   private var isFirst = true
 
-  /// - Parameter bytesMax: the most that a read is to bring.
+  /// - Parameter bytesMax: the most bytes of one read.
   init(
     _ shared: SharedReceiveBuffer, eventLoop: any EventLoop,
     bytesMax: Int = SharedReceiveBuffer.capacity
@@ -68,7 +66,7 @@ struct SharedReceiveAllocator: RecvByteBufferAllocator {
     return buffer
   }
 
-  /// - Returns: always true, "the next buffer may be larger": else the channel would go on using
+  /// - Returns: always true, "the next buffer may be larger": else the channel would continue using
   ///   the one that it keeps.
   mutating func record(actualReadBytes: Int) -> Bool {
     isFirst = false

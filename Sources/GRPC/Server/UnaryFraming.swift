@@ -2,14 +2,14 @@
 
 enum UnaryFraming {
   enum Check {
-    /// More is to come. The message will have so many bytes with its prefix; 0: not known yet.
+    /// More is to come. The message will have this many bytes with its prefix; 0: not known yet.
     case incomplete(announcedBytes: Int)
     /// One whole message behind its prefix, and the end.
     case complete
     case failed(RPCStatus)
   }
 
-  /// Judges what has arrived so far. The length is judged before the message is there.
+  /// Checks what has arrived so far. The length is checked before the message is complete.
   static func check(
     _ body: UnsafeRawBufferPointer, isEnded: Bool, limit: Int, acceptsCompressed: Bool = false
   ) -> Check {

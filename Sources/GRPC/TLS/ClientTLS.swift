@@ -19,8 +19,8 @@ package struct ClientTLS: Sendable {
     self.serverName = serverName
   }
 
-  /// The name that is asked for in the handshake and looked for in the certificate. An address is
-  /// not asked for (RFC 6066 section 3); it is looked for as the one that is connected to.
+  /// The name that is sent in the handshake (SNI) and checked in the certificate. An address is not
+  /// sent (RFC 6066 section 3); the certificate is checked for the address of the connection.
   private func name(of host: String) throws -> String? {
     let name = serverName ?? host
     let isAddress = (try? SocketAddress(ipAddress: name, port: 0)) != nil
@@ -32,9 +32,9 @@ package struct ClientTLS: Sendable {
   /// Adds TLS to a channel whose server is `host`.
   ///
   /// - Parameters:
-  ///   - protocolName: what the server must agree to speak, as the contexts offer it; nil: nothing.
-  ///   - completion: told once: what is to write above TLS, or why there is nothing to write to.
-  ///     Not from within this function.
+  ///   - protocolName: the protocol that the server must select (ALPN); nil: none.
+  ///   - completion: called once, with the handler above TLS, or with the reason why there is no
+  ///     connection. Never called from within this function.
   func add(
     to channel: any Channel, host: String, protocolName expected: String? = TLSProtocol.http2,
     completion: @escaping (Result<SocketWriter, any Error>) -> Void
@@ -48,7 +48,7 @@ package struct ClientTLS: Sendable {
       case .completed(let protocolName) where protocolName != expected:
         completion(.failure(Failure.wrongProtocol))
       case .completed:
-        // NIOSSL is content with the address, whatever the name.
+        // NIOSSL accepts the address, for any name.
         if let name, tls?.peerCertificate.map({ CertificateNames.of($0, have: name) }) != true {
           return completion(.failure(Failure.wrongName))
         }
@@ -60,7 +60,7 @@ package struct ClientTLS: Sendable {
   }
 
   private enum Failure: String, Error, CustomStringConvertible {
-    case wrongProtocol = "the peer doesn't speak HTTP/2 here (ALPN)"
+    case wrongProtocol = "the peer doesn't use HTTP/2 here (ALPN)"
     case wrongName = "the peer's certificate is for another name"
     case nameIsAddress = "the server name must be a name, not an address"
 

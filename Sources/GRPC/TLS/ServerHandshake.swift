@@ -1,18 +1,18 @@
-// The handshake of one accepted connection. It costs next to nothing until a whole record has come
-// and its turn is there: only then TLS is set up for it. What comes of it is told by TLS to
-// HandshakeOutcome, above it.
+// The handshake of one accepted connection. It costs very little until a whole record has arrived
+// and it is its turn: only then TLS is set up for it. TLS reports the result to HandshakeOutcome,
+// above it.
 //
 //   accepted -> collecting -> waiting for a turn -> a step of TLS -> collecting ... -> over
 //
-// Thread: the channel's event loop. Kept alive by the loop's TLSHandshakes until it is over.
+// Thread: the channel's event loop. Retained by the loop's TLSHandshakes until it has ended.
 
 import NIOCore
 import NIOSSL
 import NIOTLS
 
 final class ServerHandshake {
-  /// What a client may send before its handshake is over: a few certificates, and the first words
-  /// behind them. What a read brings may be more at the end of a client's input only.
+  /// The bytes that a client may send before its handshake ends: a few certificates, and the first
+  /// application data after them. A read may exceed this only at the end of a client's input.
   static let heldBytesMax = 128 << 10
   /// A record's head: its type, two bytes of version, and two of length (RFC 8446 section 5.1).
   private static let headBytes = 5
@@ -20,7 +20,7 @@ final class ServerHandshake {
 
   private let handshakes: TLSHandshakes
   let place: ConnectionPlace
-  /// Makes the handler of the protocol that is spoken behind the handshake.
+  /// Makes the handler of the protocol that is used after the handshake.
   private let makeHandler: (AcceptedConnection) throws -> any ChannelHandler
   let openedNanos: UInt64
   var queueHandle: DeadlineQueue<ServerHandshake>.Handle?
@@ -44,7 +44,7 @@ final class ServerHandshake {
     openedNanos = nowNanos
   }
 
-  /// Whether TLS has begun with it: then it has cost most of what it costs.
+  /// Whether TLS has begun with it: then most of its cost is spent.
   var hasBegun: Bool { tls != nil }
 
   var remoteAddress: String { context?.remoteAddress?.shown ?? "unknown" }
@@ -56,18 +56,18 @@ final class ServerHandshake {
     self.context = context
   }
 
-  // MARK: - What comes
+  // MARK: - Input
 
   func received(_ buffer: ByteBuffer) {
     guard !isOver else { return }
     held.writeImmutableBuffer(buffer)
-    // (Nothing has come yet where a read brings nothing.)
+    // (Nothing has arrived yet if a read is empty.)
     let first = held.getInteger(at: held.readerIndex, as: UInt8.self)
     if !hasBegun, let first, first != Self.handshakeType {
-      return end(.handshakeFailed, "the client doesn't speak TLS")
+      return end(.handshakeFailed, "the client doesn't use TLS")
     }
     if held.readableBytes > Self.heldBytesMax {
-      // TLS has bounds of its own for what comes in a handshake, and what is behind it is read.
+      // TLS has its own limits for the input of a handshake, and the bytes after it are read.
       return hasBegun ? takeStep() : end(.handshakeFailed, "the handshake is too long")
     }
     guard !isWaiting, hasWholeRecord else { return }
@@ -94,13 +94,13 @@ final class ServerHandshake {
       self.tls = tls
     }
     isWaiting = false
-    // The beginning of a record stays here: what comes next would be taken for one.
+    // The beginning of a record stays here: otherwise the next bytes would be taken for a record.
     guard let records = held.readSlice(length: wholeRecordBytes), records.readableBytes > 0 else {
       return
     }
     let rest = held
     socket.deliver(records, context)
-    // Behind the handshake what comes goes past here, and the rest before it.
+    // After the handshake, input bypasses this handler; the rest is delivered before it.
     if isHandedOver, rest.readableBytes > 0 { socket.deliver(rest, context) }
   }
 
@@ -114,7 +114,7 @@ final class ServerHandshake {
     return end - held.readerIndex
   }
 
-  // MARK: - What comes of it
+  // MARK: - Result
 
   private func cameTo(_ result: HandshakeOutcome.Result) {
     guard !isOver else { return }
@@ -125,8 +125,8 @@ final class ServerHandshake {
       guard name == handshakes.protocolName else {
         return end(
           .wrongALPN,
-          handshakes.protocolName.map { "the client must ask for the protocol \($0) (ALPN)" }
-            ?? "the client asks for the protocol \(name ?? "")")
+          handshakes.protocolName.map { "the client must offer the protocol \($0) (ALPN)" }
+            ?? "the client offers the protocol \(name ?? "")")
       }
       let certificate = tls?.peerCertificate
       // A session that is resumed shows the certificate that it began with.
@@ -137,7 +137,8 @@ final class ServerHandshake {
     }
   }
 
-  /// The protocol's handler takes the connection, in time for what TLS has decrypted already.
+  /// The protocol's handler takes over the connection, in time for the bytes that TLS has already
+  /// decrypted.
   private func handOver(_ peer: PeerIdentity) {
     guard let context, let socket else { return }
     leave()
@@ -154,9 +155,9 @@ final class ServerHandshake {
     }
   }
 
-  /// Ends the connection.
+  /// Closes the connection.
   ///
-  /// - Parameter reason: to be counted and logged; nil: nothing went wrong.
+  /// - Parameter reason: counted and logged; nil: nothing went wrong.
   func end(_ reason: ConnectionEnd?, _ detail: String? = nil) {
     guard !isOver else { return }
     if let reason { handshakes.note(reason, detail, remoteAddress) }
@@ -166,7 +167,7 @@ final class ServerHandshake {
     context?.closeSoon()
   }
 
-  /// The client, or the system, has ended it.
+  /// The client or the system has ended it.
   func connectionGone() {
     guard !isOver else { return }
     handshakes.abandoned()
@@ -185,7 +186,7 @@ final class ServerHandshake {
   }
 }
 
-/// Above TLS until the handshake is over: tells what came of it, once, and takes itself out.
+/// Above TLS until the handshake ends: reports the result once, and removes itself.
 final class HandshakeOutcome: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
 

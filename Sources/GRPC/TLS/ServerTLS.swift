@@ -1,9 +1,9 @@
-// How a node's ports are encrypted, as its settings say, and what its listeners get of that.
-// Values; any thread.
+// The encryption of a node's ports, from its settings, and what its listeners need of it. Values;
+// any thread.
 
 package struct ServerTLS: Sendable {
   package var files: TLSFiles
-  /// Handshakes under way on each port.
+  /// Handshakes in progress on each port.
   package var handshakesMax = ServerTLS.handshakesMaxDefault
 
   package static let handshakesMaxDefault = 1_024
@@ -29,9 +29,9 @@ package struct ServerTLS: Sendable {
       handshakesMax = tls.handshakesMax
     }
 
-    /// The gRPC port, whose clients must ask for HTTP/2.
+    /// The gRPC port, whose clients must request HTTP/2.
     package var calls: ListenerTLS { listener(TLSProtocol.http2) }
-    /// The line port, whose clients ask for no protocol.
+    /// The line port, whose clients request no protocol.
     package var lines: ListenerTLS { listener(nil) }
 
     private func listener(_ protocolName: String?) -> ListenerTLS {
@@ -45,7 +45,7 @@ package struct ServerTLS: Sendable {
   package func listeners() throws(TLSFileFailure) -> Listeners { try Listeners(self) }
 }
 
-/// How a router's links are encrypted, as its settings say.
+/// The encryption of a router's links, from its settings.
 package struct LinkTLS: Sendable {
   package var files: TLSFiles
   /// The name that every shard's certificate must have; nil: the host in its address.

@@ -1,9 +1,9 @@
-// The TLS context in force, and the way to a newer one when its files have changed. A connection
-// keeps the context that it began with, so to change it disturbs no call. Any thread.
+// The TLS context in force, and its replacement when its files have changed. A connection keeps the
+// context that it began with, so a change disturbs no call. Any thread.
 //
-// A certificate and its key are two files, and are seldom replaced at one moment. Files that have
-// changed are therefore read only when they were found the same twice. Files that can't be used
-// leave the context as it is, and are told of once.
+// A certificate and its key are two files, and are seldom replaced at one moment. Changed files are
+// therefore read only when two checks in a row found the same state. Files that can't be used leave
+// the context as it is, and are reported once.
 
 import Logging
 import NIOConcurrencyHelpers
@@ -16,12 +16,14 @@ package final class TLSContexts: Sendable {
     /// When the certificate ends, in seconds since 1970; nil: there is none.
     var endSeconds: Int?
     var watched: WatchedFiles
+    /// How often files that have changed could be used, and could not.
+    var reloads = (usable: UInt64(0), failed: UInt64(0))
   }
 
-  /// What a look at the files has come to.
+  /// The result of a check of the files.
   package enum Refresh: Sendable, Hashable {
     case unchanged
-    /// They have changed, and may go on changing.
+    /// They have changed, and may continue changing.
     case changing
     case renewed
     case refused(TLSFileFailure)
@@ -46,11 +48,16 @@ package final class TLSContexts: Sendable {
     state = NIOLockedValueBox(State(context: context, watched: watched))
   }
 
-  /// What connections that begin now are to use.
+  /// The context for connections that begin now.
   var context: NIOSSLContext { state.withLockedValue { $0.context } }
 
   /// When the certificate in use ends, in seconds since 1970; nil: there is none.
   package var certificateEndSeconds: Int? { state.withLockedValue { $0.endSeconds } }
+
+  /// How often files that have changed could be used, and could not.
+  package var reloadCounts: (usable: UInt64, failed: UInt64) {
+    state.withLockedValue { $0.reloads }
+  }
 
   /// Looks whether the files have changed, and reads them if they have and are at rest.
   package func refresh() -> Refresh {
@@ -64,9 +71,11 @@ package final class TLSContexts: Sendable {
       state.withLockedValue { state in
         state.context = loaded.context
         state.endSeconds = loaded.endSeconds
+        state.reloads.usable += 1
       }
       return .renewed
     } catch {
+      state.withLockedValue { $0.reloads.failed += 1 }
       return .refused(error)
     }
   }
@@ -76,7 +85,7 @@ package final class TLSContexts: Sendable {
 package final class CertificateWatch: Sendable {
   private let task: Task<Void, Never>
 
-  /// - Parameter contexts: those without files are left out.
+  /// - Parameter contexts: those without files are skipped.
   package init(_ contexts: [TLSContexts], logger: Logger) {
     task = Task {
       guard !contexts.isEmpty else { return }
@@ -84,7 +93,7 @@ package final class CertificateWatch: Sendable {
     }
   }
 
-  /// One look at the files, which is told if it came to anything.
+  /// One check of the files, which reports its result if there is one.
   package static func look(_ contexts: TLSContexts, _ logger: Logger) {
     let files = contexts.files.paths.joined(separator: ", ")
     switch contexts.refresh() {

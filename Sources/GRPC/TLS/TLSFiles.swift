@@ -1,12 +1,12 @@
-// The files that TLS is set up from, and what is made of them: NIOSSL's context, once for all
-// connections. Reading them takes disk reads and milliseconds of computing, so it isn't done on an
-// event loop by servers. Values; any thread.
+// The files that TLS is set up from, and NIOSSL's context made from them, once for all connections.
+// Reading them takes disk reads and milliseconds of computing, so servers don't do it on an event
+// loop. Values; any thread.
 
 import NIOCore
 import NIOSSL
 import SmallFiles
 
-/// Why files can't be used, as one sentence for an operator. It never shows what a file holds.
+/// Why files can't be used, as one sentence for an operator. It never shows a file's contents.
 package struct TLSFileFailure: Error, Sendable, Hashable, CustomStringConvertible {
   package let sentence: String
   package var description: String { sentence }
@@ -14,7 +14,7 @@ package struct TLSFileFailure: Error, Sendable, Hashable, CustomStringConvertibl
   package init(_ sentence: String) { self.sentence = sentence }
 }
 
-/// Paths of PEM files, and what they are for.
+/// Paths of PEM files, and their purpose.
 package struct TLSFiles: Sendable, Hashable {
   /// Whether a server's clients must show a certificate.
   package enum ClientCertificates: String, Sendable, Hashable, CaseIterable {
@@ -27,14 +27,14 @@ package struct TLSFiles: Sendable, Hashable {
   }
 
   private let side: Side
-  /// The certificate with those that lead to the authority behind it, and its key.
+  /// The certificate with its chain up to the authority, and its key.
   package let certificate: String?
   package let key: String?
-  /// Certificates of those who sign the peers' certificates. A server without one asks for no
-  /// certificates; a client without one trusts whom the system trusts.
+  /// Certificates of the authorities that sign the peers' certificates. A server without this
+  /// requests no certificates; a client without it trusts the authorities that the system trusts.
   package let authority: String?
 
-  /// The protocols that peers may agree on, the preferred one first; none: they don't speak of it.
+  /// The protocols that peers may agree on, the preferred one first; empty: no ALPN.
   private var protocols = [TLSProtocol.http2]
 
   /// Longest file that is read. The bundles of authorities that systems have are a quarter of it.
@@ -49,7 +49,7 @@ package struct TLSFiles: Sendable, Hashable {
       authority: clientAuthority)
   }
 
-  /// - Parameter speaksHTTP2: whether HTTP/2 is asked for (ALPN); else nothing is.
+  /// - Parameter speaksHTTP2: whether HTTP/2 is requested (ALPN); else nothing is.
   package static func client(
     authority: String? = nil, certificate: String? = nil, key: String? = nil,
     speaksHTTP2: Bool = true
@@ -59,8 +59,8 @@ package struct TLSFiles: Sendable, Hashable {
     return files
   }
 
-  /// The same files for a server of HTTP/1.1, which is what clients speak where nothing is agreed.
-  /// One that can speak HTTP/2 as well must not be told that it is understood.
+  /// The same files for a server of HTTP/1.1, which clients use if no protocol is agreed. A client
+  /// that also supports HTTP/2 must not get it offered.
   package var forHTTP1: TLSFiles {
     var files = self
     files.protocols = []
@@ -74,7 +74,7 @@ package struct TLSFiles: Sendable, Hashable {
   /// Reads the files.
   func load() throws(TLSFileFailure) -> NIOSSLContext { try loadWithEnd().context }
 
-  /// Reads the files. Says when the certificate ends, in seconds since 1970, where there is one.
+  /// Reads the files. Returns when the certificate ends, in seconds since 1970, if there is one.
   func loadWithEnd() throws(TLSFileFailure) -> (context: NIOSSLContext, endSeconds: Int?) {
     let chain = try certificate.map { path throws(TLSFileFailure) in try certificates(path) } ?? []
     let privateKey = try key.map { path throws(TLSFileFailure) in try self.privateKey(path) }
@@ -107,29 +107,29 @@ package struct TLSFiles: Sendable, Hashable {
     } catch {
       throw TLSFileFailure(
         "\(shown(certificate)) and \(shown(key)) can't be used together: "
-          + "the key is not the certificate's, or of a kind that isn't supported")
+          + "the key doesn't belong to the certificate, or its kind isn't supported")
     }
   }
 
-  /// What every connection of ours keeps to.
+  /// The rules for every connection of ours.
   private static func setRules(_ configuration: inout TLSConfiguration) {
     configuration.minimumTLSVersion = .tlsv12
-    // Of TLS 1.2 what HTTP/2 allows (RFC 9113 section 9.2.2): forward secrecy, and encryption that
-    // is authenticated. TLS 1.3 has nothing else.
+    // Of TLS 1.2 what HTTP/2 allows (RFC 9113 section 9.2.2): forward secrecy and authenticated
+    // encryption. TLS 1.3 has nothing else.
     configuration.cipherSuiteValues = [
       .TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, .TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
       .TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, .TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
       .TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, .TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
     ]
-    // A socket is closed at once, as it is without TLS. An owner that wants its last bytes to be
-    // read waits before it closes.
+    // A socket is closed at once, as without TLS. An owner whose last bytes must be read waits
+    // before it closes.
     configuration.shutdownTimeout = .zero
   }
 
   private func certificates(_ path: String) throws(TLSFileFailure) -> [NIOSSLCertificate] {
     let bytes = try Self.read(path)
     guard let found = try? NIOSSLCertificate.fromPEMBytes(bytes), !found.isEmpty else {
-      throw TLSFileFailure("\(path) holds no certificate in PEM form")
+      throw TLSFileFailure("\(path) contains no certificate in PEM form")
     }
     return found
   }
@@ -139,7 +139,7 @@ package struct TLSFiles: Sendable, Hashable {
     do {
       return try NIOSSLPrivateKey(bytes: bytes, format: .pem)
     } catch {
-      throw TLSFileFailure("\(path) holds no private key in PEM form that needs no passphrase")
+      throw TLSFileFailure("\(path) contains no private key in PEM form without a passphrase")
     }
   }
 

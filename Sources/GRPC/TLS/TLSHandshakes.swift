@@ -1,13 +1,13 @@
-// The handshakes under way on one event loop of a listener: how many there may be, how long they
-// may take, and when each goes on. Thousands of clients may connect at once, honest or not, and a
-// handshake's computing takes as long as hundreds of calls. So:
+// The handshakes in progress on one event loop of a listener: how many there may be, how long they
+// may take, and when each continues. Thousands of clients may connect at once, with good intent or
+// not, and a handshake's computing takes as long as hundreds of calls. So:
 //
-// - Each step waits for its turn, and one handshake at a time stands in the loop's queue of turns
-//   (LoopScheduler): between two turns the loop serves its sockets, and what else takes turns
-//   goes on. Steps that end a handshake come before those that begin one.
-// - When there are as many as there may be, the oldest is ended for a new one. To refuse the new
-//   one instead would let a few silent clients keep everybody out.
-// - A client that has gone by the time of its turn has cost nothing.
+// - Each step waits for its turn, and one handshake at a time is in the loop's queue of turns
+//   (LoopScheduler): between two turns the loop serves its sockets, and other work in turns
+//   continues. Steps that end a handshake come before those that begin one.
+// - When the limit is reached, the oldest is ended for a new one. If the new one were refused
+//   instead, a few silent clients could block all others.
+// - A client that has gone before its turn has cost nothing.
 //
 // Thread: the event loop.
 
@@ -26,9 +26,9 @@ import NIOSSL
 /// How a listener's connections are encrypted.
 package struct ListenerTLS: Sendable {
   package var contexts: TLSContexts
-  /// The protocol that clients must ask for in their handshake; nil: none.
+  /// The protocol that clients must request in their handshake; nil: none.
   package var protocolName: String?
-  /// Handshakes under way, on all event loops of the listener together.
+  /// Handshakes in progress, on all event loops of the listener together.
   package var handshakesMax = 1_024
   /// Longest time for a handshake, in nanoseconds.
   package var timeoutNanos: UInt64 = 10 * 1_000_000_000
@@ -53,7 +53,7 @@ package final class TLSHandshakes {
   private var hasTurn = false
   private var timer: Scheduled<Void>?
 
-  /// - Parameter loopCount: how many loops share the bound.
+  /// - Parameter loopCount: how many loops share the limit.
   package init(
     _ tls: ListenerTLS, loopCount: Int, scheduler: LoopScheduler, connections: NodeConnections,
     logger: Logger
@@ -67,7 +67,7 @@ package final class TLSHandshakes {
     self.logger = logger
   }
 
-  /// Those under way.
+  /// Those in progress.
   package var count: Int { open.count }
 
   /// Has a connection that was just accepted begin with its handshake.
@@ -94,7 +94,7 @@ package final class TLSHandshakes {
     open.remove(handle)
   }
 
-  /// Ends those under way: none of them carries a call.
+  /// Ends those in progress: none of them carries a call.
   func endAll() {
     while let handshake = open.popExpired(nowNanos: .max) {
       handshake.queueHandle = nil
@@ -128,7 +128,7 @@ package final class TLSHandshakes {
 
   // MARK: - Time
 
-  /// A timer that is due earlier than needed fires once in vain.
+  /// A timer that is due earlier than needed fires once without effect.
   private func arm() {
     guard let deadline = open.nextDeadlineNanos else { return }
     let eventLoop = scheduler.eventLoop.assumeIsolated()

@@ -1,7 +1,7 @@
 // Between TLS and the socket, for a connection's whole life: writes ciphertext straight to the
-// socket, gives the buffers of reads back, and closes no channel from within an event. Until the
-// handshake of an accepted connection is over, what is read goes to its ServerHandshake first.
-// Connections without TLS have no such handler.
+// socket, returns the buffers of reads, and closes no channel from within an event. Until the
+// handshake of an accepted connection is over, input goes to its ServerHandshake first. Connections
+// without TLS have no such handler.
 //
 // Thread: the channel's event loop.
 
@@ -19,7 +19,7 @@ final class TLSSocketHandler: ChannelDuplexHandler {
   /// The handshake of a connection that was accepted; nil once it is over, and for clients.
   private var handshake: ServerHandshake?
   private var isReadHeldBack = false
-  /// The client sends no more, and TLS is told so once its handshake has taken its turn.
+  /// The client sends no more; TLS gets that event once its handshake has had its turn.
   private var isEndHeldBack = false
 
   init(receiveBuffer: SharedReceiveBuffer? = nil, handshake: ServerHandshake? = nil) {
@@ -74,7 +74,7 @@ final class TLSSocketHandler: ChannelDuplexHandler {
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if case .some(.inputClosed) = event as? ChannelEvent, let handshake {
-      // Its last words may be the end of the handshake and all that it wants to ask.
+      // Its last bytes may be the end of the handshake and all its requests.
       if handshake.hasBegun, handshake.isWaiting {
         isEndHeldBack = true
         return
@@ -90,7 +90,7 @@ final class TLSSocketHandler: ChannelDuplexHandler {
     if handshake?.isWaiting == true { isReadHeldBack = true } else { context.read() }
   }
 
-  /// Gives TLS what has come of the handshake.
+  /// Gives TLS the received part of the handshake.
   func deliver(_ bytes: ByteBuffer, _ context: ChannelHandlerContext) {
     context.fireChannelRead(wrapInboundOut(bytes))
     context.fireChannelReadComplete()
@@ -103,7 +103,7 @@ final class TLSSocketHandler: ChannelDuplexHandler {
     context.read()
   }
 
-  /// Bytes go their way from here on. Returns the handshake, if it wasn't over.
+  /// Bytes go directly to TLS from here on. Returns the handshake, if it hadn't ended.
   @discardableResult
   func handshakeIsOver() -> ServerHandshake? {
     defer { handshake = nil }
@@ -117,7 +117,7 @@ final class TLSSocketHandler: ChannelDuplexHandler {
     writer.write(&bytes, context, taken: promise)
   }
 
-  /// The writer flushes what the socket didn't take, and not from within an event.
+  /// The writer flushes what the socket didn't accept, and not from within an event.
   func flush(context: ChannelHandlerContext) {}
 
   /// TLS closes as soon as it finds something wrong, which may be in the middle of a read; see

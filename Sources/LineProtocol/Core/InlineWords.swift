@@ -1,4 +1,4 @@
-// A command on one line, for people: words divided by blanks, quoted as in a shell.
+// A command on one line, for people: words separated by blanks, quoted as in a shell.
 //
 //   line    = *( blank / word )              blank: space, tab, VT, FF, CR
 //   word    = 1*( plain / "\" any / single / double / dollar )
@@ -54,7 +54,8 @@ struct InlineWords {
         place += 1
         try readDollar()
       case UInt8(ascii: "\\"):
-        // At the end of the line a shell would go on with the next one; here it stands for itself.
+        // At the end of the line a shell would continue with the next line; here the backslash is
+        // an ordinary character.
         bytes.writeInteger(take() ?? byte)
       default: bytes.writeInteger(byte)
       }
@@ -101,7 +102,7 @@ struct InlineWords {
     throw .openQuote
   }
 
-  /// Two hexadecimal digits, or nothing is taken.
+  /// Two hexadecimal digits; otherwise nothing is consumed.
   private mutating func readHexadecimal() -> UInt8? {
     guard place + 2 <= line.count, let high = Hexadecimal.value(of: line[place]),
       let low = Hexadecimal.value(of: line[place + 1])
@@ -123,7 +124,7 @@ enum LineEscapes {
     letters.first { $0.letter == letter }?.byte
   }
 
-  /// Any bytes as one word that an inline command takes back, without line breaks.
+  /// Any bytes as one word of an inline command, without line breaks.
   static func quoted(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
     var text = Array("$'".utf8)
     for byte in bytes {

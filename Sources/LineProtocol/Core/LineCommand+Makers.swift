@@ -5,8 +5,8 @@ import NIOCore
 import RingstoreAPI
 
 extension LineCommand {
-  /// A command that is one call of ringstore.v1 under the name that the call has there, read and
-  /// shown in the way of lines.
+  /// A command that is one call of ringstore.v1 with the name of that call, parsed and printed in
+  /// the form of the line protocol.
   static func of(
     _ command: Command,
     action: @escaping @Sendable (CommandWords, LineContext) throws(LineError) -> LineAction
@@ -57,7 +57,7 @@ extension LineError {
         .badArgument("\(what) must be from 0 to \(UInt32.max)", $0)
       }
     case .tooSmallToTakeAway(let what):
-      self.init("\(what) must be above \(Int64.min), since it is taken away")
+      self.init("\(what) must be above \(Int64.min), since it is subtracted")
     case .notAboveZero(let what):
       self.init("\(what) must be above 0")
     case .tooManySeconds(let what):
@@ -73,12 +73,12 @@ extension LineError {
 }
 
 extension CommandWords {
-  /// Whether DbSize or Reset is about all databases: nothing behind the name means the
+  /// Whether DbSize or Reset is about all databases: without an argument it is about the
   /// connection's.
   func namesAllDatabases() throws(LineError) -> Bool {
     guard count > 1 else { return false }
     guard isWord(1, "ALL") else {
-      throw .badArgument("the word behind the command must be ALL", self[1])
+      throw .badArgument("the word after the command must be ALL", self[1])
     }
     return true
   }

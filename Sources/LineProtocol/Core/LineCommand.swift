@@ -1,5 +1,5 @@
-// What one command of the line protocol is: its words, its help, and what it turns into. Values;
-// any thread. The commands themselves are in LineCommands.swift.
+// One command of the line protocol: its words, its help, and the call it becomes. Values; any
+// thread. The commands themselves are in LineCommands.swift.
 
 import Commands
 import NIOCore
@@ -10,9 +10,9 @@ package struct LineCommand: Sendable {
   package let syntax: Syntax
   /// One line, for help.
   package let summary: String
-  /// - Throws: what is answered where the arguments can't be used.
+  /// - Throws: the error reply if the arguments are invalid.
   let action: @Sendable (CommandWords, LineContext) throws(LineError) -> LineAction
-  /// Whether it may be said by who has not said who he is.
+  /// Whether a connection without a user may send it.
   let isOpen: Bool
 
   init(
@@ -25,9 +25,9 @@ package struct LineCommand: Sendable {
     self.action = action
   }
 
-  /// A command on one key, which is read and shown as its definition says.
+  /// A command on one key, parsed and printed according to its definition.
   ///
-  /// - Returns: nil where lines have their own way with the command.
+  /// - Returns: nil if the line protocol handles the command itself.
   init?(_ form: CommandForm) {
     guard let call = form.call, let reply = form.reply else { return nil }
     syntax = form.syntax
@@ -46,12 +46,12 @@ package struct LineCommand: Sendable {
   }
 }
 
-/// What a command's meaning depends on, beside its words.
+/// What a command's meaning depends on, in addition to its words.
 package struct LineContext: Sendable {
   /// The connection's database.
   package var database: UInt32
   package var limits: Limits
-  /// Whether the node has users and the connection has not said which one it is.
+  /// Whether the node has users and the connection has no user yet.
   package var isStranger: Bool
   /// The user of the connection; nil: the node has no users, or there was no AUTH yet.
   package var principal: Principal?
@@ -66,25 +66,25 @@ package struct LineContext: Sendable {
   }
 }
 
-/// What a command turns into. Valid as long as its words.
+/// What a command becomes. Valid as long as its words.
 package enum LineAction {
   /// A reply that needs no node.
   case answer(ByteBuffer)
-  /// What is wrong with the words.
+  /// The error in the words.
   case refuse(LineError)
   /// From the next command on, another database; the reply is `+OK`.
   case select(UInt32)
-  /// The connection says who it is.
+  /// The connection sends its credentials.
   ///
-  /// - Parameter name: as it was given beside the token, which has it as well.
+  /// - Parameter name: the name sent with the token, which also contains it.
   case authenticate(name: [UInt8]?, token: [UInt8])
   /// `+OK`, and the connection ends.
   case quit
-  /// A call on one key. Nodes keep the order of those on the same key.
+  /// A call on one key. Nodes keep the order of calls on the same key.
   case callOnKey(any KeyedCall, ReplyForm)
-  /// A call on more than one key: it waits for those before it, and those behind wait for it.
+  /// A call on more than one key: it waits for those before it, and later ones wait for it.
   case call(LineCall)
-  /// A page of keys of which only those of one type are answered.
+  /// A page of keys, of which only those of one type are in the reply.
   case scan(LineCall, type: V1.ValueType)
 }
 

@@ -94,7 +94,7 @@ extension LineCommands {
   static let connection: [LineCommand] = [
     LineCommand(
       "SELECT database",
-      "Uses another database for this connection's next commands."
+      "Sets the database of this connection's later commands."
     ) { words, context throws(LineError) in
       guard LineText.isNumber(words[1]), words[1].first != UInt8(ascii: "-") else {
         throw .badArgument("the database must be a whole number from 0 on", words[1])
@@ -111,29 +111,29 @@ extension LineCommands {
       return .select(number)
     },
     LineCommand(
-      "AUTH [name] token", "Says who the connection's next commands are from.", isOpen: true
+      "AUTH [name] token", "Sets the user of this connection's later commands.", isOpen: true
     ) { words, _ in
       .authenticate(
         name: words.count == 3 ? Array(words[1]) : nil, token: Array(words[words.count - 1]))
     },
     LineCommand(
-      "PING [text]", "Answers PONG, or the text.", isOpen: true
+      "PING [text]", "Returns PONG, or the text.", isOpen: true
     ) { words, _ throws(LineError) in
       words.count == 1 ? .answer(written { $0.writeLine(text: "PONG") }) : try .echo(words[1])
     },
-    LineCommand("ECHO text", "Answers the text.") {
+    LineCommand("ECHO text", "Returns the text.") {
       words, _ throws(LineError) in
       try .echo(words[1])
     },
     LineCommand(
       "HELP [command]",
-      "Lists the commands, or tells about one."
+      "Lists the commands, or describes one."
     ) { words, _ throws(LineError) in
       guard words.count == 2 else { return .help(all) }
       guard let named = command(words[1]) else { throw .unknownCommand(words[1]) }
       return .help([named])
     },
-    LineCommand("QUIT", "Ends the connection.", isOpen: true) { _, _ in
+    LineCommand("QUIT", "Closes the connection.", isOpen: true) { _, _ in
       .quit
     },
   ]

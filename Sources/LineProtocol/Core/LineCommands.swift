@@ -1,6 +1,6 @@
 // The commands of the line protocol: the one table that dispatch, HELP and docs/PROTOCOL.md read.
-// Those on one key come from the command table as they are; of the others it has the name, the
-// usage and the help. Immutable and shared by all threads.
+// Those on one key come unchanged from the command table; for the others that table has the name,
+// the usage and the help. Immutable and shared by all threads.
 
 import Commands
 import NIOCore
@@ -14,7 +14,7 @@ package enum LineCommands {
     command.forms.compactMap { LineCommand($0) }
   }
 
-  /// The command that a word calls, in any case of letters. O(1) expected.
+  /// The command with this name, case-insensitive. O(1) expected.
   package static func command(_ word: UnsafeRawBufferPointer) -> LineCommand? {
     guard let key = WordKey(word), let place = places[key] else { return nil }
     return all[place].syntax.isCalled(word) ? all[place] : nil
@@ -58,16 +58,16 @@ package enum LineCommands {
   }
 }
 
-/// A short word without the case of its letters, for tables. Words that differ may have one key.
+/// A short word without the case of its letters, for tables. Different words may have the same key.
 private struct WordKey: Hashable {
   private static let bytesMax = 16
-  /// Without the bit that tells small letters from capital ones.
+  /// Without the bit that distinguishes lower case from upper case.
   private static let caseless: UInt8 = 0xdf
 
   private var first: UInt64 = 0
   private var second: UInt64 = 0
 
-  /// Nil for a word that is longer than any command's name.
+  /// Nil for a word longer than any command's name.
   init?(_ word: UnsafeRawBufferPointer) {
     guard word.count <= Self.bytesMax else { return nil }
     for byte in word.prefix(8) { first = first << 8 | UInt64(byte & Self.caseless) }

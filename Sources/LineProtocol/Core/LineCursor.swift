@@ -8,7 +8,7 @@ import TextForms
 enum LineCursor {
   static let end = Array("0".utf8)
 
-  /// The page token of a cursor, empty for the start; nil for what is no cursor.
+  /// The page token of a cursor, empty for the start; nil for an invalid cursor.
   static func token(_ cursor: UnsafeRawBufferPointer) -> [UInt8]? {
     if cursor.elementsEqual(end) { return [] }
     guard !cursor.isEmpty, cursor.count <= digitsMax else { return nil }

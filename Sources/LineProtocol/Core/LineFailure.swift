@@ -1,7 +1,7 @@
 // What can be wrong with the bytes that a client sends, before any command is looked at. Values.
 
 package enum LineFailure: Error, Sendable, Hashable {
-  /// What stands behind `*` is no number, or a negative one: where the request ends is not known.
+  /// There is no number after `*`, or a negative one: the end of the request can't be found.
   case badCount
   case noLines
   case tooManyLines(max: Int)
@@ -14,11 +14,11 @@ package enum LineFailure: Error, Sendable, Hashable {
   case openQuote
   /// The client closed its side within a request.
   case truncated
-  /// A browser, or whatever else speaks HTTP. It gets no reply: a page that a browser was tricked
-  /// into posting here must neither have its lines executed nor read replies.
+  /// A browser or another HTTP client. It gets no reply: if a web page makes a browser send a
+  /// request here, its lines must not be executed, and it must not read replies.
   case http
 
-  /// Whether the connection ends. It goes on where the end of the bad request is known.
+  /// Whether the connection ends. It continues if the end of the bad request is known.
   package var endsConnection: Bool {
     switch self {
     case .noLines, .strayCarriageReturn, .openQuote: false
@@ -26,7 +26,7 @@ package enum LineFailure: Error, Sendable, Hashable {
     }
   }
 
-  /// What the client is told behind `-`; nil: nothing.
+  /// The text after `-` for the client; nil: no reply.
   package var text: String? {
     switch self {
     case .badCount:
@@ -40,7 +40,7 @@ package enum LineFailure: Error, Sendable, Hashable {
     case .reservedLength: "a command can't begin with $: that form, with lengths, is reserved"
     case .strayCarriageReturn: "a line can't hold a carriage return"
     case .openQuote: "a quote is not closed"
-    case .truncated: "the input ended within a request, which was not carried out"
+    case .truncated: "the input ended within a request, which was not executed"
     case .http: nil
     }
   }

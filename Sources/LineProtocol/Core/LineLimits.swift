@@ -1,10 +1,11 @@
-// The bounds of the line protocol. They follow from the node's limits, so that whatever a gRPC
-// client may ask for in one message fits into one request of lines. Values; any thread.
+// The limits of the line protocol. They follow from the node's limits, so that every request of a
+// gRPC client fits into one request of lines. Values; any thread.
 
 import RingstoreAPI
 
 package struct LineLimits: Sendable, Hashable {
-  /// Lines of one request, the command's name among them: an MSET of as many items as may be.
+  /// Lines of one request, including the command's name: enough for an MSET with the maximum number
+  /// of items.
   package var maxLines: Int
   /// Bytes of one line, its end not counted.
   package var maxLineBytes: Int
@@ -12,9 +13,10 @@ package struct LineLimits: Sendable, Hashable {
   package var maxRequestBytes: Int
   /// Bytes of a command written on one line: for people, not for bulk.
   package var maxInlineBytes = 64 << 10
-  /// Bytes of the line that says how many follow: `*` and a number.
+  /// Bytes of the line with the count: `*` and a number.
   package static let maxCountLineBytes = 16
-  /// What a request of lines may be longer than a message by: the name, the count, the line ends.
+  /// By how much a request of lines may be longer than a message: the name, the count, the line
+  /// ends.
   package static let headroomBytes = 1_024
 
   package init(_ limits: Limits) {

@@ -8,9 +8,9 @@
 //
 // Empty inline lines are passed over. Pure; belongs to one connection.
 //
-// Memory. The bytes of one unfinished request are kept, and no more than its bounds allow: they are
-// checked as bytes come, before the request is whole. Nothing is reserved because a client
-// announced it.
+// Memory. The bytes of one unfinished request are kept, up to its limits: they are checked as bytes
+// arrive, before the request is complete. No memory is reserved for a count that a client has only
+// announced.
 //
 // Invariant: offsets are counted from the first readable byte of `input`, where a request begins;
 // 0 <= lineStart <= searched <= readable bytes, and [lineStart, searched) holds no LF.
@@ -21,7 +21,7 @@ import NIOCore
 package struct LineParser {
   package enum Event {
     case request(LineRequest)
-    /// The request was passed over, or, where `endsConnection`, nothing more will be read.
+    /// The request was skipped, or, with `endsConnection`, nothing more will be read.
     case failure(LineFailure)
   }
 
@@ -29,7 +29,7 @@ package struct LineParser {
   private var input = ByteBuffer()
   private var lineStart = 0
   private var searched = 0
-  /// Lines of a `*N` request still to come; nil: its first line has not come yet.
+  /// Lines of a `*N` request still missing; nil: its first line has not arrived yet.
   private var linesLeft: Int?
   private var words: [Range<Int>] = []
   private var hasStrayCarriageReturn = false
@@ -39,7 +39,7 @@ package struct LineParser {
     self.limits = limits
   }
 
-  /// Bytes that are kept, of an unfinished request or of requests that were not asked for yet.
+  /// Bytes that are kept, of an unfinished request or of requests that were not fetched yet.
   package var heldBytes: Int { isOver ? 0 : input.readableBytes }
 
   /// Takes bytes that were read. They should not be many more than a socket gives at once. A buffer
@@ -55,7 +55,7 @@ package struct LineParser {
     }
   }
 
-  /// The next request or failure, or nil until more bytes have come. Amortised O(bytes).
+  /// The next request or failure, or nil until more bytes have arrived. Amortised O(bytes).
   package mutating func next() -> Event? {
     while !isOver {
       if isReserved { return end(.reservedLength) }
@@ -82,7 +82,7 @@ package struct LineParser {
 
   // MARK: - Finding lines
 
-  /// Where the next line lies, its CR not taken off; nil where its LF has not come.
+  /// The range of the next line, including its CR; nil if its LF has not arrived.
   private mutating func nextLine() -> Range<Int>? {
     let (start, from) = (lineStart, searched)
     let end = input.withUnsafeReadableBytes {
@@ -97,9 +97,9 @@ package struct LineParser {
     return start..<end
   }
 
-  /// What is wrong with a line of which so many bytes, perhaps a CR among them, stand before the LF
-  /// or have come so far. The bound that is passed first counts, so the reply doesn't depend on how
-  /// the bytes were split.
+  /// The error of a line with this many bytes, possibly including a CR, before the LF or received
+  /// so far. The limit that is exceeded first counts, so the reply doesn't depend on how the bytes
+  /// were split.
   private func lengthFailure(_ start: Int, _ count: Int) -> LineFailure? {
     if linesLeft != nil {
       let roomInLine = limits.maxLineBytes + 1
@@ -109,7 +109,7 @@ package struct LineParser {
         ? .lineTooLong(max: limits.maxLineBytes) : .requestTooLong(max: limits.maxRequestBytes)
     }
     if count > LineLimits.maxCountLineBytes, byte(at: start) == Self.star {
-      // Their number is told by as many digits as any line of that kind has.
+      // Their count has at most as many digits as any line of that kind.
       let digits = start + 1..<start + LineLimits.maxCountLineBytes
       return withLine(digits) { $0.first != UInt8(ascii: "-") && LineText.isNumber($0) }
         ? .tooManyLines(max: limits.maxLines) : .badCount
@@ -210,7 +210,7 @@ package struct LineParser {
 
   // MARK: - Bytes
 
-  /// The request was taken; what was found so far are the bytes of the next.
+  /// The request was fetched; the bytes found so far belong to the next.
   private mutating func startAnew() {
     input.moveReaderIndex(forwardBy: lineStart)
     (lineStart, searched, linesLeft) = (0, 0, nil)

@@ -40,7 +40,7 @@ extension ByteBuffer {
   }
 }
 
-/// What is said behind `-`: bytes, because keys may be in it, and never a line break.
+/// The text after `-`: bytes, because it may contain keys, and never a line break.
 package struct LineError: Error, Sendable, Hashable {
   package let text: [UInt8]
 
@@ -59,7 +59,7 @@ package struct LineError: Error, Sendable, Hashable {
     self.init(text.utf8)
   }
 
-  /// An error of a call: its reason, or its code where it has none, and its sentence.
+  /// An error of a call: its reason, or its code if it has none, and its message.
   package init(_ error: CallError) {
     let name = error.reason?.rawValue ?? error.code.name
     self.init(error.message.isEmpty ? name : "\(name) \(error.message)")
@@ -69,7 +69,7 @@ package struct LineError: Error, Sendable, Hashable {
     LineError(Array("invalid key ".utf8) + key)
   }
 
-  /// A name that is no command's. Of a long one the beginning is told.
+  /// An unknown command. Of a long name, the beginning is shown.
   static func unknownCommand(_ name: UnsafeRawBufferPointer) -> LineError {
     let shown = name.prefix(shownNameBytesMax)
     let more = shown.count < name.count ? "..." : ""
@@ -78,7 +78,7 @@ package struct LineError: Error, Sendable, Hashable {
 
   private static let shownNameBytesMax = 128
 
-  /// An argument that can't be used; of a long one the beginning is told.
+  /// An invalid argument; of a long one, the beginning is shown.
   static func badArgument(
     _ rule: String, _ argument: UnsafeRawBufferPointer
   ) -> LineError {
@@ -104,27 +104,27 @@ package struct LineError: Error, Sendable, Hashable {
     "the value has a line break, which a line can't carry; gRPC can")
 
   static let unframeableKey = LineError(
-    "a key has a line break, which a line can't carry; use SCAN to pass over it, or gRPC")
+    "a key has a line break, which a line can't carry; use SCAN to skip it, or gRPC")
 
   static let unframeableElement = LineError(
     "a value of the list has a line break, which a line can't carry; gRPC can")
 
-  /// A value that is gone from the store is told all the same, in the form that an inline command
-  /// takes back.
+  /// A value that is already removed from the store is still shown, in the form of an inline
+  /// command's word.
   static func unframeableTaken(_ value: UnsafeRawBufferPointer) -> LineError {
     LineError(
-      Array("the value taken has a line break, which a line can't carry; quoted it is ".utf8)
+      Array("the removed value has a line break, which a line can't carry; quoted it is ".utf8)
         + LineEscapes.quoted(value))
   }
 
   /// The same for several, in order, with a blank between them.
   static func unframeableTaken(_ values: RepeatedBytes) -> LineError {
     LineError(
-      Array("a value taken has a line break, which a line can't carry; quoted they are".utf8)
+      Array("a removed value has a line break, which a line can't carry; quoted they are".utf8)
         + values.flatMap { [UInt8(ascii: " ")] + LineEscapes.quoted($0) })
   }
 
-  /// What was asked for isn't in the list, or there is no list.
+  /// The requested element isn't in the list, or there is no list.
   static let notFound = LineError("not found")
 
   /// Without the cursor a walk would end at the key.

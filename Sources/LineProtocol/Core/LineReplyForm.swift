@@ -5,7 +5,7 @@ import NIOCore
 import RingstoreAPI
 
 extension ReplyForm {
-  /// Whether a reply may name its key: what there isn't is `-invalid key`.
+  /// Whether a reply may name its key: for a missing key it is `-invalid key`.
   var mayNameKey: Bool {
     switch self {
     case .value, .taken, .removed, .inspection: true
@@ -15,12 +15,12 @@ extension ReplyForm {
     }
   }
 
-  /// Whether a reply may hold what its key has no more.
+  /// Whether a reply may contain a value that its key no longer has.
   var mayTake: Bool { self == .taken || self == .popped || self == .ok }
 
   /// Writes the reply of a call on one key.
   ///
-  /// - Parameter key: of the call, where the form may name it.
+  /// - Parameter key: of the call, if the form may name it.
   package func write(
     _ reply: CallReply, of key: UnsafeRawBufferPointer, into out: inout ByteBuffer
   ) {
@@ -94,7 +94,7 @@ extension ReplyForm {
       form.write(reply, into: &out)
     case (.list, .list(let reply)):
       try out.writeLines(reply.values, orThrow: .unframeableElement)
-    default: throw LineError(.internalError("It is another reply."))
+    default: throw LineError(.internalError("It is a different kind of reply."))
     }
   }
 }
@@ -114,7 +114,7 @@ extension InspectForm {
 }
 
 extension V1.InspectResponse {
-  /// Names and what is told, each pair for a line of its own.
+  /// Names and values, each pair on its own line.
   fileprivate var facts: [(name: String, fact: String)] {
     [
       ("type", type.description), ("encoding", encoding.description), ("bytes", "\(bytes)"),
@@ -137,7 +137,7 @@ extension ByteBuffer {
 
 /// How the reply of a call that is made of parts is shown.
 package enum LineReplyForm: Sendable, Hashable {
-  /// `+OK`, whatever the reply holds.
+  /// `+OK`, for any reply.
   case ok
   /// DbSizeResponse.
   case number
@@ -220,7 +220,7 @@ package enum LineReplyForm: Sendable, Hashable {
     }
   }
 
-  /// A client that waits for as many lines as it named keys must get them, or one error.
+  /// A client that expects one line for each key must get them, or one error.
   private static let otherItems = LineError(
     .internalError("The reply has another number of items than the request."))
 

@@ -1,5 +1,5 @@
-// One request as the parser hands it out: the words of a command, in place. A value; its bytes are
-// a slice of what was read, so it should not be kept for long.
+// One request from the parser: the words of a command, in place. A value; its bytes are a slice of
+// the read buffer, so it should not be kept for long.
 
 import Commands
 import NIOCore
@@ -7,10 +7,10 @@ import RingstoreAPI
 
 package struct LineRequest {
   private let bytes: ByteBuffer
-  /// Where each word lies, counted from the first readable byte.
+  /// The range of each word, counted from the first readable byte.
   private let words: [Range<Int>]
 
-  /// - Precondition: the ranges lie within the bytes.
+  /// - Precondition: the ranges are within the bytes.
   init(bytes: ByteBuffer, words: [Range<Int>]) {
     self.bytes = bytes
     self.words = words

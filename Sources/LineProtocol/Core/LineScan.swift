@@ -5,7 +5,7 @@ import NIOCore
 import RingstoreAPI
 
 enum LineScan {
-  /// Keys of a page where COUNT doesn't say.
+  /// Keys of a page without COUNT.
   static let countDefault: Int64 = 100
   static let countMax: Int64 = 10_000
 
@@ -13,7 +13,7 @@ enum LineScan {
     _ words: CommandWords, _ context: LineContext
   ) throws(LineError) -> LineAction {
     guard let token = LineCursor.token(words[1]) else {
-      throw .badArgument("the cursor must be 0 or one that SCAN has answered", words[1])
+      throw .badArgument("the cursor must be 0 or one that SCAN has returned", words[1])
     }
     var glob: Int?
     var count = countDefault

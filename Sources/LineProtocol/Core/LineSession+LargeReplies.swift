@@ -1,4 +1,4 @@
-// Large replies: one is brought into memory only while it fits beside those that wait already, or
+// Large replies: one is fetched into memory only while it fits beside those that already wait, or
 // when its turn has come and the client has read what was before it. Otherwise it waits on its
 // shard. On the session's event loop.
 
@@ -7,10 +7,10 @@ import NodeCore
 import RingstoreAPI
 
 extension LineSession {
-  /// A reply of more than this is on the node's account until the connection has taken it.
+  /// A reply of more than this is in the node's account until the connection has accepted it.
   static let accountedBytesMin = 256 << 10
 
-  /// A reply as it is kept until its turn; an error in its stead where all of them hold too much.
+  /// A reply kept until its turn; an error instead if all of them hold too much memory.
   func kept(_ reply: ByteBuffer, isLast: Bool) -> LineEntry {
     guard reply.readableBytes > Self.accountedBytesMin else { return LineEntry(reply: reply) }
     let memory = port.replyMemory
@@ -48,7 +48,7 @@ extension LineSession {
     return entries.index(before: entries.endIndex)
   }
 
-  /// Tells the node of the replies that it may bring now.
+  /// Notifies the node of the replies that it may fetch now.
   func askAgain() {
     guard !creditWaiters.isEmpty else { return }
     let waiting = creditWaiters

@@ -1,4 +1,4 @@
-// Whose a session's commands are: said by AUTH, or shown by the connection's certificate.
+// The user of a session's commands: from AUTH, or from the connection's certificate.
 
 import Commands
 import NIOCore
@@ -11,12 +11,12 @@ extension LineSession {
     CallContext(principal, deadlineNanos: deadlineNanos)
   }
 
-  /// Whether the node has no users, or knows which of them calls.
+  /// Whether the node has no users, or the session has a user.
   func isCallerKnown() -> Bool {
     guard let identity else { return true }
     if let principal, !principal.isRevoked { return true }
     do throws(CallError) {
-      // Whose credentials are none any more, or who has shown none: perhaps he needs none.
+      // The credentials are no longer valid, or there were none: maybe none are needed.
       if let known = principal {
         principal = try identity.current(known)
       } else {
@@ -46,7 +46,7 @@ extension LineSession {
     }
   }
 
-  /// Counts a command of the connection's user; answers it where there are too many.
+  /// Counts a command of the connection's user; replies with an error if there are too many.
   func isLetIn() -> Bool {
     guard let principal else { return true }
     do throws(CallError) {

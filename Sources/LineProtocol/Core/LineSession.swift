@@ -1,21 +1,18 @@
 // One connection's conversation, without the connection: bytes in, calls on the node, replies out
-// in the order of the requests. Pure; belongs to the event loop of its connection, which performs
-// what it asks for (LineConnection).
+// in the order of the requests. Pure; belongs to the event loop of its connection, which executes
+// its requests (LineConnection).
 //
 // Order. Replies wait in `entries` until those before them are written. Calls on one key are made
-// as they come, because a node keeps their order; any other call is made once everything before it
-// has been answered, and nothing behind it is made until it has been. So a connection's commands
-// take effect in the order in which they were sent. For that nothing is made behind a command that
-// waits for a value either (BLPOP), until it has been answered.
+// as they arrive, because a node keeps their order; any other call is made once everything before
+// it has its reply, and later calls are made after its reply. So a connection's commands take
+// effect in the order in which they were sent. For the same reason nothing is started after a
+// command that waits for a value (BLPOP) until it has its reply.
 //
-// Bounds. No command is started while as many as may be are unanswered (`commandsMax`), while
-// `outputBytesMax` of replies wait for the client to read them, or while the node asks to wait; the
-// connection is not read then, so what is held of unread requests is what one read brought and one
-// unfinished request. Replies that are large are brought from the node only while they fit
+// Limits. No command is started while the maximum is pending (`commandsMax`), while
+// `outputBytesMax` of replies wait for the client to read them, or while the node requests a wait.
+// The connection is not read then, so the session holds at most the bytes of one read and one
+// unfinished request. Large replies are fetched from the node only while they fit
 // (LineSession+LargeReplies.swift).
-//
-// @exclusivity(unchecked) in this file: touched by every command, on one thread, and no caller is
-// told within an access.
 
 import Commands
 import NIOCore
@@ -24,58 +21,56 @@ import RingstoreAPI
 import Users
 
 package final class LineSession {
-  /// Commands of one connection that may be unanswered: at first, and at most. With each reply it
-  /// is one more; when a large reply has to wait, so few again, because calls under way have
+  /// Commands of one connection that may be pending: at first, and at most. With each reply it
+  /// is one more; when a large reply has to wait, so few again, because calls in progress have
   /// deadlines and their values are pinned on shards.
   package static let commandsFirst = 32
   package static let commandsMax = 256
-  /// Bytes of replies that may wait for the client before further commands do, and bytes of large
-  /// replies that are brought from the node beforehand.
+  /// If this many bytes of replies wait for the client, further commands wait too; also the bytes
+  /// of large replies that are fetched from the node in advance.
   package static let outputBytesMax = 1 << 20
-  /// How long a call may take, in nanoseconds, beside the time that it is asked to wait. Shutdown
-  /// may take as long as it does.
+  /// How long a call may take, in nanoseconds, plus the wait that it requests. Shutdown has no
+  /// limit.
   package static let callNanosMax: UInt64 = 60_000_000_000
 
   let port: any LocalDispatcher
-  /// Who may call; nil: everybody.
+  /// The users; nil: every caller may do everything.
   let identity: CallerIdentity?
   /// The user of the connection; nil: the node has no users, or there was no AUTH yet.
-  @exclusivity(unchecked) package internal(set) var principal: Principal?
+  package internal(set) var principal: Principal?
   package let peer: String
   private let clock: () -> UInt64
   private let onWork: () -> Void
 
-  // A session is used by one thread and never from within an access to one of these, so the
-  // run-time checks for that are left out, which every command would pay for.
-  @exclusivity(unchecked) private var parser: LineParser
+  private var parser: LineParser
   private var database: UInt32 = 0
   /// A command that waits until it may be made alone.
-  @exclusivity(unchecked) private var held: LineAction?
-  /// The commands that were started and whose replies are not out.
-  @exclusivity(unchecked) var entries = CircularBuffer<LineEntry>()
+  private var held: LineAction?
+  /// The commands that were started and whose replies are not written.
+  var entries = CircularBuffer<LineEntry>()
   /// The number of the first entry; they are numbered from 0 on.
-  @exclusivity(unchecked) private var firstNumber = 0
-  @exclusivity(unchecked) private var commandsNow = commandsFirst
-  @exclusivity(unchecked) private var isAlone = false
+  private var firstNumber = 0
+  private var commandsNow = commandsFirst
+  private var isAlone = false
   /// The number of a command that waits for a value.
-  @exclusivity(unchecked) private var waitingNumber: Int?
+  private var waitingNumber: Int?
   private var filter: LineTypeFilter?
   private var pauses = 0
   private var inputEnded = false
   private var isDraining = false
-  /// No further command is taken; the connection ends once the replies are out.
+  /// No further command is accepted; the connection ends once the replies are written.
   private var isEnding = false
   private var isGone = false
-  /// What was wrong with the input, if that is why the session ends.
+  /// The error in the input, if the session ends because of it.
   package private(set) var endingFailure: LineFailure?
 
   /// Replies whose turn has come.
-  @exclusivity(unchecked) private(set) var output = ByteBuffer()
+  private(set) var output = ByteBuffer()
   /// The node's account of large ones among them.
   private var holdings: [AnyObject] = []
-  /// Bytes of replies that wait behind others, and of large ones that are on their way.
-  @exclusivity(unchecked) private(set) var waitingBytes = 0
-  @exclusivity(unchecked) var expectedBytes = 0
+  /// Bytes of replies that wait behind others, and of large ones that are being fetched.
+  private(set) var waitingBytes = 0
+  var expectedBytes = 0
   /// Calls whose large reply had to wait.
   var creditWaiters: [LocalCall] = [] {
     didSet { if !creditWaiters.isEmpty { commandsNow = Self.commandsFirst } }
@@ -83,9 +78,9 @@ package final class LineSession {
 
   /// - Parameters:
   ///   - clock: nanoseconds, as NIODeadline counts them: deadlines of calls are on that clock.
-  ///   - identity: the node's users, and what is known of the connection; nil: it has none.
+  ///   - identity: the node's users and the connection's user; nil: the node has no users.
   ///   - peer: the client's address, for logs.
-  ///   - onWork: called when there is something to do: `advance` is to follow, not from within.
+  ///   - onWork: called when there is something to do: call `advance` afterwards, not from within.
   package init(
     port: any LocalDispatcher, limits: LineLimits, clock: @escaping () -> UInt64,
     identity: CallerIdentity? = nil, peer: String = "", onWork: @escaping () -> Void
@@ -106,8 +101,9 @@ package final class LineSession {
     onWork()
   }
 
-  /// The client sends no more: what it sent is still answered. It may be gone altogether, which
-  /// looks the same, so a command waits for a value no longer: what it would take would be lost.
+  /// The client sends no more: its commands so far still get replies. It may also be gone
+  /// completely, which looks the same, so a command stops waiting for a value: the value it would
+  /// remove would be lost.
   package func inputClosed() {
     inputEnded = true
     endWaiting()
@@ -123,14 +119,14 @@ package final class LineSession {
     completed(number, reply)
   }
 
-  /// Takes no further commands. Those under way are answered; the first that has come and not begun
-  /// is told that it was not carried out.
+  /// Accepts no further commands. Those in progress get their replies; the first one that has
+  /// arrived but not begun gets an error that it was not executed.
   package func drain() {
     isDraining = true
     onWork()
   }
 
-  /// Ends the session with an error behind the replies that are due: the node can't serve it.
+  /// Ends the session with an error after the replies that are due: the node can't serve it.
   package func refuse(_ error: CallError) {
     guard !isEnding else { return }
     answer { $0.writeLine(error: LineError(error)) }
@@ -138,7 +134,7 @@ package final class LineSession {
     onWork()
   }
 
-  /// The connection is gone: calls under way are cancelled, and nothing is answered any more.
+  /// The connection is gone: calls in progress are cancelled, and no more replies are written.
   package func disconnected() {
     isGone = true
     isEnding = true
@@ -153,12 +149,12 @@ package final class LineSession {
     for entry in cancelled { entry.call.map(port.cancel) }
   }
 
-  // MARK: - What the connection is to do
+  // MARK: - State for the connection
 
-  /// Whether more bytes are welcome. What comes after the end is thrown away.
+  /// Whether the session accepts more bytes. Input after the end is discarded.
   package var wantsBytes: Bool { isEnding || (mayStart && !inputEnded) }
 
-  /// Whether every reply is out and no other will come.
+  /// Whether every reply is written and no other will follow.
   package var isFinished: Bool { isEnding && entries.isEmpty && !hasOutput }
 
   /// Whether the client may be sending still: were the connection closed at once, the system would
@@ -167,25 +163,29 @@ package final class LineSession {
 
   package var hasOutput: Bool { outputBytes > 0 }
 
-  /// Bytes of replies that wait to be taken.
+  /// Bytes of replies that wait for the connection.
   package var outputBytes: Int { output.readableBytes }
 
-  /// Whether `advance` may do something now that output was taken.
+  /// Whether `advance` may make progress after output was accepted.
   package var hasWork: Bool {
     !isGone && (held != nil || !creditWaiters.isEmpty || (mayStart && parser.heldBytes > 0))
   }
 
-  /// Whether commands are unanswered, or replies unread.
-  /// Commands that are not answered yet, and all that have come.
+  /// Commands without a reply yet, and all that have arrived.
   package var openCommands: Int { entries.count }
   package var commandsReceived: Int { firstNumber + entries.count }
 
+  /// Whether commands are pending, or replies unread.
   package var isBusy: Bool { !entries.isEmpty || hasOutput || held != nil }
 
   /// Bytes of requests that are held.
   package var heldBytes: Int { parser.heldBytes }
 
-  /// Up to so many bytes to write, or nil where there are none.
+  /// Bytes of replies: those that the client has not read, those that wait for others, and large
+  /// ones that are being fetched.
+  package var replyBytes: Int { output.readableBytes + waitingBytes + expectedBytes }
+
+  /// Up to this many bytes to write, or nil where there are none.
   package func takeOutput(max: Int) -> ByteBuffer? {
     guard hasOutput else { return nil }
     if output.readableBytes > max { return output.readSlice(length: max) }
@@ -198,7 +198,7 @@ package final class LineSession {
 
   // MARK: - Going on
 
-  /// Starts what may be started, and brings replies whose turn has come to the output.
+  /// Starts the commands that may be started, and moves replies whose turn has come to the output.
   package func advance() {
     filter?.sendMore(on: self)
     collectReplies()
@@ -295,14 +295,14 @@ package final class LineSession {
   private func end(lingering: Bool) {
     isEnding = true
     shouldLinger = lingering
-    // What is held of requests will not be looked at.
+    // The buffered requests will not be parsed.
     parser = LineParser(parser.limits)
   }
 
   // MARK: - Calls
 
-  // The node keeps the session as the caller of its calls until they are over. So what they tell
-  // their replies to may keep it as well.
+  // The node retains the session as the caller of its calls until they have ended. So their reply
+  // handlers may retain it as well.
 
   private func make(_ call: any KeyedCall, _ form: ReplyForm) {
     let key = form.mayNameKey ? Array(call.key) : []
@@ -317,7 +317,8 @@ package final class LineSession {
           key.withUnsafeBytes { form.write(response, of: $0, into: &reply) }
         case .failure(let error): reply.writeLine(error: LineError(error))
         }
-        // What was taken away can't be read again, so it is kept however much others hold.
+        // A removed value can't be read again, so it is kept even if other replies hold much
+        // memory.
         completed(number, reply, isLast: form.mayTake)
       }
     }
@@ -418,18 +419,18 @@ package final class LineSession {
 
 /// A command that was started, in the order of the requests.
 struct LineEntry {
-  /// The call under way; nil where there is none, or it was not told yet.
+  /// The call in progress; nil if there is none, or it is not set yet.
   var call: LocalCall?
   /// The reply, once it is there.
   var reply: ByteBuffer?
-  /// Bytes of a large reply that is on its way.
+  /// Bytes of a large reply that is being fetched.
   var expectedBytes = 0
-  /// The node's account of a large reply, while it is kept here.
+  /// The entry of a large reply in the node's account, while it is kept here.
   var holding: AnyObject?
 }
 
 extension LineError {
-  static let shuttingDown = LineError("the node is shutting down; the command was not carried out")
+  static let shuttingDown = LineError("the node is shutting down; the command was not executed")
 }
 
 extension LineAction {
@@ -442,7 +443,7 @@ extension LineAction {
   }
 }
 
-// MARK: - What the node asks of its caller
+// MARK: - Calls from the node
 
 extension LineSession: LocalCaller {
   package var mayCall: Bool { pauses == 0 && !isGone }

@@ -1,4 +1,4 @@
-// Small questions about bytes that the whole room asks. Pure functions.
+// Small functions on bytes for the whole room. Pure functions.
 
 import TextForms
 
@@ -6,7 +6,7 @@ enum LineText {
   static let lineFeed = UInt8(ascii: "\n")
   static let carriageReturn = UInt8(ascii: "\r")
 
-  /// The offset of a byte at or behind `start`, or nil. O(bytes looked at).
+  /// The offset of a byte at or after `start`, or nil. O(bytes read).
   static func offset(
     of byte: UInt8, in bytes: UnsafeRawBufferPointer, from start: Int = 0
   ) -> Int? {
@@ -14,7 +14,7 @@ enum LineText {
     return bytes[start...].firstIndex(of: byte)
   }
 
-  /// Whether bytes can stand on a line.
+  /// Whether bytes can be one line.
   static func fitsLine(_ bytes: UnsafeRawBufferPointer) -> Bool {
     !bytes.contains { $0 == lineFeed || $0 == carriageReturn }
   }
@@ -23,13 +23,13 @@ enum LineText {
     byte == UInt8(ascii: " ") || (0x09...0x0d).contains(byte)
   }
 
-  /// A number of lines: digits, at most as many as the line of a count has room for. Zeros in front
-  /// do no harm there.
+  /// A count of lines: digits, at most as many as fit into the line of a count. Leading zeros are
+  /// accepted there.
   static func count(_ digits: UnsafeRawBufferPointer) -> Int? {
     DecimalDigits.parse(digits, digitsMax: LineLimits.maxCountLineBytes - 1).map { Int($0) }
   }
 
-  /// Whether bytes are the decimal form of an integer, however large.
+  /// Whether bytes are the decimal form of an integer of any size.
   static func isNumber(_ bytes: UnsafeRawBufferPointer) -> Bool {
     let digits = bytes[(bytes.first == UInt8(ascii: "-") ? 1 : 0)...]
     guard let first = digits.first else { return false }

@@ -1,5 +1,5 @@
-// SCAN with TYPE: a page of the Keys call holds keys of every type, so each key of it is asked for
-// its type, a bounded number at a time. Belongs to one session, on its event loop.
+// SCAN with TYPE: a page of the Keys call holds keys of every type, so the type of each key is
+// requested, a bounded number at a time. Belongs to one session, on its event loop.
 
 import Commands
 import NIOCore
@@ -7,7 +7,7 @@ import NodeCore
 import RingstoreAPI
 
 final class LineTypeFilter {
-  /// Type calls under way at once.
+  /// Type calls in progress at once.
   static let callsMax = 64
 
   private let line: LineCall
@@ -52,7 +52,7 @@ final class LineTypeFilter {
     }
   }
 
-  /// Asks for more types, as many as may be under way. Replies may come from within.
+  /// Requests more types, up to the maximum in progress. Replies may arrive from within.
   func sendMore(on session: LineSession) {
     guard !isSending, done != nil else { return }
     isSending = true

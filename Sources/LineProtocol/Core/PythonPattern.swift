@@ -1,6 +1,6 @@
-// KEYS takes a regular expression as Python's `re` has it, and the store's engine is RE2. Most of
-// the two languages is the same. Where both take an expression and mean different things by it, or
-// RE2 merely spells it in another way, it is written anew here:
+// KEYS takes a regular expression in the syntax of Python's `re`, and the store's engine is RE2.
+// Most of the two languages is the same. If both accept an expression with different meanings, or
+// RE2 only has another spelling, it is rewritten here:
 //
 //   Python                     RE2                     where
 //   \Z                         \z                      outside of classes
@@ -9,9 +9,9 @@
 //   \s  \b                     \s\x0b  \x08            in a class
 //   [                          \[                      in a class: RE2 would see `[:alpha:]`
 //
-// What RE2 hasn't got (look-around, back-references) is left as it is, and refused by the node; so
-// is `\S` within a class, which counts the vertical tab as no space.
-// Pure; any thread.
+// What RE2 doesn't support (look-around, back-references) is left as it is, and refused by the
+// node. `\S` within a class is also left as it is; it treats the vertical tab as no space. Pure;
+// any thread.
 
 import RingstoreAPI
 
@@ -19,15 +19,14 @@ struct PythonPattern {
   private var rest: Slice<UnsafeRawBufferPointer>
   private var text: [UInt8] = []
 
-  /// The expression as RE2 takes it: at most five times as long. O(length).
+  /// The expression in RE2's syntax: at most five times as long. O(length).
   static func translated(_ pattern: UnsafeRawBufferPointer) -> [UInt8] {
     var translation = PythonPattern(rest: pattern[...])
     translation.run()
     return translation.text
   }
 
-  /// What is said to a pattern that begins with `*`, as globs do and no expression can; nil:
-  /// nothing.
+  /// The error for a pattern that begins with `*`, as globs may and expressions can't; nil: none.
   static func refusalOfGlob(_ pattern: UnsafeRawBufferPointer) -> LineError? {
     guard pattern.first == UInt8(ascii: "*") else { return nil }
     var expression: [UInt8] = []
@@ -73,7 +72,7 @@ struct PythonPattern {
     }
   }
 
-  /// Up to and with the `]` that ends it. One right behind the opening is a member.
+  /// Up to and including the `]` that ends it. A `]` right after the opening is a member.
   private mutating func takeClass() {
     text.append(UInt8(ascii: "["))
     if rest.first == UInt8(ascii: "^") { text.append(rest.removeFirst()) }
@@ -100,8 +99,8 @@ struct PythonPattern {
     if let escaped { text.append(escaped) }
   }
 
-  /// Whether `,}` or `,3}` follows. Any other brace is one of RE2's forms too, or stands for
-  /// itself.
+  /// Whether `,}` or `,3}` follows. Any other brace has the same meaning in RE2, or is an ordinary
+  /// character.
   private var isOpenAtTheBottom: Bool {
     guard rest.first == UInt8(ascii: ",") else { return false }
     let behind = rest.dropFirst().drop { (0x30...0x39).contains($0) }

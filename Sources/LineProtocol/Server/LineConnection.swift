@@ -1,8 +1,11 @@
-// One client's connection: reads for its session, writes what that has to say, and closes. The
+// One client's connection: reads for its session, writes the session's output, and closes. The
 // session decides; this handler has the socket. One event loop.
 //
 // Back-pressure is on reading: while the session takes no bytes, none are read, and the client's
 // own socket fills up. (When the client ends its side, the system's buffer is read in any case.)
+//
+// What the client makes the node hold is in the loop's account as it is at the end of each read and
+// flush.
 
 import GRPC
 import Logging
@@ -11,42 +14,42 @@ import NodeCore
 import RingstoreAPI
 import Users
 
-final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
+final class LineConnection: ChannelDuplexHandler, Flushable, MemoryHolder {
   typealias InboundIn = ByteBuffer
   typealias OutboundIn = Never
   typealias OutboundOut = ByteBuffer
 
   private enum Ending {
     case open
-    /// All is said, and the socket has not taken all of it yet.
+    /// Everything is written, and the socket has not accepted all of it yet.
     case flushing
-    /// Our side is closed; what the client still sends is thrown away for a while.
+    /// Our side is closed; further input is discarded for a while.
     case lingering
     case closed
   }
 
   private let loop: LineLoop
-  /// What the connection takes of the node's bounds.
+  /// The connection's share of the node's limits.
   private let place: ConnectionPlace
   /// What TLS has proven of the client.
   let peer: PeerIdentity
-  /// Used with TLS only.
   private let writer: SocketWriter
   private var context: ChannelHandlerContext?
   private var session: LineSession?
   private var ending = Ending.open
   private var isReadHeldBack = false
-  private var heldBytes = 0
+  private(set) var chargedBytes = 0
+  private(set) var heldThroughout = 0
   private var inputClosed = false
   var isMarkedDirty = false
   var listIndex = -1
   /// Whether a reason for the end is noted.
   private var wasCut = false
-  /// Whether anything came since the last sweep, and when anything was last under way.
+  /// Whether anything arrived since the last sweep, and when anything was last in progress.
   private var hasHeard = true
   private var activeNanos: UInt64 = 0
   private var openedNanos: UInt64 = 0
-  /// Bytes handed to the channel, and what the client takes of them.
+  /// Bytes passed to the channel, and how many of them the client has read.
   private var bytesWritten = 0
   private var taken = TakenBytes()
   private var progress = ProgressWindow()
@@ -75,6 +78,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
 
   private func begin(_ context: ChannelHandlerContext) {
     self.context = context
+    writer.open(context)
     openedNanos = loop.eventLoop.now.uptimeNanoseconds
     activeNanos = openedNanos
     let session = LineSession(
@@ -109,16 +113,17 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     loop.logger.debug("line connection failed", metadata: ["error": "\(error)"])
     if let sentence = TLSFailure.sentence(error) { note(.protocolError, "TLS: \(sentence)") }
     if SilentPeers.isGivenUp(error) { note(.keepaliveTimeout) }
+    writer.close()
     context.closeSoon()
   }
 
   private func end() {
     // The channel may fail before it was active.
     place.close()
+    writer.close()
     guard let session else { return }
     ending = .closed
-    loop.heldBytes -= heldBytes
-    heldBytes = 0
+    charge(0)
     self.session = nil
     context = nil
     loop.remove(self)
@@ -137,7 +142,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
       ageNanos: nowNanos &- openedNanos,
       idleNanos: session?.isBusy == true ? 0 : nowNanos &- activeNanos,
       openCalls: session?.openCommands ?? 0, calls: session?.commandsReceived ?? 0,
-      heldBytes: heldBytes)
+      heldBytes: chargedBytes)
   }
 
   // MARK: - Ending
@@ -148,7 +153,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     wasCut = true
     loop.connections.ended(reason)
     var metadata: Logger.Metadata = [
-      "peer": "\(context?.remoteAddress.map { "\($0)" } ?? "unknown")", "reason": "\(reason.name)",
+      "peer": "\(context?.remoteAddress?.shown ?? "unknown")", "reason": "\(reason.name)",
     ]
     if let detail { metadata["detail"] = "\(detail)" }
     let level: Logger.Level = reason.isOrdinary ? .info : .warning
@@ -157,13 +162,13 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
       metadata: metadata)
   }
 
-  /// Ends the connection with an error behind the replies that are due.
+  /// Ends the connection with an error after the replies that are due.
   private func refuse(_ session: LineSession, _ reason: ConnectionEnd, _ sentence: String) {
     note(reason)
     session.refuse(.overloaded(sentence))
   }
 
-  /// Ends the connection without a word: its client reads nothing, or asked for nothing.
+  /// Ends the connection without notice: its client reads nothing, or sent no request.
   func cut(_ reason: ConnectionEnd) {
     note(reason)
     closeNow()
@@ -187,16 +192,16 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     loop.scheduler.meter.lines.received &+= UInt64(buffer.readableBytes)
     if ending == .open, let session {
       session.received(buffer)
-      noteHeldBytes()
+      account()
     }
-    // What TLS has decrypted is TLS's own.
+    // The buffer of decrypted bytes belongs to TLS.
     if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
   }
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if case .some(.inputClosed) = event as? ChannelEvent {
       inputClosed = true
-      // Thousands may end at once. Were they marked for this tick's flush, the replies to all
+      // Thousands may end at once. If they were marked for this tick's flush, the replies to all
       // others would wait behind them.
       loop.node.flusher.scheduler.yieldThenRun { [weak self] in self?.noteInputClosed() }
     }
@@ -215,22 +220,51 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
     }
   }
 
-  private func noteHeldBytes() {
-    guard let session else { return }
-    loop.heldBytes += session.heldBytes - heldBytes
-    heldBytes = session.heldBytes
-    if loop.heldBytes > loop.configuration.maxHeldBytes,
-      heldBytes > SharedReceiveBuffer.capacity
-    {
-      refuse(session, .memoryBudget, "The node holds too many bytes of unfinished requests.")
-      noteHeldBytes()
+  // MARK: - Memory
+
+  /// What the client makes the node hold now.
+  private var heldBytes: Int {
+    (session.map { $0.heldBytes + $0.replyBytes } ?? 0) + writer.queuedBytes
+  }
+
+  /// Charges the loop's memory with what has changed. Connections are ended by this, perhaps this
+  /// one.
+  private func account() {
+    let held = heldBytes
+    guard session != nil, held != chargedBytes else { return }
+    charge(held)
+    if loop.clientMemory.isOver || held > loop.clientMemory.connectionBytesMax {
+      loop.clientMemory.relieve(after: self)
     }
   }
 
+  private func charge(_ bytes: Int) {
+    loop.clientMemory.charge(bytes - chargedBytes)
+    chargedBytes = bytes
+    heldThroughout = min(heldThroughout, bytes)
+  }
+
+  /// A client that takes its replies is told; who doesn't can't be.
+  func endForMemory() {
+    guard let session, let context else { return }
+    let unread = session.replyBytes + writer.queuedBytes
+    if ending == .open, !wasCut, unread <= min(chargedBytes / 2, Self.toldBytesMax) {
+      refuse(session, .memoryBudget, "The node holds too many bytes of unfinished requests.")
+      charge(heldBytes)
+    } else {
+      note(.memoryBudget)
+      end()
+      context.closeSoon()
+    }
+  }
+
+  /// Where more replies wait, the client is not believed to read another one.
+  private static let toldBytesMax = 64 << 10
+
   // MARK: - Writing
 
-  /// The session has something to do at the end of the tick. The node may tell it so even after the
-  /// connection has gone.
+  /// The session has something to do at the end of the tick. The node may request that even after
+  /// the connection has gone.
   private func hasWork() {
     loop.node.flusher.markDirty(self)
   }
@@ -243,23 +277,21 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   func flushNow() {
     guard let context, let session, ending == .open else { return }
     session.advance()
-    noteHeldBytes()
-    if loop.node.flusher.isHeld { return loop.node.flusher.markDirty(self) }
+    if loop.node.flusher.isHeld {
+      loop.node.flusher.markDirty(self)
+      return account()
+    }
     var hasWritten = false
     while context.channel.isWritable,
       var bytes = session.takeOutput(max: LineConfiguration.writeChunkBytes)
     {
       bytesWritten += bytes.readableBytes
       loop.scheduler.meter.lines.sent &+= UInt64(bytes.readableBytes)
-      if writer.isAboveTLS {
-        writer.write(&bytes, context)
-      } else {
-        context.write(wrapOutboundOut(bytes), promise: nil)
-      }
+      writer.write(&bytes, context)
       hasWritten = true
     }
-    if hasWritten, !writer.isAboveTLS { context.flush() }
-    // A write that fails closes the connection from within.
+    account()
+    // A write that fails closes the connection from within, and so may the account.
     guard self.session != nil else { return }
     if session.isFinished {
       close(context, session)
@@ -273,23 +305,18 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
   }
 
   /// The replies are written. A channel that is closed drops what its socket has not taken, so that
-  /// comes first: an empty write is done when all before it are.
+  /// comes first.
   private func close(_ context: ChannelHandlerContext, _ session: LineSession) {
     if let failure = session.endingFailure, failure != .truncated {
       note(.protocolError, failure.text ?? "HTTP")
     }
     ending = .flushing
-    if writer.isAboveTLS {
-      if writer.isEmpty { return allTaken() }
-      return writer.whenEmpty { [weak self] in self?.allTaken() }
-    }
-    let taken = context.eventLoop.makePromise(of: Void.self)
-    taken.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.allTaken() }
-    context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: taken)
+    if writer.isEmpty { return allTaken() }
+    writer.whenEmpty { [weak self] in self?.allTaken() }
   }
 
-  /// The socket has the replies. They are still on their way to the client, who must not be sent a
-  /// reset before them because of bytes that were not read.
+  /// The socket has the replies. They are still in transit to the client: a reset because of unread
+  /// bytes must not overtake them.
   private func allTaken() {
     guard ending == .flushing, let context, let session else { return }
     guard session.shouldLinger, !inputClosed else {
@@ -305,9 +332,12 @@ final class LineConnection: ChannelDuplexHandler, Flushable, SweptConnection {
 
   // MARK: - Progress
 
-  /// Closes the connection if its client takes too little.
+  /// Closes the connection if its client reads too little.
   func sweep(nowNanos: UInt64) {
     guard let context, let session else { return }
+    // Nothing tells that a socket has taken the last of what waited for it.
+    charge(heldBytes)
+    heldThroughout = chargedBytes
     if hasHeard || session.isBusy {
       hasHeard = false
       activeNanos = nowNanos

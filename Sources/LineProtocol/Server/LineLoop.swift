@@ -1,5 +1,5 @@
-// What all line connections of one event loop share: the node's port, the flusher, the bounds, and
-// the list of connections for sweeps and drains. Lives on that loop.
+// What all line connections of one event loop share: the node's port, the flusher, the limits, and
+// the list of connections for sweeps and drains. Used on that loop.
 
 import GRPC
 import Logging
@@ -13,7 +13,7 @@ package struct LineNode {
   package let port: any LocalDispatcher
   /// The loop's one flusher: two could starve the sockets between them.
   package let flusher: FlushCoalescer
-  /// The users; nil: everybody may do everything.
+  /// The users; nil: every caller may do everything.
   package let authorizer: Authorizer?
 
   package init(
@@ -35,8 +35,8 @@ final class LineLoop: ClientLoop {
   let logger: Logger
   let receiveBuffer = SharedReceiveBuffer()
   private(set) var isDraining = false
-  /// Bytes of requests that the loop's connections hold.
-  var heldBytes = 0
+  /// What the loop's clients hold, on whatever port they are.
+  let clientMemory: ClientMemory
 
   private let list: ConnectionList<LineConnection>
 
@@ -50,8 +50,13 @@ final class LineLoop: ClientLoop {
     self.connections = connections
     self.logger = logger
     limits = LineLimits(node.port.limits)
+    clientMemory =
+      node.flusher.scheduler.meter.clientMemory
+      ?? ClientMemory(
+        bytesMax: configuration.maxHeldBytes, messageBytesMax: node.port.limits.maxMessageBytes)
     list = ConnectionList(
       scheduler: node.flusher.scheduler, sweepNanos: configuration.sweepNanosInForce)
+    clientMemory.join { [weak list] in list?.offenders ?? MemoryOffenders() }
   }
 
   var scheduler: LoopScheduler { node.flusher.scheduler }

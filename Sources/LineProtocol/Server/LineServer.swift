@@ -1,4 +1,5 @@
-// The line protocol's server on one address: a listener whose connections speak lines. Sendable.
+// The line protocol's server on one address: a listener whose connections use the line protocol.
+// Sendable.
 
 import GRPC
 import Logging
@@ -27,7 +28,7 @@ package final class LineServer: Sendable {
   /// - Parameters:
   ///   - port: 0 lets the system choose; see `port` afterwards.
   ///   - group: connections are spread over its loops.
-  ///   - connections: the node's, on whatever port they are.
+  ///   - connections: those of the node, on all its ports.
   ///   - node: called once for each loop, on that loop.
   /// - Throws: `ListenFailure` if the address can't be bound, as when another process has the port.
   package static func start(
@@ -60,8 +61,8 @@ package final class LineServer: Sendable {
   /// The port that is listened on.
   package var port: Int { listener.port }
 
-  /// Stops accepting, lets commands under way finish, and closes. Connections that are still open
-  /// after `gracePeriod` are closed hard. Returns when none is left.
+  /// Stops accepting, lets commands in progress finish, and closes. Connections still open after
+  /// `gracePeriod` are closed at once. Returns when none is left.
   package func drain(gracePeriod: TimeAmount) async {
     await listener.drain(gracePeriod: gracePeriod)
   }

@@ -1,5 +1,5 @@
-// When the calls of an open loop are due, whatever became of those before. A value; the clock is
-// the caller's.
+// When the calls of an open loop are due, independent of the results of earlier calls. A value; the
+// caller has the clock.
 
 import NodeCore
 
@@ -13,7 +13,7 @@ import NodeCore
 
 /// How the calls of an open loop are spaced.
 package enum CallSpacing: String, Sendable, Hashable, CaseIterable, Codable {
-  /// As calls of many clients that don't know of each other: the pauses are exponential.
+  /// Like calls of many independent clients: the pauses are exponential.
   case poisson
   /// One pause is as long as the next.
   case even
@@ -32,7 +32,7 @@ package struct ArrivalSchedule: Sendable {
 
   /// - Parameters:
   ///   - rate: calls a second of all threads.
-  ///   - thread: counted from 0. Evenly spaced calls of the threads come in turn.
+  ///   - thread: counted from 0. With even spacing, the threads alternate.
   package init(
     rate: Double, _ spacing: CallSpacing, startNanos: UInt64, thread: Int, of threads: Int,
     seed: UInt64
@@ -52,7 +52,7 @@ package struct ArrivalSchedule: Sendable {
   /// When the next call is due.
   package var nextNanos: UInt64 { startNanos &+ UInt64(dueBehindStart) }
 
-  /// The next call was taken.
+  /// The next call was started.
   package mutating func advance() {
     switch spacing {
     case .even:
@@ -63,8 +63,8 @@ package struct ArrivalSchedule: Sendable {
     }
   }
 
-  /// How many calls are due from the next one to `endNanos`; of exponential pauses how many are to
-  /// be expected. O(1): with a server that stands still they may be millions.
+  /// How many calls are due from the next one to `endNanos`; with exponential pauses, the expected
+  /// number. O(1): with a stalled server there may be millions.
   package func callsLeft(before endNanos: UInt64) -> Int {
     guard nextNanos < endNanos else { return 0 }
     return Int((Double(endNanos - nextNanos) / nanosPerCall).rounded(.up))

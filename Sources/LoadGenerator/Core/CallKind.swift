@@ -38,7 +38,7 @@ package enum CallKind: UInt8, Sendable, Hashable, CaseIterable {
 package enum KeySpace: UInt8, Sendable, Hashable, CaseIterable {
   case strings, counters, lists
 
-  /// The letter that stands in its keys.
+  /// Its letter in keys.
   package var letter: Character { Character(UnicodeScalar(letterByte)) }
 
   var letterByte: UInt8 {
@@ -76,7 +76,7 @@ package struct CallMix: Sendable, Hashable {
       let words = part.split(separator: "=", omittingEmptySubsequences: false)
       guard let kind = CallKind.ofMixes.first(where: { $0.name == words[0] }) else {
         let names = CallKind.ofMixes.map(\.name).joined(separator: ", ")
-        throw LoadUsage("--mix knows the calls \(names), not '\(words[0])'.")
+        throw LoadUsage("--mix has the calls \(names), not '\(words[0])'.")
       }
       guard words.count == 2, let weight = Int(words[1]), (0...Self.weightMax).contains(weight)
       else {

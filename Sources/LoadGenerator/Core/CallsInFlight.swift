@@ -1,4 +1,4 @@
-// The calls under way on one connection, by the number that they bear. A value of its connection.
+// The calls in progress on one connection, by number. A value of its connection.
 
 package struct CallsInFlight: Sendable {
   package struct Flight: Sendable {
@@ -6,12 +6,12 @@ package struct CallsInFlight: Sendable {
     package let id: UInt64
     package let sentNanos: UInt64
     package internal(set) var requestBytes = 0
-    /// The reply of a call whose end is yet to come, and its bytes.
+    /// The reply of a call that has not ended yet, and its bytes.
     package internal(set) var reply: (outcome: CallOutcome, bytes: Int)?
   }
 
-  /// A place is used again and again. Its calls differ by this many rounds, so that a reply that
-  /// comes twice isn't taken for another call's.
+  /// Entries are reused. The calls of one entry differ by this number of rounds, so that a
+  /// duplicate reply isn't taken for another call's.
   private static let rounds: UInt64 = 256
 
   private var flights: [Flight?]
@@ -27,9 +27,9 @@ package struct CallsInFlight: Sendable {
   package var count: Int { flights.count - free.count }
   package var room: Int { free.count }
 
-  /// Takes a call. There must be room. O(1).
+  /// Adds a call. There must be room. O(1).
   ///
-  /// - Returns: its number, which is unique among the calls under way and never 0.
+  /// - Returns: its number, which is unique among the calls in progress and never 0.
   package mutating func add(_ call: PlannedCall, at nowNanos: UInt64) -> UInt64 {
     let place = free.removeLast()
     let id = 1 + UInt64(place) + UInt64(flights.count) * (uses[place] % Self.rounds)
@@ -42,7 +42,7 @@ package struct CallsInFlight: Sendable {
     if let place = place(of: id) { flights[place]?.requestBytes = bytes }
   }
 
-  /// A reply has come, and the end of the call is yet to come.
+  /// A reply has arrived; the call has not ended yet.
   package mutating func setReply(_ outcome: CallOutcome, bytes: Int, of id: UInt64) {
     guard let place = place(of: id) else { return }
     let isFirst = flights[place]?.reply == nil
@@ -54,7 +54,7 @@ package struct CallsInFlight: Sendable {
     place(of: id).flatMap { flights[$0]?.call }
   }
 
-  /// A call is over. nil: none of this number is under way. O(1).
+  /// A call is over. nil: none of this number is in progress. O(1).
   package mutating func remove(_ id: UInt64) -> Flight? {
     guard let place = place(of: id), let flight = flights[place] else { return nil }
     flights[place] = nil
@@ -62,7 +62,7 @@ package struct CallsInFlight: Sendable {
     return flight
   }
 
-  /// All calls are over. O(room and calls).
+  /// All calls have ended. O(room and calls).
   package mutating func removeAll() -> [Flight] {
     let all = flights.compactMap { $0 }
     for flight in all { _ = remove(flight.id) }

@@ -1,16 +1,15 @@
-// Whether the load generator itself was the limit of a run: then its figures say less of the
+// Whether the load generator itself was the limit of a run: then its figures say less about the
 // servers. A pure function.
 
 package enum GeneratorReview {
-  /// CPU of a thread from which on it counts as busy all the time: what is left goes to the
-  /// system's own turns.
+  /// CPU use of a thread from which on it counts as always busy: the rest is used by the system.
   package static let cpuShareMax = 0.9
   /// How late the worst hundredth of the calls may be sent.
   package static let lagNanosMax: UInt64 = 1_000_000
-  /// The share of the calls that may be left unsent: those that are due at the very end.
+  /// The share of the calls that may be left unsent: those that are due just before the end.
   package static let unsentShareMax = 0.001
 
-  /// What a reader of the result must know, a sentence each.
+  /// The warnings for readers of the result, one sentence each.
   ///
   /// - Parameter cpuShares: of each thread, the CPU time that it used of the time that passed.
   package static func remarks(
@@ -27,7 +26,7 @@ package enum GeneratorReview {
     if lag > lagNanosMax {
       remarks.append(
         "The load generator was late: one call in a hundred was sent \(lag / 1_000_000) ms or more "
-          + "after it could have been. Latencies hold that too.")
+          + "late. Latencies include that too.")
     }
     if tally.unsent > 0,
       Double(tally.unsent) > unsentShareMax * Double(tally.done + tally.failed + tally.unsent)

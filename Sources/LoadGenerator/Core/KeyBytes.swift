@@ -1,7 +1,5 @@
-// The bytes of keys and values, in memory that is written anew for each call. Owned by one event
+// The bytes of keys and values, in memory that is rewritten for each call. Owned by one event
 // loop's part of the load, and used on its thread only.
-//
-// @exclusivity(unchecked) in this file: written by every call, on the loop alone.
 //
 //   key   = "bench:" letter ":" 12 digits          letter: s string, i counter, l list
 //   value = the key's digits, the last one first, then small letters; cut to its length
@@ -33,7 +31,7 @@ final class KeyBytes {
     values.deallocate()
   }
 
-  /// Writes a key and the beginning of its value. Both hold until the next call.
+  /// Writes a key and the beginning of its value. Both are valid until the next call.
   func select(_ space: KeySpace, _ key: Int) {
     memory[Self.letterPlace] = space.letterByte
     var rest = UInt64(truncatingIfNeeded: key)
@@ -47,8 +45,8 @@ final class KeyBytes {
     value = UnsafeRawBufferPointer(rebasing: values[..<sizes.bytes(ofKey: key)])
   }
 
-  @exclusivity(unchecked) private(set) var key = UnsafeRawBufferPointer(start: nil, count: 0)
-  @exclusivity(unchecked) private(set) var value = UnsafeRawBufferPointer(start: nil, count: 0)
+  private(set) var key = UnsafeRawBufferPointer(start: nil, count: 0)
+  private(set) var value = UnsafeRawBufferPointer(start: nil, count: 0)
 
   /// Whether bytes are the value of a key: its length and its first bytes.
   func isValue(_ bytes: UnsafeRawBufferPointer, ofKey key: Int) -> Bool {
@@ -65,7 +63,7 @@ final class KeyBytes {
   func complaint(about bytes: UnsafeRawBufferPointer, ofKey key: Int) -> String {
     let wanted = sizes.bytes(ofKey: key)
     return bytes.count == wanted
-      ? "the value is another key's"
+      ? "the value belongs to another key"
       : "the value has \(bytes.count) bytes and should have \(wanted)"
   }
 }

@@ -18,7 +18,7 @@ package enum KeyDistribution: Sendable, Hashable {
   /// A fraction of the keys gets this share of the calls; each of them as often as the next.
   case hot(fraction: Double, share: Double)
 
-  /// What YCSB uses, and most papers that speak of Zipf.
+  /// The value that YCSB and most papers on Zipf use.
   package static let thetaDefault = 0.99
   package static let thetaMax = 10.0
 
@@ -76,7 +76,7 @@ package struct KeyChooser: Sendable {
     case .uniform: way = .uniform
     case .zipf(let theta): way = .zipf(ZipfSampler(ranks: keys, theta: theta))
     case .hot(let fraction, let share):
-      // Neither set is empty where there are two keys.
+      // Neither set is empty if there are two keys.
       let hot = max(1, min(keys - 1, Int((Double(keys) * fraction).rounded())))
       way = .hot(keys: UInt64(hot), share: share)
     }
@@ -102,7 +102,7 @@ package struct KeyChooser: Sendable {
     Int((rank &* step) % keys)
   }
 
-  /// Near the golden section of the keys, so that neighbours come to lie far apart.
+  /// Near the golden section of the keys, so that neighbours are far apart.
   private static func coprime(to keys: UInt64) -> UInt64 {
     var step = max(1, UInt64(Double(keys) * 0.618_033_988_749_895))
     while greatestCommonDivisor(step, keys) != 1 { step += 1 }
@@ -115,8 +115,8 @@ package struct KeyChooser: Sendable {
     return one
   }
 
-  /// Lemire's way without its correction: with 64 random bits and fewer than 2^32 keys no share is
-  /// off by more than 2^-32 of itself.
+  /// Lemire's method without its correction: with 64 random bits and fewer than 2^32 keys no share
+  /// is off by more than 2^-32 of itself.
   static func below(_ bound: UInt64, _ random: inout SplitMix64) -> UInt64 {
     random.next().multipliedFullWidth(by: bound).high
   }

@@ -1,10 +1,10 @@
-// Latencies as an HDR histogram: percentiles to three digits, whatever was recorded. The rest of
-// the room knows this type only. A value; one thread at a time.
+// Latencies as an HDR histogram: percentiles to three digits for all values. The rest of the room
+// uses only this type. A value; one thread at a time.
 
 import Histogram
 
 package struct LatencyHistogram: Sendable {
-  /// What is longer counts as this long; the maximum is kept exactly all the same.
+  /// Longer latencies count as this one; the maximum is still kept exactly.
   package static let nanosLimit: UInt64 = 3_600_000_000_000
 
   private var counts = Histogram<UInt64>(
@@ -31,7 +31,7 @@ package struct LatencyHistogram: Sendable {
     sumNanos += other.sumNanos
   }
 
-  /// The latency that `percentile` of 100 calls did not exceed; 0 where there are none.
+  /// The latency that `percentile` of 100 calls did not exceed; 0 if there are none.
   package func nanos(atPercentile percentile: Double) -> UInt64 {
     isEmpty ? 0 : min(counts.valueAtPercentile(percentile), maxNanos)
   }

@@ -1,5 +1,5 @@
-// Latency over load as an SVG picture, from a result with several rates. The load is what was done,
-// not what was wanted; latencies have a logarithmic axis. Pure functions.
+// Latency over load as an SVG picture, from a result with several rates. The load is the achieved
+// rate, not the requested one; latencies have a logarithmic axis. Pure functions.
 
 #if canImport(Glibc)
   import Glibc
@@ -31,15 +31,15 @@ package enum LatencyPlot {
     Curve(name: "max", style: "d") { $0.maxMicros },
   ]
 
-  /// The picture; nil where fewer than two runs have latencies.
+  /// The picture; nil if fewer than two runs have latencies.
   package static func svg(_ report: LoadReport, title: String) -> String? {
-    // By what was wanted: where more load gets less done, the curves turn back.
+    // Ordered by the requested rate: if a higher rate achieves less, the curves turn back.
     let runs = report.runs.filter { $0.latency != nil && $0.rate > 0 }
       .sorted { $0.rateWanted ?? $0.rate < $1.rateWanted ?? $1.rate }
     guard runs.count > 1 else { return nil }
     let axes = Axes(runs)
     var parts = [head(title), grid(axes)]
-    // The names stand above each other, however close the curves end: each is above the one before.
+    // The names never overlap, even if the curves end close together: each is above the one before.
     var nameY = height
     for curve in curves {
       let end = runs.last?.latency.map { axes.y(curve.micros($0)) } ?? 0
@@ -51,7 +51,7 @@ package enum LatencyPlot {
     return parts.joined(separator: "\n") + "\n"
   }
 
-  /// What the axes reach to, and where a point lies.
+  /// The ranges of the axes, and the position of a point.
   private struct Axes {
     let rateMax: Double
     let rateStep: Double

@@ -1,5 +1,5 @@
-// Replies of the line protocol as they come, in pieces of any size. Only what answers the commands
-// of a load is known: one line for each. Pure; the bytes are a peer's and may be anything.
+// Parses replies of the line protocol, in pieces of any size. It supports only the replies to a
+// load's commands: one line for each. Pure; the bytes come from a peer and may be anything.
 //
 //   reply = "+" text CR LF / "-" text CR LF
 
@@ -7,14 +7,14 @@ import NIOCore
 import RingstoreAPI
 import StatusCodes
 
-/// Cuts what comes into lines.
+/// Splits input into lines.
 struct LineReplies {
   /// What a longest line may be longer than a value by.
   static let headroomBytes = 4 << 10
 
   private let lineBytesMax: Int
   private var buffer = ByteBuffer()
-  /// What was looked at already, and has no line's end.
+  /// The bytes already searched, which have no line end.
   private var searched = 0
 
   init(valueBytesMax: Int) { lineBytesMax = valueBytesMax + Self.headroomBytes }
@@ -28,10 +28,10 @@ struct LineReplies {
     }
   }
 
-  /// Whether the line that has begun is longer than any that may come.
+  /// Whether the unfinished line is longer than any valid one.
   var isTooLong: Bool { searched > lineBytesMax }
 
-  /// Gives the next whole line to `body`, without its end. Returns false where there is none yet.
+  /// Gives the next whole line to `body`, without its end. Returns false if there is none yet.
   mutating func next(_ body: (UnsafeRawBufferPointer) -> Void) -> Bool {
     let count: Int? = buffer.withUnsafeReadableBytes { bytes in
       guard let end = bytes[searched...].firstIndex(of: UInt8(ascii: "\n")) else { return nil }
@@ -49,7 +49,7 @@ struct LineReplies {
   }
 }
 
-/// What a line says.
+/// The meaning of a line.
 enum LineAnswer {
   case text(UnsafeRawBufferPointer)
   /// There is no such key.
@@ -66,11 +66,11 @@ enum LineAnswer {
       } else {
         self = .failure(Self.failure(String(decoding: rest.prefix(1_024), as: UTF8.self)))
       }
-    default: self = .failure(.wrongReply("the line is no reply of the protocol"))
+    default: self = .failure(.wrongReply("the line is not a reply of the protocol"))
     }
   }
 
-  /// An error's first word is its reason, or its code.
+  /// The first word of an error is its reason, or its code.
   private static func failure(_ text: String) -> CallFailure {
     let words = text.split(separator: " ", maxSplits: 1)
     let name = words.first.map(String.init) ?? ""

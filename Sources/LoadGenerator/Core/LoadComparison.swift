@@ -1,7 +1,7 @@
 // Two results side by side. Pure functions.
 
 package enum LoadComparison {
-  /// A table for each pair of runs: what both have, and B as a multiple of A.
+  /// A table for each pair of runs: the figures of both, and B as a multiple of A.
   package static func text(_ one: LoadReport, _ other: LoadReport) -> String {
     var lines: [String] = []
     let differences = self.differences(one.settings, other.settings)
@@ -18,7 +18,7 @@ package enum LoadComparison {
       lines.append("")
     }
     if pairs.isEmpty { lines.append("The results have no run of the same rate.") }
-    if alone > 0 { lines.append("Runs that only one of them has: \(alone).") }
+    if alone > 0 { lines.append("Runs in only one of them: \(alone).") }
     for (name, report) in [("A", one), ("B", other)] {
       for run in report.runs {
         let which = run.rateWanted.map { ", \(LoadText.rate($0)) calls/s" } ?? ""

@@ -1,15 +1,15 @@
-// One thread's part of a load: which call comes next and when it is due, and what became of those
-// before. Pure: the time, and whether there is room for a call, come from outside.
+// One thread's part of a load: the next call and when it is due, and the results of earlier calls.
+// Pure: the time, and whether there is room for a call, come from the caller.
 //
-// Two kinds of loops. A closed one makes a call whenever there is room: it tells what a server can
-// do, and its latencies leave out what a server that stands still does to those who would have come
-// meanwhile. An open one has a schedule: calls are due at moments that nothing defers, and their
-// latencies count from then. Calls that are due and find no room wait in the schedule, which costs
-// nothing, so there is no queue.
+// Two kinds of loops. A closed one makes a call whenever there is room: it measures what a server
+// can do, but its latencies omit the effect of a stalled server on calls that would have arrived
+// meanwhile. An open one has a schedule: calls are due at fixed times, and their latencies count
+// from then. Calls that are due and find no room wait in the schedule, which costs nothing, so
+// there is no queue.
 
 import NodeCore
 
-/// A call that is to be made.
+/// A call to be made.
 package struct PlannedCall: Sendable, Hashable {
   package let kind: CallKind
   package let space: KeySpace
@@ -37,8 +37,8 @@ package struct CallSource: Sendable {
   /// One call on each key of some spaces.
   ///
   /// - Parameters:
-  ///   - first: where this thread begins.
-  ///   - step: how far it goes from one key to the next: there are so many threads.
+  ///   - first: the first key of this thread.
+  ///   - step: the distance from one key to the next: the number of threads.
   package init(
     _ kind: CallKind, onEachOf keys: Int, in spaces: [KeySpace], first: Int, step: Int
   ) {
@@ -68,11 +68,11 @@ package enum CallPacing: Sendable {
 /// When a load is over.
 package struct LoadSpan: Sendable, Hashable {
   package var startNanos: UInt64
-  /// Calls that are due before count for nothing.
+  /// Calls that are due earlier are not counted.
   package var measuredFromNanos: UInt64
   /// nil: it has no time.
   package var endNanos: UInt64?
-  /// Calls that count; nil: as many as there are.
+  /// Calls that count; nil: all.
   package var callsMax: Int?
 
   package init(
@@ -120,7 +120,7 @@ package struct LoadCore: Sendable {
     return core
   }
 
-  /// The next call, if it is due. Ask only where there is room for it.
+  /// The next call, if it is due. Call this only if there is room for it.
   ///
   /// - Parameter roomSinceNanos: since when there has been room. What was due before could not have
   ///   been sent earlier.
@@ -164,7 +164,7 @@ package struct LoadCore: Sendable {
         kind: kind, space: space, key: key, dueNanos: dueNanos, isMeasured: isMeasured))
   }
 
-  /// A call has come to its end.
+  /// A call has ended.
   ///
   /// - Parameters:
   ///   - sent: bytes of its request.
@@ -179,7 +179,7 @@ package struct LoadCore: Sendable {
       received: received)
   }
 
-  /// Makes no more calls. What is due already and not sent is counted.
+  /// Makes no more calls. Calls that are due and not sent are counted.
   package mutating func finish(at nowNanos: UInt64) {
     guard !isOver else { return }
     isOver = true

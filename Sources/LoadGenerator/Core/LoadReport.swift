@@ -20,7 +20,7 @@ package struct LoadReport: Sendable, Hashable, Codable {
   package var version = schemaVersion
   /// The program's own version.
   package var ringstore: String
-  /// Whom was asked, as HOST:PORT.
+  /// The server, as HOST:PORT.
   package var server: String
   package var startedUnixSeconds: Int
   package var wasInterrupted: Bool
@@ -83,7 +83,7 @@ package struct LoadReport: Sendable, Hashable, Codable {
     package var bytesSent: Int
     package var bytesReceived: Int
     package var generator: Generator
-    /// Sentences about what the figures can't tell.
+    /// Sentences about the limits of the figures.
     package var remarks: [String]
   }
 
@@ -123,7 +123,7 @@ package struct LoadReport: Sendable, Hashable, Codable {
 }
 
 extension LoadReport.Latency {
-  /// nil where no call was done.
+  /// nil if no call succeeded.
   package init?(_ latencies: LatencyHistogram) {
     guard !latencies.isEmpty else { return nil }
     func micros(_ percentile: Double) -> Double {
@@ -135,7 +135,7 @@ extension LoadReport.Latency {
       maxMicros: Self.micros(Double(latencies.maxNanos)))
   }
 
-  /// To a hundredth of a microsecond: no clock says more.
+  /// To a hundredth of a microsecond: no clock is more precise.
   static func micros(_ nanos: Double) -> Double { (nanos / 10).rounded() / 100 }
 }
 
@@ -190,7 +190,7 @@ extension LoadReport {
     return Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
   }
 
-  /// - Throws: a sentence that ends where the file's name would begin one.
+  /// - Throws: a message to be written after the file's name.
   package init(json: [UInt8]) throws(LoadUsage) {
     struct Head: Decodable {
       var schema: String

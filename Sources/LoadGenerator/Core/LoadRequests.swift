@@ -1,5 +1,5 @@
-// Calls as requests, in protobuf or as lines, and whether what comes back is what must come back.
-// Owned by one event loop's part of the load, on its thread.
+// Calls as requests, in protobuf or as lines, and whether their replies are as expected. Owned by
+// one event loop's part of the load, on its thread.
 
 import NIOCore
 import RingstoreAPI
@@ -28,8 +28,7 @@ final class LoadRequests {
 
   // MARK: - Requests
 
-  /// Appends a request, inside of a call of a batch if it is given a number. Returns the request's
-  /// bytes.
+  /// Appends a request, inside a batched call if a number is given. Returns the request's bytes.
   func write(_ call: PlannedCall, batchID: UInt64? = nil, into buffer: inout ByteBuffer) -> Int {
     bytes.select(call.space, call.key)
     let key = bytes.key
@@ -91,7 +90,7 @@ final class LoadRequests {
 
   // MARK: - Replies
 
-  /// What a reply's message says of a call.
+  /// The result of a call, from its reply's message.
   func outcome(of call: PlannedCall, response: UnsafeRawBufferPointer) -> CallOutcome {
     do throws(WireError) {
       switch call.kind {
@@ -108,7 +107,7 @@ final class LoadRequests {
       case .delete: return .done(found: try V1.Status(response).count > 0)
       }
     } catch {
-      return .failed(.wrongReply("the reply is no message: \(error.sentence)"))
+      return .failed(.wrongReply("the reply is not a message: \(error.sentence)"))
     }
   }
 
@@ -123,7 +122,7 @@ final class LoadRequests {
         ? .done(found: true) : .failed(.wrongReply("the reply is not OK"))
     case (.text(let text), .incr):
       return Self.number(text) == nil
-        ? .failed(.wrongReply("the reply is no number")) : .done(found: true)
+        ? .failed(.wrongReply("the reply is not a number")) : .done(found: true)
     case (.text(let text), .lpush): return length(Self.number(text) ?? 0)
     case (.missing, _): return .failed(.wrongReply("the reply says that there is no such key"))
     }
@@ -136,12 +135,12 @@ final class LoadRequests {
 
   private func missing(_ call: PlannedCall) -> CallOutcome {
     mustFind && call.kind == .get
-      ? .failed(.wrongReply("a key that was stored is not there")) : .done(found: false)
+      ? .failed(.wrongReply("a stored key is missing")) : .done(found: false)
   }
 
   private func length(_ count: Int) -> CallOutcome {
     count > 0
-      ? .done(found: true) : .failed(.wrongReply("the list is empty behind a push"))
+      ? .done(found: true) : .failed(.wrongReply("the list is empty after a push"))
   }
 
   private static func number(_ text: UnsafeRawBufferPointer) -> Int? {

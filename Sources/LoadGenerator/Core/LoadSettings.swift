@@ -1,5 +1,5 @@
-// What a load is: everything but whom it asks. Checked when it is made, so that the rest of the
-// room has only loads that can be made. A value; any thread.
+// The settings of a load: everything except its target. Checked when it is created, so that the
+// rest of the room has only valid loads. A value; any thread.
 
 /// How calls travel.
 package enum LoadProtocol: String, Sendable, Hashable, CaseIterable, Codable {
@@ -9,13 +9,13 @@ package enum LoadProtocol: String, Sendable, Hashable, CaseIterable, Codable {
   case pipeline
   /// Lines over TCP.
   case line
-  // RESP belongs here, with a connection of its own beside LineConnection.
+  // RESP would belong here, with its own connection beside LineConnection.
 }
 
 package struct LoadSettings: Sendable, Hashable {
   package let way: LoadProtocol
   package let connections: Int
-  /// Calls under way on one connection.
+  /// Calls in progress on one connection.
   package let inFlight: Int
   /// Calls that are sent together.
   package let batch: Int
@@ -48,14 +48,14 @@ package struct LoadSettings: Sendable, Hashable {
   package static let unaryInFlightMax = 1_024
   /// Calls that a node reads ahead of a Pipeline, and we of a line connection.
   package static let inFlightMax = 10_000
-  /// What the values of one connection's calls may take.
+  /// The memory limit of the values of one connection's calls.
   package static let inFlightBytesMax = 1 << 30
   package static let rateMax = 10_000_000.0
   package static let ratesMax = 64
   package static let secondsMax = 86_400.0
   package static let callsMax = 1_000_000_000_000
 
-  /// What the options say; nil: nothing.
+  /// The value of the options; nil: none.
   package struct Options: Sendable {
     package var way = LoadProtocol.unary
     package var connections: Int?
@@ -111,7 +111,7 @@ package struct LoadSettings: Sendable, Hashable {
     values = try ValueSizes(options.valueBytes)
     guard inFlight <= Self.inFlightBytesMax / max(values.bytesMax, 1) else {
       throw LoadUsage(
-        "--in-flight \(inFlight) with --value-bytes \(values.text) could hold more than 1 GiB on "
+        "--in-flight \(inFlight) with --value-bytes \(values.text) could use more than 1 GiB on "
           + "each connection.")
     }
     mix = try CallMix(options.mix)
@@ -124,7 +124,7 @@ package struct LoadSettings: Sendable, Hashable {
     }
   }
 
-  /// Calls under way on a connection, and how many go together.
+  /// Calls in progress on a connection, and how many go together.
   private static func depth(
     _ options: Options, isOpen: Bool
   ) throws(LoadUsage) -> (inFlight: Int, batch: Int) {

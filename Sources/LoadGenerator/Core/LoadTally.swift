@@ -1,4 +1,4 @@
-// What became of the calls of a load: counts, latencies and failures by kind. A value; each thread
+// The results of the calls of a load: counts, latencies and failures by kind. A value; each thread
 // has its own, and they are added up.
 
 /// What became of one call.
@@ -25,7 +25,7 @@ package struct CallFailure: Sendable, Hashable {
     self.message = message
   }
 
-  /// The code of a reply that came and isn't what it must be.
+  /// The code of a reply that isn't as expected.
   package static let wrongReply = "WRONG_REPLY"
 
   package static func wrongReply(_ message: String) -> CallFailure {
@@ -62,12 +62,12 @@ package struct LoadTally: Sendable {
   /// that were done.
   package private(set) var bytesSent = 0
   package private(set) var bytesReceived = 0
-  /// Calls that were due, and not sent before the end.
+  /// Calls that were due and not sent before the end.
   package internal(set) var unsent = 0
   /// How much later than it could have been each call of an open loop was sent.
   package internal(set) var lags = LatencyHistogram()
 
-  /// Sorts of failures that are told apart; further ones count as the last.
+  /// Kinds of failures that are counted separately; further ones count as the last.
   package static let failureSortsMax = 64
 
   package init() {}

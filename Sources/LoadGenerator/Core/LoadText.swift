@@ -67,7 +67,7 @@ package enum LoadText {
     [name, "\(calls)"] + percentiles(latency, of: calls)
   }
 
-  /// A percentile that is beyond the count of the calls is left out: it would be the maximum.
+  /// A percentile finer than the number of calls is left out: it would be the maximum.
   private static func percentiles(_ latency: LoadReport.Latency?, of calls: Int) -> [String] {
     guard let latency else { return Array(repeating: "-", count: 6) }
     return [
@@ -81,7 +81,7 @@ package enum LoadText {
     run.seconds > 0 ? Double(bytes) / run.seconds / 1e6 : 0
   }
 
-  /// Microseconds as milliseconds, with as many places as matter.
+  /// Microseconds as milliseconds, with as many decimals as are significant.
   package static func millis(_ micros: Double) -> String {
     fixed(micros / 1_000, micros < 100_000 ? 3 : 1)
   }
@@ -89,7 +89,7 @@ package enum LoadText {
   /// Calls a second.
   package static func rate(_ rate: Double) -> String { fixed(rate, rate < 100 ? 1 : 0) }
 
-  /// With so many places behind the point.
+  /// With this many decimals.
   package static func fixed(_ number: Double, _ places: Int) -> String {
     guard number.isFinite, abs(number) < 1e15 else { return "-" }
     let unit = places == 0 ? 1 : places == 1 ? 10 : places == 2 ? 100 : 1_000

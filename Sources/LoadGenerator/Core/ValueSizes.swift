@@ -1,5 +1,5 @@
-// How long values are and what is in them. The length follows from the key, so that a reader of a
-// value knows what it must be. Values; any thread.
+// The lengths of values and their contents. The length follows from the key, so that a reader of a
+// value knows the expected length. Values; any thread.
 
 import TextForms
 
@@ -31,7 +31,7 @@ package struct ValueSizes: Sendable, Hashable {
 
   package var text: String { bytesMin == bytesMax ? "\(bytesMin)" : "\(bytesMin)-\(bytesMax)" }
 
-  /// How long the values of a key are. Between the bounds each length is as frequent as any other.
+  /// The length of a key's values. All lengths between the limits are equally frequent.
   package func bytes(ofKey key: Int) -> Int {
     let lengths = UInt64(bytesMax - bytesMin) + 1
     if lengths == 1 { return bytesMin }
@@ -42,7 +42,7 @@ package struct ValueSizes: Sendable, Hashable {
         ).high)
   }
 
-  /// The finaliser of SplitMix64 behind one step.
+  /// The finaliser of SplitMix64 after one step.
   private static func mixed(_ number: UInt64) -> UInt64 {
     var mixed = number &+ 0x9E37_79B9_7F4A_7C15
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9

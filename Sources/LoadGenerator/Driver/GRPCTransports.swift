@@ -1,7 +1,5 @@
 // gRPC connections of a load: a call for each request, or batches on one stream. Both on their
-// connection's event loop; nothing is allocated for a call but what the transport itself needs.
-//
-// @exclusivity(unchecked) in this file: used by every call, on the loop alone.
+// connection's event loop; for a call only the transport itself allocates memory.
 
 import GRPC
 import NIOCore
@@ -12,9 +10,9 @@ import StatusCodes
 class GRPCTransport: ClientConnectionDelegate {
   fileprivate let target: LoadTarget
   fileprivate let requests: LoadRequests
-  /// Until it is told of the end.
-  @exclusivity(unchecked) fileprivate var owner: (any LoadTransportOwner)?
-  @exclusivity(unchecked) fileprivate var connection: ClientConnection?
+  /// Until it is notified of the end.
+  fileprivate var owner: (any LoadTransportOwner)?
+  fileprivate var connection: ClientConnection?
   private let eventLoop: any EventLoop
   private let flusher: FlushCoalescer
   private var isClosed = false
@@ -96,13 +94,13 @@ final class UnaryTransport: GRPCTransport, LoadTransport, ClientCallHandler {
   }
 }
 
-/// Batches of calls on one stream, which is opened with the connection and lives as long.
+/// Batches of calls on one stream, which is opened with the connection and stays open as long.
 final class PipelineTransport: GRPCTransport, LoadTransport, ClientCallHandler {
-  /// A batch that has grown past this leaves, well below every node's limit.
+  /// A batch larger than this is sent; it is well below every node's limit.
   private static let batchBytesMax = 1 << 20
 
-  @exclusivity(unchecked) private var stream: ClientCall?
-  @exclusivity(unchecked) private var batch = ByteBuffer()
+  private var stream: ClientCall?
+  private var batch = ByteBuffer()
   /// Why the stream has ended; its calls share it.
   private var failure: CallFailure?
 
@@ -140,7 +138,7 @@ final class PipelineTransport: GRPCTransport, LoadTransport, ClientCallHandler {
   private func take(_ reply: V1.Reply, at now: UInt64) {
     guard let owner else { return }
     guard let planned = owner.call(reply.id) else {
-      failure = .wrongReply("a reply answers no call that is under way")
+      failure = .wrongReply("a reply belongs to no call in progress")
       stream?.cancel()
       return
     }
@@ -155,7 +153,7 @@ final class PipelineTransport: GRPCTransport, LoadTransport, ClientCallHandler {
     failure =
       failure
       ?? (status.isOK ? .unavailable("the stream ended without replies") : CallFailure(status))
-    // A stream that has ended takes its connection with it: the next one begins anew.
+    // When the stream ends, its connection is closed too: the next connection starts again.
     owner?.goingAway()
     connection?.close()
   }

@@ -1,4 +1,4 @@
-// A line connection of a load: requests one behind the other, replies in the same order. On its
+// A line connection of a load: requests one after another, replies in the same order. On its
 // channel's event loop.
 
 import GRPC
@@ -12,15 +12,15 @@ final class LineTransport: LoadTransport, ChannelInboundHandler {
   private let requests: LoadRequests
   private let database: UInt32
   private let eventLoop: any EventLoop
-  /// Until it is told of the end.
+  /// Until it is notified of the end.
   private var owner: (any LoadTransportOwner)?
   private var context: ChannelHandlerContext?
   private var replies: LineReplies
   private var output = ByteBuffer()
-  /// The numbers of the calls that were sent and not answered.
+  /// The numbers of the calls that were sent and have no reply.
   private var order = CircularBuffer<UInt64>()
-  /// Replies that are to come before the first call. There is one at least, to PING: a system takes
-  /// connections for a server that stands still.
+  /// Replies that must arrive before the first call. There is at least one, to PING: the system
+  /// accepts connections even for a stalled server.
   private var greetings = 0
   private var isOpen = false
   private var isLost = false
@@ -47,7 +47,7 @@ final class LineTransport: LoadTransport, ChannelInboundHandler {
       tls: target.connection.tls, handler: self
     ) { self.tellLost($0) }
     eventLoop.assumeIsolated().scheduleTask(in: timeout) {
-      if !self.isOpen { self.giveUp("no answer within \(timeout.nanoseconds / 1_000_000) ms") }
+      if !self.isOpen { self.giveUp("no reply within \(timeout.nanoseconds / 1_000_000) ms") }
     }
   }
 
@@ -127,7 +127,7 @@ final class LineTransport: LoadTransport, ChannelInboundHandler {
     let now = NIODeadline.now().uptimeNanoseconds
     replies.append(unwrapInboundIn(data))
     while failure == nil, replies.next({ take($0, at: now) }) {}
-    if replies.isTooLong { fail(.wrongReply("a reply is longer than any may be")) }
+    if replies.isTooLong { fail(.wrongReply("a reply is longer than allowed")) }
     if failure == nil, isOpen { owner?.endedAll(at: now) }
   }
 
@@ -138,7 +138,7 @@ final class LineTransport: LoadTransport, ChannelInboundHandler {
       return openIfGreeted()
     }
     guard let id = order.popFirst(), let call = owner?.call(id) else {
-      return fail(.wrongReply("a reply answers no command"))
+      return fail(.wrongReply("a reply belongs to no command"))
     }
     owner?.ended(
       id, requests.outcome(of: call, line: line), received: line.count + 2, at: now)

@@ -1,28 +1,25 @@
-// One of a load's connections: the calls under way on it, and its transport, which is made anew
+// One of a load's connections: the calls in progress on it, and its transport, which is made again
 // when it is lost. Belongs to its part, on the part's event loop.
-//
-// @exclusivity(unchecked) in this file: used by every call, on the loop alone; no access contains
-// another call's.
 
 import GRPC
 import NIOCore
 import StatusCodes
 
 final class LoadConnection: LoadTransportOwner {
-  /// Owns this connection, so that it can't be gone before.
+  /// Owns this connection, so it outlives it.
   private unowned(unsafe) let part: LoadPart
-  @exclusivity(unchecked) private var transport: (any LoadTransport)?
-  @exclusivity(unchecked) private var calls: CallsInFlight
-  @exclusivity(unchecked) private var isOpen = false
+  private var transport: (any LoadTransport)?
+  private var calls: CallsInFlight
+  private var isOpen = false
   /// Why it is being closed here: its calls fail with that.
-  @exclusivity(unchecked) private var closedFor: CallFailure?
+  private var closedFor: CallFailure?
 
   init(_ part: LoadPart, inFlight: Int) {
     self.part = part
     calls = CallsInFlight(max: inFlight)
   }
 
-  /// How many more calls it takes now.
+  /// How many more calls it accepts now.
   var room: Int { isOpen ? calls.room : 0 }
   var inFlight: Int { calls.count }
   var oldestSentNanos: UInt64? { calls.oldestSentNanos }
@@ -43,13 +40,13 @@ final class LoadConnection: LoadTransportOwner {
 
   func flush() { transport?.flush() }
 
-  /// Ends the connection, and so the calls under way; another one follows.
+  /// Ends the connection, and so the calls in progress; another one follows.
   func close(for failure: CallFailure? = nil) {
     closedFor = failure
     transport?.close()
   }
 
-  /// How many calls it may have under way from now on. There must be none.
+  /// How many calls it may have in progress from now on. There must be none.
   func setInFlight(_ most: Int) { calls = CallsInFlight(max: most) }
 
   // MARK: - LoadTransportOwner
@@ -75,7 +72,7 @@ final class LoadConnection: LoadTransportOwner {
     guard let flight = calls.remove(id) else { return }
     let outcome: CallOutcome =
       failure.map { .failed(closedFor ?? $0) } ?? flight.reply?.outcome
-      ?? .failed(.wrongReply("the call ended well without a reply"))
+      ?? .failed(.wrongReply("the call ended with OK but without a reply"))
     part.ended(
       flight, outcome, received: flight.reply?.bytes ?? 0, at: nowNanos, isOpen: isOpen)
   }

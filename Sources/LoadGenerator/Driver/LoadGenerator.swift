@@ -29,7 +29,7 @@ package final class LoadGenerator: Sendable {
   private let parts: [NIOLoopBound<LoadPart>]
   private let stopped = Mutex(false)
 
-  /// Calls that fill and delete have under way on a connection at least.
+  /// Calls that fill and delete have in progress on a connection at least.
   private static let bulkInFlight = 64
   /// From a task's beginning to its first call, so that all threads begin together.
   private static let leadNanos: UInt64 = 5_000_000
@@ -79,7 +79,7 @@ package final class LoadGenerator: Sendable {
 
   // MARK: - Tasks
 
-  /// One call, to find what would fail with every call.
+  /// One call, to find an error that every call would have.
   package func probe() async throws(LoadFailure) {
     let results = await run(
       isOpenLoop: false, inFlight: settings.inFlight, LoadSpan.whole
@@ -91,7 +91,7 @@ package final class LoadGenerator: Sendable {
     // Who may only write can make a load that only writes.
     let isMeant = !settings.mix.contains(.get)
     if isMeant, tally.failures.first?.code == StatusCode.permissionDenied.name { return }
-    // Another value under the key is met again by the load, which tells it better.
+    // If the key has another value, the load finds it again and reports it better.
     if tally.failures.first?.code == CallFailure.wrongReply { return }
     try Self.expectNoFailures(results, "The servers refuse calls")
   }
@@ -131,7 +131,7 @@ package final class LoadGenerator: Sendable {
     }
   }
 
-  /// The load itself, at a rate or as fast as it goes. nil once stopped.
+  /// The load itself, at a rate or as fast as possible. nil once stopped.
   package func run(rate: Double?) async -> LoadReport.Run? {
     if isStopped { return nil }
     let settings = self.settings
@@ -163,7 +163,7 @@ package final class LoadGenerator: Sendable {
       connectionsLost: results.reduce(0) { $0 + $1.connectionsLost },
       cpuShares: results.map { ($0.cpuShare * 1_000).rounded() / 1_000 })
     if results.contains(where: \.wasUnreachable) {
-      run.remarks.append("It ended early, because no connection could be made any more.")
+      run.remarks.append("It ended early, because no new connection could be made.")
     }
     return run
   }
@@ -199,7 +199,7 @@ package final class LoadGenerator: Sendable {
 
   package var isStopped: Bool { stopped.withLock { $0 } }
 
-  /// Ends the load that runs; no other one begins. `clean` works all the same.
+  /// Ends the load that runs; no other one begins. `clean` works anyway.
   package func stop() {
     stopped.withLock { $0 = true }
     for part in parts { part.eventLoop.execute { part.value.stop() } }

@@ -1,13 +1,13 @@
-// The connections of a part: making them, making lost ones anew, and ending those whose calls stay
-// without replies. On the part's event loop.
+// The connections of a part: opening them, reopening lost ones, and closing those whose calls get
+// no replies. On the part's event loop.
 
 import GRPC
 import NIOCore
 
 extension LoadPart {
-  /// Connects that one part has under way at once.
+  /// Connects that one part has in progress at once.
   private static let connectsMax = 64
-  /// The pause before a lost connection is made anew.
+  /// The pause before a lost connection is made again.
   private static let reconnectPause = TimeAmount.milliseconds(200)
 
   /// Makes all connections. Fails with the first that can't be made.

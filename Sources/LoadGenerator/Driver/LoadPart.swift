@@ -1,22 +1,19 @@
-// One event loop's part of a load: its connections, and the core that says which call comes next.
-// Everything happens on the loop, in callbacks; a call costs no task, promise or timer of its own.
+// One event loop's part of a load: its connections, and the core that selects the next call.
+// Everything happens on the loop, in callbacks; a call needs no task, promise or timer.
 //
 // Room is counted in calls that could be sent now, over all connections. A closed loop refills the
-// connection that has room, in batches; an open loop goes round the connections as long as calls
-// are due, a batch for each.
-//
-// @exclusivity(unchecked) in this file: used by every call, on the loop alone; no access to the
-// core contains another call's.
+// connection that has room, in batches; an open loop uses the connections in turn while calls are
+// due, a batch for each.
 
 import GRPC
 import NIOCore
 
 final class LoadPart {
-  /// What came of a part.
+  /// The result of a part.
   struct Outcome: Sendable {
     var tally: LoadTally
     var measuredFromNanos: UInt64
-    /// When it was over: the end of its time, or of its last call.
+    /// When it ended: the end of its time, or of its last call.
     var endNanos: UInt64
     /// CPU time of the thread by the time that passed, both since the warm-up.
     var cpuShare: Double
@@ -25,12 +22,12 @@ final class LoadPart {
     var wasUnreachable: Bool
   }
 
-  /// What is asked of a part.
+  /// The settings of a part.
   struct Task: Sendable {
     var core: LoadCore
     var span: LoadSpan
     var isOpenLoop: Bool
-    /// Calls under way on each connection.
+    /// Calls in progress on each connection.
     var inFlight: Int
     /// Whether a Get must find its key.
     var mustFind: Bool
@@ -41,22 +38,22 @@ final class LoadPart {
   private let target: LoadTarget
   private let requests: LoadRequests
   private let flusher: FlushCoalescer
-  @exclusivity(unchecked) var connections: [LoadConnection] = []
-  /// Connects that are under way or to be made before the first task, and who waits for them.
+  var connections: [LoadConnection] = []
+  /// Connects that are in progress or due before the first task, and the promise that waits for
+  /// them.
   var connecting: (left: Int, promise: EventLoopPromise<Void>)?
   var notBegun: [LoadConnection] = []
   var isClosing = false
 
-  @exclusivity(unchecked) var task:
-    (span: LoadSpan, isOpenLoop: Bool, promise: EventLoopPromise<Outcome>)?
-  @exclusivity(unchecked) private var core = LoadCore.none
-  @exclusivity(unchecked) var room = 0
-  @exclusivity(unchecked) private var roomSinceNanos: UInt64 = 0
-  @exclusivity(unchecked) var underWay = 0
-  @exclusivity(unchecked) private var place = 0
+  var task: (span: LoadSpan, isOpenLoop: Bool, promise: EventLoopPromise<Outcome>)?
+  private var core = LoadCore.none
+  var room = 0
+  private var roomSinceNanos: UInt64 = 0
+  var underWay = 0
+  private var place = 0
   var timer: (dueNanos: UInt64, scheduled: Scheduled<Void>)?
   var watch: Scheduled<Void>?
-  @exclusivity(unchecked) private var lastEndNanos: UInt64 = 0
+  private var lastEndNanos: UInt64 = 0
   /// When no more calls were sent.
   private var overNanos: UInt64 = 0
   private var isCutShort = false
@@ -109,14 +106,14 @@ final class LoadPart {
     return promise.futureResult
   }
 
-  /// Ends the task early. Calls under way are waited for.
+  /// Ends the task early. Calls in progress are waited for.
   func stop() {
     guard task != nil, !core.isOver else { return }
     isCutShort = true
     noMore(at: nowNanos)
   }
 
-  /// What came of it until now.
+  /// The result until now.
   var tally: LoadTally { core.tally }
   var span: LoadSpan? { task?.span }
 
@@ -144,7 +141,7 @@ final class LoadPart {
     } else {
       for connection in connections where connection.room > 0 { refill(connection, at: nowNanos) }
     }
-    // Where no call and no reply comes, the warm-up and the time are over all the same.
+    // Without calls and replies, the warm-up and the time must still end.
     if self.task != nil, !core.isOver {
       if nowNanos < task.span.measuredFromNanos {
         arm(task.span.measuredFromNanos)
@@ -251,7 +248,7 @@ final class LoadPart {
     watch = nil
     timer?.scheduled.cancel()
     timer = nil
-    // Replies that came behind the end of its time are of calls that were due before.
+    // Replies after the end of its time belong to calls that were due before.
     let ranOut = !isCutShort && overNanos < task.span.endNanos ?? .max
     task.promise.succeed(
       Outcome(

@@ -1,5 +1,5 @@
-// How calls travel on one connection, and who is told what becomes of them. A protocol that a load
-// may use is one type of this kind; all of it on the connection's event loop.
+// How calls are sent on one connection, and how their results are reported. Each protocol of a load
+// is one type of this kind; everything on the connection's event loop.
 
 import GRPC
 import NIOCore
@@ -8,24 +8,24 @@ import StatusCodes
 
 /// One connection, from its making to its loss. It is used once.
 protocol LoadTransport: AnyObject {
-  /// Connects, and tells its owner `opened` or `lost`, later.
+  /// Connects, and calls its owner's `opened` or `lost` later.
   func connect()
   /// Gathers a call, or sends it. Returns the request's bytes.
   func write(_ call: PlannedCall, id: UInt64) -> Int
-  /// Sends what was gathered.
+  /// Sends what was collected.
   func flush()
-  /// Ends the connection; the owner is told `lost` as of any other end.
+  /// Ends the connection; the owner gets `lost` as for any other end.
   func close()
 }
 
 /// The owner of a transport. Told from within events of the loop, never from within `write`.
 protocol LoadTransportOwner: AnyObject {
   func opened()
-  /// It takes no more calls; those under way go on.
+  /// It accepts no more calls; those in progress continue.
   func goingAway()
-  /// A call that is under way; nil: there is none of this number.
+  /// A call that is in progress; nil: there is none of this number.
   func call(_ id: UInt64) -> PlannedCall?
-  /// A call has had its reply, and its end is yet to come.
+  /// A call has its reply and has not ended yet.
   func replied(_ id: UInt64, _ outcome: CallOutcome, received: Int)
   /// The end of such a call.
   ///
@@ -33,9 +33,9 @@ protocol LoadTransportOwner: AnyObject {
   func ended(_ id: UInt64, _ failure: CallFailure?, at nowNanos: UInt64)
   /// Reply and end of a call in one.
   func ended(_ id: UInt64, _ outcome: CallOutcome, received: Int, at nowNanos: UInt64)
-  /// All that came together was told: there may be room for further calls.
+  /// All results of one read were reported: there may be room for further calls.
   func endedAll(at nowNanos: UInt64)
-  /// The connection is gone, and the calls under way with it. Comes once.
+  /// The connection is gone, and its calls in progress have ended. Called once.
   func lost(_ failure: CallFailure)
 }
 
@@ -54,7 +54,7 @@ extension CallFailure {
   }
 }
 
-/// Whom a load asks, and how.
+/// The target of a load, and the transport.
 package struct LoadTarget: Sendable {
   package let host: String
   package let port: Int

@@ -1,15 +1,15 @@
-// Opening a directory as a tool does that looks into it, or cuts its log: whose it is, the files
-// say. Makes no directory, and no file but LOCK where a lock is needed.
+// Opening a directory for a tool that inspects it, or cuts its log: the owner is read from the
+// files. Creates no directory, and no file except LOCK if a lock is needed.
 
 internal import Log
 
 extension LogDirectory {
   package enum Locking: Sendable {
-    /// A shard may be using the directory: nothing is asked of it.
+    /// A shard may be using the directory: no lock is taken.
     case none
     /// Held until `close`, unless another process has it: `isInUse`.
     case ifFree
-    /// Refused where another process has it.
+    /// Refused if another process has it.
     case required
   }
 
@@ -43,7 +43,7 @@ extension LogDirectory {
   }
 
   private enum Lock {
-    /// It wasn't asked for, or there is none to have.
+    /// It wasn't requested, or there is none.
     case none
     case held(FileHandle, FileIdentity)
     case taken
@@ -69,7 +69,7 @@ extension LogDirectory {
     }
   }
 
-  /// What the newest segment with a sound header says, or else a pass.
+  /// From the newest segment with a valid header, or else from a pass.
   private func ownerOfFiles() throws(LogRefusal) -> LogOwner {
     let listing = try list()
     let names =

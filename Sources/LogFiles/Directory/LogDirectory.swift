@@ -23,7 +23,7 @@ package final class LogDirectory: Sendable {
   /// nil: another process may have it.
   private let lock: FileHandle?
   private let lockIdentity: FileIdentity?
-  /// Whether the files have to be the owner's. A tool takes their word for whose they are.
+  /// Whether the files must belong to the owner. A tool reads the owner from the files.
   private let checksOwner: Bool
   /// Whether another process was found to have the lock.
   package let isInUse: Bool
@@ -43,7 +43,7 @@ package final class LogDirectory: Sendable {
 
   package func filePath(_ name: LogFileName) -> String { "\(path)/\(name.text)" }
 
-  /// Makes the directory, and those above it, where there are none, and locks it.
+  /// Creates the directory and its parents if they are missing, and locks it.
   package static func open(
     _ path: String, as owner: LogOwner, over files: any FileSystem
   ) throws(LogRefusal) -> LogDirectory {
@@ -95,14 +95,14 @@ package final class LogDirectory: Sendable {
 
   // MARK: - What is in it
 
-  /// The files of a directory, as far as their names tell.
+  /// The files of a directory, by their names.
   struct Listing {
     /// By position, lowest first.
     var segments: [LogPosition] = []
     var passes: [LogPosition] = []
     /// What a start throws away: unfinished passes and prepared segments.
     var leftovers: [LogFileName] = []
-    /// What cuts have laid aside: no start looks at it.
+    /// What cuts have set aside: no start looks at it.
     var aside: [LogFileName] = []
   }
 
@@ -126,13 +126,13 @@ package final class LogDirectory: Sendable {
     let found = try readHeader(name)
     let file = filePath(name)
     guard found.header.kind == kind, name == Self.name(of: found.header) else {
-      throw .corrupt(file: file, offset: 12, why: "its header is another file's")
+      throw .corrupt(file: file, offset: 12, why: "its header belongs to another file")
     }
     if checksOwner { try check(found.header, of: file) }
     return found
   }
 
-  /// Opens a file and reads its header, whatever that says.
+  /// Opens a file and reads its header, without checking its content.
   func readHeader(_ name: LogFileName) throws(LogRefusal) -> LogFile {
     let file = filePath(name)
     let (bytes, size) = try refusing { () throws(FileError) in
@@ -165,9 +165,9 @@ package final class LogDirectory: Sendable {
     switch defect {
     case .newerFormat(let format): .newerFormat(file: file, format: format)
     case .unwritten: .corrupt(file: file, offset: 0, why: "it has no header")
-    case .foreign: .corrupt(file: file, offset: 0, why: "it doesn't begin as a file of a log")
+    case .foreign: .corrupt(file: file, offset: 0, why: "it doesn't begin like a file of a log")
     case .wrongChecksum: .corrupt(file: file, offset: 0, why: "its header has a wrong checksum")
-    case .badField: .corrupt(file: file, offset: 0, why: "its header has a field that can't be")
+    case .badField: .corrupt(file: file, offset: 0, why: "its header has an invalid field")
     }
   }
 
@@ -182,7 +182,7 @@ package final class LogDirectory: Sendable {
   }
 }
 
-/// Runs calls of the file system whose failure is a reason to refuse the directory.
+/// Runs file-system calls whose failure means that the directory is refused.
 func refusing<R>(_ body: () throws(FileError) -> R) throws(LogRefusal) -> R {
   do throws(FileError) {
     return try body()

@@ -1,4 +1,4 @@
-// Whose log it is: what the settings say, and what the files must say as well. Pure.
+// The owner of a log: from the settings, and the files must match. Pure.
 
 package import Log
 
@@ -16,7 +16,7 @@ package struct LogOwner: Sendable, Equatable {
   }
 }
 
-/// Random numbers for a new directory, given from outside.
+/// Random numbers for a new directory, passed in.
 package struct NewLogIdentity: Sendable {
   package var lineage: Lineage
   package var directory: UInt64
@@ -34,7 +34,7 @@ package enum LogRefusal: Error, Equatable, Sendable, CustomStringConvertible {
   case otherCluster(file: String, found: String, wanted: String)
   case otherShard(file: String, found: String, wanted: String)
   case otherSeed(file: String)
-  /// Files of two logs, or of two directories, lie side by side.
+  /// There are files of two logs, or of two directories.
   case mixed(file: String, other: String)
   case newerFormat(file: String, format: UInt32)
   case fewerDatabases(file: String, database: Int)
@@ -45,9 +45,9 @@ package enum LogRefusal: Error, Equatable, Sendable, CustomStringConvertible {
   package var description: String {
     switch self {
     case .notADirectory(let path):
-      "\(path) is not a directory. Set data_dir to one, or to a path that is free."
+      "\(path) is not a directory. Set data_dir to a directory, or to a path that doesn't exist."
     case .inUse(let path):
-      "\(path) is in use by another process. Each shard needs a data directory of its own."
+      "\(path) is in use by another process. Each shard needs its own data directory."
     case .otherCluster(let file, let found, let wanted):
       "\(file) belongs to the cluster \"\(found)\", and this shard to \"\(wanted)\". "
         + "Check data_dir and the cluster's name."
@@ -56,7 +56,7 @@ package enum LogRefusal: Error, Equatable, Sendable, CustomStringConvertible {
         + "Check data_dir and the shard's name."
     case .otherSeed(let file):
       "\(file) was written with another hash seed. Start the shard with the seed that the cluster "
-        + "was made with."
+        + "was created with."
     case .mixed(let file, let other):
       "\(file) and \(other) belong to different logs. Move the files that were copied here by "
         + "mistake out of the directory."
@@ -76,9 +76,9 @@ package enum LogRefusal: Error, Equatable, Sendable, CustomStringConvertible {
     case .failed(let error):
       switch error.code {
       case FileErrorCode.readOnly:
-        "\(error.path) is on a file system that is read-only. A shard must be able to write there."
+        "\(error.path) is on a read-only file system. A shard must be able to write there."
       case FileErrorCode.noPermission:
-        "\(error.path) may not be used by this user (\(error.call)). Check its owner and mode."
+        "\(error.path) can't be used by this user (\(error.call)). Check its owner and mode."
       default:
         "The data directory can't be used: \(error)."
       }

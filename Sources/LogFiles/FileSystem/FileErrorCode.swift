@@ -1,4 +1,4 @@
-// The system's error numbers that the log tells apart, and their texts. Any thread.
+// The error numbers that the log distinguishes, and their texts. Any thread.
 
 #if canImport(Glibc)
   internal import Glibc

@@ -1,14 +1,13 @@
-// What the log asks of a file system: few calls, each of which blocks, and one error for all of
-// them. `PosixFiles` is the real one; tests have a simulated disk that forgets what wasn't synced.
+// The file system for the log: few calls, each of which blocks, and one error for all of them.
+// `PosixFiles` is the real one; tests have a simulated disk that loses unsynced data.
 //
 // What an implementation promises, and all that callers may build on:
 //   * A write is durable when a later `sync` of its file has returned, and not before. Until then a
 //     power loss may keep any of its sectors and drop the others, older and newer ones alike.
 //   * A name in a directory (created, renamed, removed) is durable when a later `syncDirectory` has
 //     returned. `rename` replaces a file of the new name in one step.
-//   * After a failed `sync` nothing is known of what was written before it, and a second `sync`
-//   that
-//     succeeds tells nothing either: the system may have dropped the pages with the first.
+//   * After a failed `sync` the state of earlier writes is unknown, also after a second `sync`
+//     that succeeds: the system may have dropped the pages with the first.
 //
 // Any thread.
 
@@ -24,7 +23,7 @@ package struct FileHandle: Sendable, Hashable {
   }
 }
 
-/// Which file a path or a handle means, whatever its name.
+/// The identity of the file of a path or a handle, independent of its name.
 package struct FileIdentity: Sendable, Hashable {
   package let device: UInt64
   package let number: UInt64
@@ -50,9 +49,8 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
 
   package var description: String { "\(call) of \(path): \(FileErrorCode.text(of: code))" }
 
-  /// True if the call has done nothing, or a part of a write, because the disk is full, or the
-  /// share of it that the user may fill. It may be made again. Not so a sync: what it was to keep
-  /// may be lost.
+  /// True if the call has done nothing, or a part of a write, because the disk or the user's quota
+  /// is full. It may be repeated. Not so a sync: its data may be lost.
   package var isForWantOfRoom: Bool {
     guard code == FileErrorCode.noSpace || code == FileErrorCode.overQuota else { return false }
     return switch call {
@@ -86,7 +84,7 @@ package enum FileOpening: Sendable {
 package protocol FileSystem: AnyObject, Sendable {
   func open(_ path: String, for opening: FileOpening) throws(FileError) -> FileHandle
 
-  /// Closes the file. Its lock goes with it; what was written stays as durable as it was.
+  /// Closes the file and releases its lock; the durability of written data doesn't change.
   func close(_ file: FileHandle)
 
   /// Reads at `offset` until the buffer is full or the file ends.
@@ -95,8 +93,8 @@ package protocol FileSystem: AnyObject, Sendable {
     _ file: FileHandle, into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
   ) throws(FileError) -> Int
 
-  /// Writes all pieces one after another from `offset` on, which grows the file where it must. An
-  /// error may leave any part of them written.
+  /// Writes all pieces one after another from `offset` on, and grows the file if needed. After an
+  /// error any part of them may be written.
   func write(
     _ file: FileHandle, _ pieces: [UnsafeRawBufferPointer], at offset: UInt64
   ) throws(FileError)
@@ -118,8 +116,8 @@ package protocol FileSystem: AnyObject, Sendable {
 
   func truncate(_ file: FileHandle, to size: UInt64) throws(FileError)
 
-  /// Has the system reserve room for the first `size` bytes, and makes the file that long if it is
-  /// shorter; new bytes read as zeros.
+  /// Reserves space for the first `size` bytes, and extends a shorter file to that length; new
+  /// bytes read as zeros.
   func allocate(_ file: FileHandle, size: UInt64) throws(FileError)
 
   func size(_ file: FileHandle) throws(FileError) -> UInt64
@@ -130,7 +128,7 @@ package protocol FileSystem: AnyObject, Sendable {
 
   func identity(of file: FileHandle) throws(FileError) -> FileIdentity
 
-  /// - Returns: nil where there is no such path.
+  /// - Returns: nil if there is no such path.
   func identity(at path: String) throws(FileError) -> FileIdentity?
 
   func isDirectory(_ path: String) throws(FileError) -> Bool
@@ -149,7 +147,7 @@ extension FileSystem {
     try result.get()
   }
 
-  /// Up to `count` bytes from `offset` on; fewer where the file ends.
+  /// Up to `count` bytes from `offset` on; fewer at the end of the file.
   package func read(
     _ file: FileHandle, count: Int, at offset: UInt64
   ) throws(FileError) -> [UInt8] {

@@ -1,5 +1,5 @@
-// The file system of the machine. Each call is one of the system's, or a few where the system may
-// do a part of the work only; interrupted calls are made again. Holds no state. Any thread.
+// The file system of the machine. Each call is one system call, or several if the system may do
+// only a part of the work; interrupted calls are repeated. Has no state. Any thread.
 
 #if canImport(Glibc)
   internal import Glibc
@@ -13,7 +13,7 @@ package final class PosixFiles: FileSystem {
   /// Only the shard's user reads its data.
   private static let fileMode: mode_t = 0o600
   private static let directoryMode: mode_t = 0o700
-  /// The least that POSIX lets one call of `writev` take is 16; Linux takes 1024.
+  /// POSIX guarantees at least 16 pieces for `writev`; Linux accepts 1024.
   private static let piecesMax = 512
 
   /// Calls `body` until no signal interrupts it.
@@ -37,15 +37,15 @@ package final class PosixFiles: FileSystem {
       case .creatingIfMissing: O_RDWR | O_CREAT
       }
     let descriptor = try call(.open, path) {
-      // What is no file but has the name of one, a pipe perhaps, is not waited for.
+      // Opening must not wait for something that is not a file, such as a pipe.
       posixOpen(path, flags | O_CLOEXEC | O_NONBLOCK, Self.fileMode)
     }
     return FileHandle(descriptor: descriptor, path: path)
   }
 
   package func close(_ file: FileHandle) {
-    // After a failure the descriptor is closed as well (Linux), and what it may tell of earlier
-    // writes is told by `sync`.
+    // After a failure the descriptor is closed too (Linux), and `sync` reports errors of earlier
+    // writes.
     _ = posixClose(file.descriptor)
   }
 
@@ -84,8 +84,8 @@ package final class PosixFiles: FileSystem {
             file.descriptor, all.baseAddress.map { $0 + first }, Int32(count), offset)
         }
       }
-      // Nothing written and no error: the system says no more, and to ask again could go on
-      // without end.
+      // Nothing written and no error: there is no reason, and repeating the call could loop
+      // forever.
       if written == 0 { throw FileError(.write, file.path, EIO) }
       offset += off_t(written)
       while written > 0 {
@@ -204,9 +204,31 @@ package final class PosixFiles: FileSystem {
   }
 
   package func freeBytes(at path: String) throws(FileError) -> UInt64 {
+    try room(at: path).free
+  }
+
+  // MARK: - What is told of a disk
+
+  /// The bytes of the disk of a path, and those that may still be written.
+  package func room(at path: String) throws(FileError) -> (free: UInt64, size: UInt64) {
     var status = statvfs()
     _ = try call(.freeBytes, path) { statvfs(path, &status) }
-    return UInt64(status.f_bavail) * UInt64(status.f_frsize)
+    let unit = UInt64(status.f_frsize)
+    return (UInt64(status.f_bavail) &* unit, UInt64(status.f_blocks) &* unit)
+  }
+
+  /// The bytes of the disk that the files of a directory take. What goes while it is looked at
+  /// doesn't count, and neither does what is in directories of the directory.
+  package func bytesTaken(in directory: String) throws(FileError) -> UInt64 {
+    var bytes: UInt64 = 0
+    for name in try list(directory) {
+      guard let status = try? status(at: "\(directory)/\(name)"),
+        status.st_mode & S_IFMT == S_IFREG
+      else { continue }
+      // Blocks of 512 bytes, whatever those of the file system are: stat(2).
+      bytes &+= UInt64(max(0, status.st_blocks)) &* 512
+    }
+    return bytes
   }
 }
 

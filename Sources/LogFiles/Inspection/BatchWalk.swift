@@ -1,6 +1,6 @@
 // The batches of a log from a position on, or those of one file, for a tool that shows them. A
-// shard may be writing the log: what follows its last whole batch is no fault, and a fault counts
-// only if it is still there when the files are looked at anew.
+// shard may be writing the log: bytes after its last complete batch are not a fault, and a fault
+// counts only if a second look finds it too.
 //
 // One thread.
 
@@ -21,13 +21,13 @@ package final class BatchWalk {
 
   private let directory: LogDirectory
   private var source: Source
-  /// Batches that end there or before are passed over.
+  /// Batches that end there or before are skipped.
   private let begin: LogPosition
   private var position: LogPosition
-  /// Where a fault was met once.
+  /// Where a fault was found once.
   private var doubted: LogPosition?
 
-  /// - Parameter begin: nil: where a start would begin to read.
+  /// - Parameter begin: nil: where a start begins to read.
   package init(
     logOf directory: LogDirectory, from begin: LogPosition?
   ) throws(LogRefusal) {

@@ -1,5 +1,5 @@
-// What can be read of a part of a log that is to be cut off: sound batches, wherever they stand
-// among damaged bytes. One thread.
+// The readable content of the part of a log that will be cut off: valid batches, at any place among
+// damaged bytes. One thread.
 
 internal import Log
 
@@ -36,7 +36,7 @@ struct CutContents {
   private mutating func add(_ batch: Batch, _ reader: RecordReader) {
     batches += 1
     for record in batch.records {
-      // A record that can't be read tells nothing.
+      // An unreadable record is ignored.
       try? reader.forEach(in: record) { part in
         switch part {
         case .effect(let effect):

@@ -1,8 +1,8 @@
-// What a cut of the log at a position would do, and whether a shard could start from what it
-// leaves. Reads the files, and changes none: LogCut carries it out.
+// The effect of a cut of the log at a position, and whether a shard could start from the rest.
+// Reads the files, and changes none: LogCut makes the cut.
 //
-// What is kept has to be a state: a complete pass that ends before the cut with the log from its
-// begin to the cut, or the log from its beginning. A pass whose images are of later positions goes
+// The kept files must form a state: a complete pass that ends before the cut with the log from its
+// begin to the cut, or the log from its beginning. A pass with images of later positions is removed
 // with the log that it needs.
 //
 // One thread.
@@ -15,15 +15,16 @@ package struct CutPlan: Sendable, Equatable {
   package let pass: LogFileName?
   /// Files that are laid aside as they are, in the order in which that is done.
   package internal(set) var moved: [LogFileName] = []
-  /// The segment whose end is laid aside, if there is something behind the cut in it.
+  /// The segment whose end is set aside, if it has bytes after the cut.
   package internal(set) var shortened: Shortened?
-  /// Bytes that are laid aside, and what can be read of them: sound batches, and their effects.
+  /// Bytes that are set aside, and their readable content: valid batches, and their effects.
   package internal(set) var bytes: UInt64 = 0
   package internal(set) var batches = 0
   package internal(set) var effects = 0
-  /// Of the segment that begins at the cut, but for its life.
+  /// Of the segment that begins at the cut, except for its life.
   let header: FileHeader
-  /// Above every version in what is laid aside, so that none is given again; nil: there is none.
+  /// Above every version in the bytes set aside, so that none is assigned again; nil: there is
+  /// none.
   var ceiling: UInt64?
 
   package struct Shortened: Sendable, Equatable {
@@ -43,7 +44,7 @@ package enum CutRefusal: Error, Sendable, Equatable, CustomStringConvertible {
   /// The log can be read up to `end` only.
   case beyond(LogPosition, end: LogPosition)
   case nothingBehind(LogPosition)
-  /// `lowest`: where it could be cut at the lowest.
+  /// `lowest`: the lowest possible position of a cut.
   case noStart(LogPosition, why: String, lowest: LogPosition?)
 
   package var description: String {
@@ -53,13 +54,13 @@ package enum CutRefusal: Error, Sendable, Equatable, CustomStringConvertible {
     case .noBatch(let position, let below, let above):
       "no batch begins at position \(position). \(Self.nearest(below, above))"
     case .beyond(let position, let end):
-      "the log can be read up to position \(end) only, and \(position) lies behind that. "
+      "the log can be read up to position \(end) only, and \(position) is after that. "
         + "It can be cut at \(end)."
     case .nothingBehind(let position):
       "the log ends at position \(position): there is nothing to cut."
     case .noStart(let position, let why, let lowest):
       "no shard could start from what a cut at position \(position) leaves: \(why). "
-        + (lowest.map { "The lowest position that can be cut at is \($0)." }
+        + (lowest.map { "The lowest position for a cut is \($0)." }
           ?? "No other position helps; restore the directory from a backup.")
     }
   }
@@ -77,7 +78,7 @@ extension CutPlan {
       self = try CutPlan(directory, position)
     } catch {
       guard case .noStart(_, let why, let lowest?) = error else { throw error }
-      // Named only if it holds.
+      // Reported only if it is possible.
       let isOne = (try? CutPlan(directory, lowest)) != nil
       throw .noStart(position, why: why, lowest: isOne ? lowest : nil)
     }
@@ -90,7 +91,7 @@ extension CutPlan {
       if case .newerFormat = unreadable.refusal { throw .refused(unreadable.refusal) }
     }
     try planning { () throws(LogRefusal) in
-      // Which of them are to be kept is the operator's to say.
+      // The operator decides which of them to keep.
       try LogContents.checkAlike(survey.segments, directory)
     }
     guard let last = survey.segments.last else { throw .noLog(directory.path) }
@@ -122,7 +123,7 @@ extension CutPlan {
     self.header = header
   }
 
-  /// The first place from a position on at which a batch begins, or the last one ends.
+  /// The first place from a position on at which a batch begins, or the end of the last one.
   private static func place(
     from lowest: LogPosition, _ survey: LogSurvey, _ directory: LogDirectory
   ) throws(CutRefusal) -> LogPosition? {
@@ -131,7 +132,7 @@ extension CutPlan {
     return begins.first { $0 >= lowest } ?? (scan.end >= lowest ? scan.end : nil)
   }
 
-  /// Segments that begin at the cut or behind it, and those that no start would take; the last one
+  /// Segments that begin at the cut or after it, and those that a start ignores; the last one
   /// first.
   private static func behind(
     _ survey: LogSurvey, _ position: LogPosition
@@ -143,7 +144,7 @@ extension CutPlan {
     return positions.sorted(by: >).map(LogFileName.segment)
   }
 
-  /// Looks through what is laid aside for what can be read of it.
+  /// Reads the bytes that are set aside, as far as possible.
   private mutating func measure(
     _ survey: LogSurvey, _ directory: LogDirectory
   ) throws(LogRefusal) {
@@ -179,15 +180,15 @@ extension CutPlan {
       do throws(CutRefusal) {
         return try CutPlan(directory, at: begin &+ inFile)
       } catch {
-        // Inside of a batch that is whole and says what can't be.
+        // Inside of a complete batch with invalid content.
         guard case .noBatch(_, let below?, _) = error else { throw error }
         return try CutPlan(directory, at: below)
       }
     }
   }
 
-  /// A cut where the log ends, which lays nothing aside but files that no start needs: this one
-  /// among them. nil: it is needed.
+  /// A cut at the end of the log, which sets aside only files that no start needs, including this
+  /// one. nil: it is needed.
   private static func rid(
     of name: LogFileName, _ directory: LogDirectory, _ survey: LogSurvey
   ) -> CutPlan? {

@@ -1,5 +1,5 @@
-// One file of a log, read by itself from its first batch to the last one that is whole: how much of
-// what is in it, and where it ends. Nothing is replayed.
+// One file of a log, read separately from its first batch to the last complete one: its content in
+// numbers, and its end. Nothing is replayed.
 
 package import Log
 
@@ -11,7 +11,7 @@ package struct FileScan: Sendable {
     package var bytes: UInt64 = 0
   }
 
-  /// What stands at the end of a complete pass.
+  /// The end record of a complete pass.
   package struct PassEnd: Sendable, Equatable {
     package let lastAsOf: LogPosition
     package let images: UInt64
@@ -31,9 +31,9 @@ package struct FileScan: Sendable {
   package private(set) var records: [UInt8: Count] = [:]
   /// Of heads of batches and of records.
   package private(set) var headBytes: UInt64 = 0
-  /// Behind the last whole batch; what comes first in the file where there is none.
+  /// The position after the last complete batch; without one, the first position of the file.
   package private(set) var end: LogPosition
-  /// The greatest position that the header and the batches say was durable.
+  /// The greatest durable position in the header and the batches.
   package private(set) var committed: LogPosition
   /// Why no batch follows; nil: nothing was written from there on.
   package private(set) var fault: BatchFault?
@@ -41,7 +41,7 @@ package struct FileScan: Sendable {
   package private(set) var defect: Defect?
   package private(set) var passEnd: PassEnd?
 
-  /// - Parameter onBatch: is given each batch, good until it returns.
+  /// - Parameter onBatch: gets each batch, valid until it returns.
   package init(
     _ file: LogFile, in directory: LogDirectory, onBatch: (Batch) -> Void = { _ in }
   ) throws(LogRefusal) {
@@ -65,7 +65,7 @@ package struct FileScan: Sendable {
     }
   }
 
-  /// Where the last whole batch ends in the file.
+  /// The offset of the end of the last complete batch.
   package var offset: UInt64 { file.offset(of: end) }
 
   /// Of its batches.

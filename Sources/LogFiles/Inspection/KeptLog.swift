@@ -1,5 +1,6 @@
 // The log and the passes before a position at which it is to be cut: whether the position is
-// between two batches, from where on the log is whole up to it, and which pass is a state with it.
+// between two batches, from where the log is complete up to it, and which pass forms a state with
+// it.
 //
 // One thread. Changes no file.
 
@@ -9,10 +10,10 @@ internal import Log
 struct KeptLog {
   /// Ascending.
   private(set) var segments: [LogFile] = []
-  /// The greatest position that they say was durable.
+  /// The greatest durable position in them.
   private var committed: LogPosition = 0
   private let position: LogPosition
-  /// Where the sound part of the last segment before the position ends.
+  /// The end of the valid part of the last segment before the position.
   private var end: LogPosition
 
   init(
@@ -28,7 +29,7 @@ struct KeptLog {
     }
     try take(last, directory)
     guard end >= position else { throw .beyond(position, end: end) }
-    // From the last one back, as far as each ends where the next one begins.
+    // From the last one back, as long as each ends at the begin of the next one.
     for file in before.dropLast().reversed() {
       guard let next = segments.first else { break }
       let scan = try Self.scan(file, directory)
@@ -58,7 +59,7 @@ struct KeptLog {
     segments = [file]
   }
 
-  /// A segment by itself, and where batches begin in it.
+  /// A segment, and the begins of its batches.
   static func scan(
     _ file: LogFile, _ directory: LogDirectory
   ) throws(CutRefusal) -> (scan: FileScan, begins: [LogPosition]) {
@@ -71,7 +72,7 @@ struct KeptLog {
     }
   }
 
-  /// Where the log that is kept begins.
+  /// The begin of the kept log.
   var begin: LogPosition { segments.first?.position ?? position }
 
   /// The newest pass that the segments which stay name.
@@ -84,7 +85,7 @@ struct KeptLog {
     var header = segments.last?.header ?? last.header
     header.kind = .log
     header.position = position
-    // What was known: what isn't is written anew by the next start.
+    // The known durable position: the next start rewrites everything after it.
     header.committed = min(position, committed)
     header.newestPass = newestPass
     return header
@@ -111,11 +112,11 @@ extension LogDirectory {
 
 /// The passes of a directory, as a cut sees them.
 struct KeptPasses {
-  /// The newest that is a state with the log that is kept.
+  /// The newest one that forms a state with the kept log.
   private(set) var newest: LogFile?
   /// Those that aren't complete without the log that is cut, or can't be read.
   private(set) var dependent: [LogFileName] = []
-  /// Ends of complete passes whose log is there.
+  /// Ends of complete passes whose log exists.
   private var ends: [LogPosition] = []
 
   init(
@@ -142,7 +143,7 @@ struct KeptPasses {
   }
 
   /// The pass that a start begins with.
-  /// - Parameter place: finds where the log can be cut from a position on.
+  /// - Parameter place: finds the next possible cut from a position on.
   func base(
     _ kept: KeptLog, _ position: LogPosition,
     _ place: (LogPosition) throws(CutRefusal) -> LogPosition?
@@ -151,7 +152,7 @@ struct KeptPasses {
       throw .noStart(
         position,
         why: "the log before it names the pass that begins at \(named), which is not "
-          + "there or not whole", lowest: nil)
+          + "there or not complete", lowest: nil)
     }
     if let newest { return newest.name }
     guard kept.begin == 0 else {
@@ -159,7 +160,7 @@ struct KeptPasses {
       if let end = ends.min() { lowest = try place(end) }
       throw .noStart(
         position,
-        why: "the log before position \(kept.begin) is not there any more, and no pass is complete "
+        why: "the log before position \(kept.begin) has been removed, and no pass is complete "
           + "with the log up to the cut", lowest: lowest)
     }
     return nil

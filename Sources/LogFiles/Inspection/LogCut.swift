@@ -1,10 +1,10 @@
-// Cuts a log as a plan says: what lies behind the cut is laid aside under names that no start looks
-// at, and an empty segment begins there, which names the pass that counts from now on.
+// Cuts a log according to a plan: bytes after the cut are set aside in files that a start ignores,
+// and an empty segment begins there, which names the pass that is valid from now on.
 //
-// The order keeps everything on the disk at all times: the end of the segment that is shortened is
-// copied and durable before it goes; files are renamed from the last one back, so that what is left
-// is a beginning of the log at each step. A crash in between leaves a directory that a start takes
-// or refuses as before; the same cut can be made again.
+// The order keeps all data on the disk at all times: the end of the shortened segment is copied and
+// durable before it is removed; files are renamed from the last one back, so that at each step the
+// rest is a beginning of the log. After a crash in between, a start accepts or refuses the
+// directory as before; the same cut can be repeated.
 //
 // One thread. The directory is locked.
 
@@ -53,7 +53,7 @@ package enum LogCut {
     return free
   }
 
-  /// Copies the end of a segment into a file with a header of its own.
+  /// Copies the end of a segment into a file with its own header.
   private static func keep(
     _ shortened: CutPlan.Shortened, _ position: LogPosition, _ directory: LogDirectory
   ) throws(FileError) -> LogFileName {
@@ -91,7 +91,7 @@ package enum LogCut {
     try file.sync()
   }
 
-  /// Begins the segment at the cut, with the ceiling of the versions that were given behind it.
+  /// Begins the segment at the cut, with the ceiling of the versions assigned after it.
   private static func begin(
     _ plan: CutPlan, _ life: UInt64, _ directory: LogDirectory
   ) throws(FileError) {

@@ -1,11 +1,11 @@
-// How much of what a directory holds, and what a start from it has to do. Reads every file once and
-// changes none. One thread.
+// The content of a directory in numbers, and the work of a start. Reads every file once and changes
+// none. One thread.
 
 package import Log
 
 package struct LogStatistics: Sendable {
-  /// What a start is held to (docs/BENCHMARKS.md, `recovery`): half a second for a million keys of
-  /// a pass, a second for a million changes behind it. A fast machine needs less.
+  /// The target of a start (docs/BENCHMARKS.md, `recovery`): half a second for a million keys of a
+  /// pass, a second for a million changes after it. A fast machine needs less.
   package static let nanosPerKey = 500
   package static let nanosPerEffect = 1_000
   /// Of an ordinary SSD.
@@ -14,7 +14,7 @@ package struct LogStatistics: Sendable {
   package let owner: LogOwner
   package private(set) var segments = 0
   package private(set) var passes = 0
-  /// Of batches, without headers of files and room that is set aside.
+  /// Of batches, without headers of files and allocated space.
   package private(set) var logBytes: UInt64 = 0
   package private(set) var passBytes: UInt64 = 0
   package private(set) var headBytes: UInt64 = 0

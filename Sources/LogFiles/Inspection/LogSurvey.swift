@@ -1,10 +1,10 @@
-// All files of a directory, whatever is wrong with them: for tools. A start reads LogContents,
-// which ends at the first thing that is wrong. Reads headers only, changes nothing.
+// All files of a directory, including faulty ones: for tools. A start reads LogContents, which
+// stops at the first fault. Reads headers only, changes nothing.
 
 internal import Log
 
 package struct LogSurvey: Sendable {
-  /// A segment or a pass whose header can't be read, or is another file's.
+  /// A segment or a pass whose header can't be read, or belongs to another file.
   package struct Unreadable: Sendable, Equatable {
     package let name: LogFileName
     package let refusal: LogRefusal
@@ -51,7 +51,7 @@ package struct LogSurvey: Sendable {
 }
 
 extension LogDirectory {
-  /// Bytes of a file that has no header of its own; 0 where it has gone.
+  /// Bytes of a file without a header; 0 if it was removed.
   package func size(of name: LogFileName) throws(LogRefusal) -> UInt64 {
     do throws(FileError) {
       let file = OpenFile(try files.open(filePath(name), for: .reading), files)

@@ -5,13 +5,13 @@ package import Log
 /// Something that is wrong.
 package struct LogFinding: Sendable, Equatable {
   package let refusal: LogRefusal
-  /// Whether a shard doesn't start because of it. Else it is in a file that a start would remove,
-  /// or says that one that counts isn't what it should be.
+  /// Whether a shard can't start because of it. Otherwise it is in a file that a start would
+  /// remove, or it shows that a needed file has wrong content.
   package let stopsStart: Bool
-  /// What a cut could do about it; nil: nothing was asked, as no cut helps there.
+  /// The possible cut; nil: not checked, because no cut helps there.
   package internal(set) var cut: Result<CutPlan, CutRefusal>?
 
-  /// Of a log that goes on, the sentence changes.
+  /// Of a log that continues, the sentence changes.
   func isSamePlace(as other: LogFinding) -> Bool {
     guard let place = refusal.place, let otherPlace = other.refusal.place else {
       return refusal == other.refusal
@@ -31,7 +31,7 @@ package struct LogVerdict: Sendable {
     case none
     /// Records were replayed, and every image was in its place.
     case done
-    /// Checksums only, as was asked.
+    /// Checksums only, as requested.
     case leftOut
   }
 
@@ -41,17 +41,16 @@ package struct LogVerdict: Sendable {
   /// Segments, then passes.
   package internal(set) var files: [File] = []
   package internal(set) var survey: LogSurvey
-  /// Where a start begins to read the log, and where that ends.
+  /// The range of the log that a start reads.
   package internal(set) var begin: LogPosition?
   package internal(set) var end: LogPosition?
-  /// What a crash has left at the end, in a sentence; no fault.
+  /// A sentence about the torn end of a crash, which is not a fault.
   package internal(set) var torn: String?
   package internal(set) var replay = Replay.none
   /// Passes that were compared with the log that was replayed from before them.
   package internal(set) var compared: [LogFileName] = []
   package internal(set) var findings: [LogFinding] = []
-  /// Files came and went while they were read, as a shard works on them, each time that it was
-  /// tried: nothing is known.
+  /// A running shard changed the files during every attempt: nothing is known.
   package internal(set) var isUnsettled = false
 
   package var isSound: Bool { findings.isEmpty && !isUnsettled }
@@ -70,7 +69,7 @@ extension LogRefusal {
     }
   }
 
-  /// What is wrong, without what a shard's refusal to start adds.
+  /// The fault, without the additions of a shard's refusal to start.
   package var reason: String {
     switch self {
     case .corrupt(let file, let offset, let why): "\(file) is corrupt at offset \(offset): \(why)."

@@ -1,9 +1,9 @@
-// Checks a directory: all that a start checks, with the same code; files that a start doesn't need
-// besides; and where there are images of one state twice, that they are equal: the log is replayed
-// from the oldest pass from which it is whole, and the state compared with every later pass.
+// Checks a directory: everything that a start checks, with the same code; also files that a start
+// doesn't need; and that two images of one state are equal: the log is replayed from the oldest
+// pass with a complete log, and the state is compared with every later pass.
 //
-// A shard may be working on the directory. Then what is found counts only if it is found twice in a
-// row: a shard never writes anew what was durable.
+// A shard may be using the directory. Then a fault counts only if it is found twice in a row: a
+// shard never rewrites durable data.
 //
 // One thread. Changes no file.
 
@@ -18,14 +18,14 @@ package struct LogVerification {
   private let directory: LogDirectory
   private let makeTarget: (() -> any ReplayTarget)?
 
-  /// - Parameter makeTarget: makes what the log is replayed into, each time it is; nil: it isn't
-  ///   replayed, and checksums are checked only.
+  /// - Parameter makeTarget: makes the target of each replay; nil: no replay, only checksums are
+  ///   checked.
   package init(_ directory: LogDirectory, _ makeTarget: (() -> any ReplayTarget)?) {
     self.directory = directory
     self.makeTarget = makeTarget
   }
 
-  /// - Throws: what kept it from reading.
+  /// - Throws: the error that prevented reading.
   package func run() throws(LogRefusal) -> LogVerdict {
     var verdict = try readOnce()
     guard directory.isInUse else { return verdict }
@@ -61,7 +61,7 @@ package struct LogVerification {
     return verdict
   }
 
-  /// Notes what is wrong; throws what only kept it from reading.
+  /// Records a fault; throws an error that only prevented reading.
   private func add(
     _ refusal: LogRefusal, stopsStart: Bool, to verdict: inout LogVerdict
   ) throws(LogRefusal) {
@@ -127,7 +127,7 @@ package struct LogVerification {
       do throws(LogRefusal) {
         let scan = try FileScan(file, in: directory)
         verdict.files.append(LogVerdict.File(scan: scan, isNeeded: isNeeded))
-        // Where what a start reads ends was judged with all that it is part of.
+        // The end of the part that a start reads was already checked with the whole log.
         let mayEnd = file == survey.segments.last || isNeeded && !isCorrupt
         if let refusal = fault(of: scan, mayEnd: mayEnd) {
           try add(refusal, stopsStart: isNeeded, to: &verdict)
@@ -211,7 +211,7 @@ package struct LogVerification {
   }
 }
 
-/// Reads all and looks at nothing: what is checked is what the readers check.
+/// Reads everything without using it: the readers make the checks.
 private final class UnreadSink: LogSink {
   private let passes: Int
   private(set) var passesEnded = 0

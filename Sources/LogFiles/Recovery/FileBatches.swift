@@ -11,7 +11,7 @@ final class FileBytes {
   private(set) var offset: UInt64
   private var buffer: [UInt8]
 
-  /// - Parameter offset: where reading begins; behind the header, if nothing else is said.
+  /// - Parameter offset: where reading begins; by default after the header.
   init(
     _ file: LogFile, in directory: LogDirectory, step: Int,
     from offset: UInt64 = UInt64(FileHeader.byteCount)
@@ -54,7 +54,7 @@ final class FileBatches {
   enum Outcome {
     /// Good until the next call.
     case batch(Batch)
-    /// A piece was read; there is more to come.
+    /// A piece was read; there is more.
     case read(Int)
     /// No whole batch follows; nil: nothing was written from there on.
     case end(BatchFault?)
@@ -67,7 +67,7 @@ final class FileBatches {
     )
   }
 
-  /// Where the next batch begins, or where the reading ended.
+  /// The begin of the next batch, or the end of the reading.
   var position: LogPosition { reader.position }
 
   /// Where that is in the file.

@@ -1,5 +1,5 @@
-// What a log's directory holds at a start: its segments and the pass that counts, checked to be of
-// one log and of this shard. Changes nothing.
+// The files of a log's directory at a start: its segments and the valid pass, checked to be of one
+// log and of this shard. Changes nothing.
 
 package import Log
 
@@ -11,7 +11,7 @@ package struct LogContents: Sendable {
   /// What isn't needed: unfinished and older passes, older segments, prepared ones.
   let needless: [LogFileName]
 
-  /// Where the log has to be read from.
+  /// The position from which the log must be read.
   package var begin: LogPosition { pass?.position ?? 0 }
 
   package var isNew: Bool { segments.isEmpty }

@@ -1,24 +1,23 @@
-// Reads the log's batches out of its segments, from the one that holds a position to the log's end,
-// and says what that end is: where nothing follows, where a crash has cut the last writes, or that
-// the log is corrupt. Changes no file.
+// Reads the log's batches from its segments, from the one with a position to the log's end, and
+// classifies that end: a clean end, the torn end of a crash, or a corruption. Changes no file.
 //
-// The end is the first place without a whole batch at which no segment begins. What lies behind it,
-// in that segment and in later ones, is looked through for a sign that it was durable once
-// (`TornSearch`). With such a sign the log is corrupt; without one it is left over from writes that
-// were never told as synced.
+// The end is the first place without a complete batch at which no segment begins. The bytes after
+// it, in that segment and in later ones, are searched for a sign that they were durable
+// (`TornSearch`). With such a sign the log is corrupt; without one they are from writes that were
+// never reported as synced.
 //
 // One thread.
 
 package import Log
 
-/// Where a log ends.
+/// The end of a log.
 package struct LogEnd: Sendable {
   package let position: LogPosition
   /// The segment in which that is, as an index of the segments read.
   let segment: Int
   /// Where that is in its file.
   package let offset: UInt64
-  /// The greatest position that headers and batches say was durable.
+  /// The greatest durable position in headers and batches.
   package let committed: LogPosition
   /// Why no batch follows; nil: nothing was written there.
   package let fault: BatchFault?
@@ -28,7 +27,7 @@ package final class LogReader {
   package enum Outcome {
     /// Good until the next call.
     case batch(Batch)
-    /// So many bytes were read; there is more to come.
+    /// This many bytes were read; there is more.
     case read(Int)
     case end(LogEnd)
   }
@@ -48,7 +47,7 @@ package final class LogReader {
 
   /// - Parameters:
   ///   - segments: ascending and not empty.
-  ///   - begin: where the reading has to begin at the latest.
+  ///   - begin: the latest position at which the reading may begin.
   ///   - step: bytes that one call of `next` reads at most.
   package init(
     _ directory: LogDirectory, segments: [LogFile], from begin: LogPosition, step: Int = 1 << 20
@@ -69,16 +68,16 @@ package final class LogReader {
       })
   }
 
-  /// The segment that is read, or in which the reading ended.
+  /// The current segment, or the one in which the reading ended.
   var file: LogFile {
     if case .ended(let end) = state { return segments[end.segment] }
     return segments[min(index, segments.count - 1)]
   }
 
-  /// Where the log ends; nil while it isn't read.
+  /// The end of the log; nil until it is read.
   package var end: LogEnd? { if case .ended(let end) = state { end } else { nil } }
 
-  /// Bytes that are left to read, about.
+  /// The approximate number of remaining bytes.
   package var bytesLeft: UInt64 {
     let later = segments.dropFirst(index + 1).reduce(0) { $0 + $1.size }
     return if case .reads(let batches) = state { batches.bytes.bytesLeft + later } else { later }

@@ -1,5 +1,5 @@
-// A start: reads what a directory holds into a sink, in steps; then makes it durable, cleans up and
-// begins a segment of a new life. Its driver may do other things between two steps.
+// A start: reads a directory into a sink, in steps; then makes the data durable, cleans up and
+// begins a segment of a new life. Its driver may do other work between two steps.
 //
 //     let recovery = try LogRecovery(directory, numbers, settings) { begin in
 //       LogMerge(into: target, passBegin: begin)
@@ -7,7 +7,7 @@
 //     while let progress = try recovery.step() { tell(progress) }
 //     let start = try recovery.begin()
 //
-// A refusal leaves the files as they were found. One thread.
+// A refusal changes no files. One thread.
 
 package import Log
 
@@ -24,7 +24,7 @@ package struct LogProgress: Sendable, Equatable {
   package var bytesTotal: UInt64
 }
 
-/// Random numbers for a start, given from outside.
+/// Random numbers for a start, passed in.
 package struct LogStartNumbers: Sendable {
   /// For a directory that is new.
   package var identity: NewLogIdentity
@@ -60,7 +60,7 @@ package final class LogRecovery {
   /// - Parameters:
   ///   - stepBytes: bytes that one step reads or writes, about.
   ///   - stepWork: effects and keys that one step replays, about.
-  ///   - makeSink: is told where the pass begins, nil: there is none.
+  ///   - makeSink: gets the begin of the pass, nil: there is none.
   package init(
     _ directory: LogDirectory, _ numbers: LogStartNumbers, _ settings: LogFileSettings,
     stepBytes: Int = 1 << 20, stepWork: Int = 1000,
@@ -114,7 +114,7 @@ package final class LogRecovery {
     return progress
   }
 
-  /// What was cut off the log's end, for the operator; nil: nothing.
+  /// A sentence for the operator about the cut torn end; nil: none.
   package var cut: String? {
     guard case .ready(let end?) = state, let fault = end.fault else { return nil }
     let file = directory.filePath(contents.segments[end.segment].name)

@@ -1,15 +1,14 @@
-// What a start does to the files once all of them were read: what was recovered is made durable,
-// what a crash has left over goes, and a segment of the new life begins. A crash at any point of it
-// leaves files from which the same is recovered again.
+// The changes of files at a start, after all of them were read: the recovered data is made durable,
+// remains of a crash are removed, and a segment of the new life begins. After a crash at any point
+// the same data is recovered again.
 //
-//  1. The torn end of the last segment is cut off. What lies behind the last position that is known
-//  to
-//     have been durable is written anew and synced: it may be in the page cache only, and a sync
-//     without a write would not bring back what an earlier, failed one has dropped.
-//  2. The new segment begins where the log ends, and names the pass that counts.
-//  3. Then segments that lie behind the end go: until now one of them may have been the only one
-//  that
-//     names the pass. They must be gone before anything is written, or they would follow it later.
+//  1. The torn end of the last segment is cut off. The data after the last known durable position
+//     is rewritten and synced: it may be in the page cache only, and a sync without a write would
+//     not restore data that an earlier, failed sync has dropped.
+//  2. The new segment begins at the end of the log, and names the valid pass.
+//  3. Then segments after the end are removed: until now one of them may have been the only one
+//     that names the pass. They must be removed before anything is written, or they would follow
+//     it later.
 //
 // One thread.
 
@@ -20,7 +19,7 @@ struct LogRepair {
   private let contents: LogContents
   private let end: LogEnd
   private let step: Int
-  /// Of the segment and the place in the log that is written anew next.
+  /// Of the segment and the place in the log that is rewritten next.
   private var rewriting: (index: Int, position: LogPosition)?
   private var file: OpenFile?
 
@@ -33,7 +32,7 @@ struct LogRepair {
     if end.position > end.committed { rewriting = (first, end.committed) }
   }
 
-  /// Makes a piece of what was recovered durable.
+  /// Makes a piece of the recovered data durable.
   /// - Returns: bytes written; nil when all is durable.
   mutating func rewrite() throws(FileError) -> Int? {
     guard let (index, position) = rewriting else { return nil }
@@ -67,10 +66,10 @@ struct LogRepair {
     return 0
   }
 
-  /// Cuts off what lies behind the end in the last segment.
+  /// Cuts off the bytes after the end in the last segment.
   func cut() throws(FileError) {
     let segment = contents.segments[end.segment]
-    // The new segment takes the place of an empty one.
+    // The new segment replaces an empty one.
     guard end.position > segment.position, segment.size > end.offset else { return }
     let files = directory.files
     let file = OpenFile(
@@ -79,14 +78,14 @@ struct LogRepair {
     try file.sync()
   }
 
-  /// Begins the segment of the new life and removes what is needless.
+  /// Begins the segment of the new life and removes unneeded files.
   static func begin(
     _ header: FileHeader, in directory: LogDirectory, _ contents: LogContents, end: LogEnd?,
     _ settings: LogFileSettings
   ) throws(FileError) -> LogStart {
     // Files that go may be needless only because of a name that isn't durable yet.
     try directory.files.syncDirectory(directory.path)
-    // Gives room back first, for a disk that is full.
+    // Frees space first, for a full disk.
     for name in contents.needless { try directory.removeIfThere(name) }
     let spare = try SegmentMaker.makeSpare(
       .spare, in: directory, size: settings.sizes.first)

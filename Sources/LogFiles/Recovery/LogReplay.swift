@@ -1,21 +1,21 @@
-// Reads passes and the log into a sink, in steps, and says of what can't be read or replayed in
-// which file it stands and where. A start does it with the pass that counts; a tool that verifies a
-// log also with later ones, which the sink compares. Changes no file.
+// Reads passes and the log into a sink, in steps, and reports file and place of anything that can't
+// be read or replayed. A start does it with the valid pass; a tool that verifies a log also with
+// later ones, which the sink compares. Changes no file.
 //
 // One thread.
 
 package import Log
 
-/// What is read goes here: `LogMerge`, or what stands for it. It says which file it wants the next
-/// batch of; the batch stays good until it asks for the next one of the same file.
+/// The receiver of the batches: `LogMerge`, or a test's replacement. It requests the next batch of
+/// a file; the batch stays valid until it requests the next one of the same file.
 package protocol LogSink: AnyObject {
   func givePass(_ batch: Batch)
   func passEnded() throws(ReplayFault)
   func giveLog(_ batch: Batch) throws(ReplayFault)
   func logEnded()
-  /// Goes on until so much work is done, or something has to be read.
+  /// Continues until this amount of work is done, or something must be read.
   func advance(work: Int) throws(ReplayFault) -> LogMerge.Wish
-  /// The number of the pass that it asks for.
+  /// The number of the requested pass.
   var passesEnded: Int { get }
 }
 
@@ -33,12 +33,12 @@ final class LogReplay {
   private let sink: any LogSink
   private let reader: LogReader
   private var pass: (number: Int, batches: FileBatches)?
-  /// The batches that were given last.
+  /// The latest passed batches.
   private var given: (log: ClosedRange<LogPosition>?, pass: ClosedRange<LogPosition>?)
 
   /// - Parameters:
   ///   - passes: the one to begin with, and those that the sink compares, in order.
-  ///   - begin: where the log is needed from.
+  ///   - begin: the position from which the log is needed.
   init(
     _ directory: LogDirectory, segments: [LogFile], passes: [LogFile], from begin: LogPosition,
     stepBytes: Int, _ sink: any LogSink
@@ -55,12 +55,12 @@ final class LogReplay {
   var bytesTotal: UInt64 { passes.reduce(reader.bytesLeft) { $0 + $1.bytesBehindHeader } }
 
   enum Step {
-    /// So many bytes were read; there is more to do.
+    /// This many bytes were read; there is more to do.
     case read(Int)
     case done(LogEnd)
   }
 
-  /// Reads a piece of a file, or replays so much of what was read.
+  /// Reads a piece of a file, or replays this amount of the data read.
   func step(work: Int) throws(LogRefusal) -> Step {
     var workLeft = work
     while workLeft > 0 {
@@ -79,7 +79,7 @@ final class LogReplay {
     return .read(0)
   }
 
-  /// - Returns: bytes read; nil where a batch was given.
+  /// - Returns: bytes read; nil if a batch was passed.
   private func readLog() throws(LogRefusal) -> Int? {
     switch try reader.next() {
     case .read(let count): return count
@@ -145,7 +145,7 @@ final class LogReplay {
 extension LogFile {
   var bytesBehindHeader: UInt64 { size - min(size, UInt64(FileHeader.byteCount)) }
 
-  /// Where a position, which is not before the file's first one, stands in it.
+  /// The offset of a position in a file; not before the file's first position.
   package func offset(of position: LogPosition) -> UInt64 {
     UInt64(FileHeader.byteCount) + (position - header.firstPosition)
   }

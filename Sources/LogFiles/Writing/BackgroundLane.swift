@@ -1,6 +1,6 @@
-// The lane for all that no reply should wait for: the sync of each second, the segment to come,
-// passes (`PassFiles`), removing what a complete pass has made needless, and watching directory and
-// disk.
+// The lane for work that no reply should wait for: the sync of each second, the next segment,
+// passes (`PassFiles`), removing files that a complete pass has replaced, and watching directory
+// and disk.
 //
 // Runs on one thread, or in turns of a simulation. Every `perform` does the most urgent thing, so
 // the sync of a second waits for one step of another kind at most.
@@ -17,7 +17,7 @@ final class BackgroundLane {
   /// A segment that is being filled, and how far it is.
   private var filling: (spare: SpareSegment, offset: UInt64)?
   private var prepareAt: UInt64 = 0
-  /// Files to remove, oldest first, and whether removals wait to be made durable.
+  /// Files to remove, oldest first, and whether removals are not durable yet.
   private var removals: [LogFileName] = []
   private var removedFor: LogPosition?
   private var isClosed = false
@@ -37,7 +37,7 @@ final class BackgroundLane {
     case sync, close, watch, prepare, pass, remove
   }
 
-  /// The next thing to do and when, the most urgent of those that are due.
+  /// The next work and its time, the most urgent of those that are due.
   private func next(_ now: UInt64) -> (work: Work, at: UInt64)? {
     shared.read { state in
       if state.hasFailed || isClosed { return nil }
@@ -132,7 +132,7 @@ final class BackgroundLane {
     }
   }
 
-  // MARK: - The segment to come
+  // MARK: - The next segment
 
   private func prepare(_ now: UInt64) throws(FileError) {
     do throws(FileError) {
@@ -178,7 +178,7 @@ final class BackgroundLane {
         guard let named = state.namedPass else { return }
         removedFor = named
         let oldPasses = state.passes.filter { $0 < named }
-        // A segment ends where the next one begins.
+        // A segment ends at the begin of the next one.
         let count = max(0, (state.segments.firstIndex { $0 > named } ?? state.segments.count) - 1)
         removals = oldPasses.map(LogFileName.pass)
         removals += state.segments[..<count].map(LogFileName.segment)

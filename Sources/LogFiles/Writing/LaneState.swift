@@ -1,7 +1,7 @@
-// What the loop and the two lanes share, behind one lock that is never held during a call of the
-// file system. Each lane takes what it is to do, does it without the lock, and says what it did.
-// The writer's turn is taken and given back under the lock too: by the writer's thread, or by the
-// loop, which then writes by itself.
+// The state shared by the loop and the two lanes, behind one lock that is never held during a
+// file-system call. Each lane takes its work, does it without the lock, and reports the result. The
+// writer's role is taken and returned under the lock too: by the writer's thread, or by the loop,
+// which then writes itself.
 
 internal import Log
 internal import MetricTypes
@@ -11,7 +11,7 @@ internal import Synchronization
 struct FullReasons: OptionSet, Sendable {
   let rawValue: UInt8
 
-  /// A write of the log found no room.
+  /// A write of the log found no space.
   static let write = FullReasons(rawValue: 1)
   /// The next segment can't be prepared.
   static let segment = FullReasons(rawValue: 2)
@@ -27,19 +27,19 @@ enum PassWork {
 }
 
 struct LaneState {
-  // What the loop has given.
+  // The work from the loop.
   var queue: [LogBatch] = []
-  /// Batches up to this number are to be synced as soon as can be.
+  /// Batches up to this number must be synced as soon as possible.
   var syncWanted: UInt64 = 0
   var passWork: [PassWork] = []
   var passBytesQueued = 0
   var keepFree = 0
   var isClosing = false
 
-  // How far the log has come.
+  // The progress of the log.
   var written: (number: UInt64, position: LogPosition)
   var synced: (number: UInt64, position: LogPosition)
-  /// The log is to be synced up to here, for the end of a pass.
+  /// The log must be synced up to here, for the end of a pass.
   var syncPosition: LogPosition = 0
   /// The segments with batches that weren't synced, oldest first; the last is written to.
   var dirty: [OpenFile]
@@ -60,17 +60,17 @@ struct LaneState {
   var segmentSize: UInt64
   var spare: SpareSegment?
   var reserve: SpareSegment?
-  /// A pass that is complete but for a segment's header that names it.
+  /// A pass that is complete except for a segment's header that names it.
   var passToName: LogPosition?
   /// The newest pass that a header names.
   var namedPass: LogPosition?
-  /// Bytes set aside in the segment that is written to, behind its last batch.
+  /// Allocated bytes in the current segment, after its last batch.
   var segmentRoom: UInt64
 
-  /// How long syncs took.
+  /// Durations of syncs.
   var syncs = DurationCounts()
 
-  // What the loop is to hear.
+  // Events for the loop.
   var events: [LogEvent] = []
   var isWakeSent = false
   var full: FullReasons = []
@@ -79,23 +79,23 @@ struct LaneState {
   /// Whether there is anything to sync.
   var isSyncing: Bool { synced.number < written.number }
 
-  /// Whether somebody waits for what isn't synced yet.
+  /// Whether anything waits for a sync.
   var isSyncWanted: Bool {
     syncWanted > synced.number || syncPosition > synced.position || dirty.count > 1 || isWriterDone
   }
 
-  /// A pass waits for a segment to be named in, and there is one.
+  /// A pass waits for a segment to name it, and there is one.
   var canName: Bool { passToName != nil && (spare ?? reserve) != nil }
 
   /// Whether the writer's lane has anything to do.
   var hasWriterWork: Bool { !queue.isEmpty || isWriterBehind || isClosing || canName }
 
-  /// Room in a segment, up to a sixteenth of it, that is left to the writer: more than most ticks
-  /// bring.
+  /// Space in a segment, up to a sixteenth of it, reserved for the writer: more than most ticks
+  /// need.
   private static let directRoomMin: UInt64 = 1 << 20
 
-  /// Whether batches may be written by the loop: the writer has nothing to do, no sync is under
-  /// way, and the end of the segment isn't near.
+  /// Whether batches may be written by the loop: the writer has nothing to do, no sync is in
+  /// progress, and the end of the segment isn't near.
   var takesDirectWrites: Bool {
     !hasFailed && !isWriterDone && !isWriting && !hasWriterWork && !isSyncUnderWay && full.isEmpty
       && segmentRoom > min(segmentSize / 16, Self.directRoomMin)
@@ -105,7 +105,7 @@ struct LaneState {
     if !hasFailed { events.append(event) }
   }
 
-  /// Ends the log: the last event that is told.
+  /// Ends the log: the last event.
   mutating func fail(_ failure: LogFailure) {
     tell(.failed(failure))
     hasFailed = true
@@ -115,8 +115,8 @@ struct LaneState {
     fail(
       LogFailure(
         file: error.path,
-        sentence: "The log can't be \(what), so this shard ends: \(error). What clients were "
-          + "not told to be done may be lost."))
+        sentence: "The log can't be \(what), so this shard exits: \(error). Writes without "
+          + "a reply may be lost."))
   }
 
   mutating func setFull(_ reason: FullReasons, _ isFull: Bool) {
@@ -131,9 +131,9 @@ final class LaneShared: Sendable {
   /// The state has references that only their owners use, see `OpenFile` and `PassBytes`.
   private struct Guarded: @unchecked Sendable {
     var state: LaneState
-    /// Tells a lane that there may be work; set by who runs them. Called without the lock.
-    /// A field, because a closure that is the whole of what a lock guards is wrapped once more by
-    /// each access, and calls itself ever deeper.
+    /// Notifies a lane that there may be work; set by the runner of the lanes. Called without the
+    /// lock. It is a field, because a closure that is the lock's whole value is wrapped again by
+    /// each access, and would nest deeper each time.
     var wakeLane: @Sendable (LogFileOutput.Lane) -> Void = { _ in }
   }
   private let guarded: Mutex<Guarded>
@@ -153,7 +153,7 @@ final class LaneShared: Sendable {
     guarded.withLock { guarded in UncheckedValue(value: body(guarded.state)) }.value
   }
 
-  /// A lane's change: wakes the loop if it has something new to hear.
+  /// A lane's change: wakes the loop if there are new events.
   func change<R>(_ body: (inout LaneState) -> R) -> R {
     let (result, isNews) = guarded.withLock { guarded in
       let result = UncheckedValue(value: body(&guarded.state))

@@ -1,19 +1,19 @@
-// The writing end of a log: the loop's face, and the two lanes that do what it was given. Who runs
+// The writing end of a log: the loop's interface, and the two lanes that do the work. The runner of
 // the lanes (`LogThreads`, a simulation) calls `perform` of each on one thread at a time.
 
 package import Log
 
-/// Where the writing begins: what recovery has found and made.
+/// The begin of the writing: the result of recovery.
 package struct LogStart: Sendable {
   let directory: LogDirectory
   /// Of the segment that was begun.
   package let header: FileHeader
   let segment: OpenSegment
-  /// Positions of all segments, ascending, and where complete passes begin.
+  /// Positions of all segments, ascending, and begins of complete passes.
   let segments: [LogPosition]
   let passes: [LogPosition]
 
-  /// Where the log ends, and the first batch begins.
+  /// The end of the log, where the first batch begins.
   package var position: LogPosition { header.position }
 }
 
@@ -25,7 +25,7 @@ package final class LogFileOutput: LogOutput, Sendable {
 
   let shared: LaneShared
   private let policy: FsyncPolicy
-  // Each is used by who runs the lane, and by one thread at a time.
+  // Each is used by the runner of the lane, and by one thread at a time.
   private nonisolated(unsafe) let writer: WriterLane
   private nonisolated(unsafe) let background: BackgroundLane
 
@@ -46,8 +46,7 @@ package final class LogFileOutput: LogOutput, Sendable {
 
   // MARK: - The lanes
 
-  /// When a lane has something to do, in nanoseconds of `now`'s clock; nil: not before it is given
-  /// more.
+  /// When a lane has work, in nanoseconds of `now`'s clock; nil: not before it gets more.
   package func due(_ lane: Lane, now: UInt64) -> UInt64? {
     switch lane {
     case .writer: writer.due(now)
@@ -55,7 +54,7 @@ package final class LogFileOutput: LogOutput, Sendable {
     }
   }
 
-  /// Does one step of a lane; blocks. Nothing happens where there is nothing to do.
+  /// Does one step of a lane; blocks. Does nothing if there is no work.
   package func perform(_ lane: Lane, now: UInt64) {
     switch lane {
     case .writer: writer.perform(now)

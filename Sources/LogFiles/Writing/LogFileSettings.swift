@@ -6,20 +6,20 @@ package struct LogFileSettings: Sendable {
   package var sizes = SegmentSizes()
   /// How often `everysec` syncs.
   package var syncIntervalNanos: UInt64 = 1_000_000_000
-  /// How often the directory and the disk's free room are looked at.
+  /// How often the directory and the free disk space are checked.
   package var watchIntervalNanos: UInt64 = 1_000_000_000
-  /// After a full disk was met, when the next try is made.
+  /// The pause before the next try on a full disk.
   package var retryNanos: UInt64 = 200_000_000
   /// Most bytes of batches that go into one write, unless one batch is longer.
   package var gatherBytesMax = 8 << 20
-  /// Most bytes of a pass between two syncs of its file. It bounds how long the sync of a second
-  /// can wait behind it.
+  /// The maximum of bytes of a pass between two syncs of its file. It limits how long the sync of a
+  /// second can wait for it.
   package var passSyncBytes = 8 << 20
   /// Size of the segment in which a pass can be named when the disk is full.
   package var reserveBytes: UInt64 = 64 << 10
-  /// Most bytes that a segment which isn't written to any more keeps unused.
+  /// The maximum of unused bytes in a segment that is no longer written.
   package var restBytesMax: UInt64 = 4096
-  /// Free bytes below which the disk counts as full, whatever `keepFree` says.
+  /// Free bytes below which the disk counts as full, independent of `keepFree`.
   package var freeBytesMin = 8 << 20
 
   /// A clock in nanoseconds by which syncs are measured; nil: they aren't.

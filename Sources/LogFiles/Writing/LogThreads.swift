@@ -1,5 +1,5 @@
-// Runs the two lanes on a thread each. A thread sleeps until its lane is given work or its next
-// work is due. `finish` ends both, after `close` or a failure.
+// Runs each of the two lanes on a thread. A thread sleeps until its lane gets work or its next work
+// is due. `finish` ends both, after `close` or a failure.
 
 internal import Synchronization
 
@@ -93,7 +93,7 @@ package final class LogThreads: Sendable {
   }
 }
 
-/// What a lane's thread sleeps on. A ring that comes before the sleep is not lost.
+/// The wake-up of a lane's thread. A ring before the sleep is not lost.
 private final class LaneAlarm: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)

@@ -1,5 +1,5 @@
-// A file that is closed with its last reference, so that a lane which is about to sync it never
-// finds its descriptor in other use. Any thread; what is written to it is its owner's matter.
+// A file that is closed with its last reference, so that the descriptor is never reused while a
+// lane is about to sync it. Any thread; the owner writes to it.
 
 package final class OpenFile: Sendable {
   let handle: FileHandle

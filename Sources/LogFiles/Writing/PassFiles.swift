@@ -1,7 +1,7 @@
 // The files of passes, as the background lane writes them: `pass-....part` until it is complete,
 // then `pass-...`. Complete means: its end is synced, and the log is synced up to its last asOf, so
-// no image in it is newer than the durable log. It counts once the header of a segment names it,
-// which the writer lane does; only then may older files go.
+// no image in it is newer than the durable log. It is valid once the header of a segment names it,
+// which the writer lane does; only then may older files be removed.
 
 internal import Log
 
@@ -78,7 +78,7 @@ struct PassFiles {
   }
 
   private mutating func write(_ chunk: any PassBytes) throws(FileError) {
-    // It goes back to the loop also where it isn't written: the pass was given up.
+    // It is returned to the loop even if it isn't written: the pass was abandoned.
     defer {
       shared.change { lanes in
         lanes.passBytesQueued -= chunk.byteCount
@@ -133,7 +133,7 @@ struct PassFiles {
     shared.change { $0.tell(.passAbandoned(begin)) }
   }
 
-  /// Gives back what was queued, and gives up a pass that isn't complete.
+  /// Returns queued chunks, and abandons an incomplete pass.
   mutating func close() throws(FileError) {
     try abandon()
     shared.change { lanes in

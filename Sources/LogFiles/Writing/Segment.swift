@@ -1,13 +1,13 @@
-// A segment of the log: a file that is prepared under the name `spare`, with its room set aside,
-// and gets its header and name when it is begun. Under `always` it is filled with zeros as well,
-// which nearly halves what each later fdatasync costs: it has no metadata to write.
+// A segment of the log: a file that is prepared with the name `spare`, with its space allocated,
+// and gets its header and name when it is begun. Under `always` it is filled with zeros too, which
+// nearly halves the cost of each later fdatasync: there is no metadata to write.
 //
 // A name `log-...` is only ever given to a file whose header is durable, so a segment without a
 // valid header is not the trace of a crash.
 
 internal import Log
 
-/// A segment that waits to be begun.
+/// A prepared segment that is not begun yet.
 struct SpareSegment: Sendable {
   let name: LogFileName
   let file: OpenFile
@@ -23,11 +23,11 @@ struct OpenSegment: Sendable {
   /// Where the next batch goes in the file.
   var offset: UInt64
 
-  /// Puts a batch's end in the file; overwritten by the next one. A recycled segment has old bytes
-  /// there, which would pass for a damaged batch.
+  /// Writes an end mark after a batch; the next batch overwrites it. A recycled segment has old
+  /// bytes there, which would look like a damaged batch.
   static let endMark: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0]
 
-  /// Bytes of batches for which room is set aside.
+  /// Bytes of batches for which space is allocated.
   var room: UInt64 {
     let end = offset + UInt64(Self.endMark.count)
     return end < size ? size - end : 0
@@ -37,7 +37,7 @@ struct OpenSegment: Sendable {
 }
 
 enum SegmentMaker {
-  /// Makes a file of zeros with room set aside, in place of any that is there.
+  /// Makes a file of zeros with allocated space, and replaces an existing one.
   static func makeSpare(
     _ name: LogFileName, in directory: LogDirectory, size: UInt64
   ) throws(FileError) -> SpareSegment {
@@ -55,7 +55,7 @@ enum SegmentMaker {
   }
 
   /// Fills a part of it with zeros.
-  /// - Returns: where the next part begins.
+  /// - Returns: the begin of the next part.
   static func fill(
     _ spare: SpareSegment, from offset: UInt64, step: Int
   ) throws(FileError) -> UInt64 {

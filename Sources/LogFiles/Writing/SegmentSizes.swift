@@ -1,5 +1,5 @@
-// How large segments are. Small at first, so that a shard with little data takes little disk;
-// larger as the log grows, so that beginning one costs next to nothing. Pure.
+// How large segments are. Small at first, so that a shard with little data uses little disk space;
+// larger as the log grows, so that beginning one costs very little. Pure.
 
 package struct SegmentSizes: Sendable {
   /// Of the first segment after a start, in bytes, headers included.

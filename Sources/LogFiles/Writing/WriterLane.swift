@@ -1,11 +1,10 @@
-// The lane that writes batches: all that were queued while it wrote the last ones go out in one
-// write, and under `always` in one sync, which is how many clients share a sync (group commit). It
-// also begins segments: when the last one is full, and when a pass is complete and is to be named.
+// The lane that writes batches: all batches queued during the last write are written in one write,
+// and under `always` with one sync, so that many clients share a sync (group commit). It also
+// begins segments: when the last one is full, and to name a complete pass.
 //
 // Runs on one thread, or in turns of a simulation. Every `perform` makes a few blocking calls.
-// Where the lane has nothing to do the loop may take its turn and write a batch by itself
-// (`writeDirectly`). `LaneState.isWriting` is the turn; the private state here belongs to the
-// thread that has it.
+// If the lane has no work, the loop may take its role and write a batch itself (`writeDirectly`).
+// `LaneState.isWriting` is the role; the private state here belongs to the thread that has it.
 
 internal import Log
 
@@ -19,7 +18,7 @@ final class WriterLane {
   private var segment: OpenSegment
   /// Taken from the queue and not written yet, oldest first.
   private var held: [LogBatch] = []
-  /// Whether a write that found no room may have left batches behind the segment's end.
+  /// Whether a write that found no space may have left batches after the segment's end.
   private var hasLeftovers = false
   private var pieces: [UnsafeRawBufferPointer] = []
 
@@ -35,7 +34,7 @@ final class WriterLane {
     self.segment = segment
   }
 
-  /// When there is something to do: now or earlier, later, or nil for not before more is given.
+  /// When there is work: now or earlier, later, or nil for not before it gets more.
   func due(_ now: UInt64) -> UInt64? {
     let retryAt: UInt64? = shared.read { state in
       if state.hasFailed || state.isWriterDone || state.isWriting { return nil }
@@ -70,7 +69,7 @@ final class WriterLane {
     endTurn(written, failure, now)
   }
 
-  /// Takes the turn and what there is to do; nil: nothing, or somebody else has the turn.
+  /// Takes the role and the work; nil: no work, or another thread has the role.
   private func takeTurn() -> Job? {
     let (job, isDone): (Job?, Bool) = shared.change { state in
       if state.hasFailed || state.isWriterDone || state.isWriting { return (nil, false) }
@@ -91,8 +90,7 @@ final class WriterLane {
     return job
   }
 
-  /// Gives the turn back and tells what was done, both at once: the loop that hears of it may write
-  /// by itself from then on.
+  /// Returns the role and reports the result, both at once: after that the loop may write itself.
   private func endTurn(_ written: [LogBatch], _ failure: FileError?, _ now: UInt64) {
     shared.change { state in
       state.isWriting = false
@@ -115,7 +113,7 @@ final class WriterLane {
 
   private func failed(_ error: FileError, _ now: UInt64, _ state: inout LaneState) {
     guard error.isForWantOfRoom else { return state.fail(error, doing: "written") }
-    // Nothing that was accepted is let go of: it is tried again, at the same place.
+    // Nothing that was accepted is released: it is tried again, at the same place.
     state.retryAt = now + settings.retryNanos
     state.setFull(.write, true)
     if state.isClosing { state.fail(fullAtEnd(error)) }
@@ -161,15 +159,15 @@ final class WriterLane {
     shared.wake(.background)
   }
 
-  /// Gives back the room that was set aside in a segment which has ended early.
+  /// Frees the allocated space of a segment that has ended early.
   private func giveBackRest(of last: OpenSegment) throws(FileError) {
     guard last.size > last.offset + settings.restBytesMax else { return }
     try directory.files.truncate(last.file.handle, to: last.offset)
   }
 
-  /// Batches that will be in the next segment must not be in this one as well. By a descriptor of
-  /// its own, as the system tells a failed sync to each descriptor once, and this one's is another
-  /// lane's.
+  /// Batches of the next segment must not be in this one too. Uses a separate descriptor, because
+  /// the system reports a failed sync to each descriptor once, and the other descriptor belongs to
+  /// another lane.
   private func cutLeftovers() throws(FileError) {
     let files = directory.files
     let file = OpenFile(
@@ -210,7 +208,7 @@ final class WriterLane {
     shared.change { $0.syncs.add(nanos: endNanos &- begunNanos) }
   }
 
-  /// Writes what `pieces` holds behind the segment's last batch.
+  /// Writes `pieces` after the segment's last batch.
   private func writePieces(byteCount: Int) throws(FileError) {
     defer { pieces.removeAll(keepingCapacity: true) }
     hasLeftovers = true
@@ -237,13 +235,13 @@ final class WriterLane {
 
   // MARK: - For the loop
 
-  /// Writes a batch on the thread of the caller, who then is the writer for the time of one write.
+  /// Writes a batch on the thread of the caller, which is the writer for one write.
   ///
-  /// A segment that is too short for it grows. To begin the next one takes a sync, and the caller
-  /// holds back all output until the batch is written.
+  /// A segment that is too short for it grows. Beginning the next one would need a sync, and the
+  /// caller holds all output until the batch is written.
   ///
-  /// - Returns: whether it was written, and may be used again. If not, it was queued, as by
-  ///   `LogOutput.write`: the lane has work, or there is no room on the disk.
+  /// - Returns: whether it was written, and may be reused. If not, it was queued, as by
+  ///   `LogOutput.write`: the lane has work, or there is no space on the disk.
   func writeDirectly(_ batch: LogBatch) -> Bool {
     let committed: LogPosition? = shared.change { state in
       guard !state.hasFailed, !state.isWriterDone, !state.isWriting, !state.hasWriterWork else {
@@ -263,7 +261,7 @@ final class WriterLane {
       try writePieces(byteCount: batch.count)
       wrote(upTo: batch)
     } catch {
-      // The lane meets a full disk once more, and waits for room.
+      // The lane finds the disk full again, and waits for space.
       if error.isForWantOfRoom { held.append(batch) } else { shared.fail(error, doing: "written") }
     }
     let (isWritten, hasWork) = shared.change { state in

@@ -1,5 +1,5 @@
 // One call made through a LocalDispatcher. Belongs to the node's event loop; the node keeps it
-// while the call is under way, the caller as long as he may want to cancel it.
+// while the call is in progress, the caller as long as it may cancel the call.
 
 import Commands
 import NIOCore
@@ -13,9 +13,10 @@ package final class LocalCall {
   package var id: UInt64 = 0
   /// The node's own object for the call.
   package var context: AnyObject?
-  /// Whether a large reply was asked for: its caller is not asked for room again. For the node.
+  /// Whether a large reply was requested: then `takesLargeReply` is not checked again. For the
+  /// node.
   package var isReplyExpected = false
-  /// Told once how the call has ended: nil where it has ended well.
+  /// Called once with the error of the call, or nil if it succeeded.
   private var onEnd: ((CallError?) -> Void)?
   private var reply: LocalReply?
 
@@ -27,7 +28,7 @@ package final class LocalCall {
     self.reply = reply
   }
 
-  /// Whether the call was answered or cancelled.
+  /// Whether the call has its reply or was cancelled.
   package var isOver: Bool { reply == nil }
 
   /// Tells the caller the outcome, the first time it is called. For the node.
@@ -40,7 +41,7 @@ package final class LocalCall {
     reply?(outcome)
   }
 
-  /// Tells the caller a reply that came encoded. For the node.
+  /// Delivers an encoded reply to the caller. For the node.
   ///
   /// - Parameter response: valid during the call only.
   package func respond(_ response: UnsafeRawBufferPointer) {
@@ -88,8 +89,8 @@ package final class LocalCall {
     tell(error)
   }
 
-  /// A call's context at a moment, with its deadline as timers take it: one beyond the clock's
-  /// range is never reached, and a year stands for it.
+  /// A call's context at a time, with its deadline for timers: a deadline beyond the clock's range
+  /// is replaced by a year.
   package static func bounded(_ context: CallContext, nowNanos: UInt64) -> CallContext {
     var context = context
     context.nowNanos = nowNanos

@@ -1,47 +1,45 @@
 // How the legacy services and the line protocol make calls on a node's event loop. They translate
-// their own messages into calls of ringstore.v1, and the node treats those as it treats all calls:
-// the same checks, the same bounds, the same counters. Calls on one key and their replies are
-// handed over in the types of their messages; only a router encodes them, because there they leave
-// the process.
+// their own messages into calls of ringstore.v1, and the node handles these like all calls: the
+// same checks, limits and counters. Calls on one key and their replies are passed as values of
+// their messages' types; only a router encodes them, because there they leave the process.
 //
-// All of it lives on one event loop, the node's.
+// All of it is on one event loop, the node's.
 
 import Commands
 import NIOCore
 import RingstoreAPI
 import Users
 
-/// What is told the outcome of a call made from within: the reply, valid during the call only, or
-/// the error that a client would get.
+/// Receives the outcome of a local call: the reply, valid only inside the closure, or the error
+/// that a client would get.
 package typealias LocalReply = (Result<CallReply, CallError>) -> Void
 
 /// Where calls are made from within. A router's loop and a shard's are such ports.
 package protocol LocalDispatcher: AnyObject {
-  /// The bounds that requests are checked against.
+  /// The limits for requests.
   var limits: Limits { get }
 
   /// Makes a call on one key.
   ///
   /// `reply` is called exactly once, on the loop, unless the call is cancelled first. That may
-  /// happen before this returns. A caller that makes its next call from within `reply` may have
-  /// that one answered at once as well, so it must bound the depth; and it must have read the first
-  /// reply.
+  /// happen before this returns. A caller that makes its next call inside `reply` may get that
+  /// reply at once too, so it must limit the depth; and it must have read the first reply.
   ///
-  /// Calls on one key are executed in the order in which they were made, whether the earlier ones
-  /// have been answered or not.
+  /// Calls on one key are executed in the order in which they were made, even if earlier ones have
+  /// no reply yet.
   ///
   /// - Parameters:
-  ///   - context: who calls, and until when: the deadline is on the clock of NIODeadline.
-  ///   - caller: who is asked to wait, where the node is overloaded. Kept until the call is over.
-  /// - Returns: the call while it is under way, for `cancel`; nil where it was answered already.
+  ///   - context: the caller and the deadline, on the clock of NIODeadline.
+  ///   - caller: must wait if the node is overloaded. Kept until the call has ended.
+  /// - Returns: the call while it is in progress, for `cancel`; nil if it already has its reply.
   @discardableResult
   func call(
     _ call: any KeyedCall, _ context: CallContext, for caller: (any LocalCaller)?,
     reply: @escaping LocalReply
   ) -> LocalCall?
 
-  /// Makes a call that is made of parts and has one reply: MGet, Keys, Reset and so on. The
-  /// streaming ones (Scan) are answered with an error, as are calls on one key.
+  /// Makes a call that is made of parts and has one reply: MGet, Keys, Reset and so on. Streaming
+  /// calls (Scan) and calls on one key get an error.
   ///
   /// - Parameter request: the encoded request message of the call.
   @discardableResult
@@ -50,43 +48,42 @@ package protocol LocalDispatcher: AnyObject {
     for caller: (any LocalCaller)?, reply: @escaping LocalReply
   ) -> LocalCall?
 
-  /// The call is not wanted any more: `reply` will not be called. As with any call that is
-  /// cancelled, a write may have been carried out or not. Does nothing for a call that is over.
+  /// Cancels the call: `reply` will not be called. As with any cancelled call, a write may have
+  /// been executed or not. Does nothing for an ended call.
   func cancel(_ call: LocalCall)
 
-  /// Notes a call that was refused before it was made here, or whose reply could not be translated:
-  /// the node counts it among its errors.
+  /// Counts a call that was refused before it was made here, or whose reply could not be
+  /// translated, as an error.
   func countError(_ error: CallError)
 
-  /// The loop's account of replies that are ready and have not been sent. A caller that keeps a
-  /// large one for a client notes it here, and refuses a read (`answersHoldTooMuch`) where there is
-  /// no room.
+  /// The loop's account of finished replies that have not been sent. A caller that keeps a large
+  /// one for a client adds it here, and refuses a read (`answersHoldTooMuch`) if it doesn't fit.
   var replyMemory: MemoryBudget { get }
 
-  /// A caller that took no large reply (`LocalCaller.takesLargeReply`) does so now.
+  /// A caller that accepted no large reply (`LocalCaller.takesLargeReply`) does so now.
   func callerTakesMore(_ call: LocalCall)
 }
 
 extension LocalDispatcher {
-  /// Without bound, for ports that keep no account.
+  /// Without a limit, for dispatchers that keep no account.
   package var replyMemory: MemoryBudget { MemoryBudget(bytesMax: .max) }
 }
 
-/// Who makes calls through a port: a connection, say.
+/// The maker of local calls, for example a connection.
 package protocol LocalCaller: AnyObject {
-  /// Calls of this caller wait for room. It is to make no further ones, and to read nothing more
-  /// from its client, until as many `resumeReading` have come. Calls made all the same are taken
-  /// until the bounds on what waits refuse them (OVERLOADED).
+  /// Calls of this caller wait for space. It must make no further ones, and read nothing more from
+  /// its client, until `resumeReading` was called equally often. Calls made anyway are accepted
+  /// until the limits of waiting calls refuse them (OVERLOADED).
   func pauseReading()
-  /// Takes back one `pauseReading`. Comes from within the node's work: the caller is to go on in a
-  /// later event of the loop.
+  /// Ends one `pauseReading`. Called inside the node's work: the caller must continue in a later
+  /// event of the loop.
   func resumeReading()
 
-  /// Whether a reply of more than `Limits.bulkBytesMin` may be brought into memory for this caller
-  /// now. If not, the caller tells the port by `callerTakesMore` when it may, and is asked again.
-  /// Not asked any more once `expectsLargeReply` has come.
+  /// Whether a reply of more than `Limits.bulkBytesMin` may be loaded into memory for this caller
+  /// now. If not, the caller calls `callerTakesMore` when it may, and this is checked again. Not
+  /// checked after `expectsLargeReply`.
   func takesLargeReply(of call: LocalCall) -> Bool
-  /// So many bytes of a large reply were asked for and will be in memory soon.
+  /// This many bytes of a large reply were requested and will be in memory soon.
   func expectsLargeReply(of call: LocalCall, byteCount: Int)
 
   /// The client's address, for logs.

@@ -1,6 +1,6 @@
-// How rooms outside of a node's event loops make calls on it, as one of its users. They name the
-// user by a credential that was found good elsewhere; the loop looks it up anew among its own
-// principals, so a call is allowed what it would be allowed by any other entrance. Any thread.
+// Calls on a node from outside its event loops, as one of its users. The user is identified by a
+// credential that was verified elsewhere; the loop looks it up again among its own principals, so
+// the same permissions apply as for all other calls. Any thread.
 
 import Commands
 import NIOCore
@@ -9,26 +9,30 @@ import Users
 
 package struct NodeCalls: Sendable {
   private let eventLoop: any EventLoop
+  private let loops: NodeLoops
   /// Asked on the event loop only.
   private let entrance: @Sendable () -> (dispatcher: any LocalDispatcher, users: Authorizer?)
 
   /// - Parameters:
   ///   - eventLoop: the loop that carries the calls out.
+  ///   - loops: those of the node.
   ///   - entrance: where they are made, and the loop's users; nil: the node has none.
   package init(
-    on eventLoop: any EventLoop,
+    on eventLoop: any EventLoop, of loops: NodeLoops,
     _ entrance: @escaping @Sendable () -> (dispatcher: any LocalDispatcher, users: Authorizer?)
   ) {
     self.eventLoop = eventLoop
+    self.loops = loops
     self.entrance = entrance
   }
 
-  /// Makes calls, and waits for what they come to.
+  /// Makes calls, and waits for their results.
   ///
   /// - Parameters:
-  ///   - caller: who makes them; nil: the node has no users.
+  ///   - caller: the user; nil: the node has no users.
   ///   - begin: called on the event loop. It calls its second argument once, there.
-  /// - Throws: what `begin` tells, or UNAUTHENTICATED where the credential is none any more.
+  /// - Throws: what `begin` tells; UNAUTHENTICATED where the credential is none any more;
+  ///   UNAVAILABLE where the node has ended, before or meanwhile.
   package func perform<Answer: Sendable>(
     as caller: KnownCredential?,
     _ begin:
@@ -36,19 +40,18 @@ package struct NodeCalls: Sendable {
         LocalCalls, @escaping (Result<Answer, CallError>) -> Void
       ) -> Void
   ) async throws(CallError) -> Answer {
-    let outcome: Result<Answer, CallError> = await withCheckedContinuation { continuation in
-      eventLoop.execute {
-        let (dispatcher, users) = entrance()
-        var principal: Principal?
-        if let users {
-          guard let found = caller.flatMap(users.principal(of:)) else {
-            return continuation.resume(returning: .failure(.unauthenticatedAnymore))
-          }
-          principal = found
+    let outcome: Result<Answer, CallError>? = await loops.perform(on: eventLoop) { tell in
+      let (dispatcher, users) = entrance()
+      var principal: Principal?
+      if let users {
+        guard let found = caller.flatMap(users.principal(of:)) else {
+          return tell(.failure(.unauthenticatedAnymore))
         }
-        begin(LocalCalls(dispatcher, eventLoop, principal)) { continuation.resume(returning: $0) }
+        principal = found
       }
+      begin(LocalCalls(dispatcher, eventLoop, principal), tell)
     }
+    guard let outcome else { throw CallError(code: .unavailable, message: "The node has ended.") }
     return try outcome.get()
   }
 }
@@ -69,7 +72,7 @@ package struct LocalCalls {
 
   /// The context of calls.
   ///
-  /// - Parameter deadlineNanos: until when they may take, on the clock of NIODeadline.
+  /// - Parameter deadlineNanos: their deadline, on the clock of NIODeadline.
   package func context(deadlineNanos: UInt64) -> CallContext {
     CallContext(principal, deadlineNanos: deadlineNanos)
   }

@@ -1,8 +1,8 @@
 // Backup: a stream of pieces, of all shards side by side.
 //
-// The request for a piece is the credit: a shard is asked for its next one when the caller has
-// taken the one before. So a caller that is slow costs one piece of each shard, and holds nothing
-// up but its own backup.
+// The request for a piece is the credit: the next one is requested from a shard when the caller has
+// read the previous one. So a slow caller uses one piece of each shard, and delays only its own
+// backup.
 
 import Commands
 import NIOCore
@@ -13,7 +13,7 @@ package final class BackupOperation: FanoutOperation {
   private var mapEpoch: UInt64 = 0
   private var shards: [Shard] = []
   private var unfinished = 0
-  /// Pieces that wait for the caller, encoded, and whose they are.
+  /// Encoded pieces that wait for the caller, with their shards.
   private var waiting = CircularBuffer<(shard: Int, message: ByteBuffer)>()
 
   private struct Shard {
@@ -42,7 +42,7 @@ package final class BackupOperation: FanoutOperation {
     do throws(CallError) {
       let reply = try LinkV1.BackupPartReply(decoding: response)
       guard let piece = reply.piece else {
-        throw .internalError("a shard told nothing of its backup")
+        throw .internalError("a shard reported nothing about its backup")
       }
       shards[tag].backup = reply.backup
       shards[tag].isComplete = piece.complete
@@ -67,7 +67,7 @@ package final class BackupOperation: FanoutOperation {
     guard unfinished == 0 else { return [.emit(next.message)] }
     let epoch = cluster?.mapEpoch
     cluster = nil
-    // A shard that came meanwhile isn't in it.
+    // A shard that was added meanwhile isn't in it.
     guard epoch == mapEpoch else { return [.end(.failed(.mapChanged))] }
     return [.emit(next.message), .end(.complete)]
   }
@@ -83,7 +83,7 @@ extension CallError {
   fileprivate static var mapChanged: CallError {
     CallError(
       .mapConflict,
-      "The cluster's shards were changed while the backup was taken, so keys may be missing in it. "
+      "The cluster's shards changed during the backup, so keys may be missing in it. "
         + "Begin anew.")
   }
 }

@@ -1,15 +1,14 @@
 // BigKeys: a walk over all keys, of all shards side by side, that remembers the largest ones.
 //
-// A slice tells of those of its keys that may be among the largest: the router sends with its
-// request how large a key must be by now. So few keys travel, and shards keep nothing between
-// slices.
+// A slice returns the keys that may be among the largest: the request contains the current minimum
+// size. So few keys are sent, and shards keep nothing between slices.
 
 import Commands
 import NIOCore
 import RingstoreAPI
 
 package struct BigKeysMerge: FanoutReducer {
-  /// Keys of a ranking, where the call names no number, and at most.
+  /// Keys of a ranking: the default and the maximum.
   package static let countDefault: UInt32 = 10
   package static let countMax: UInt32 = 100
 
@@ -33,7 +32,7 @@ package struct BigKeysMerge: FanoutReducer {
   /// The largest keys, encoded, the largest one first.
   private struct Ranking {
     private(set) var keys: [(size: Int64, bytes: ByteBuffer)] = []
-    /// The largest that was dropped: no smaller one may come behind it.
+    /// The largest dropped key: no smaller one may be added after it.
     private var dropped: Int64 = 0
 
     /// What a key must be larger than.

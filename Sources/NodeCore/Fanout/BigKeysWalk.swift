@@ -45,7 +45,7 @@ struct BigKeysWalk {
     return request
   }
 
-  /// Notes where a slice has ended. Returns whether there is another.
+  /// Records where a slice has ended. Returns whether there is another.
   mutating func goesOn(shard: Int, after slice: LinkV1.BigKeysPartReply) -> Bool {
     positions[shard] = Position(
       database: slice.nextDatabase, slot: slice.nextSlot, cursor: slice.nextCursor)

@@ -1,10 +1,9 @@
-// Keys without a limit, DbSize, Reset, Describe and Stats: every shard is asked, slice by slice,
-// and the outcomes merged.
+// Keys without a limit, DbSize, Reset, Describe and Stats: every shard is queried, slice by slice,
+// and the outcomes are merged.
 //
 // Each shard works through its share in slices of bounded work: a slice's reply says where the
-// next one begins, so a shard keeps no state between slices, and an operation that was dropped has
-// stopped as soon as it sends no further one. The shards work side by side; each has at most one
-// slice under way.
+// next one begins, so a shard keeps no state between slices, and a dropped operation stops by
+// sending no further one. The shards work in parallel; each has at most one slice in progress.
 
 import Commands
 import NIOCore
@@ -18,20 +17,20 @@ package protocol FanoutReducer {
   var lane: LinkLane { get }
   /// Whether shards that can't be reached are listed instead of failing the call.
   var allowsPartial: Bool { get }
-  /// Whether the reply tells of the cluster's state, whatever that is: also while no slot map is in
+  /// Whether the reply describes the cluster's state: such a call works even if no slot map is in
   /// force.
   var tellsOfClusterState: Bool { get }
-  /// Bytes of the reply so far, where it may grow large.
+  /// Bytes of the reply so far, if it may become large.
   var heldBytes: Int { get }
   /// Before the first slice.
   mutating func begin(on cluster: any FanoutCluster)
-  /// The shards that are asked, by their places.
+  /// The queried shards, by their places.
   func shards(of cluster: any FanoutCluster) throws(CallError) -> [Int]
   /// The request of a shard's next slice.
   mutating func request(shard: Int) -> ByteBuffer
   /// Merges a slice's reply. Returns whether the shard has more to do.
   mutating func merge(_ response: UnsafeRawBufferPointer, shard: Int) throws(CallError) -> Bool
-  /// Notes a shard that the call goes on without.
+  /// Notes a shard that the call continues without.
   mutating func missing(_ error: CallError, shard: Int)
   /// The reply, once every shard is done. Asked for once.
   mutating func answer() -> ByteBuffer
@@ -47,7 +46,7 @@ extension FanoutReducer {
 
   package var tellsOfClusterState: Bool { false }
 
-  /// Whether the call goes on without a shard that could not be asked for this reason.
+  /// Whether the call continues without a shard that could not be reached for this reason.
   fileprivate func doesWithout(_ error: CallError) -> Bool {
     if tellsOfClusterState, error.reason == .mapConflict { return true }
     return allowsPartial && error.code == .unavailable

@@ -1,5 +1,5 @@
-// DbSize and Reset: numbers of every shard, added up. For callers who may see only some of the keys
-// DbSize is a walk that counts those.
+// DbSize and Reset: the sum of the numbers of every shard. For callers that may see only some of
+// the keys, DbSize is a walk that counts these.
 
 import Commands
 import NIOCore
@@ -45,7 +45,7 @@ package struct DbSizeMerge: FanoutReducer {
   }
 }
 
-/// DbSize by a walk over the keys: slices of BigKeys that tell of no key, and count those that the
+/// DbSize by a walk over the keys: slices of BigKeys that return no keys, and count those that the
 /// caller may see.
 package struct CountedDbSizeMerge: FanoutReducer {
   package let part = InternalMethod.bigKeysPart
@@ -82,7 +82,7 @@ package struct CountedDbSizeMerge: FanoutReducer {
 }
 
 package struct ResetMerge: FanoutReducer {
-  /// Keys that one slice removes at most before the slot it is in ends.
+  /// The number of removed keys after which a slice ends with its current slot.
   package static let visitsPerSlice: UInt32 = 4_096
 
   package let part = InternalMethod.resetPart

@@ -1,5 +1,5 @@
 // Describe: the cluster, its slot map, and each node's own line about itself. A shard that can't be
-// reached is described all the same, with the reason.
+// reached is described anyway, with the reason.
 
 import Commands
 import NIOCore
@@ -13,6 +13,7 @@ package struct DescribeMerge: FanoutReducer {
   private let cluster: String
   private let map: SlotMap?
   private let lineages: LineageRecords
+  private let encodedMap: EncodedSlotMap
   private let router: NodeDescription?
   private let shardAddresses: [String]
   private let shardIDs: [String]
@@ -22,12 +23,14 @@ package struct DescribeMerge: FanoutReducer {
   ///   - cluster: the cluster's name.
   ///   - map: the slot map, where the node has one.
   ///   - lineages: what is on record of the shards' data.
+  ///   - encodedMap: the map as the last Describe wrote it.
   ///   - router: the node's own line, for a router; a shard's comes as its part's reply.
   ///   - shardIDs: the shards to be asked, in the order of their parts.
   package init(
     cluster: String, map: SlotMap?, _ lineages: LineageRecords = LineageRecords(),
-    router: NodeDescription?, shardIDs: [String]
+    in encodedMap: EncodedSlotMap = EncodedSlotMap(), router: NodeDescription?, shardIDs: [String]
   ) {
+    self.encodedMap = encodedMap
     self.cluster = cluster
     self.map = map
     self.lineages = lineages
@@ -46,7 +49,7 @@ package struct DescribeMerge: FanoutReducer {
     guard var node = (try? V1.Node(response)).map(NodeDescription.init) else {
       throw .internalError("shard \(shardIDs[shard]) described itself in undecodable bytes")
     }
-    // The address by which the cluster reaches the shard says more than the one it listens on.
+    // The address in the cluster's map is more useful than the one that the shard listens on.
     if !shardAddresses[shard].isEmpty { node.address = shardAddresses[shard] }
     shards[shard] = node
     return false
@@ -64,7 +67,7 @@ package struct DescribeMerge: FanoutReducer {
     typealias Field = V1.DescribeResponse.Field
     var answer = ByteBuffer()
     answer.write(Field.cluster, cluster)
-    if let map { SlotMapMessage.write(map, lineages, as: Field.map, into: &answer) }
+    if let map { encodedMap.write(map, lineages, into: &answer) }
     for node in [router].compactMap({ $0 }) + shardIDs.indices.compactMap({ shards[$0] }) {
       let line = answer.beginLengthDelimited(Field.nodes, sizeHint: 128)
       node.write(into: &answer)

@@ -1,4 +1,4 @@
-// Digest: what every shard says of its contents, side by side.
+// Digest: the digests of all shards.
 
 import Commands
 import NIOCore
@@ -11,7 +11,7 @@ package struct DigestMerge: FanoutReducer {
   package let tellsOfClusterState = true
   private let call: (slots: Bool, withVersions: Bool)
   private let bytesMax: Int
-  /// What each shard has answered, encoded.
+  /// The encoded reply of each shard.
   private var shards: [Int: ByteBuffer] = [:]
   private var unreachable: [CallError] = []
 
@@ -34,7 +34,7 @@ package struct DigestMerge: FanoutReducer {
   ) throws(CallError) -> Bool {
     _ = try V1.ShardDigest(decoding: response)
     shards[shard] = ByteBuffer(bytes: response)
-    // Lengths, and those of errors, beside the shards' own bytes.
+    // Bytes for lengths and errors, in addition to the shards' bytes.
     guard heldBytes + 64 * shards.count <= bytesMax else {
       throw .responseTooLarge(streamingCall: nil)
     }

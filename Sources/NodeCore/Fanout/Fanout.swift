@@ -1,6 +1,6 @@
-// An operation under way: tells it what happens, does what it wants, and counts what it holds.
+// An operation in progress: passes events to it, performs its actions, and counts its memory.
 //
-//   start --> under way --the operation ends--> over: the caller is told
+//   start --> in progress --the operation ends--> over: the caller is told
 //                |  '-----too much is held----->
 //                '--drop: its caller is gone---> over, without a word
 //
@@ -10,25 +10,26 @@ import Commands
 import NIOCore
 import RingstoreAPI
 
-/// What differs between a router and a shard: how sub-requests are sent, and the caller is told.
-/// One for each operation under way.
+/// What differs between a router and a shard: how sub-requests are sent, and the reply is
+/// delivered. One for each operation in progress.
 package protocol FanoutTransport: AnyObject {
   /// Sends a sub-request. Its outcome comes later, never from inside this call.
   func send(_ request: SubRequest)
-  /// Whether the caller takes another message; where not, `callerTakesMore` is called when it does.
+  /// Whether the caller accepts another message; if not, `callerTakesMore` is called when it does.
   var takesMore: Bool { get }
   /// Sends one message of a reply that is a stream.
   func emit(_ message: ByteBuffer)
-  /// Ends the node, once the call that asked for it is answered.
+  /// Stops the node, after the reply to the call that requested it.
   func endNode()
-  /// Takes back what is under way: it is over, and the caller has not been told yet.
+  /// Cancels the sub-requests in progress: the operation has ended, and its reply was not delivered
+  /// yet.
   func released()
   /// Tells the caller.
   ///
-  /// - Parameter isRefused: the node ends it, because there is no memory for what it holds.
+  /// - Parameter isRefused: the node ends it for lack of memory.
   func ended(_ end: ReplyEnd, isRefused: Bool)
-  /// A sub-request waits for room or its turn, and then no more: the caller is to send no further
-  /// calls meanwhile.
+  /// A sub-request begins to wait for space or for order, or stops waiting: the caller must send no
+  /// further calls meanwhile.
   func requestWaits()
   func requestWaitsNoMore()
 }
@@ -47,7 +48,7 @@ package final class Fanout {
   /// What `memory` counts for it.
   private var heldBytes = 0
 
-  /// - Parameter memory: the account of what operations hold.
+  /// - Parameter memory: the account of operations' memory.
   package init(
     _ operation: any FanoutOperation, _ context: CallContext, memory: MemoryBudget, _ limits: Limits
   ) {
@@ -59,7 +60,7 @@ package final class Fanout {
 
   // MARK: - Events
 
-  /// The end may come from inside this call.
+  /// It may end inside this call.
   package func start(on cluster: any FanoutCluster, over transport: any FanoutTransport) {
     self.transport = transport
     if account() { run(operation.start(on: cluster)) }
@@ -77,7 +78,7 @@ package final class Fanout {
     run(operation.failed(tag, error))
   }
 
-  /// The caller of a stream takes more messages again.
+  /// The caller of a stream accepts more messages again.
   package func callerTakesMore() {
     run([])
   }
@@ -89,7 +90,7 @@ package final class Fanout {
     transport.ended(end, isRefused: isRefused)
   }
 
-  /// Ends it without a word.
+  /// Ends it without notice.
   package func drop() {
     guard !isOver, let transport else { return }
     isOver = true
@@ -98,7 +99,7 @@ package final class Fanout {
     self.transport = nil
   }
 
-  /// Ends it where its caller may not do any more what it does.
+  /// Ends it if its caller no longer has the permission.
   package func checkCaller() {
     guard let principal = context.principal, principal.isRevoked else { return }
     do throws(CallError) {
@@ -108,7 +109,7 @@ package final class Fanout {
     }
   }
 
-  // MARK: - What the operation wants
+  // MARK: - Actions of the operation
 
   private func run(_ actions: [FanoutAction]) {
     checkCaller()
@@ -133,8 +134,7 @@ package final class Fanout {
     }
   }
 
-  /// Counts what the operation holds now, or ends it where that is too much. Returns whether it
-  /// goes on.
+  /// Updates the operation's memory, or ends it if that is too much. Returns whether it continues.
   @discardableResult
   private func account() -> Bool {
     let held = operation.heldBytes

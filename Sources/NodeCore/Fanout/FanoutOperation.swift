@@ -1,23 +1,23 @@
 // A call that concerns many keys or every shard, split into sub-requests.
 //
 // The router and the shard serve the same public API, so they share the code that splits such a
-// call and merges the outcomes: for a router the sub-requests travel over links, for a shard they
-// run on itself. An operation is a small state machine: it is told what has happened and returns
-// what is to be done, which its `Fanout` does. It owns its request's bytes and the reply that it
-// builds, and lives on the event loop of the node that started it.
+// call and merges the outcomes: a router sends the sub-requests over links, a shard executes them
+// itself. An operation is a small state machine: it takes events and returns actions, which its
+// `Fanout` performs. It owns its request's bytes and the reply that it builds, and is on the event
+// loop of the node that started it.
 //
-// Why sub-requests: each one is bounded work (a single key, or a bounded number of visited keys),
-// so no operation holds a shard's loop for long, and one whose caller went away stops by not
-// sending its next one.
+// Each sub-request is limited work (a single key, or a limited number of visited keys), so no
+// operation blocks a shard's loop for long, and an operation whose caller disconnected stops by not
+// sending the next one.
 
 import Commands
 import LargeMemory
 import NIOCore
 import RingstoreAPI
 
-/// One sub-request of an operation, on its way to a shard.
+/// One sub-request of an operation.
 package struct SubRequest {
-  /// The operation's own name for it.
+  /// The operation's own number for it.
   package let tag: Int
   /// The number of the method to run: a `Method`, or an `InternalMethod`.
   package let method: UInt32
@@ -47,7 +47,7 @@ package struct SubRequest {
       request: request.withUnsafeReadableBytes { OwnedBytes(copying: $0) })
   }
 
-  /// Whether it is unknown what has become of it when its reply is lost.
+  /// Whether its outcome is unknown if its reply is lost.
   package var isWrite: Bool { Self.isWrite(method: method) }
 
   /// Whether a call changes anything: one of clients, or a sub-request.
@@ -69,33 +69,33 @@ package enum ReplyEnd {
   case failed(CallError)
 }
 
-/// What an operation wants to be done.
+/// An action of an operation.
 package enum FanoutAction {
   case send(SubRequest)
   /// One message of a reply that is a stream.
   case emit(ByteBuffer)
-  /// The node itself ends, once the call that asked for it is answered.
+  /// The node itself stops, after the reply to the call that requested it.
   case endNode
   /// The last action of an operation.
   case end(ReplyEnd)
 }
 
-/// What operations know of the node that they run on.
+/// The operations' view of their node.
 package protocol FanoutCluster: AnyObject {
   /// The ids of the cluster's shards, in the slot map's order.
   var shardIDs: [String] { get }
-  /// Of the slot map; 0 for a shard on its own.
+  /// Of the slot map; 0 for a shard without a router.
   var mapEpoch: UInt64 { get }
-  /// Whether `shardIDs` are the whole cluster's: true for a router, false for a shard on its own.
+  /// Whether `shardIDs` are the whole cluster: true for a router, false for a shard.
   var servesCluster: Bool { get }
-  /// The node's own counters, by name, where they are not those of one of its shards.
+  /// The node's own counters, by name, if they are not those of one of its shards.
   var nodeCounters: [String: Int64] { get }
   /// A random number.
   func randomNumber() -> UInt64
 }
 
 extension FanoutCluster {
-  /// Whether a call about a node is about the one that is asked.
+  /// Whether a call about a node is about this one.
   package func isThisNode(_ node: String) -> Bool {
     if node.isEmpty { return true }
     return servesCluster
@@ -103,16 +103,15 @@ extension FanoutCluster {
   }
 }
 
-/// A call in progress that is made of sub-requests. One `.end` ends it, and nothing is asked of it
-/// afterwards.
+/// A call in progress that is made of sub-requests. One `.end` ends it, and none of its methods is
+/// called afterwards.
 package protocol FanoutOperation: AnyObject {
-  /// Bytes that the operation holds for its request and its reply, as far as they are bounded by
-  /// the node: one that may hold more is ended when too many of them do.
+  /// Bytes that the operation holds for its request and its reply, as limited by the node: an
+  /// operation that may hold more is ended when too many of them do.
   var heldBytes: Int { get }
   /// Whether the reply is a stream of messages, which `advance` sends.
   var isStream: Bool { get }
-  /// Whether it counts the shards by the slot map as it is when it asks them, not as it was at its
-  /// start.
+  /// Whether it uses the slot map at the time of its queries, not that of its start.
   var followsMap: Bool { get }
   /// Called once.
   func start(on cluster: any FanoutCluster) -> [FanoutAction]
@@ -120,8 +119,8 @@ package protocol FanoutOperation: AnyObject {
   func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction]
   /// A sub-request has failed.
   func failed(_ tag: Int, _ error: CallError) -> [FanoutAction]
-  /// For a stream, whose caller takes more: the next message at most, or the sub-requests that it
-  /// needs first. Asked again until there is nothing to do or the caller takes no more.
+  /// For a stream whose caller accepts more: at most the next message, or the sub-requests that it
+  /// needs first. Called again until there is nothing to do or the caller accepts no more.
   func advance() -> [FanoutAction]
 }
 

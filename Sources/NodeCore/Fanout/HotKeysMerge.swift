@@ -5,7 +5,7 @@ import NIOCore
 import RingstoreAPI
 
 package struct HotKeysMerge: FanoutReducer {
-  /// Keys of a reply, where the call names no number, and at most.
+  /// Keys of a reply: the default and the maximum.
   package static let countDefault: UInt32 = 10
   package static let countMax: UInt32 = 100
 
@@ -17,7 +17,7 @@ package struct HotKeysMerge: FanoutReducer {
   private let bytesMax: Int
   /// The encoded keys, the hottest one first.
   private var keys: [(rate: Double, bytes: ByteBuffer)] = []
-  /// The highest rate that was dropped: no lower one may come behind it.
+  /// The highest dropped rate: no lower one may be added after it.
   private var droppedRate = -1.0
   private var unreachable: [CallError] = []
 

@@ -1,6 +1,5 @@
-// Where the items and outcomes of the calls on many keys stand in their messages. An item's request
-// and reply are those of a call on one key, so they are passed on as they came. A value; any
-// thread.
+// The position of items and outcomes in the messages of calls on many keys. An item's request and
+// reply are those of a call on one key, so they are forwarded unchanged. A value; any thread.
 
 import Commands
 import NIOCore
@@ -60,7 +59,7 @@ struct ManyKeyForm {
     }
   }
 
-  /// Appends an item of the reply around an outcome as a shard answered it.
+  /// Appends an item of the reply around a shard's outcome.
   func write(outcome response: UnsafeRawBufferPointer, into reply: inout ByteBuffer) {
     reply.writeHead(
       of: items, count: WireSize.bytesField(outcome.number, count: response.count))

@@ -1,9 +1,9 @@
 // MGet, MSet, MDelete, MExists, MTouch and MLRange: one part an item, each a plain one-key call.
 //
-// The items of these requests are the very messages of Get, Set, Delete and so on, and the
-// outcomes the very replies, so nothing is decoded or encoded again: an item's bytes become a
-// part's request, a part's response becomes an item of the reply. Parts of one shard are sent in
-// request order, so items that name the same key take effect in that order.
+// The items of these requests are the messages of Get, Set, Delete and so on, and the outcomes are
+// their replies, so nothing is decoded or encoded again: an item's bytes become a part's request, a
+// part's response becomes an item of the reply. Parts of one shard are sent in request order, so
+// items on the same key take effect in that order.
 
 import Commands
 import LargeMemory
@@ -11,7 +11,7 @@ import NIOCore
 import RingstoreAPI
 
 package final class ManyKeyOperation: FanoutOperation {
-  /// Parts under way at once; the rest is sent as answers come in.
+  /// Parts in progress at once; the rest is sent as replies arrive.
   package static let partsUnderWayMax = 1_024
 
   private let call: CommandID
@@ -19,7 +19,7 @@ package final class ManyKeyOperation: FanoutOperation {
   private let itemMethod: UInt32
   private let form: ManyKeyForm
   private let request: OwnedBytes
-  /// Where each item's message lies in `request`.
+  /// The position of each item's message in `request`.
   private let items: [Range<Int>]
   private var outcomes: [Outcome]
   /// The responses, one after another; `outcomes` point into it.
@@ -38,7 +38,7 @@ package final class ManyKeyOperation: FanoutOperation {
   ///   - call: a call on many keys.
   ///   - item: the call of one item: Get for an MGet, and so on.
   ///   - message: the request; the operation keeps a copy unless it can keep `block`.
-  ///   - block: what the message lies in, where it may be kept.
+  ///   - block: the block that contains the message, if it may be kept.
   package init(
     _ call: CommandID, item: CommandID, message: UnsafeRawBufferPointer,
     in block: LargeBlock? = nil, _ context: CallContext, limits: Limits
@@ -73,7 +73,7 @@ package final class ManyKeyOperation: FanoutOperation {
   }
 
   package var heldBytes: Int {
-    // The replies of writes are small, and what has begun must not be ended for its memory.
+    // The replies of writes are small, and a begun call must not be ended for its memory.
     let isWrite = CommandTable.isWrite(method: itemMethod)
     return request.count + (isWrite ? 0 : responses.readableBytes)
   }
@@ -99,7 +99,7 @@ package final class ManyKeyOperation: FanoutOperation {
     return resume()
   }
 
-  /// Sends as many items as may be under way, and ends when all are answered.
+  /// Sends as many items as may be in progress, and ends when all have their replies.
   private func resume() -> [FanoutAction] {
     guard let keyFields = CommandTable.keyFields(ofMethod: itemMethod) else { return [] }
     var actions: [FanoutAction] = []
@@ -141,6 +141,6 @@ package final class ManyKeyOperation: FanoutOperation {
     return answer.readableBytes <= limits.maxMessageBytes ? .end(.response(answer)) : tooLarge
   }
 
-  /// The rest of the items is not sent, and replies under way are dropped.
+  /// The rest of the items is not sent, and replies in progress are dropped.
   private var tooLarge: FanoutAction { .end(.failed(.responseTooLarge(of: call))) }
 }

@@ -1,6 +1,6 @@
-// The memory that operations of one event loop hold: requests they keep, answers they build, and
-// large replies on their way to clients. One bound for all of them, so that many large replies at a
-// time, or clients that don't read theirs, can't use up the node's memory.
+// The memory of one event loop's operations: requests that they keep, replies that they build, and
+// large replies in flight to clients. One limit for all of them, so that many concurrent large
+// replies, or clients that don't read theirs, can't use up the node's memory.
 //
 // Owned by the loop's core or parts; one event loop.
 
@@ -12,8 +12,8 @@ package final class MemoryBudget {
     self.bytesMax = bytesMax
   }
 
-  /// Counts what a holder holds now instead of before. Returns false, and changes nothing, where it
-  /// would hold more and the bound is passed; a holder that is alone may pass it. O(1).
+  /// Updates a holder's bytes. Returns false, and changes nothing, if it would hold more and the
+  /// limit is exceeded; a single holder may exceed it. O(1).
   package func change(from before: Int, to now: Int) -> Bool {
     let others = heldBytes - before
     if now > before, others > 0, others + now > bytesMax { return false }
@@ -27,8 +27,8 @@ package final class MemoryBudget {
     return Holding(self, byteCount)
   }
 
-  /// The same, but nil, and nothing is counted, where others hold so much that it would pass the
-  /// bound.
+  /// The same, but returns nil and counts nothing if it would exceed the limit together with
+  /// others.
   package func holdIfRoom(_ byteCount: Int) -> AnyObject? {
     heldBytes > 0 && heldBytes + byteCount > bytesMax ? nil : hold(byteCount)
   }

@@ -1,4 +1,4 @@
-// A call about one node that another one was asked for: the router hands it to that shard as it is.
+// A call about another node: the router forwards it to that shard unchanged.
 
 import Commands
 import NIOCore
@@ -8,7 +8,7 @@ import RingstoreAPI
 package enum CallTarget {
   /// The `node` of a request, the same field of all of them.
   ///
-  /// - Returns: nil where the call is about no particular node.
+  /// - Returns: nil if the call is about no particular node.
   package static func node(
     of command: CommandID, _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> String? {
@@ -17,6 +17,8 @@ package enum CallTarget {
     case .clients: name = try V1.ClientsRequest(decoding: message).node
     case .killClient: name = try V1.KillClientRequest(decoding: message).node
     case .logLevel: name = try V1.LogLevelRequest(decoding: message).node
+    case .slowLog: name = try V1.SlowLogRequest(decoding: message).node
+    case .config: name = try V1.ConfigRequest(decoding: message).node
     default: return nil
     }
     return String(decoding: name, as: UTF8.self)
@@ -59,7 +61,7 @@ extension CallError {
   static var noSuchNode: CallError {
     CallError(
       code: .notFound,
-      message: "There is no such node to be asked here. Routers can be asked about themselves and "
-        + "their shards, shards about themselves.")
+      message: "This node doesn't know that node. Routers know themselves and "
+        + "their shards, shards only themselves.")
   }
 }

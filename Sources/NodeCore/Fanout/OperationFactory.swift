@@ -10,10 +10,9 @@ package enum OperationFactory {
   /// messages with `emit` and ends with `finishStream`; the others end with one response.
   ///
   /// - Parameters:
-  ///   - block: what the message lies in, where it may be kept.
-  ///   - describe: what Describe starts from: the cluster, its map and the node asked.
-  /// - Throws: the call's error where the caller may not make it, or the request can't be served
-  ///   as it is.
+  ///   - block: the block that contains the message, if it may be kept.
+  ///   - describe: the start of Describe: the cluster, its map and this node.
+  /// - Throws: the call's error if the caller may not make it, or if the request is invalid.
   package static func make(
     _ id: CommandID, message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
     _ context: CallContext, limits: Limits, describe: () -> DescribeMerge
@@ -68,7 +67,8 @@ package enum OperationFactory {
       return try SnapshotOperation(try V1.SnapshotRequest(decoding: message))
     case .shutdown:
       return try ShutdownOperation(try V1.ShutdownRequest(decoding: message))
-    case .clients, .killClient, .logLevel: return try NodeCallOperation(id, message)
+    case .clients, .killClient, .logLevel, .slowLog, .config:
+      return try NodeCallOperation(id, message)
     case .reload, .acceptLoss: throw .routersOnly
     default:
       throw .internalError("call \(id) is not made of parts")
@@ -80,6 +80,6 @@ extension CallError {
   /// Routers carry the call out themselves.
   fileprivate static var routersOnly: CallError {
     CallError(
-      code: .failedPrecondition, message: "Only routers have a list of shards; ask one of them.")
+      code: .failedPrecondition, message: "Only routers have a list of shards; call one of them.")
   }
 }

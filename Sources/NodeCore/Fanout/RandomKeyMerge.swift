@@ -1,9 +1,9 @@
-// RandomKey: every shard draws one of its keys and says how many it has; one of the drawn keys is
-// answered, at random, weighted by these numbers. So each key is as likely as any other, in one
+// RandomKey: every shard draws one of its keys and reports its number of keys; the reply is one of
+// the drawn keys, at random, weighted by these numbers. So all keys are equally likely, in one
 // round.
 //
-// For a caller who may see only some of the keys a shard draws some, and tells how many keys these
-// stand for. Where he may see next to none of them, there is an end to drawing.
+// For a caller that may see only some of the keys, a shard draws several, and estimates how many
+// keys these represent. If the caller may see very few, the number of draws is limited.
 
 import Commands
 import NIOCore
@@ -14,7 +14,7 @@ package struct RandomKeyMerge: FanoutReducer {
   package let allowsPartial = false
   private let database: UInt32
   private var random = SplitMix64(seed: 0)
-  /// Keys of the shards that have answered.
+  /// Keys of the shards that have replied.
   private var keys: UInt64 = 0
   private var drawn: [UInt8]?
   /// Rounds of draws that have found nothing that the caller may see, by shard.

@@ -1,14 +1,14 @@
-// Shutdown: of the node asked alone, of one shard, or of every shard and then the router asked.
+// Shutdown: of this node, of one shard, or of every shard and then this router.
 
 import Commands
 import NIOCore
 import RingstoreAPI
 
-/// Ends nodes. Every shard has to agree before the router itself ends; one that can't be reached
-/// fails the call, and the router goes on so that the caller can try again.
+/// Stops nodes. Every shard must accept before the router itself stops; if one can't be reached the
+/// call fails, and the router keeps running so that the caller can try again.
 package final class ShutdownOperation: FanoutOperation {
   private let wholeCluster: Bool
-  /// The one shard to end; empty: none.
+  /// The single shard to stop; empty: none.
   private let node: String
   private var unanswered = 0
   private var isOfOneShard = false
@@ -20,7 +20,7 @@ package final class ShutdownOperation: FanoutOperation {
     node = String(decoding: call.node, as: UTF8.self)
     guard node.isEmpty || !wholeCluster else {
       throw CallError(
-        code: .invalidArgument, message: "Either a node or the whole cluster is to end, not both.")
+        code: .invalidArgument, message: "Name either a node or the whole cluster, not both.")
     }
   }
 
@@ -30,7 +30,7 @@ package final class ShutdownOperation: FanoutOperation {
     guard cluster.servesCluster else {
       let error = CallError(
         code: .failedPrecondition,
-        message: "A shard can end only itself; ask a router to end the whole cluster.")
+        message: "A shard can stop only itself; use a router to stop the whole cluster.")
       return [.end(.failed(error))]
     }
     unanswered = cluster.shardIDs.count
@@ -58,8 +58,7 @@ package final class ShutdownOperation: FanoutOperation {
     return shardEnded()
   }
 
-  /// Waits for every shard, also after a failure: those that can end are told to, whatever the
-  /// others say.
+  /// Waits for every shard, also after a failure: reachable shards stop, independent of the others.
   private func shardEnded() -> [FanoutAction] {
     unanswered -= 1
     return unanswered == 0 ? end : []

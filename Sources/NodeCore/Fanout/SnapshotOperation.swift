@@ -1,10 +1,10 @@
-// Snapshot: every shard makes a pass at once; a stream of messages tells how far they are.
+// Snapshot: every shard makes a pass at once; a stream of messages reports the progress.
 //
 //   a part for each shard --its pass's number--> parts with that number, one after another, each of
 //   which the shard answers when there is news --> complete, or failed
 //
-// A shard that fails doesn't end the call: the others' passes are made all the same, so the caller
-// hears of them to the end, and then of the failure.
+// A failed shard doesn't end the call: the others' passes are still made, so the caller gets their
+// progress to the end, and then the error.
 
 import Commands
 import NIOCore
@@ -14,12 +14,12 @@ package final class SnapshotOperation: FanoutOperation {
   private var shards: [Shard] = []
   private var unfinished = 0
   private var firstFailure: CallError?
-  /// Whether there is something that the caller wasn't told.
+  /// Whether there is progress that was not sent to the caller.
   private var hasNews = false
 
   private struct Shard {
     var pass: UInt64 = 0
-    /// As the shard told it, encoded.
+    /// As encoded by the shard.
     var progress: ByteBuffer?
   }
 
@@ -39,7 +39,7 @@ package final class SnapshotOperation: FanoutOperation {
     do throws(CallError) {
       let reply = try LinkV1.SnapshotPartReply(decoding: response)
       guard let progress = reply.progress else {
-        throw .internalError("a shard told nothing of its snapshot")
+        throw .internalError("a shard reported nothing about its snapshot")
       }
       shards[tag].pass = reply.pass
       shards[tag].progress = ByteBuffer.of(progress)

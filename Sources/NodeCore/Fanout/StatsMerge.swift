@@ -1,39 +1,40 @@
-// Stats: the counters of all shards added up, and those of the node asked; or those of one node.
+// Stats: the sums of the counters of all shards, and the counters of this node; or those of one
+// node.
 //
-// From the shards, added up (a shard asked by itself answers its own):
+// From the shards, added up (a shard returns its own):
 //   ringstore_calls_total             calls on one key that the shards executed
 //   ringstore_calls_<call>_total      the same for each call: get, lpush, ...
-//   ringstore_slices_total            slices of calls that concern every shard
-//   ringstore_errors_total            those of both that ended with an error
+//   ringstore_slices_total            slices of calls on every shard
+//   ringstore_errors_total            failed calls and slices
 //   ringstore_keys                    keys in all databases
-//   ringstore_expiring_keys           those among them that expire
-//   ringstore_expired_keys_total      keys that were deleted because their time had come
+//   ringstore_expiring_keys           keys with an expiry
+//   ringstore_expired_keys_total      keys that were deleted because they expired
 //   ringstore_evicted_keys_total      keys that were evicted to keep the memory limit
 //   ringstore_memory_refusals_total   writes that were refused with MEMORY_LIMIT
 //   ringstore_memory_bytes            memory held for keys and values
 //   ringstore_used_bytes              the part of it in use
-//   ringstore_pinned_bytes            the part of that which only views hold
+//   ringstore_pinned_bytes            the part that is kept only for views
 //   ringstore_views_expired_total     readers that were ended with VIEW_EXPIRED
 //   ringstore_parked_calls            calls that wait for values (wait_millis)
-//   ringstore_parked_calls_total      those that ever did
+//   ringstore_parked_calls_total      the total of such calls
 //   ringstore_connections_open        connections of clients and links to the shards
 //   ringstore_connections_links       the links among them
 //   ringstore_connections_accepted_total
 //   ringstore_connections_refused_total, ringstore_connections_refused_<reason>_total
 //   ringstore_connections_cut_total, ringstore_connections_cut_<reason>_total
-//   ringstore_resets_total            calls that clients took back (RST_STREAM)
-//   ringstore_refused_calls_total     calls that ended in the transport, before the node saw them
-// From a router asked, those of its own clients, with ringstore_router_ before the name as well:
+//   ringstore_resets_total            calls that clients reset (RST_STREAM)
+//   ringstore_refused_calls_total     calls that the transport refused
+// From a router also those of its own clients, with the prefix ringstore_router_:
 //   ringstore_router_calls_total      clients' calls
 //   ringstore_router_calls_<call>_total
-//   ringstore_router_errors_total     those that the router answered with an error
-//   ringstore_router_shard_restarts_total   shards that came back empty, with another incarnation
-//   ringstore_router_link_reconnects_total  links that came back after they were lost, one for each
-//                                           event loop of the router, restarts among them
+//   ringstore_router_errors_total     failed calls
+//   ringstore_router_shard_restarts_total   shards with a new incarnation
+//   ringstore_router_link_reconnects_total  links that were lost and came back, one for each
+//                                           event loop of the router, also after restarts
 //   ringstore_router_parked_calls     calls of its clients that wait for values at the shards
 // About the call itself:
 //   ringstore_shards                  shards of the cluster
-//   ringstore_shards_unreachable      those among them whose counters are missing here
+//   ringstore_shards_unreachable      shards whose counters are missing here
 
 import Commands
 import NIOCore
@@ -48,7 +49,7 @@ package struct StatsMerge: FanoutReducer {
   private var answered = 0
   private var unreachable = 0
 
-  /// The only node to be told of; empty: all.
+  /// The id of a single node; empty: all.
   private let node: String
 
   package init(_ request: V1.StatsRequest = V1.StatsRequest()) {

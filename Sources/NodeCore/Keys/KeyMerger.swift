@@ -1,11 +1,10 @@
-// The keys of all shards, merged in the order of their positions. Since a slot is one shard's, this
-// is an order over the whole cluster: whatever was drawn is everything before one position, and
-// that position is an exact token.
+// The keys of all shards, merged in the order of their positions. Since a slot belongs to one
+// shard, this is an order over the whole cluster: the drawn keys are all keys before one position,
+// and that position is an exact token.
 //
-// Each shard is asked for one slice at a time and may have one more waiting behind the one that is
-// being drawn from, so what is held is bounded: shards x 2 slices. No shard runs further ahead of
-// the one most behind than a window of slots, so that little is searched twice when the caller
-// comes back with a token.
+// One slice at a time is requested from each shard, and one more may wait after the one in use, so
+// memory is limited: shards x 2 slices. No shard is further ahead of the slowest one than a window
+// of slots, so that little is searched twice when the caller continues with a token.
 //
 // A state machine without input or output of its own, owned by one operation.
 
@@ -14,14 +13,14 @@ import Placement
 import RingstoreAPI
 
 struct KeyMerger {
-  /// How many slots a shard may be ahead of the one most behind.
+  /// How many slots a shard may be ahead of the slowest one.
   static let windowSlots = UInt32(Slots.count) / 8
   /// Bytes of keys that all slices together may hold, as long as each has at least
-  /// `sliceBytesMin`. What is noted about each key comes to about as much again.
+  /// `sliceBytesMin`. The bookkeeping of each key needs about as much again.
   static let heldBytesMax = 2 << 20
   static let sliceBytesMin = 4 << 10
   static let sliceBytesMax = 64 << 10
-  /// A slice has at most one key for so many of its bytes: a key costs memory beside its own.
+  /// A slice has at most one key for this many of its bytes: a key needs memory besides its bytes.
   private static let bytesPerKey = 32
 
   /// A key that was drawn.
@@ -36,17 +35,17 @@ struct KeyMerger {
       }
     }
 
-    /// Whether a walk may go on behind this key without giving it out again: not so inside a group
+    /// Whether a walk may continue after this key without returning it again: false inside a group
     /// of keys that have no position between them.
     let isCutPoint: Bool
   }
 
-  /// Where a key lies in its slice, and in the walk.
+  /// The position of a key in its slice, and in the walk.
   struct Entry {
     let start: UInt32
     let end: UInt32
     let slot: UInt32
-    /// The cursor behind the key.
+    /// The cursor after the key.
     let cursor: UInt64
 
     /// Behind the key.
@@ -62,7 +61,7 @@ struct KeyMerger {
   }
 
   private struct Shard {
-    /// How far the shard itself has come.
+    /// The shard's own position.
     var position: ScanPosition
     var current: Slice?
     var following: Slice?
@@ -76,7 +75,7 @@ struct KeyMerger {
   private var shards: [Shard]
   /// Behind the last key drawn.
   private var drawn: ScanPosition
-  /// The shard whose turn it is, for as long as it has keys of this slot: no other shard has any.
+  /// The current shard, as long as it has keys of this slot: no other shard has any.
   private var turn: (shard: Int, slot: UInt32)?
   private let sliceBytes: UInt32
   private let windowSlots: UInt32
@@ -93,8 +92,8 @@ struct KeyMerger {
 
   // MARK: - Slices
 
-  /// The slices to ask for now, which are under way from here on: one of each shard that has none
-  /// under way, has room for one, has more to give and isn't too far ahead. O(shards).
+  /// The slices to request now, which are then in progress: one from each shard that has none in
+  /// progress, has room for one, has more keys and isn't too far ahead. O(shards).
   ///
   /// - Parameter maxKeys: the most keys that are of use to the caller.
   mutating func nextSlices(
@@ -118,7 +117,7 @@ struct KeyMerger {
 
   /// Takes a slice's reply. O(keys).
   ///
-  /// - Throws: INTERNAL where the reply doesn't hold together.
+  /// - Throws: INTERNAL if the reply is inconsistent.
   mutating func add(_ response: UnsafeRawBufferPointer, shard: Int) throws(CallError) {
     shards[shard].isUnderWay = false
     let reply = try LinkV1.KeysPartReply(decoding: response)
@@ -137,7 +136,7 @@ struct KeyMerger {
     }
   }
 
-  /// The shard can't be asked any more; what it has answered is kept.
+  /// The shard can't be reached any more; its earlier replies are kept.
   mutating func markMissing(_ shard: Int) {
     shards[shard].isUnderWay = false
     shards[shard].isMissing = true
@@ -145,7 +144,7 @@ struct KeyMerger {
 
   // MARK: - Keys
 
-  /// Takes the next key in order; nil where a shard has to answer first, or there are no more.
+  /// Takes the next key in order; nil if a shard must reply first, or there are no more.
   mutating func draw() -> Key? {
     guard let shard = shardInTurn(), var slice = shards[shard].current else { return nil }
     let entry = slice.entries[slice.next]
@@ -165,7 +164,7 @@ struct KeyMerger {
     return Key(slice: slice.bytes, entry: entry, isCutPoint: isCutPoint)
   }
 
-  /// Bytes of the slices that are held. O(shards).
+  /// Bytes of the held slices. O(shards).
   var heldBytes: Int {
     shards.reduce(0) { $0 + ($1.current?.heldBytes ?? 0) + ($1.following?.heldBytes ?? 0) }
   }
@@ -175,18 +174,18 @@ struct KeyMerger {
     shardInTurn() == nil ? max(drawn, front) : drawn
   }
 
-  /// As `position`, but behind a key that was drawn or at the beginning of a slot. Shards pass over
-  /// keys that the caller may not see, and where they stopped among those is the hash of one.
+  /// As `position`, but after a drawn key or at the beginning of a slot. Shards skip keys that the
+  /// caller may not see, and a position among those would be the hash of such a key.
   var positionOfSeen: ScanPosition {
     shardInTurn() == nil ? max(drawn, ScanPosition(slot: front.slot, cursor: 0)) : drawn
   }
 
-  /// Whether every key has been drawn that the shards will ever give.
+  /// Whether all keys of the shards have been drawn.
   var isDone: Bool {
     shards.allSatisfy { $0.isExhausted && $0.current == nil }
   }
 
-  /// The shard whose head comes next, if no shard can come up with an earlier key any more.
+  /// The shard with the next key, if no shard can return an earlier key any more.
   private func shardInTurn() -> Int? {
     if let turn, shards[turn.shard].head?.slot == turn.slot { return turn.shard }
     var best: (shard: Int, position: ScanPosition)?
@@ -202,7 +201,7 @@ struct KeyMerger {
     return blocked ? nil : best.shard
   }
 
-  /// How far the shard most behind has come, drawn or not; the end where all are through.
+  /// The position of the slowest shard, drawn or not; the end if all are done.
   private var front: ScanPosition {
     shards.lazy.filter { !$0.isExhausted }.map(\.position).min() ?? .end
   }

@@ -1,5 +1,4 @@
-// Which keys a call asks for: message Pattern, or its absence, with memory of its own. A value; any
-// thread.
+// The pattern of a call: message Pattern, or its absence, with its own memory. A value; any thread.
 
 import RingstoreAPI
 
@@ -8,7 +7,7 @@ package struct KeyPattern: Hashable, Sendable {
   package enum Kind: UInt64, Sendable {
     /// No pattern was given: every key.
     case everything = 0
-    /// A pattern was given whose kind this version does not know, or none: BAD_PATTERN.
+    /// A pattern of an unknown kind, or of none: BAD_PATTERN.
     case unset = 1
     case glob = 2
     case regex = 3

@@ -1,5 +1,5 @@
-// Which keys a Keys or Scan call asks for: checked once, turned into the requests of its slices and
-// into tokens that only the same query takes back. A value; any thread.
+// The query of a Keys or Scan call: checked once, turned into the requests of its slices and into
+// tokens that only the same query accepts. A value; any thread.
 
 import Commands
 import NIOCore
@@ -7,14 +7,14 @@ import Placement
 import RingstoreAPI
 
 package struct KeyQuery: Sendable {
-  /// Bounds of one slice on a shard, beside the shard's own bound in time: keys looked at.
+  /// The limit of one slice on a shard, besides the shard's time limit: visited keys.
   package static let visitsPerSlice: UInt32 = 4_096
 
   private let pattern: KeyPattern
   private let database: UInt32
   private let type: V1.ValueType
   private let seed: UInt32
-  /// Whether the caller may see only some keys: then tokens must tell nothing of the others.
+  /// Whether the caller may see only some keys: then tokens must reveal nothing about the others.
   let hidesKeys: Bool
 
   /// - Throws: BAD_PATTERN for a pattern of no known kind, NO_SUCH_DATABASE.
@@ -37,8 +37,8 @@ package struct KeyQuery: Sendable {
   /// The request of a slice that begins at `position` and ends before slot `endSlot` at the latest.
   ///
   /// - Parameters:
-  ///   - maxKeys: the most keys to answer with; 0: no bound.
-  ///   - maxBytes: how many bytes of keys to answer with; the key that passes it is still in.
+  ///   - maxKeys: the maximum number of returned keys; 0: no limit.
+  ///   - maxBytes: the maximum of returned bytes of keys; the key that exceeds it is included.
   func request(
     from position: ScanPosition, endSlot: UInt32, maxKeys: UInt32, maxBytes: UInt32,
     wantsPositions: Bool
@@ -56,14 +56,13 @@ package struct KeyQuery: Sendable {
 
   // MARK: - Tokens
 
-  /// The token of a position. It says nothing that is secret, and forging one only leads the forger
-  /// to another place of his own walk.
+  /// The token of a position. It contains no secrets, and a forged token only changes the position
+  /// of the caller's own walk.
   package func token(of position: ScanPosition) -> [UInt8] {
     ScanToken(position: position, seed: seed).encoded(seal: seal)
   }
 
-  /// The position of a token that the same query was given, by whichever node; the start for an
-  /// empty one.
+  /// The position of a token of the same query, from any node; the start for an empty one.
   ///
   /// - Throws: BAD_PAGE_TOKEN.
   package func position(of token: UnsafeRawBufferPointer) throws(CallError) -> ScanPosition {

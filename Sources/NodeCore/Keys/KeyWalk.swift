@@ -1,8 +1,7 @@
-// A walk over the keys of the cluster, in the order of their positions: what Keys and Scan have in
-// common. It knows the slots before its position as done, and asks the owners of those behind it
-// for their keys. So when a newer slot map comes into force it begins anew at its position with the
-// new owners, as it would with a token in another process: nothing is repeated, and nothing that
-// stays is missed.
+// A walk over the keys of the cluster, in the order of their positions: the common part of Keys and
+// Scan. Slots before its position are done; it queries the owners of later ones for their keys. So
+// when a newer slot map comes into force it restarts at its position with the new owners, as with a
+// token in another process: no key is repeated, and no key that stays is missed.
 //
 // A state machine without input or output of its own, owned by one operation.
 
@@ -19,15 +18,15 @@ struct KeyWalk {
   /// Slot maps and their owners are the node's.
   private unowned var cluster: (any FanoutCluster)?
   private var mapEpoch: UInt64 = 0
-  /// How often the walk has begun with other owners: answers of earlier rounds are passed over.
+  /// How often the walk has restarted with other owners: replies of earlier rounds are ignored.
   private var round = 0
-  /// Shards that could not be asked, and that the caller has not been told of yet.
+  /// Unreachable shards that were not reported to the caller yet.
   private var unreachable: [CallError] = []
 
   /// In tags, above the number of a shard.
   private static let roundBits = 16
 
-  /// - Parameter windowSlots: how far a shard may be ahead of the one most behind.
+  /// - Parameter windowSlots: how far a shard may be ahead of the slowest one.
   init(
     _ query: KeyQuery, from position: ScanPosition, allowsPartial: Bool,
     windowSlots: UInt32 = KeyMerger.windowSlots
@@ -58,14 +57,14 @@ struct KeyWalk {
 
   /// Takes a slice's reply. O(keys).
   ///
-  /// - Throws: INTERNAL where it doesn't hold together.
+  /// - Throws: INTERNAL if it is inconsistent.
   mutating func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) throws(CallError) {
     // A shard that has replied by the map before may not have had all keys of its slots.
     if isOutdated { return begin(at: merger.position) }
     if let shard = shard(of: tag) { try merger.add(response, shard: shard) }
   }
 
-  /// - Throws: the error, where the walk can't go on without the shard.
+  /// - Throws: the error, if the walk can't continue without the shard.
   mutating func failed(_ tag: Int, _ error: CallError) throws(CallError) {
     guard !isOutdated, let shard = shard(of: tag) else { return }
     guard allowsPartial, error.code == .unavailable else { throw error }
@@ -77,7 +76,7 @@ struct KeyWalk {
     tag >> Self.roundBits == round ? tag & (1 << Self.roundBits - 1) : nil
   }
 
-  /// The slices to ask for now. O(shards).
+  /// The slices to request now. O(shards).
   ///
   /// - Parameter maxKeys: the most keys that are of use to the caller.
   mutating func nextSlices(maxKeys: UInt32 = .max) -> [FanoutAction] {
@@ -95,14 +94,14 @@ struct KeyWalk {
   /// Takes the next key in order; nil where a shard has to answer first, or there are no more.
   mutating func draw() -> KeyMerger.Key? { merger.draw() }
 
-  /// Everything before this position has been drawn, and nothing from it on. It may be told to the
-  /// caller; where he may see only some keys, it can stay where it is for many slices.
+  /// All keys before this position have been drawn, and none from it on. It may be sent to the
+  /// caller; if the caller may see only some keys, it can stay the same for many slices.
   var position: ScanPosition { query.hidesKeys ? merger.positionOfSeen : merger.position }
   func token(of position: ScanPosition) -> [UInt8] { query.token(of: position) }
   var isDone: Bool { merger.isDone }
   var heldBytes: Int { merger.heldBytes }
 
-  /// The shards that could not be asked since the last call of this.
+  /// The shards that became unreachable since the last call of this.
   mutating func takeUnreachable() -> [CallError] {
     defer { unreachable = [] }
     return unreachable

@@ -1,6 +1,6 @@
 // Keys: the keys from a position on in one reply. With a limit it is a page: the next `limit` keys
-// in the order of their positions, and a token for the rest; what shards have found beyond the last
-// of them is thrown away, and found again with the token.
+// in the order of their positions, and a token for the rest; further keys that shards have found
+// are dropped, and found again with the token.
 
 import Commands
 import NIOCore
@@ -10,7 +10,7 @@ import RingstoreAPI
 package final class KeysOperation: FanoutOperation {
   /// Nil: all of them, or an error.
   private let limit: Int?
-  /// What the keys of the reply may take.
+  /// The maximum of bytes of the reply's keys.
   private let bytesMax: Int
   private var walk: KeyWalk
   private var found = ByteBuffer()
@@ -26,7 +26,7 @@ package final class KeysOperation: FanoutOperation {
       call.pattern, database: call.database, type: .none, context, limits)
     limit = call.limit == 0 ? nil : Int(call.limit)
     bytesMax = limits.maxMessageBytes - (limit == nil ? 0 : Self.headroomBytes)
-    // Where all are wanted no shard waits for another.
+    // If all keys are requested, no shard waits for another.
     walk = KeyWalk(
       query, from: try query.position(of: call.pageToken), allowsPartial: call.allowPartial,
       windowSlots: limit == nil ? UInt32(Slots.count) : KeyMerger.windowSlots)
@@ -73,7 +73,7 @@ package final class KeysOperation: FanoutOperation {
     return walk.nextSlices(maxKeys: limit.map { UInt32(clamping: max($0 - count, 1)) } ?? .max)
   }
 
-  /// Returns whether there was room.
+  /// Returns whether it fit.
   private func append(_ key: KeyMerger.Key) -> Bool {
     key.withBytes { bytes in
       let size = WireSize.bytesField(V1.KeysResponse.Field.keys.number, count: bytes.count)
@@ -83,7 +83,7 @@ package final class KeysOperation: FanoutOperation {
     }
   }
 
-  /// - Parameter position: where the rest begins; nil: there is none.
+  /// - Parameter position: the position of the rest; nil: there is none.
   private func end(at position: ScanPosition?) -> FanoutAction {
     guard position == nil || limit != nil && count > 0 else {
       return .end(.failed(.responseTooLarge(of: .keys)))

@@ -1,9 +1,9 @@
 // Scan: a stream of pages with the keys of every shard, in the order of their positions.
 //
-// The request for a slice is the credit: nothing is asked of a shard while the caller doesn't take
-// what there is, so a slow caller costs the bounded memory of the merger and one page. A page's
-// token stands for everything before it, on whichever shard; so a scan that is resumed repeats
-// nothing and misses no key that stays.
+// The request for a slice is the credit: nothing is requested from a shard while the caller doesn't
+// read, so a slow caller uses only the limited memory of the merger and one page. A page's token
+// covers everything before it, on all shards; so a resumed scan repeats nothing and misses no key
+// that stays.
 
 import Commands
 import NIOCore
@@ -11,13 +11,13 @@ import Placement
 import RingstoreAPI
 
 package final class ScanOperation: FanoutOperation {
-  /// Keys in a page where the caller has no wish, and at most.
+  /// Keys in a page: the default and the maximum.
   package static let pageKeysDefault = 1_000
   package static let pageKeysMax = 10_000
-  /// A page ends with the key that takes it to this size, or earlier where messages are smaller.
+  /// A page ends with the key that reaches this size, or earlier if messages are smaller.
   package static let pageBytesMax = 64 << 10
-  /// After this many slices a page is sent however empty, so that the caller sees how far it is;
-  /// not before there is a new position, though, so that its token leads further.
+  /// After this many slices a page is sent even if it is empty, so that the caller sees the
+  /// progress; but not before there is a new position, so that its token leads further.
   package static let slicesPerPageMax = 64
 
   private let pageKeys: Int
@@ -27,9 +27,9 @@ package final class ScanOperation: FanoutOperation {
   private var page = ByteBuffer()
   private var keysInPage = 0
   private var slicesSincePage = 0
-  /// What the latest page's token stood for.
+  /// The position of the latest page's token.
   private var toldPosition: ScanPosition
-  /// Whether a page may end behind the last key in it.
+  /// Whether a page may end after its last key.
   private var isCutPoint = true
 
   /// - Throws: BAD_PATTERN, NO_SUCH_DATABASE, BAD_PAGE_TOKEN, UNKNOWN_FIELD for a type that this

@@ -1,6 +1,6 @@
-// How far a walk over the keys has come: in slot order, and inside a slot in the order of its
-// cursors. Both are the same on every node and after every restart, so a position made by one
-// router means the same to all shards. A value; any thread.
+// The position of a walk over the keys: in slot order, and inside a slot in the order of its
+// cursors. Both are the same on every node and after every restart, so a position from one router
+// is valid on all shards. A value; any thread.
 
 import Placement
 
@@ -18,9 +18,9 @@ package struct ScanPosition: Hashable, Sendable, Comparable {
     self.cursor = cursor
   }
 
-  /// The position behind a key.
+  /// The position after a key.
   ///
-  /// - Parameter cursor: the cursor behind it, 0 where nothing can follow in its slot.
+  /// - Parameter cursor: the cursor after it, 0 if nothing can follow in its slot.
   init(behindKeyIn slot: UInt32, cursor: UInt64) {
     self.init(slot: cursor == 0 ? slot + 1 : slot, cursor: cursor)
   }

@@ -1,5 +1,5 @@
-// The tokens of Keys and Scan, opaque to callers: a position, sealed to the query that it belongs
-// to. They hold on any node and for as long as the keys' order in a slot does.
+// The tokens of Keys and Scan, opaque to callers: a position, bound to its query. They are valid on
+// any node, as long as the keys' order in a slot doesn't change.
 //
 //   token = version:1 (1)          slot:2  cursor:8  check:8      little-endian, 19 bytes
 //         | version:1 (2)  seed:4  slot:2  cursor:8  check:8      23 bytes
@@ -26,7 +26,7 @@ package struct ScanToken: Hashable, Sendable {
 
   private var version: UInt64 { seed == 0 ? 1 : 2 }
 
-  /// - Returns: nil where the bytes are no token, or one of another query.
+  /// - Returns: nil if the bytes are not a token, or one of another query.
   package init?(_ bytes: UnsafeRawBufferPointer, seal: Seal) {
     var place = 1
     switch (bytes.first, bytes.count) {
@@ -76,7 +76,7 @@ package struct ScanToken: Hashable, Sendable {
     return number
   }
 
-  /// A digest under way: 64-bit FNV-1a with a final mix. It guards against mistakes, not against
+  /// A digest in progress: 64-bit FNV-1a with a final mix. It guards against mistakes, not against
   /// forgers. Sources: Fowler, Noll and Vo; the mix is MurmurHash3's (Appleby).
   package struct Seal: Sendable {
     private var state: UInt64 = 0xcbf2_9ce4_8422_2325

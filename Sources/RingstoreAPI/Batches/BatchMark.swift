@@ -3,7 +3,7 @@
 
 import NIOCore
 
-/// Where an open call or reply stands in its buffer: the message, and its request or response.
+/// The position of an open call or reply in its buffer: the message, and its request or response.
 package struct BatchMark {
   let message: LengthMark
   let body: LengthMark

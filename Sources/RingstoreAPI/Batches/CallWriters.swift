@@ -1,6 +1,7 @@
 // Calls appended to a batch under construction. A Pipeline's Call and a link's LinkCall have the
-// same numbers where both are written (see `Carrier`): `timeMillis` is `timeout_millis` of the one
-// and `deadline_millis` of the other. The buffer is the link's own; its event loop's thread.
+// same field numbers for everything written to both (see `Carrier`): `timeMillis` is
+// `timeout_millis` of the one and `deadline_millis` of the other. The buffer is the link's own; its
+// event loop's thread.
 
 import NIOCore
 
@@ -11,8 +12,8 @@ extension ByteBuffer {
   ///
   /// - Parameters:
   ///   - method: a number of enum Method, or of `InternalMethod` on a link.
-  ///   - timeMillis: of a Pipeline's call what is left of the deadline, of a link's call the
-  ///     deadline on the shard's clock; 0: none.
+  ///   - timeMillis: of a Pipeline's call the rest of the deadline, of a link's call the deadline
+  ///     on the shard's clock; 0: none.
   package mutating func writeCall(
     _ carrier: Carrier, id: UInt64, method: UInt32, request: UnsafeRawBufferPointer,
     timeMillis: UInt64 = 0, requestID: UnsafeRawBufferPointer? = nil
@@ -32,7 +33,7 @@ extension ByteBuffer {
     }
   }
 
-  /// A call on a link with what few calls have.
+  /// A call on a link with the fields that few calls have.
   ///
   /// - Parameters:
   ///   - restriction: an encoded `Restriction`, of a part of a fan-out whose caller may not touch
@@ -52,9 +53,9 @@ extension ByteBuffer {
     endLengthDelimited(call)
   }
 
-  /// A whole call but for its request, whose bytes must follow: `requestBytes` of them.
+  /// A whole call except for its request, whose bytes must follow: `requestBytes` of them.
   ///
-  /// - Parameter traceContext: of a call on a link that is traced; nil: it isn't.
+  /// - Parameter traceContext: of a traced call on a link; nil: it isn't traced.
   package mutating func writeCallHead(
     _ carrier: Carrier, id: UInt64, method: UInt32, requestBytes: Int, timeMillis: UInt64 = 0,
     traceContext: ByteBuffer? = nil

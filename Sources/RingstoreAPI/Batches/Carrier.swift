@@ -1,6 +1,6 @@
 // What carries calls and replies in batches: a client's Pipeline, or the link of a router and a
-// shard. Their messages agree in the fields that all who read and write batches need (a test holds
-// to that), so one set of writers serves both.
+// shard. Their messages agree in the fields that readers and writers of batches need (a test checks
+// that), so one set of writers serves both.
 
 import StatusCodes
 
@@ -46,7 +46,7 @@ package protocol BatchedReply: WireMessage {
   var code: Int32 { get }
   /// UTF-8.
   var message: UnsafeRawBufferPointer { get }
-  /// An encoded google.rpc.Status where `code` is not 0.
+  /// An encoded google.rpc.Status if `code` is not 0.
   var details: UnsafeRawBufferPointer { get }
 }
 
@@ -59,7 +59,7 @@ extension BatchedReply {
   /// The code as gRPC names it; a number that gRPC does not define is UNKNOWN.
   package var statusCode: StatusCode { StatusCode(rawValue: code) ?? .unknown }
 
-  /// The error of a reply that is not OK, with what its details tell.
+  /// The error of a reply that is not OK, with its details.
   package var error: CallError? {
     guard !isOK else { return nil }
     return CallError(

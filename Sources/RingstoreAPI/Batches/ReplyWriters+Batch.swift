@@ -10,8 +10,8 @@ extension ByteBuffer {
   /// Opens an OK reply; the response message is written next, in place.
   ///
   /// - Parameters:
-  ///   - sizeHint: how many bytes the response will probably have. Worth giving for large values:
-  ///     without it the bytes are moved a little in the end.
+  ///   - sizeHint: how many bytes the response will probably have. Useful for large values: without
+  ///     it the bytes are moved a little at the end.
   ///   - more: further parts of the same reply follow (links only).
   package mutating func beginReply(
     _ carrier: Carrier, id: UInt64, sizeHint: Int = 0, more: Bool = false
@@ -26,7 +26,7 @@ extension ByteBuffer {
     endBatchMessage(mark)
   }
 
-  /// Takes back everything since `beginReply`, so that an error can stand there instead.
+  /// Removes everything since `beginReply`, so that an error can be written instead.
   package mutating func abandonReply(_ mark: BatchMark) {
     abandonLengthDelimited(mark.message)
   }
@@ -49,7 +49,7 @@ extension ByteBuffer {
     }
   }
 
-  /// A whole OK reply but for the bytes of its response, which must follow: `responseBytes` of
+  /// A whole OK reply except for the bytes of its response, which must follow: `responseBytes` of
   /// them.
   package mutating func writeReplyHead(_ carrier: Carrier, id: UInt64, responseBytes: Int) {
     let size =
@@ -83,7 +83,7 @@ extension ByteBuffer {
   }
 
   /// Returns a call over its link: it was not executed, because its key's slot isn't the shard's.
-  /// The router may place it anew; `error` is for its caller where that can't be done.
+  /// The router may route it again; `error` is for its caller if that isn't possible.
   package mutating func writeReturned(_ call: LinkV1.LinkCall, _ error: CallError) {
     let reply = beginLengthDelimited(
       Carrier.link.replies, sizeHint: call.request.count + error.message.utf8.count + 64)

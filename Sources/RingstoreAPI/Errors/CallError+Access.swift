@@ -1,32 +1,32 @@
-// The errors of callers that are not let in, or not let do what they ask. None says anything of
-// what is stored.
+// The errors of callers without valid credentials or permission. None reveals anything about the
+// stored data.
 
 extension CallError {
   package static var unauthenticated: CallError {
     CallError(
-      .unauthenticated, "The call brings no credentials. Send a token, as \(howToSend).")
+      .unauthenticated, "The call has no credentials. Send a token, as \(howToSend).")
   }
 
   package static var unauthenticatedScheme: CallError {
-    CallError(.unauthenticated, "The credentials are no token. Send one, as \(howToSend).")
+    CallError(.unauthenticated, "The credentials are not a token. Send one, as \(howToSend).")
   }
 
   package static var unauthenticatedToken: CallError {
-    CallError(.unauthenticated, "The token is none of this node's users.")
+    CallError(.unauthenticated, "The token belongs to none of this node's users.")
   }
 
   package static var unauthenticatedCertificate: CallError {
     CallError(
-      .unauthenticated, "The connection's certificate stands for none of this node's users.")
+      .unauthenticated, "The connection's certificate belongs to none of this node's users.")
   }
 
   package static var unauthenticatedAnymore: CallError {
-    CallError(.unauthenticated, "The credentials that were shown are none any more.")
+    CallError(.unauthenticated, "The credentials are no longer valid.")
   }
 
   /// Of a line connection.
   package static var unauthenticatedLine: CallError {
-    CallError(.unauthenticated, "Say who you are first, by AUTH and a token.")
+    CallError(.unauthenticated, "First authenticate with AUTH and a token.")
   }
 
   private static var howToSend: String { "the metadata `authorization: Bearer TOKEN`" }
@@ -37,12 +37,13 @@ extension CallError {
 
   package static func rateLimited(_ rate: UInt32, retryDelayMillis: Int) -> CallError {
     CallError(
-      .rateLimited, "The user may make \(rate) calls a second.", retryDelayMillis: retryDelayMillis)
+      .rateLimited, "The user may make at most \(rate) calls a second.",
+      retryDelayMillis: retryDelayMillis)
   }
 
   package static func tooManyConnections(_ max: UInt32) -> CallError {
     CallError(
-      .tooManyConnections, "The user may have \(max) connections to a node, and has them.",
+      .tooManyConnections, "The user already has \(max) connections to this node, the maximum.",
       retryDelayMillis: 1_000)
   }
 }

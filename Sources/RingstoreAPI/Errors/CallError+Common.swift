@@ -1,5 +1,5 @@
-// The errors that nodes answer with, each in one place, so that routers and shards use the same
-// code, reason and sentence for the same thing.
+// The errors of nodes, each in one place, so that routers and shards use the same code, reason and
+// message for the same error.
 
 import StatusCodes
 
@@ -47,12 +47,12 @@ extension CallError {
   package static var crossSlot: CallError {
     CallError(
       .crossSlot,
-      "The keys lie in different slots, and the call works within one. Keys with the same {hash tag}, "
-        + "as in {jobs}:new and {jobs}:done, share a slot.")
+      "The keys are in different slots, and the call works within one. Keys with the same "
+        + "{hash tag}, as in {jobs}:new and {jobs}:done, share a slot.")
   }
 
   package static func invalidWait(max: UInt32) -> CallError {
-    CallError(.invalidWait, "A call may wait for \(max) milliseconds at most.")
+    CallError(.invalidWait, "A call may wait at most \(max) milliseconds.")
   }
 
   package static func badPattern(_ detail: String) -> CallError {
@@ -62,15 +62,15 @@ extension CallError {
   package static var badPageToken: CallError {
     CallError(
       .badPageToken,
-      "The page token is not one that this call gave out for the same pattern and database.")
+      "The page token is not one that this call returned for the same pattern and database.")
   }
 
   /// A token from before the cluster was given another hash seed.
   package static var otherHashSeed: CallError {
     CallError(
       .badPageToken,
-      "The page token is of a cluster with another hash seed, where keys have another order. Begin "
-        + "the walk anew, without a token.")
+      "The page token is from a cluster with another hash seed, where keys have another order. "
+        + "Start again without a token.")
   }
 
   package static func noSuchDatabase(_ database: UInt32, databases: UInt32) -> CallError {
@@ -92,19 +92,19 @@ extension CallError {
   /// - Parameter streamingCall: the call that has no such limit, "LRangeStream" say, or nil.
   package static func responseTooLarge(streamingCall: String?) -> CallError {
     let advice = streamingCall.map { "Ask for less, or use \($0)." } ?? "Ask for less."
-    return CallError(.responseTooLarge, "The reply would pass the message limit. \(advice)")
+    return CallError(.responseTooLarge, "The reply would exceed the message limit. \(advice)")
   }
 
   package static var unknownField: CallError {
     CallError(
       .unknownField,
-      "The request carries a field that this version does not know, and a write is never carried "
-        + "out without all that it asks for.")
+      "The request has a field that this version does not know, and a write is never executed "
+        + "without all its fields.")
   }
 
   /// - Parameter name: the field as the .proto file calls it.
   package static func unservedField(_ name: String) -> CallError {
-    CallError(.unknownField, "The field \(name) is not served by this version yet.")
+    CallError(.unknownField, "The field \(name) is not supported by this version yet.")
   }
 
   package static func undecodable(_ error: WireError) -> CallError {
@@ -112,14 +112,14 @@ extension CallError {
   }
 
   package static var notUTF8: CallError {
-    CallError(.notUTF8, "The value is not UTF-8; ask for its bytes.")
+    CallError(.notUTF8, "The value is not UTF-8; read it as bytes.")
   }
 }
 
-// MARK: What the cluster met
+// MARK: Errors of the cluster
 
 extension CallError {
-  /// How long a caller should wait where nothing better is known, in milliseconds.
+  /// How long a caller should wait by default, in milliseconds.
   package static let retryDelayMillisDefault = 100
 
   package static func shardUnavailable(
@@ -134,18 +134,18 @@ extension CallError {
     CallError(
       .outcomeUnknown,
       "The connection to shard \(shard) was lost after the write had been sent: it may have been "
-        + "carried out or not. Read before you repeat it.",
+        + "executed or not. Read before you repeat it.",
       shard: shard)
   }
 
   package static func wrongShard(owner: String?) -> CallError {
     CallError(
       .wrongShard,
-      owner.map { "The key belongs to shard \($0)." } ?? "The key is not one of this shard's.",
+      owner.map { "The key belongs to shard \($0)." } ?? "The key belongs to another shard.",
       shard: owner)
   }
 
-  /// - Parameter detail: which way the key's slot is going.
+  /// - Parameter detail: whether the key's slot is arriving or leaving.
   package static func slotMoves(_ detail: String) -> CallError {
     CallError(
       .wrongShard, "The key can't be served at this moment: \(detail). Try again.",
@@ -166,25 +166,25 @@ extension CallError {
     CallError(.overloaded, detail, retryDelayMillis: retryDelayMillis)
   }
 
-  /// A Pipeline has as many calls that wait for values as it may.
+  /// A Pipeline has the maximum number of calls that wait for values.
   package static var tooManyWaitingCalls: CallError {
-    .overloaded("This Pipeline has as many calls that wait for values as it may; use another one.")
+    .overloaded("This Pipeline has too many calls that wait for values; use another one.")
   }
 
-  /// A read on many keys or every shard whose answer finds no room beside those of others.
+  /// A read on many keys or every shard whose reply has no room beside those of others.
   package static func answersHoldTooMuch(_ limits: Limits) -> CallError {
     .overloaded(
-      "The answers to calls on many keys and on all shards hold \(limits.answerBytesMax) bytes, the "
-        + "most this node keeps for them; try later, or read in pages.")
+      "The replies to calls on many keys and on all shards use \(limits.answerBytesMax) bytes, the "
+        + "maximum of this node; try later, or read in pages.")
   }
 
   package static var viewExpired: CallError {
     CallError(
-      .viewExpired, "The view of the list was held for too long and is gone; read it again.")
+      .viewExpired, "The view of the list was held for too long and has expired; read it again.")
   }
 
   package static var deadlineExceeded: CallError {
-    CallError(code: .deadlineExceeded, message: "The deadline passed before there was an answer.")
+    CallError(code: .deadlineExceeded, message: "The deadline passed before there was a reply.")
   }
 
   package static var cancelled: CallError {

@@ -7,16 +7,17 @@ import StatusCodes
 
 package struct CallError: Error, Sendable, Hashable {
   package var code: StatusCode
-  /// nil where the code says it all (DEADLINE_EXCEEDED, an undecodable message), or where a newer
-  /// peer sent a reason that this version does not know.
+  /// nil if the code is enough (DEADLINE_EXCEEDED, an undecodable message), or if a newer peer sent
+  /// a reason that this version does not have.
   package var reason: ErrorReason?
   /// One sentence for a person: what is wrong and what to do about it.
   package var message: String
-  /// The shard concerned: the one that failed, or the owner that should be asked instead.
+  /// The shard concerned: the one that failed, or the owner to which the call should be sent
+  /// instead.
   package var shard: String?
   /// How long the caller should wait before it tries again, in milliseconds.
   package var retryDelayMillis: Int?
-  /// The call may have been carried out: libraries must not repeat it. Sent as
+  /// The call may have been executed: libraries must not repeat it. Sent as
   /// `grpc-retry-pushback-ms: -1`.
   package var doNotRetry: Bool
 
@@ -43,7 +44,7 @@ package struct CallError: Error, Sendable, Hashable {
 
   /// The error that a batched reply or a gRPC status carries.
   ///
-  /// Details that can't be decoded are left out: the code and the message still hold.
+  /// Details that can't be decoded are left out: the code and the message are still valid.
   package init(code: StatusCode, message: String, details: UnsafeRawBufferPointer) {
     self.init(code: code, message: message)
     guard let decoded = try? ErrorDetails(status: details) else { return }
@@ -57,7 +58,7 @@ package struct CallError: Error, Sendable, Hashable {
     self = details.withUnsafeBytes { CallError(code: code, message: message, details: $0) }
   }
 
-  /// The error encoded as google.rpc.Status, or nothing where code and message say everything.
+  /// The error encoded as google.rpc.Status, or empty if code and message are enough.
   package func details() -> [UInt8] {
     guard reason != nil || shard != nil || retryDelayMillis != nil else { return [] }
     return ErrorDetails(

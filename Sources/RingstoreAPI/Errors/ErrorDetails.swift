@@ -67,7 +67,7 @@ package struct ErrorDetails {
   package init(status: UnsafeRawBufferPointer) throws(WireError) {
     for detail in try GoogleRPC.Status(status).details {
       let type = String(decoding: detail.typeURL, as: UTF8.self)
-      // Only what stands behind the last slash names the type; the host in front may be any.
+      // Only the part after the last slash names the type; the host before it may be any.
       if type.hasSuffix("/\(GoogleRPC.ErrorInfo.name)") {
         take(try GoogleRPC.ErrorInfo(detail.value))
       } else if type.hasSuffix("/\(GoogleRPC.RetryInfo.name)") {
@@ -76,7 +76,7 @@ package struct ErrorDetails {
     }
   }
 
-  /// Takes over the reason only from our own domain: another one may use the same words.
+  /// Uses the reason only of our own domain: another domain may use the same names.
   private mutating func take(_ info: GoogleRPC.ErrorInfo) {
     guard info.domain.elementsEqual(Self.domain.utf8) else { return }
     reason = String(decoding: info.reason, as: UTF8.self)

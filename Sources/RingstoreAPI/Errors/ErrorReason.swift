@@ -1,5 +1,5 @@
-// The stable names of what can go wrong, for programs: `reason` of google.rpc.ErrorInfo, domain
-// "ringstore". Names never change; docs/PROTOCOL.md explains each one.
+// The stable names of errors, for programs: `reason` of google.rpc.ErrorInfo, domain "ringstore".
+// Names never change; docs/PROTOCOL.md explains each one.
 
 import StatusCodes
 
@@ -62,12 +62,13 @@ package enum LinkRefusal: String, Error, CaseIterable, Sendable {
   case wrongShard = "WRONG_SHARD"
   /// The shard's map is newer; it is in the reply.
   case staleMap = "STALE_MAP"
-  /// Same epoch, other content; or the shard holds keys that the router's map gives away.
+  /// Same epoch, other content; or the shard holds keys that the router's map assigns to another
+  /// shard.
   case mapConflict = "MAP_CONFLICT"
   case unauthenticated = "UNAUTHENTICATED"
-  /// A newer connection of the same router loop has said Hello before.
+  /// A newer connection of the same router loop has already sent Hello.
   case staleGeneration = "STALE_GENERATION"
-  /// The router speaks another version of the link's protocol.
+  /// The router uses another version of the link's protocol.
   case protocolVersion = "PROTOCOL_VERSION"
   /// The router was given another hash seed than the shard.
   case wrongHashSeed = "WRONG_HASH_SEED"

@@ -926,7 +926,9 @@ extension ProtoFile {
         ringstore.v1.AcceptLossRequest ringstore.v1.AcceptLossResponse
         ringstore.v1.ClientsRequest ringstore.v1.ClientsResponse ringstore.v1.Client
         ringstore.v1.KillClientRequest ringstore.v1.KillClientResponse
-        ringstore.v1.LogLevelRequest ringstore.v1.LogLevelResponse
+        ringstore.v1.LogLevelRequest ringstore.v1.LogLevelResponse ringstore.v1.SlowLogRequest
+        ringstore.v1.SlowLogResponse ringstore.v1.SlowCall ringstore.v1.ConfigRequest
+        ringstore.v1.ConfigResponse ringstore.v1.Setting ringstore.v1.SettingList
         """
       ,
       otherLines: """
@@ -995,12 +997,28 @@ extension ProtoFile {
         ringstore.v1.KillClientRequest.node ringstore.v1.KillClientRequest.id
         ringstore.v1.KillClientResponse.found ringstore.v1.LogLevelRequest.node
         ringstore.v1.LogLevelRequest.level ringstore.v1.LogLevelResponse.level
-        ringstore.v1.LogLevelResponse.configured ringstore.v1.Cluster
-        ringstore.v1.Cluster.Describe ringstore.v1.Cluster.Stats ringstore.v1.Cluster.Shutdown
-        ringstore.v1.Cluster.Reload ringstore.v1.Cluster.HotKeys ringstore.v1.Cluster.BigKeys
-        ringstore.v1.Cluster.Snapshot ringstore.v1.Cluster.Digest ringstore.v1.Cluster.Backup
-        ringstore.v1.Cluster.AcceptLoss ringstore.v1.Cluster.Clients
+        ringstore.v1.LogLevelResponse.configured ringstore.v1.SlowLogRequest.node
+        ringstore.v1.SlowLogRequest.count ringstore.v1.SlowLogRequest.reset
+        ringstore.v1.SlowLogResponse.slowest ringstore.v1.SlowLogResponse.largest
+        ringstore.v1.SlowLogResponse.slow_millis ringstore.v1.SlowLogResponse.large_bytes
+        ringstore.v1.SlowCall.kind ringstore.v1.SlowCall.command
+        ringstore.v1.SlowCall.unix_millis ringstore.v1.SlowCall.duration_micros
+        ringstore.v1.SlowCall.failed ringstore.v1.SlowCall.calls
+        ringstore.v1.SlowCall.request_bytes ringstore.v1.SlowCall.reply_bytes
+        ringstore.v1.SlowCall.shard ringstore.v1.SlowCall.slot ringstore.v1.SlowCall.database
+        ringstore.v1.SlowCall.key_digest ringstore.v1.SlowCall.key_start
+        ringstore.v1.SlowCall.key_kept ringstore.v1.SlowCall._slot
+        ringstore.v1.SlowCall._database ringstore.v1.ConfigRequest.node
+        ringstore.v1.ConfigResponse.kind ringstore.v1.ConfigResponse.settings
+        ringstore.v1.Setting.name ringstore.v1.Setting.number ringstore.v1.Setting.flag
+        ringstore.v1.Setting.text ringstore.v1.Setting.list ringstore.v1.Setting.source
+        ringstore.v1.Setting.from ringstore.v1.Setting.value ringstore.v1.SettingList.items
+        ringstore.v1.Cluster ringstore.v1.Cluster.Describe ringstore.v1.Cluster.Stats
+        ringstore.v1.Cluster.Shutdown ringstore.v1.Cluster.Reload ringstore.v1.Cluster.HotKeys
+        ringstore.v1.Cluster.BigKeys ringstore.v1.Cluster.Snapshot ringstore.v1.Cluster.Digest
+        ringstore.v1.Cluster.Backup ringstore.v1.Cluster.AcceptLoss ringstore.v1.Cluster.Clients
         ringstore.v1.Cluster.KillClient ringstore.v1.Cluster.LogLevel
+        ringstore.v1.Cluster.SlowLog ringstore.v1.Cluster.Config
         """
       ,
       encodedLines: """
@@ -1076,22 +1094,41 @@ extension ProtoFile {
         aGVsZEJ5dGVzIjcKEUtpbGxDbGllbnRSZXF1ZXN0EhIKBG5vZGUYASABKAlSBG5vZGUSDgoCaWQYAiABKARSAmlk
         IioKEktpbGxDbGllbnRSZXNwb25zZRIUCgVmb3VuZBgBIAEoCFIFZm91bmQiOwoPTG9nTGV2ZWxSZXF1ZXN0EhIK
         BG5vZGUYASABKAlSBG5vZGUSFAoFbGV2ZWwYAiABKAlSBWxldmVsIkgKEExvZ0xldmVsUmVzcG9uc2USFAoFbGV2
-        ZWwYASABKAlSBWxldmVsEh4KCmNvbmZpZ3VyZWQYAiABKAlSCmNvbmZpZ3VyZWQy5AcKB0NsdXN0ZXISTgoIRGVz
-        Y3JpYmUSHS5yaW5nc3RvcmUudjEuRGVzY3JpYmVSZXF1ZXN0Gh4ucmluZ3N0b3JlLnYxLkRlc2NyaWJlUmVzcG9u
-        c2UiA5ACARJFCgVTdGF0cxIaLnJpbmdzdG9yZS52MS5TdGF0c1JlcXVlc3QaGy5yaW5nc3RvcmUudjEuU3RhdHNS
-        ZXNwb25zZSIDkAIBEkkKCFNodXRkb3duEh0ucmluZ3N0b3JlLnYxLlNodXRkb3duUmVxdWVzdBoeLnJpbmdzdG9y
-        ZS52MS5TaHV0ZG93blJlc3BvbnNlEkMKBlJlbG9hZBIbLnJpbmdzdG9yZS52MS5SZWxvYWRSZXF1ZXN0Ghwucmlu
-        Z3N0b3JlLnYxLlJlbG9hZFJlc3BvbnNlEksKB0hvdEtleXMSHC5yaW5nc3RvcmUudjEuSG90S2V5c1JlcXVlc3Qa
-        HS5yaW5nc3RvcmUudjEuSG90S2V5c1Jlc3BvbnNlIgOQAgESSwoHQmlnS2V5cxIcLnJpbmdzdG9yZS52MS5CaWdL
-        ZXlzUmVxdWVzdBodLnJpbmdzdG9yZS52MS5CaWdLZXlzUmVzcG9uc2UiA5ACARJLCghTbmFwc2hvdBIdLnJpbmdz
-        dG9yZS52MS5TbmFwc2hvdFJlcXVlc3QaHi5yaW5nc3RvcmUudjEuU25hcHNob3RQcm9ncmVzczABEkgKBkRpZ2Vz
-        dBIbLnJpbmdzdG9yZS52MS5EaWdlc3RSZXF1ZXN0GhwucmluZ3N0b3JlLnYxLkRpZ2VzdFJlc3BvbnNlIgOQAgES
-        RwoGQmFja3VwEhsucmluZ3N0b3JlLnYxLkJhY2t1cFJlcXVlc3QaGS5yaW5nc3RvcmUudjEuQmFja3VwUGllY2Ui
-        A5ACATABEk8KCkFjY2VwdExvc3MSHy5yaW5nc3RvcmUudjEuQWNjZXB0TG9zc1JlcXVlc3QaIC5yaW5nc3RvcmUu
-        djEuQWNjZXB0TG9zc1Jlc3BvbnNlEksKB0NsaWVudHMSHC5yaW5nc3RvcmUudjEuQ2xpZW50c1JlcXVlc3QaHS5y
-        aW5nc3RvcmUudjEuQ2xpZW50c1Jlc3BvbnNlIgOQAgESTwoKS2lsbENsaWVudBIfLnJpbmdzdG9yZS52MS5LaWxs
-        Q2xpZW50UmVxdWVzdBogLnJpbmdzdG9yZS52MS5LaWxsQ2xpZW50UmVzcG9uc2USSQoITG9nTGV2ZWwSHS5yaW5n
-        c3RvcmUudjEuTG9nTGV2ZWxSZXF1ZXN0Gh4ucmluZ3N0b3JlLnYxLkxvZ0xldmVsUmVzcG9uc2ViBnByb3RvMw==
+        ZWwYASABKAlSBWxldmVsEh4KCmNvbmZpZ3VyZWQYAiABKAlSCmNvbmZpZ3VyZWQiUAoOU2xvd0xvZ1JlcXVlc3QS
+        EgoEbm9kZRgBIAEoCVIEbm9kZRIUCgVjb3VudBgCIAEoDVIFY291bnQSFAoFcmVzZXQYAyABKAhSBXJlc2V0IrcB
+        Cg9TbG93TG9nUmVzcG9uc2USMAoHc2xvd2VzdBgBIAMoCzIWLnJpbmdzdG9yZS52MS5TbG93Q2FsbFIHc2xvd2Vz
+        dBIwCgdsYXJnZXN0GAIgAygLMhYucmluZ3N0b3JlLnYxLlNsb3dDYWxsUgdsYXJnZXN0Eh8KC3Nsb3dfbWlsbGlz
+        GAMgASgDUgpzbG93TWlsbGlzEh8KC2xhcmdlX2J5dGVzGAQgASgDUgpsYXJnZUJ5dGVzIqgDCghTbG93Q2FsbBIS
+        CgRraW5kGAEgASgJUgRraW5kEhgKB2NvbW1hbmQYAiABKAlSB2NvbW1hbmQSHwoLdW5peF9taWxsaXMYAyABKANS
+        CnVuaXhNaWxsaXMSJwoPZHVyYXRpb25fbWljcm9zGAQgASgDUg5kdXJhdGlvbk1pY3JvcxIWCgZmYWlsZWQYBSAB
+        KAhSBmZhaWxlZBIUCgVjYWxscxgGIAEoDVIFY2FsbHMSIwoNcmVxdWVzdF9ieXRlcxgHIAEoA1IMcmVxdWVzdEJ5
+        dGVzEh8KC3JlcGx5X2J5dGVzGAggASgDUgpyZXBseUJ5dGVzEhQKBXNoYXJkGAkgASgJUgVzaGFyZBIXCgRzbG90
+        GAogASgNSAFSBHNsb3SIAQESHwoIZGF0YWJhc2UYCyABKA1IAlIIZGF0YWJhc2WIAQESHwoKa2V5X2RpZ2VzdBgM
+        IAEoCUgAUglrZXlEaWdlc3QSHQoJa2V5X3N0YXJ0GA0gASgMSABSCGtleVN0YXJ0QgoKCGtleV9rZXB0QgcKBV9z
+        bG90QgsKCV9kYXRhYmFzZSIjCg1Db25maWdSZXF1ZXN0EhIKBG5vZGUYASABKAlSBG5vZGUiVwoOQ29uZmlnUmVz
+        cG9uc2USEgoEa2luZBgBIAEoCVIEa2luZBIxCghzZXR0aW5ncxgCIAMoCzIVLnJpbmdzdG9yZS52MS5TZXR0aW5n
+        UghzZXR0aW5ncyLJAQoHU2V0dGluZxISCgRuYW1lGAEgASgJUgRuYW1lEhgKBm51bWJlchgCIAEoA0gAUgZudW1i
+        ZXISFAoEZmxhZxgDIAEoCEgAUgRmbGFnEhQKBHRleHQYBCABKAlIAFIEdGV4dBIvCgRsaXN0GAUgASgLMhkucmlu
+        Z3N0b3JlLnYxLlNldHRpbmdMaXN0SABSBGxpc3QSFgoGc291cmNlGAYgASgJUgZzb3VyY2USEgoEZnJvbRgHIAEo
+        CVIEZnJvbUIHCgV2YWx1ZSIjCgtTZXR0aW5nTGlzdBIUCgVpdGVtcxgBIAMoCVIFaXRlbXMy9ggKB0NsdXN0ZXIS
+        TgoIRGVzY3JpYmUSHS5yaW5nc3RvcmUudjEuRGVzY3JpYmVSZXF1ZXN0Gh4ucmluZ3N0b3JlLnYxLkRlc2NyaWJl
+        UmVzcG9uc2UiA5ACARJFCgVTdGF0cxIaLnJpbmdzdG9yZS52MS5TdGF0c1JlcXVlc3QaGy5yaW5nc3RvcmUudjEu
+        U3RhdHNSZXNwb25zZSIDkAIBEkkKCFNodXRkb3duEh0ucmluZ3N0b3JlLnYxLlNodXRkb3duUmVxdWVzdBoeLnJp
+        bmdzdG9yZS52MS5TaHV0ZG93blJlc3BvbnNlEkMKBlJlbG9hZBIbLnJpbmdzdG9yZS52MS5SZWxvYWRSZXF1ZXN0
+        GhwucmluZ3N0b3JlLnYxLlJlbG9hZFJlc3BvbnNlEksKB0hvdEtleXMSHC5yaW5nc3RvcmUudjEuSG90S2V5c1Jl
+        cXVlc3QaHS5yaW5nc3RvcmUudjEuSG90S2V5c1Jlc3BvbnNlIgOQAgESSwoHQmlnS2V5cxIcLnJpbmdzdG9yZS52
+        MS5CaWdLZXlzUmVxdWVzdBodLnJpbmdzdG9yZS52MS5CaWdLZXlzUmVzcG9uc2UiA5ACARJLCghTbmFwc2hvdBId
+        LnJpbmdzdG9yZS52MS5TbmFwc2hvdFJlcXVlc3QaHi5yaW5nc3RvcmUudjEuU25hcHNob3RQcm9ncmVzczABEkgK
+        BkRpZ2VzdBIbLnJpbmdzdG9yZS52MS5EaWdlc3RSZXF1ZXN0GhwucmluZ3N0b3JlLnYxLkRpZ2VzdFJlc3BvbnNl
+        IgOQAgESRwoGQmFja3VwEhsucmluZ3N0b3JlLnYxLkJhY2t1cFJlcXVlc3QaGS5yaW5nc3RvcmUudjEuQmFja3Vw
+        UGllY2UiA5ACATABEk8KCkFjY2VwdExvc3MSHy5yaW5nc3RvcmUudjEuQWNjZXB0TG9zc1JlcXVlc3QaIC5yaW5n
+        c3RvcmUudjEuQWNjZXB0TG9zc1Jlc3BvbnNlEksKB0NsaWVudHMSHC5yaW5nc3RvcmUudjEuQ2xpZW50c1JlcXVl
+        c3QaHS5yaW5nc3RvcmUudjEuQ2xpZW50c1Jlc3BvbnNlIgOQAgESTwoKS2lsbENsaWVudBIfLnJpbmdzdG9yZS52
+        MS5LaWxsQ2xpZW50UmVxdWVzdBogLnJpbmdzdG9yZS52MS5LaWxsQ2xpZW50UmVzcG9uc2USSQoITG9nTGV2ZWwS
+        HS5yaW5nc3RvcmUudjEuTG9nTGV2ZWxSZXF1ZXN0Gh4ucmluZ3N0b3JlLnYxLkxvZ0xldmVsUmVzcG9uc2USRgoH
+        U2xvd0xvZxIcLnJpbmdzdG9yZS52MS5TbG93TG9nUmVxdWVzdBodLnJpbmdzdG9yZS52MS5TbG93TG9nUmVzcG9u
+        c2USSAoGQ29uZmlnEhsucmluZ3N0b3JlLnYxLkNvbmZpZ1JlcXVlc3QaHC5yaW5nc3RvcmUudjEuQ29uZmlnUmVz
+        cG9uc2UiA5ACAWIGcHJvdG8z
         """
     ),
     ProtoFile(

@@ -1,5 +1,5 @@
-// Fields of messages appended to a ByteBuffer one by one, where a message isn't made as a whole:
-// the buffer is the caller's own and on the caller's thread. Each call checks the capacity once.
+// Fields of messages appended to a ByteBuffer one by one, if a message isn't made as a whole: the
+// buffer belongs to the caller and its thread. Each call checks the capacity once.
 
 import NIOCore
 
@@ -11,9 +11,7 @@ extension ByteBuffer {
 
   /// A `string` field; nothing for the empty string.
   package mutating func write(_ field: BytesField, _ text: String) {
-    guard !text.isEmpty else { return }
-    var text = text
-    text.withUTF8 { append(field, UnsafeRawBufferPointer($0)) }
+    if !text.isEmpty { append(field, text) }
   }
 
   package mutating func write(_ field: UIntField, _ value: UInt64) {
@@ -40,7 +38,7 @@ extension ByteBuffer {
     }
   }
 
-  // MARK: - Fields written whatever their value: elements of repeated fields, members of oneofs
+  // MARK: - Fields written with any value: elements of repeated fields, members of oneofs
 
   package mutating func append(_ field: BytesField, _ bytes: UnsafeRawBufferPointer) {
     writeFields(size: WireSize.bytesField(field.number, count: bytes.count)) {
@@ -54,10 +52,24 @@ extension ByteBuffer {
     }
   }
 
+  /// A `string` field.
+  package mutating func append(_ field: BytesField, _ text: String) {
+    var text = text
+    text.withUTF8 { append(field, UnsafeRawBufferPointer($0)) }
+  }
+
   package mutating func append(_ field: UIntField, _ value: UInt64) {
     writeFields(size: WireSize.varintField(field.number, value)) {
       $0.put(field.number, varint: value)
     }
+  }
+
+  package mutating func append(_ field: IntField, _ value: Int64) {
+    append(UIntField(field.number), UInt64(bitPattern: value))
+  }
+
+  package mutating func append(_ field: BoolField, _ value: Bool) {
+    append(UIntField(field.number), value ? 1 : 0)
   }
 
   /// Tag and length of a field whose `count` bytes are written next.

@@ -1,7 +1,6 @@
-// Where a request says its key: the router's look at a message before it passes the bytes on. It
-// reads two fields and skips the others; how both are read is the generated message's way, which
-// tests hold to, so a router can never check a permission on one key while the shard executes on
-// another.
+// The key of a request: a router reads it before it passes the bytes on. It reads two fields and
+// skips the others. Both are decoded exactly as in the generated message, which tests check, so a
+// router can't check a permission on one key while the shard executes on another.
 
 import NIOCore
 

@@ -4,9 +4,9 @@
 
 import NIOCore
 
-/// Where an open length-delimited field stands in its buffer.
+/// The position of an open length-delimited field in its buffer.
 package struct LengthMark {
-  /// Index of the field's tag: where the writer goes back to when the field is given up.
+  /// Index of the field's tag: the writer returns to it when the field is abandoned.
   let start: Int
   /// Index of the first byte of the length.
   let length: Int
@@ -15,7 +15,7 @@ package struct LengthMark {
 
   var contents: Int { length &+ width }
 
-  /// Writes the length of `count` bytes where it belongs; `width` is enough for it.
+  /// Writes the length of `count` bytes to its position; `width` is enough for it.
   @inline(__always)
   func fill(_ memory: UnsafeMutableRawBufferPointer, count: Int) {
     var cursor = WireCursor(memory, at: length)
@@ -26,9 +26,9 @@ package struct LengthMark {
 extension ByteBuffer {
   /// Opens a length-delimited field; what is written next, up to `endLengthDelimited`, is in it.
   ///
-  /// - Parameter sizeHint: how many bytes will probably follow. Sets aside a length of that width.
-  ///   With a hint too small the contents are moved by a few bytes in the end, which matters only
-  ///   for large contents; with one too large the length has padding, which is valid protobuf.
+  /// - Parameter sizeHint: how many bytes will probably follow. Reserves a length of that width. If
+  ///   the hint is too small, the contents are moved by a few bytes at the end, which matters only
+  ///   for large contents; if it is too large, the length has padding, which is valid protobuf.
   package mutating func beginLengthDelimited(
     _ field: BytesField, sizeHint: Int = 0
   ) -> LengthMark {
@@ -41,7 +41,7 @@ extension ByteBuffer {
     return LengthMark(start: start, length: writerIndex - width, width: width)
   }
 
-  /// Closes the field: fills in its length. O(1), or O(contents) where the length needs more room.
+  /// Closes the field: fills in its length. O(1), or O(contents) if the length needs more room.
   package mutating func endLengthDelimited(_ mark: LengthMark) {
     let count = writerIndex - mark.contents
     let needed = WireSize.varint(UInt64(truncatingIfNeeded: count))

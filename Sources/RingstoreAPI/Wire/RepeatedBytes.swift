@@ -1,6 +1,6 @@
-// A repeated bytes, string or message field: either lies in an encoded message, whose occurrences
-// are found as one walks, or is a collection of slices elsewhere. Both without a copy. Valid as
-// long as the bytes are; any thread.
+// A repeated bytes, string or message field: either in an encoded message, whose occurrences are
+// found during iteration, or a collection of slices elsewhere. Both without a copy. Valid as long
+// as the bytes are; any thread.
 
 package struct RepeatedBytes: Sequence {
   /// The message, or the memory of the slices.
@@ -14,7 +14,7 @@ package struct RepeatedBytes: Sequence {
     self.init(in: noBytes, 0)
   }
 
-  /// Elements that lie elsewhere.
+  /// Elements in other memory.
   package init(_ elements: UnsafeBufferPointer<UnsafeRawBufferPointer>) {
     base = UnsafeRawBufferPointer(elements)
     tag = 0
@@ -39,8 +39,8 @@ package struct RepeatedBytes: Sequence {
     private var reader: WireReader
     private let tag: UInt32
 
-    /// The occurrences of a field in a message that was read before and so is known to be well
-    /// formed; bytes that are not end the walk early.
+    /// The occurrences of a field in a message that was decoded before and so is known to be well
+    /// formed; malformed bytes end the iteration early.
     package init(in message: UnsafeRawBufferPointer, _ field: BytesField) {
       self.init(message, WireTag.bytes(field.number).rawValue)
     }
@@ -58,7 +58,7 @@ package struct RepeatedBytes: Sequence {
           try reader.skip(next)
         }
       } catch {
-        // Can't happen on a checked message; an end is the safe answer in any case.
+        // Can't happen on a checked message; ending is safe in any case.
       }
       return nil
     }
@@ -101,7 +101,7 @@ package struct RepeatedMessages<Element: WireMessage>: Sequence {
     count = 0
   }
 
-  /// Each element's own bytes, to be passed on untouched or read one by one.
+  /// Each element's own bytes, to be passed on unchanged or decoded one by one.
   ///
   /// - Precondition: the elements come from an encoded message.
   package var encoded: RepeatedBytes {
@@ -127,7 +127,7 @@ package struct RepeatedMessages<Element: WireMessage>: Sequence {
       self.tag = tag
     }
 
-    /// Elements that were not checked end the walk where one is malformed.
+    /// With unchecked elements, a malformed one ends the iteration.
     package mutating func next() -> Element? {
       guard tag != 0 else { return reader.nextElement(Element.self) }
       do throws(WireError) {
@@ -136,7 +136,7 @@ package struct RepeatedMessages<Element: WireMessage>: Sequence {
           try reader.skip(next)
         }
       } catch {
-        // Can't happen on a checked message; an end is the safe answer in any case.
+        // Can't happen on a checked message; ending is safe in any case.
       }
       return nil
     }
@@ -154,7 +154,7 @@ package struct RepeatedMessages<Element: WireMessage>: Sequence {
 }
 
 extension WireReader {
-  /// The next of the values that lie one after another in the reader's memory.
+  /// The next of the consecutive values in the reader's memory.
   @inline(__always)
   fileprivate mutating func nextElement<Element>(_: Element.Type) -> Element? {
     guard let element = takeMemory(MemoryLayout<Element>.stride) else { return nil }

@@ -19,7 +19,7 @@ package struct RepeatedNumbers: Sequence {
     self.init(in: noBytes, 0, .varint)
   }
 
-  /// Numbers that lie elsewhere.
+  /// Numbers in other memory.
   package init(_ numbers: UnsafeBufferPointer<UInt64>) {
     self.init(in: UnsafeRawBufferPointer(numbers), 0, .varint)
     count = numbers.count
@@ -33,7 +33,7 @@ package struct RepeatedNumbers: Sequence {
 
   /// Counts the numbers of a packed run.
   ///
-  /// - Throws: where the run is malformed.
+  /// - Throws: if the packed field is malformed.
   mutating func notePacked(_ run: UnsafeRawBufferPointer) throws(WireError) {
     var reader = WireReader(run)
     while !reader.isAtEnd {
@@ -77,7 +77,7 @@ package struct RepeatedNumbers: Sequence {
           }
         }
       } catch {
-        // Can't happen on a checked message; an end is the safe answer in any case.
+        // Can't happen on a checked message; ending is safe in any case.
       }
       return nil
     }

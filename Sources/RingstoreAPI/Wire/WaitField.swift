@@ -1,5 +1,6 @@
-// Where a request says how long its call may wait: for a router, which carries a call on elsewhere
-// when some of that time is over, and knows no more of the request. A value; any thread.
+// The field of a request that says how long its call may wait: for a router, which may send the
+// call to another shard after part of that time, and reads nothing else of the request. A value;
+// any thread.
 
 import NIOCore
 
@@ -8,7 +9,7 @@ package struct WaitField: Sendable {
 
   init(_ field: UIntField) { self.field = field }
 
-  /// The milliseconds that a request names; 0 where it can't be read. O(number of fields).
+  /// The milliseconds that a request names; 0 if it can't be decoded. O(number of fields).
   package func millis(in request: UnsafeRawBufferPointer) -> UInt32 {
     var (millis, reader) = (UInt32(0), WireReader(request))
     do throws(WireError) {

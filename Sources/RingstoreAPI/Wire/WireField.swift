@@ -1,6 +1,6 @@
-// The fields of messages as constants, for those who write a message field by field:
+// The fields of messages as constants, for code that writes a message field by field:
 // deploy/generate makes one for each field (`V1.ListValues.Field.values`), so no number is written
-// by hand. The type says how the value is laid out.
+// by hand. The type gives the encoding of the value.
 
 /// A `bytes`, `string` or message field.
 package struct BytesField: Hashable, Sendable {

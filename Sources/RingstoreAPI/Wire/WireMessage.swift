@@ -1,11 +1,11 @@
 // What all generated messages share. A message is read in place: its byte fields are slices of the
-// bytes that were lent, nothing is copied, and nothing outlives them. It can be made from fields as
-// well, slices of other memory, and is written in place. So the same types are what one room hands
-// to another. Values; any thread.
+// borrowed bytes, nothing is copied, and nothing outlives them. It can also be made from fields,
+// slices of other memory, and is written in place. So rooms pass these types to one another.
+// Values; any thread.
 //
 // The rules are protobuf's: fields in any order, the last value of a repeated singular field wins,
-// an embedded message that comes twice is merged, absent fields have their default, unknown fields
-// and groups are skipped and noticed. deploy/generate writes the types, into Generated.
+// an embedded message that occurs twice is merged, absent fields have their default, unknown fields
+// and groups are skipped and reported. deploy/generate writes the types, into Generated.
 
 import NIOCore
 
@@ -16,21 +16,21 @@ package protocol WireMessage: SendableMetatype {
   /// A message with no field set.
   init()
 
-  /// - Throws: `WireError` where the bytes are no such message. O(number of fields).
+  /// - Throws: `WireError` if the bytes are no such message. O(number of fields).
   init(_ message: UnsafeRawBufferPointer) throws(WireError)
 
-  /// The message carries a field, at any level, that this version does not know. A write that does
-  /// is refused (UNKNOWN_FIELD), because the field might be a condition.
+  /// The message has a field, at any level, that this version does not have. A write with such a
+  /// field is refused (UNKNOWN_FIELD), because the field might be a condition.
   var hasUnknownField: Bool { get }
 
   /// The contract's name of a field that was set and that this version does not serve yet; such a
-  /// call is refused, never carried out without it. deploy/codec/unserved.txt lists these fields.
+  /// call is refused, never executed without it. deploy/codec/unserved.txt lists these fields.
   var unservedField: String? { get }
 
   /// Bytes of the encoded message. O(number of fields).
   var byteCount: Int { get }
 
-  /// Writes the message where `byteCount` bytes have been reserved.
+  /// Writes the message into `byteCount` reserved bytes.
   func write(to cursor: inout WireCursor)
 
   /// Appends the message. One capacity check.
@@ -46,7 +46,8 @@ package protocol KeyedMessage: WireMessage {
   static var keyFields: KeyFields { get }
   var key: UnsafeRawBufferPointer { get }
   var database: UInt32 { get }
-  /// Where the request says how long the call may wait for a value; nil: it never waits.
+  /// The field of the request that says how long the call may wait for a value; nil: it never
+  /// waits.
   static var waitField: WaitField? { get }
   /// How long that is, in milliseconds.
   var waitMillis: UInt32 { get }

@@ -22,8 +22,8 @@ package struct WireReader {
 
   /// The tag of the next field, or nil at the end of the message.
   ///
-  /// The caller must consume the value (one `read...` or `skip`) before it asks again. An
-  /// end-group tag is refused here: inside a group only `skip` reads.
+  /// The caller must consume the value (one `read...` or `skip`) before the next call. An end-group
+  /// tag is refused here: inside a group only `skip` reads.
   package mutating func nextTag() throws(WireError) -> WireTag? {
     guard offset < bytes.count else { return nil }
     let tag = try readTag()
@@ -74,7 +74,7 @@ package struct WireReader {
     return UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
   }
 
-  /// The next `count` bytes; nil where there are fewer.
+  /// The next `count` bytes; nil if there are fewer.
   @inline(__always)
   mutating func takeMemory(_ count: Int) -> UnsafeRawPointer? {
     guard bytes.count &- offset >= count, let memory = bytes.baseAddress else { return nil }

@@ -1,4 +1,4 @@
-// How many bytes the parts of a protobuf message take: lets a writer reserve once and state a
+// The sizes of the parts of a protobuf message: with them a writer can reserve once and write a
 // length before its contents. Pure arithmetic; any thread.
 
 package enum WireSize {

@@ -1,7 +1,7 @@
-// The vocabulary of the protobuf wire format: wire types, tags, and what can be wrong with bytes
-// from a peer. Values only; any thread. Source: protobuf.dev, "Encoding".
+// The vocabulary of the protobuf wire format: wire types, tags, and the errors in a peer's bytes.
+// Values only; any thread. Source: protobuf.dev, "Encoding".
 
-/// Why bytes are not a protobuf message. Always the peer's fault, answered with INTERNAL.
+/// Why bytes are not a protobuf message. Always an error of the peer; the reply is INTERNAL.
 package enum WireError: Error, Hashable, Sendable {
   /// A field ends after its message does.
   case truncated
@@ -15,8 +15,8 @@ package enum WireError: Error, Hashable, Sendable {
   case nestingTooDeep
   /// A `string` whose bytes are not UTF-8.
   case textIsNotUTF8
-  /// An embedded message that holds repeated fields and comes more than once. Protobuf would merge
-  /// the pieces; here such a message lies in one piece, and none of ours is sent in several.
+  /// An embedded message that has repeated fields and occurs more than once. Protobuf would merge
+  /// the pieces; here such a message must be in one piece, and none of ours is sent in several.
   case messageInPieces
 
   /// What is wrong, for people: a clause about the message.
@@ -33,8 +33,8 @@ package enum WireError: Error, Hashable, Sendable {
   }
 }
 
-/// How a field's value is laid out. A known field that comes with another wire type than its own
-/// is an unknown field, as for every protobuf decoder.
+/// The encoding of a field's value. A known field with another wire type than its own counts as an
+/// unknown field, as in every protobuf decoder.
 package enum WireType: UInt8, Sendable {
   case varint = 0
   case fixed64 = 1
@@ -44,7 +44,7 @@ package enum WireType: UInt8, Sendable {
   case fixed32 = 5
 }
 
-/// A field number together with its wire type: what stands in front of every value.
+/// A field number together with its wire type, which precedes every value.
 ///
 /// Only valid tags exist: the field number is not 0 and the wire type is a defined one.
 package struct WireTag: Hashable, Sendable {
@@ -63,7 +63,6 @@ package struct WireTag: Hashable, Sendable {
   package static func varint(_ field: Int) -> WireTag { WireTag(field: field, type: 0) }
   package static func fixed64(_ field: Int) -> WireTag { WireTag(field: field, type: 1) }
   package static func bytes(_ field: Int) -> WireTag { WireTag(field: field, type: 2) }
-  package static func fixed32(_ field: Int) -> WireTag { WireTag(field: field, type: 5) }
 
   package var field: Int { Int(rawValue >> 3) }
 

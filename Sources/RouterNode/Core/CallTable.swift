@@ -1,12 +1,12 @@
-// The calls that a router's loop has under way, found by id in O(1) and without allocation.
+// The calls in progress of a router's loop, found by id in O(1) and without allocation.
 //
 // A slab: a call's id is its slot's index in the low bits and, above, a number that grows with
-// every call. So ids don't come back while a late reply could still name them, and a reply to a
-// call that is gone finds nothing.
+// every call. So ids aren't reused while a late reply could still carry them, and a reply to an
+// ended call finds nothing.
 //
 //   id = 0:1 | number of the call : 43 | index : 20      the highest bit marks operations
 //
-// The number wraps around, after 254 days at 400,000 calls a second; of two calls under way
+// The number wraps around, after 254 days at 400,000 calls a second; of two calls in progress
 // `CallOrder` still knows the earlier one.
 //
 // The memory is the table's own: a call is moved in and out of it, while an array's element would
@@ -15,30 +15,30 @@
 import GRPC
 import NodeCore
 
-/// A call under way. It changes in the table only.
+/// A call in progress. It changes in the table only.
 struct PendingCall<Caller> {
   enum Target {
     case caller(Caller)
     case part(Fanout, tag: Int)
-    /// The caller has gone, and the shard has yet to reply.
+    /// The caller has disconnected, and the shard has not replied yet.
     case abandoned
   }
 
-  /// What the shard is to reply with.
+  /// The kind of reply that the shard will send.
   enum Reply: UInt8 {
     /// One reply; a large one is announced, and becomes `inParts`.
     case whole
-    /// A stream whose first part has not come yet.
+    /// A stream whose first part has not arrived yet.
     case stream
-    /// Parts are coming, or were announced: the call has left its lane's counts.
+    /// Parts arrive, or were announced: the call no longer counts on its lane.
     case inParts
-    /// It waits for a value at its shard, and has left its lane's counts (ParkedCallTable).
+    /// It waits for a value at its shard, and no longer counts on its lane (ParkedCallTable).
     case parked
   }
 
   fileprivate(set) var target: Target
   fileprivate(set) var shard: Int
-  /// The slot of the call's key; `Slots.count` where it names none.
+  /// The slot of the call's key; `Slots.count` if it has no key.
   let slot: UInt16
   let lane: LinkLane
   let isWrite: Bool
@@ -47,18 +47,18 @@ struct PendingCall<Caller> {
   /// Whether calls of the other lane on its key may have to wait for it.
   fileprivate(set) var isOrdered = false
   fileprivate(set) var reply: Reply
-  /// The place among its lane's calls, which tells what had been handed to the socket when a link
-  /// breaks; 0 while the call waits.
+  /// The position among its lane's calls, which shows whether it had been given to the socket when
+  /// a link breaks; 0 while the call waits.
   fileprivate(set) var order: UInt64 = 0
-  /// The size of the request, counted against the lane's bound.
+  /// The size of the request, counted against the lane's limit.
   let bytes: Int
-  /// When it was submitted, in the tick's time; and what it is counted as, -1: nothing. Parts are
-  /// counted with their operation, and a call that waits for a value is not measured.
+  /// When it was submitted, in the tick's time; and the command that it counts as, -1: none. Parts
+  /// are counted with their operation, and a call that waits for a value is not measured.
   let startedNanos: UInt64
   fileprivate(set) var place: Int16
-  /// The span of its way to the shard and back; 0: it isn't traced.
+  /// The span of the sub-request; 0: it isn't traced.
   var span: UInt32 = 0
-  /// Where the core is to end it at its deadline.
+  /// Set if the core must end it at its deadline.
   fileprivate var timer: DeadlineQueue<UInt64>.Handle?
 
   init(
@@ -88,9 +88,9 @@ struct PendingCall<Caller> {
   }
 }
 
-/// The order of calls that are under way at one time, by their ids.
+/// The order of calls that are in progress at one time, by their ids.
 enum CallOrder {
-  /// Whether one was submitted before the other. Half the range of numbers lies on either side.
+  /// Whether one was submitted before the other. Half the range of numbers is on each side.
   @inline(__always)
   static func isBefore(_ one: UInt64, _ other: UInt64) -> Bool {
     // Without the highest bit, which no id has.
@@ -99,18 +99,18 @@ enum CallOrder {
 }
 
 struct CallTable<Caller>: ~Copyable {
-  /// At most this many calls are under way in one loop; more are refused (OVERLOADED).
+  /// At most this many calls are in progress in one loop; more are refused (OVERLOADED).
   static var capacityMax: Int { 1 << Self.indexBits }
   private static var indexBits: UInt64 { 20 }
 
   /// The call's id; of a free place, the place that is free after it, marked by the highest bit.
   private var ids: UnsafeMutablePointer<UInt64>
-  /// Initialized where the place isn't free.
+  /// Initialized if the place isn't free.
   private var calls: UnsafeMutablePointer<PendingCall<Caller>>
   private var capacity: Int
-  /// Places that were ever used: those from here on are free as well.
+  /// Places that were ever used: all later ones are free too.
   private var used = 0
-  /// The first free place; `used` where all before it are taken.
+  /// The first free place; `used` if all before it are occupied.
   private var firstFree = 0
   private var deadlines = DeadlineQueue<UInt64>()
   private var sequence: UInt64
@@ -140,7 +140,7 @@ struct CallTable<Caller>: ~Copyable {
   private static var indexMask: UInt64 { 1 << Self.indexBits - 1 }
   private static var freeMark: UInt64 { 1 << 63 }
 
-  /// Adds a call and gives it an id, behind all before it (`CallOrder`) and never 0; nil where the
+  /// Adds a call and assigns an id, later than all others (`CallOrder`) and never 0; nil if the
   /// table is full.
   ///
   /// - Parameters:
@@ -172,7 +172,7 @@ struct CallTable<Caller>: ~Copyable {
     let larger = min(2 * capacity, Self.capacityMax)
     let largerIDs = UnsafeMutablePointer<UInt64>.allocate(capacity: larger)
     let largerCalls = UnsafeMutablePointer<PendingCall<Caller>>.allocate(capacity: larger)
-    // All places are taken.
+    // All places are occupied.
     largerIDs.moveInitialize(from: ids, count: used)
     largerCalls.moveInitialize(from: calls, count: used)
     ids.deallocate()
@@ -180,13 +180,13 @@ struct CallTable<Caller>: ~Copyable {
     (ids, calls, capacity) = (largerIDs, largerCalls, larger)
   }
 
-  /// Takes a call out; nil where no call bears the id (any more).
+  /// Removes a call; nil if no call has the id (any more).
   mutating func remove(_ id: UInt64) -> PendingCall<Caller>? {
     guard let index = index(of: id) else { return nil }
     return vacate(index)
   }
 
-  /// Takes out a call that its shard has answered; nil where the shard has no such call.
+  /// Removes a call that got its reply; nil if the shard has no such call.
   mutating func removeSent(_ id: UInt64, shard: Int) -> PendingCall<Caller>? {
     guard let index = index(of: id), calls[index].shard == shard, !calls[index].isWaiting else {
       return nil
@@ -219,7 +219,8 @@ struct CallTable<Caller>: ~Copyable {
     calls[index].shard = shard
   }
 
-  /// The first part of a call's reply has come, or its large reply was announced: its turn is over.
+  /// The first part of a call's reply has arrived, or its large reply was announced: it leaves the
+  /// order.
   mutating func beganReply(_ id: UInt64) {
     guard let index = index(of: id) else { return }
     calls[index].isOrdered = false
@@ -235,8 +236,8 @@ struct CallTable<Caller>: ~Copyable {
     calls[index].timesReturned = 0
   }
 
-  /// A call that was parked is to be placed again; it waits until then. Small calls have their
-  /// place in the order.
+  /// A parked call must be routed again; it waits until then. Small calls keep their place in the
+  /// order.
   mutating func unparked(_ id: UInt64) {
     guard let index = index(of: id) else { return }
     calls[index].isOrdered = calls[index].lane == .calls
@@ -251,7 +252,7 @@ struct CallTable<Caller>: ~Copyable {
     calls[index].timesReturned += 1
   }
 
-  /// The caller of a call that was sent has gone.
+  /// The caller of a sent call has disconnected.
   mutating func abandon(_ id: UInt64) {
     guard let index = index(of: id) else { return }
     calls[index].target = .abandoned
@@ -261,16 +262,16 @@ struct CallTable<Caller>: ~Copyable {
 
   // MARK: - Deadlines
 
-  /// When the next of the calls that have a deadline is to be ended.
+  /// The earliest deadline of the calls.
   var dueNanos: UInt64? { deadlines.nextDeadlineNanos }
 
-  /// Has a call ended at its deadline.
+  /// Sets the deadline of a call.
   mutating func setDeadline(_ id: UInt64, _ deadlineNanos: UInt64) {
     guard let index = index(of: id) else { return }
     calls[index].timer = deadlines.insert(deadlineNanos: deadlineNanos, id)
   }
 
-  /// The next call whose time is over. It is still there.
+  /// The next call whose deadline has passed. It stays in the table.
   mutating func nextOverdue(nowNanos: UInt64) -> UInt64? {
     deadlines.popExpired(nowNanos: nowNanos)
   }
@@ -282,8 +283,8 @@ struct CallTable<Caller>: ~Copyable {
     for index in 0..<used where ids[index] < Self.freeMark { body(ids[index], calls[index]) }
   }
 
-  /// The ids of the calls that a closure picks, oldest first. O(capacity): for rare events, as when
-  /// a link breaks or a client with calls under way is gone.
+  /// The ids of the calls that a closure selects, oldest first. O(capacity): for rare events, as
+  /// when a link breaks or a client with calls in progress disconnects.
   func ids(where isWanted: (PendingCall<Caller>) -> Bool) -> [UInt64] {
     var wanted: [UInt64] = []
     for index in 0..<used where ids[index] < Self.freeMark && isWanted(calls[index]) {

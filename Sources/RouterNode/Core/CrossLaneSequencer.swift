@@ -1,30 +1,31 @@
 // The order of calls on one key over the two lanes of a link.
 //
 // A lane is one connection, so the calls on it stay in order; nothing orders the lanes among each
-// other. So a large call (one that goes on the bulk lane) waits for the small calls of its slot
-// that were submitted before it, and later calls on its key wait behind it.
+// other. So a large call (one for the bulk lane) waits for the small calls of its slot that were
+// submitted before it, and later calls on its key wait for it.
 //
-// Small calls are the rule, and of them only the number under way of each slot is kept: where there
-// is no large call, a small one costs an increment, a decrement and two looks at
-// `isEmpty`. Slots stand in for keys there: a large call may wait for small calls on other keys of
-// its slot, but only for earlier ones, so each wait ends.
+// Most calls are small. For these only the number in progress of each slot is kept: without large
+// calls, a small one costs an increment, a decrement and two checks of `isEmpty`. Slots represent
+// keys there: a large call may wait for small calls on other keys of its slot, but only for earlier
+// ones, so each wait ends.
 //
 //   key's queue   [large, under way] | small  small  large  ...   everything right of | is held
 //   slot's barriers  (id, how many small calls since the barrier before it are under way) ...
 //
-// A held small call goes when no large call of its key is under way; a held large one when it is
-// the first of its key's queue and its barrier has fallen (all earlier small calls have ended), or
-// when it follows another large one directly: those have one lane and need no barrier.
+// A held small call is released when no large call of its key is in progress. A held large one is
+// released when it is the first of its key's queue and its barrier is reached (all earlier small
+// calls have ended), or when it directly follows another large one: these share a lane and need no
+// barrier.
 //
-// A call that is released still stands for its key until it is taken (`nextRelease`): one that is
-// submitted in between, by a caller that is just told of a reply, is held behind it.
+// A released call still blocks its key until it is taken (`nextRelease`): a call submitted in
+// between, by a caller that is just getting a reply, is held after it.
 //
-// A call on several keys of a slot (LMove, a pop) has its place in the order of each. Where there
-// is a queue of one of them, the keys share a queue from then on, until it is empty: as if their
-// hashes were the same. In such a queue a large call always waits for the small ones before it,
-// since those of the other keys were not held.
+// A call on several keys of a slot (LMove, a pop) has its place in the order of each. If one of
+// them has a queue, the keys share it from then on, until it is empty: as if their hashes were
+// equal. In such a queue a large call always waits for the small ones before it, since those of the
+// other keys were not held.
 //
-// Ids tell the order of submission (CallOrder). Pure; part of a router's core.
+// Ids give the order of submission (CallOrder). Pure; part of a router's core.
 
 import NIOCore
 
@@ -45,15 +46,15 @@ struct CrossLaneSequencer {
   private struct Held {
     let id: UInt64
     let isLarge: Bool
-    /// A large call's: whether its slot's earlier small calls are still to be waited for.
+    /// For a large call: whether it must still wait for its slot's earlier small calls.
     var isBehindBarrier: Bool
   }
 
   private struct Queue {
-    /// Keys whose calls are in this queue, beside its own.
+    /// Further keys whose calls are in this queue.
     var others: [Key] = []
     var largeUnderWay = 0
-    /// Calls that may go and were not taken yet.
+    /// Released calls that were not taken yet.
     var released = 0
     /// Sorted by id.
     var held = CircularBuffer<Held>()
@@ -71,7 +72,7 @@ struct CrossLaneSequencer {
     let boundary: UInt64
     var owner: UInt64
     let key: Key
-    /// Small calls under way between this barrier and the one before it.
+    /// Small calls in progress between this barrier and the one before it.
     var smallBefore: UInt32
   }
 
@@ -81,16 +82,16 @@ struct CrossLaneSequencer {
     var smallInAll: UInt32 = 0
   }
 
-  /// Small calls of each slot that were submitted and have not ended. The last one stands for
-  /// calls that name no key.
+  /// Small calls of each slot that were submitted and have not ended. The last one is for calls
+  /// without a key.
   private var small: [UInt32]
   private var queues: [Key: Queue] = [:]
   /// The key whose queue another key's calls are in.
   private var shared: [Key: Key] = [:]
   private var barriers: [UInt16: Barriers] = [:]
-  /// The keys of held calls and of large ones under way.
+  /// The keys of held calls and of large ones in progress.
   private var keys: [UInt64: Key] = [:]
-  /// Calls that were held and may go, in their order.
+  /// Held calls that may be sent, in order.
   private var released: [(id: UInt64, key: Key)] = []
   private var nextReleased = 0
 
@@ -103,16 +104,14 @@ struct CrossLaneSequencer {
 
   // MARK: - Calls begin
 
-  /// Notes a small call that may go at once: none but those for which `isEmpty`, or `mayGo` said
-  /// so.
+  /// Adds a small call that may be sent at once: only if `isEmpty` or `mayGo` was true.
   @inline(__always)
   mutating func smallBegan(slot: UInt16) {
     small[Int(slot)] &+= 1
   }
 
-  /// Notes a small call that had left the order, because it waited for a value, and comes back with
-  /// its old place: barriers that were made meanwhile have to wait for it, as its end will count
-  /// there.
+  /// Adds a small call that had left the order, because it waited for a value, at its old place:
+  /// barriers that were made meanwhile must wait for it, because its end counts there.
   mutating func smallCameBack(_ id: UInt64, slot: UInt16) {
     smallBegan(slot: slot)
     guard let list = barriers[slot]?.list else { return }
@@ -127,7 +126,7 @@ struct CrossLaneSequencer {
   /// - Parameter others: the further keys of a call that has several, in the same slot.
   mutating func began(_ id: UInt64, isLarge: Bool, key: Key, others: [Key] = []) -> Bool {
     var key = shared[key] ?? key
-    // All of them join where one has a queue.
+    // All of them join if one has a queue.
     if queues[key] == nil, others.contains(where: { queues[shared[$0] ?? $0] != nil }) {
       queues[key] = Queue()
     }
@@ -139,7 +138,7 @@ struct CrossLaneSequencer {
 
   /// Puts two keys into one queue, if one of them has any or will have.
   ///
-  /// - Returns: the key whose queue it is.
+  /// - Returns: the key that owns the queue.
   private mutating func share(_ one: Key, _ other: Key, isLarge: Bool) -> Key {
     guard one != other, isLarge || queues[one] != nil || queues[other] != nil else { return one }
     // Taken out, so that a call on many keys doesn't copy it for each of them.
@@ -197,7 +196,7 @@ struct CrossLaneSequencer {
 
   // MARK: - Calls end
 
-  /// A small call has ended, whether it was answered, failed, or gave up while it was held.
+  /// A small call has ended: with a reply, with an error, or while it was held.
   @inline(__always)
   mutating func smallEnded(_ id: UInt64, slot: UInt16) {
     small[Int(slot)] &-= 1
@@ -213,7 +212,7 @@ struct CrossLaneSequencer {
     removePassedBarriers(slot)
   }
 
-  /// A large call has ended, whether it was answered, failed, or gave up while it was held.
+  /// A large call has ended: with a reply, with an error, or while it was held.
   mutating func largeEnded(_ id: UInt64) {
     guard let key = removeKey(of: id) else { return }
     if let place = queues[key]?.place(of: id) {
@@ -234,8 +233,8 @@ struct CrossLaneSequencer {
     _ id: UInt64, _ place: CircularBuffer<Held>.Index, _ key: Key
   ) {
     guard let gone = queues[key]?.held.remove(at: place), gone.isBehindBarrier else { return }
-    // The large call next behind it relied on this barrier, unless it has one of its own: the small
-    // calls of its key that were between them have given up.
+    // The next large call relied on this barrier, unless it has its own: the small calls of its key
+    // between them have ended.
     let successor = queues[key]?.held.firstIndex {
       $0.isLarge && CallOrder.isBefore(id, $0.id)
     }
@@ -290,7 +289,7 @@ struct CrossLaneSequencer {
 
   // MARK: - Release
 
-  /// Releases what may go of a key's queue, from its front.
+  /// Releases the calls of a key's queue that may be sent, from its front.
   private mutating func advance(_ key: Key) {
     while let next = queues[key]?.held.first {
       if next.isLarge {
@@ -310,7 +309,7 @@ struct CrossLaneSequencer {
     }
   }
 
-  /// The next call that was held and may go now.
+  /// The next held call that may be sent now.
   mutating func nextRelease() -> UInt64? {
     guard nextReleased < released.count else {
       released.removeAll(keepingCapacity: true)
@@ -325,8 +324,7 @@ struct CrossLaneSequencer {
     return id
   }
 
-  /// Calls of all slots that were noted and have not ended, large ones that are held or under way
-  /// among them. For tests.
+  /// Calls of all slots that were added and have not ended, including large ones. For tests.
   var callCount: Int {
     small.reduce(0) { $0 + Int($1) }
       + queues.values.reduce(0) { $0 + $1.largeUnderWay + $1.held.count(where: \.isLarge) }
@@ -337,7 +335,7 @@ struct CrossLaneSequencer {
 }
 
 extension CircularBuffer {
-  /// The first place from which on `isBehind` holds, or the end. The buffer is sorted by it. O(log
+  /// The first place from which `isBehind` is true, or the end. The buffer is sorted by it. O(log
   /// n).
   fileprivate func firstPlace(where isBehind: (Element) -> Bool) -> Index {
     var (low, high) = (0, count)

@@ -4,26 +4,25 @@
 //        ^                      |                        |                     |           |
 //        +------- failed -------+---- refused, lost -----+------- lost --------+-- lost ---+
 //
-// The lanes are one link: it is ready when both were accepted, and lost when either is. Were they
-// to reconnect by themselves, a write of the older connection could run after a later call on its
-// key.
+// The lanes are one link: it is ready when both were accepted, and lost when either is. If lanes
+// reconnected separately, a write of the older connection could be executed after a later call on
+// its key.
 //
-// Pure: takes events with the time they happened at, and says what is to be done. Only a `ready`
-// link takes calls; in every other state a call fails at once, so that no caller waits for a
-// shard that is away.
+// Pure: takes events with their time, and returns actions. Only a `ready` link accepts calls; in
+// every other state a call fails at once, so that no caller waits for an unreachable shard.
 
 import GRPC
 import NodeCore
 
 package struct LinkState {
   package enum Phase: Equatable {
-    /// Nothing is under way; the next attempt is due at this time (nanoseconds).
+    /// Nothing is in progress; the next attempt is due at this time (nanoseconds).
     case waiting(untilNanos: UInt64)
     case connecting
     /// A lane is connected and its Hello sent; the shard has not accepted both lanes yet.
     case greeting
     case ready
-    /// The shard is leaving: it answers what it has and takes nothing new.
+    /// The shard is stopping: it replies to the calls that it has and accepts nothing new.
     case draining
   }
 
@@ -38,18 +37,18 @@ package struct LinkState {
   package private(set) var phase: Phase = .waiting(untilNanos: 0)
   /// The lane that was accepted first, and by which incarnation, while the other is missing.
   private var firstAccepted: (lane: LinkLane, incarnation: UInt64)?
-  /// The shard said that it is leaving before both lanes were accepted.
+  /// The shard reported that it is stopping before both lanes were accepted.
   private var isLeaving = false
   /// The connection that counts. Events of older ones are stale and ignored.
   package private(set) var generation: UInt64
-  /// The incarnation that the shard told last; a change means that it restarted.
+  /// The last reported incarnation of the shard; a change means that it restarted.
   package private(set) var incarnation: UInt64?
   /// Why the link is not ready, for Describe and for errors.
   package private(set) var detail = "not connected yet"
   private var backoff: Backoff
   private var random: SplitMix64
 
-  /// Reconnects begin after this time, and come to wait no longer than the second.
+  /// The shortest and the longest pause before a reconnect.
   package static let backoffNanosMin: UInt64 = 50_000_000
   package static let backoffNanosMax: UInt64 = 1_000_000_000
 
@@ -64,7 +63,7 @@ package struct LinkState {
 
   package var isReady: Bool { phase == .ready }
 
-  /// The time of the next attempt, where one is due.
+  /// The time of the next attempt, if one is due.
   package var attemptAtNanos: UInt64? {
     if case .waiting(let until) = phase { return until }
     return nil
@@ -83,7 +82,7 @@ package struct LinkState {
     phase = .greeting
   }
 
-  /// The shard took our Hello on a lane.
+  /// The shard accepted our Hello on a lane.
   package mutating func accepted(_ lane: LinkLane, incarnation: UInt64) -> Acceptance {
     guard let first = firstAccepted, first.lane != lane else {
       firstAccepted = (lane, incarnation)
@@ -99,7 +98,7 @@ package struct LinkState {
     return .ready(restarted: restarted)
   }
 
-  /// The shard said that it is leaving.
+  /// The shard reported that it is stopping.
   package mutating func startedDraining() {
     isLeaving = true
     guard phase == .ready else { return }
@@ -107,7 +106,7 @@ package struct LinkState {
     detail = "the shard is draining"
   }
 
-  /// The next attempt is due at once, where one is due.
+  /// The next attempt is due at once, if one is due.
   package mutating func attemptNow(nowNanos: UInt64) {
     if case .waiting = phase { phase = .waiting(untilNanos: nowNanos) }
   }

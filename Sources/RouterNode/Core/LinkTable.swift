@@ -1,5 +1,5 @@
-// The links of a router's loop to all shards that there have ever been, each at a place that stays
-// its own, and which of them has which slot. Pure; part of a router's core.
+// The links of a router's loop to all shards that ever existed, each at a fixed place, and the
+// slots of each. Pure; part of a router's core.
 
 import Placement
 
@@ -10,8 +10,7 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
   private var epoch: UInt64
   /// The places of the shards of the map in force, in the map's order.
   private(set) var members: [Int]
-  /// Where the router's list says that shards are; a map says it of those that the list doesn't
-  /// name.
+  /// The addresses of the router's list; for other shards the map has the address.
   private(set) var listedAddresses: [String: String] = [:]
   private let limits: LinkLimits
   private let firstGeneration: UInt64
@@ -48,7 +47,7 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
 
   func place(of id: String) -> Int? { links.firstIndex { $0.shardID == id } }
 
-  /// The place of the link to a shard, which joins where it isn't there.
+  /// The place of the link to a shard, which is added if it is missing.
   mutating func join(_ shard: ShardDescription) -> Int {
     let address = listedAddresses[shard.id] ?? shard.address
     let place = place(of: shard.id) ?? append(shard.id, address)
@@ -76,8 +75,8 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
     listedAddresses[shard.id] = shard.address
   }
 
-  /// Another map is in force: its shards are the members, and have its slots. Links of others end
-  /// when nothing is under way on them. Returns whether its epoch is another than before.
+  /// Another map is in force: its shards are the members, and have its slots. Links of others are
+  /// closed when no calls are in progress on them. Returns whether the epoch has changed.
   @discardableResult
   mutating func adopt(_ map: SlotMap) -> Bool {
     defer { epoch = map.epoch }

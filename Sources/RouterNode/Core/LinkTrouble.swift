@@ -1,16 +1,17 @@
-// Why a link can't be used, in words that say what to do. Some reasons are permanent: the attempts
-// go on, and each fails like the one before. So what was told once is not told again until the link
-// has been ready in between. A value; part of a router's core.
+// Why a link can't be used, with advice for the operator. Some reasons are permanent: the attempts
+// continue, and each fails in the same way. So a reason is logged once, and again only after the
+// link has been ready in between. A value; part of a router's core.
 
 import RingstoreAPI
 import StatusCodes
 
 struct LinkTrouble {
-  /// Reasons remembered since the link was ready; further ones are not told.
+  /// The maximum number of reasons remembered since the link was ready; further ones are not
+  /// logged.
   private static let reasonsMax = 16
   private var told: Set<String> = []
 
-  /// Whether a reason has not been told since the link was ready.
+  /// Whether a reason has not been logged since the link was ready.
   mutating func isNews(_ reason: String) -> Bool {
     told.count < Self.reasonsMax && told.insert(reason).inserted
   }
@@ -34,17 +35,18 @@ extension LinkRefusal {
     case .staleMap, .mapConflict:
       "the shard holds another slot map; give all routers the same shards, ids and weights"
     case .protocolVersion:
-      "the node at \(address) is of another version; run the same version on all nodes"
+      "the node at \(address) has another version; run the same version on all nodes"
     case .wrongHashSeed:
       "the shard at \(address) has another hash seed; give all routers and shards the same `hash_seed`"
     case .unauthenticated:
-      "the shard at \(address) doesn't admit this router; give the router the token of a user of the "
-        + "shard that may router, by `shard_token_file`"
-    case .loading: "the shard at \(address) is loading its data; it serves when it has"
+      "the shard at \(address) doesn't admit this router; set the token of a user with the "
+        + "permission `router` in `shard_token_file`, or that user's certificate in "
+        + "`shard_tls_certificate` and `shard_tls_key`"
+    case .loading: "the shard at \(address) is loading its data; it serves when that is done"
     case .dataLost:
-      "the shard at \(address) doesn't have the data that it had, as after a lost disk or with "
-        + "another data_dir; start it with its own data_dir, or, if that is lost, have the cluster "
-        + "take the shard as it is by `ringstore admin accept-loss` and its id"
+      "the shard at \(address) doesn't have its previous data, as after a lost disk or with "
+        + "another data_dir; start it with its own data_dir, or, if that is lost, accept the loss "
+        + "with `ringstore admin accept-loss` and its id"
     case .staleGeneration: "a newer connection of this router has taken over"
     }
   }
@@ -55,15 +57,31 @@ extension LinkRefusal {
   }
 }
 
-/// What a router finds where it expected a shard, told by how the link's call has ended.
-package enum LinkEnding {
-  /// The reason for the log, for errors and Describe.
-  package static func reason(_ code: StatusCode, status: String, address: String) -> String {
-    if code == .unauthenticated || code == .permissionDenied {
-      return LinkRefusal.unauthenticated.detail(address: address)
+/// How a link has ended, as far as its connections tell.
+package struct LinkEnding: Hashable {
+  /// For the log, for errors and Describe.
+  package let reason: String
+  /// Nil: no shard has refused it.
+  package let refusal: LinkRefusal?
+
+  /// The connection was lost, or could not be made.
+  package init(_ reason: String, refusal: LinkRefusal? = nil) {
+    self.reason = reason
+    self.refusal = refusal
+  }
+
+  /// The link's call has ended.
+  package init(_ code: StatusCode, status: String, address: String) {
+    switch code {
+    case .ok: self.init("the shard ended the stream")
+    case .unauthenticated, .permissionDenied:
+      self.init(
+        LinkRefusal.unauthenticated.detail(address: address), refusal: .unauthenticated)
+    case .unimplemented:
+      self.init(
+        "NOT_A_SHARD: the server at \(address) is not a shard, but perhaps a router; "
+          + "correct the addresses in the router's list of shards")
+    default: self.init(status)
     }
-    guard code == .unimplemented else { return status }
-    return "NOT_A_SHARD: no shard answers at \(address) but another gRPC server, a router perhaps; "
-      + "correct the addresses in the router's list of shards"
   }
 }

@@ -1,5 +1,5 @@
-// An operator has a router accept that a shard has other data than it had: who has still to put
-// that on record. Pure; part of a router's core.
+// An operator accepts through a router that a shard has other data than before: which shards still
+// have to record that. Pure; part of a router's core.
 
 import Placement
 
@@ -9,17 +9,17 @@ package struct LossReport: Sendable, Hashable {
   package let record: LineageRecord
   /// Ids of the other shards that have it on record, durably.
   package var recorded: [String] = []
-  /// Of those that could not be told. They are when they are back.
+  /// Shards that could not be reached. They get the record when they are back.
   package var missing: [String] = []
 }
 
-/// Is told once how an acceptance has ended.
+/// Called once with the result of an acceptance.
 package typealias LossAcceptanceEnd = (Result<LossReport, MapChangeRefusal>) -> Void
 
 struct LossAcceptance {
   let shard: String
   let record: LineageRecord
-  /// Shards that were told, and have not said that they have it on record.
+  /// Shards that were sent the record and have not confirmed it.
   var waits: Set<String>
   let dueNanos: UInt64
   let end: LossAcceptanceEnd

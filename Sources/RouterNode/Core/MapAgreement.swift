@@ -9,17 +9,17 @@
 // A router begins with the map of its list as a pending one: other routers may have another list. A
 // newer map comes from this router's own change of its list, or from a shard that has adopted it
 // from another router. Each router offers it to every shard of the map until all have adopted it;
-// so a change is completed whichever router is lost meanwhile. Epochs only rise: a pending map that
-// a shard refuses, because it holds keys that would move or another router's change has come first,
-// is taken back by a further map with the owners that are in force. It lists the shards of what it
-// takes back as well: they may have come to own slots without this router's knowing. When it is in
-// force they own none, and a last map drops them.
+// so a change is completed whichever router is lost meanwhile. Epochs only increase: if a shard
+// refuses a pending map, because it holds keys that would move or another router's change came
+// first, the map is rolled back with a further map that has the owners in force. It also lists the
+// shards of the rolled back maps: they may own slots without this router's knowledge. When it is in
+// force they own none, and a last map removes them.
 //
-// A map that is in force and is refused all the same, or that of this router's list, means that
-// shards obey different maps, as when routers were started with different lists. Then nothing is
-// served until all shards hold the router's; see RouterCore+Conflict.
+// A map that is in force and is refused anyway, or that of this router's list, means that shards
+// use different maps, as when routers were started with different lists. Then nothing is served
+// until all shards hold the router's map; see RouterCore+Conflict.
 //
-// That all hold it at one moment is found out in rounds (MapRounds). Pure; part of a router's core.
+// Rounds find out that all hold it at one moment (MapRounds). Pure; part of a router's core.
 
 import NodeCore
 import Placement
@@ -39,7 +39,7 @@ struct MapAgreement {
 
   /// The map that calls are placed by.
   private(set) var current: SlotMap
-  /// The map that is to be in force, and isn't as far as is known.
+  /// The map that should come into force, and isn't known to be in force.
   private(set) var pending: SlotMap?
   /// Whether a shard has refused the map in force, and not all have accepted it since.
   private(set) var isDoubted = false
@@ -49,12 +49,13 @@ struct MapAgreement {
   private(set) var isKnown = false
   private var rounds = MapRounds()
   private var told: Set<String> = []
-  /// A map that this router has made to take others back.
+  /// A map that this router has made to roll back others.
   private var restored: SlotMap?
   /// Shards that it lists for nothing but that.
   private var strays: Set<String> = []
   private var timesTakenBack = 0
-  /// How often in a row a change is taken back before the router pauses: another one may be at it.
+  /// How often in a row a change is rolled back before the router pauses: another router may be
+  /// making one.
   static let timesTakenBackMax = 4
 
   init(_ map: SlotMap) {
@@ -62,21 +63,21 @@ struct MapAgreement {
     pending = map
   }
 
-  /// What shards are to adopt.
+  /// The map that shards must adopt.
   var offered: SlotMap { pending ?? current }
   var isInForce: Bool { pending == nil }
-  /// Of the newest map that is known to have come into force; 0: of none.
+  /// The epoch of the newest map that is known to have come into force; 0: none.
   var inForceEpoch: UInt64 { isKnown ? current.epoch : 0 }
-  /// What an offer of the map is to carry.
+  /// The data of an offer of the map.
   var round: UInt64 { rounds.number }
-  /// Whether a change waits for another router to be through, or for a pause to end.
+  /// Whether a change waits for another router to finish, or for a pause to end.
   var isPaused: Bool { timesTakenBack >= Self.timesTakenBackMax }
   /// Whether the map that is offered is doubted, and not a newer one pending.
   private var isOfferedDoubted: Bool { isDoubted && offered.epoch == current.epoch }
 
   // MARK: - Maps
 
-  /// A map has come from a shard, or by a change of this router's list.
+  /// A map has arrived from a shard, or from a change of this router's list.
   mutating func learn(_ map: SlotMap, isInForce: Bool) -> Change {
     if isOffered(map) { return isInForce ? comeIntoForceByWord() : .none }
     if isInForce, map.epoch < offered.epoch, map.epoch > inForceEpoch {
@@ -99,7 +100,7 @@ struct MapAgreement {
     map.epoch == offered.epoch && map.sameContent(as: offered)
   }
 
-  /// A shard doesn't take the map that was offered.
+  /// A shard refuses the offered map.
   ///
   /// - Parameter theirs: the shard's own map, and whether that is in force.
   mutating func refused(
@@ -110,7 +111,7 @@ struct MapAgreement {
     if let theirs {
       let first = rounds.first
       change = learn(theirs.map, isInForce: theirs.isInForce)
-      // Another shard may have told of it just before.
+      // Another shard may have sent it just before.
       if rounds.first != first || isOffered(theirs.map) { return change }
     }
     guard let pending, pending.epoch > current.epoch else { return doubt(shard) }
@@ -120,7 +121,7 @@ struct MapAgreement {
   }
 
   private mutating func takeBack(_ pending: SlotMap, _ theirs: SlotMap?) -> Change {
-    // A router that knows of no map in force goes by what the shard has.
+    // A router without a map in force uses the shard's.
     let isOlder = theirs.map { $0.epoch < pending.epoch } ?? false
     let before = isKnown ? current : isOlder ? theirs ?? pending : pending
     let others = [pending, theirs].compactMap(\.self)
@@ -135,7 +136,7 @@ struct MapAgreement {
     timesTakenBack = 0
   }
 
-  /// The map that drops what the one in force lists only because of what it took back.
+  /// The map that removes the shards that are listed only because of a rollback.
   mutating func takeFollowUp() -> SlotMap? {
     guard isInForce, !strays.isEmpty else { return nil }
     guard let restored, isOffered(restored) else {
@@ -147,7 +148,7 @@ struct MapAgreement {
 
   // MARK: - Shards
 
-  /// A shard has adopted the offered map, or has said that it holds it.
+  /// A shard has adopted the offered map, or has confirmed that it holds it.
   mutating func holds(_ shard: String, isInForce: Bool) -> Change {
     guard offered.place(of: shard) != nil else { return .none }
     rounds.holds(shard, isServing: isInForce)
@@ -170,21 +171,21 @@ struct MapAgreement {
 
   func isHeld(by shard: String) -> Bool { rounds.holders.contains(shard) }
 
-  /// Whether a shard serves by the offered map, as far as is known.
+  /// Whether a shard is known to serve with the offered map.
   func isServed(by shard: String) -> Bool { rounds.serving.contains(shard) }
 
-  /// A shard's link is gone, or the shard is leaving.
+  /// A shard's link is lost, or the shard is stopping.
   mutating func lost(_ shard: String) {
     rounds.lost(shard)
     told.remove(shard)
   }
 
-  /// The shards that are to be asked whether they hold the map still.
+  /// The shards that must be queried whether they still hold the map.
   mutating func nextAsked() -> Set<String> {
     rounds.next(of: offered, isInForce: isInForce, takesWord: !isOfferedDoubted)
   }
 
-  /// The shards that are to be told that the map is in force.
+  /// The shards that must be informed that the map is in force.
   mutating func nextTold() -> Set<String> {
     defer { told = [] }
     return told
@@ -203,7 +204,7 @@ struct MapAgreement {
     return .doubted
   }
 
-  /// A shard says that the offered map is in force: so all shards have held it at one moment.
+  /// A shard reports that the offered map is in force: so all shards have held it at one moment.
   private mutating func comeIntoForceByWord() -> Change {
     isOfferedDoubted ? .none : comeIntoForce()
   }

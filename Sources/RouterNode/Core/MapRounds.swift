@@ -1,18 +1,18 @@
 // How a router's loop finds out that all shards of a map hold it at one moment.
 //
-// That each of them has adopted it at some time is not enough: a shard that was restarted since has
-// forgotten it, and may have adopted an older map from a router that has not heard of this one. So
-// when all have adopted it, all are asked again. Where each says over the same link that it holds
-// it still, all held it when they were asked.
+// It is not enough that each of them has adopted it at some time: a shard that was restarted since
+// has lost it, and may have adopted an older map from a router that doesn't have this one. So when
+// all have adopted it, all are queried again. If each confirms over the same link that it still
+// holds the map, all held it when the round began.
 //
 //   shards adopt it --all hold it, or one serves by it--> asked --all say so, or one serves by
 //   it--> told
 //        ^                                                  |
 //        +----------a link is lost, a shard joins-----------+
 //
-// A shard that serves by it says so: then the map has come into force before. A shard that was
-// restarted is told so too only after a round that has begun since it adopted the map: what others
-// said before could be about the time before its restart, and a newer map in force since.
+// If a shard serves with the map, it reports that: then the map is already in force. A restarted
+// shard is informed of that only after a round that began after it adopted the map: earlier replies
+// of others could be from before its restart, and a newer map could be in force since.
 //
 // Pure; part of a router's core.
 
@@ -23,15 +23,15 @@ struct MapRounds {
   private(set) var number: UInt64 = 1
   /// Of the first offer of the map.
   private(set) var first: UInt64 = 1
-  /// The shards that hold the map, over links that have not been lost since they said so.
+  /// The shards that hold the map, over links that have not been lost since they confirmed it.
   private(set) var holders: Set<String> = []
-  /// Those of them that serve by it: they have said so, or were told to.
+  /// Those of them that serve with it: they have reported it, or were informed.
   private(set) var serving: Set<String> = []
   private var asked: Set<String> = []
   private var answered: Set<String> = []
-  /// Whether one of them has answered that the map is in force.
+  /// Whether one of them has reported that the map is in force.
   private(set) var isConfirmed = false
-  /// Whether a round may come to another end than the one before.
+  /// Whether a round may end differently from the previous one.
   private var hasNews = false
 
   /// Another map is offered.
@@ -65,12 +65,12 @@ struct MapRounds {
     if isInForce { isConfirmed = true }
   }
 
-  /// Whether all shards of the map have held it when they were asked.
+  /// Whether all shards of the map held it when the round began.
   func isHeldByAll(of map: SlotMap) -> Bool {
     map.shards.allSatisfy { answered.contains($0.id) }
   }
 
-  /// The map is in force. Returns who is to be told.
+  /// The map is in force. Returns the shards that must be informed.
   mutating func end() -> Set<String> {
     let told = asked.subtracting(serving)
     serving.formUnion(told)
@@ -78,7 +78,7 @@ struct MapRounds {
     return told
   }
 
-  /// Begins a round, where one can say more than the last. Returns who is to be asked.
+  /// Begins a round, if it can show more than the last. Returns the shards to query.
   ///
   /// - Parameter takesWord: whether it is enough that one shard serves by the map.
   mutating func next(of map: SlotMap, isInForce: Bool, takesWord: Bool) -> Set<String> {

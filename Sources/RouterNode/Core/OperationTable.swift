@@ -1,5 +1,5 @@
-// The operations that a router's loop has under way, by their handles: until when each of them may
-// take, and which of their sub-requests have failed while they were being sent. Pure; part of a
+// The operations that a router's loop has in progress, by their handles: until when each of them
+// may take, and which of their sub-requests have failed while they were being sent. Pure; part of a
 // router's core.
 
 import GRPC

@@ -1,11 +1,11 @@
-// A RouterFrame that is ready to be sent. The request of its last call, if it is large, is not part
-// of the buffer but follows from where it was received. A value; the router's loop.
+// A RouterFrame that is ready to be sent. A large request of its last call is not part of the
+// buffer; it is sent from the block in which it was received. A value; the router's loop.
 
 import LargeMemory
 import NIOCore
 
 package struct OutgoingFrame {
-  /// The encoded frame, without the tail. The buffer has room for a message's prefix in front.
+  /// The encoded frame, without the tail. The buffer has space for a message's prefix in front.
   package var head: ByteBuffer
   /// The last bytes of the frame.
   package let tail: OwnedBytes?

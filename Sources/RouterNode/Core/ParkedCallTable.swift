@@ -1,6 +1,6 @@
-// The calls of a router's loop that wait for values at their shards, by id: what is needed to have
-// them wait again elsewhere, or on a new link. They stay in the table of calls and are under way on
-// no lane.
+// The calls of a router's loop that wait for values at their shards, by id: the data to make them
+// wait again at another shard or on a new link. They stay in the table of calls, but count on no
+// lane.
 //
 //   parked --its reply comes--> answered
 //     |  +--recalled: the shard says it had not run--> the error for which it was recalled
@@ -22,23 +22,23 @@ struct ParkedCall {
   let deadlineNanos: UInt64
   /// When it has waited long enough.
   let endNanos: UInt64
-  /// Whether its caller was told, and counts it no more.
+  /// Whether its caller was notified and no longer counts it.
   fileprivate(set) var isTold = false
   /// Who waits; nil: the router has no users.
   fileprivate(set) var principal: Principal?
-  /// The link over which it was parked is gone.
+  /// The link over which it was parked is lost.
   fileprivate(set) var isAdrift = false
-  /// What its caller is told if it was not executed: the shard was asked to let go of it.
+  /// The error for its caller if it was not executed: the shard was asked to release it.
   fileprivate(set) var recall: CallError?
 }
 
 struct ParkedCallTable {
   private var calls: [UInt64: ParkedCall] = [:]
-  /// When the calls are given up that were parked over a link that was lost, by the links' places.
+  /// When calls that were parked over a lost link are abandoned, by the links' places.
   private var givenUpNanos: [Int: UInt64] = [:]
 
   var count: Int { calls.count }
-  /// When calls of the next link are given up.
+  /// When the calls of the next link are abandoned.
   var dueNanos: UInt64? { givenUpNanos.isEmpty ? nil : givenUpNanos.values.min() }
 
   subscript(id: UInt64) -> ParkedCall? { calls[id] }
@@ -61,7 +61,7 @@ struct ParkedCallTable {
 
   /// A link is lost: its calls are adrift.
   ///
-  /// - Parameter untilNanos: when they are given up, if the link doesn't come back.
+  /// - Parameter untilNanos: when they are abandoned, if the link doesn't come back.
   mutating func lost(_ shard: Int, untilNanos: UInt64) {
     var hasAny = false
     for (id, call) in calls where call.shard == shard {
@@ -81,7 +81,7 @@ struct ParkedCallTable {
   /// None of a link's calls is adrift any more.
   mutating func settled(_ shard: Int) { givenUpNanos[shard] = nil }
 
-  /// The next link whose calls are given up.
+  /// The next link whose calls are abandoned.
   func nextGivenUp(nowNanos: UInt64) -> Int? {
     givenUpNanos.filter { $0.value <= nowNanos }.keys.min()
   }

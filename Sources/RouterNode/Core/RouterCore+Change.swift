@@ -5,12 +5,12 @@ import Placement
 import RingstoreAPI
 
 extension RouterCore {
-  /// Changes the cluster to another list of shards, or finds out what that would mean. How it ends
-  /// is told once, perhaps before this returns.
+  /// Changes the cluster to another list of shards, or finds out what that would change. Calls the
+  /// closure once with the result, perhaps before this returns.
   package func change(
     to list: [ShardDescription], isPlan: Bool, end: @escaping MapChangeEnd
   ) {
-    guard change == nil else { return end(.failure(.init("another change is under way"))) }
+    guard change == nil else { return end(.failure(.init("another change is in progress"))) }
     if let reason = mapConflict?.message
       ?? (agreement.isInForce ? nil : notInForceReason ?? pendingReason)
     {
@@ -28,13 +28,13 @@ extension RouterCore {
       return end(.success(report))
     }
     change = MapChange(
-      list: list, steps: steps, report: report, isPlan: isPlan, phase: .checking([]),
+      to: list, by: steps, report, isPlan: isPlan,
       dueNanos: nowNanos + linkLimits.changeNanosMax, end: end)
     check(first)
     finishEvent()
   }
 
-  private var pendingReason: String { "a change of the slot map is under way" }
+  private var pendingReason: String { "a change of the slot map is in progress" }
 
   private func report(of steps: [SlotMap], _ list: [ShardDescription]) -> MapChangeReport {
     let last = steps.last ?? map
@@ -59,10 +59,10 @@ extension RouterCore {
     // All of them have to adopt the map, so none may be away.
     if let away = links.members.first(where: { !links[$0].state.isReady }) {
       return endChange(
-        "shard \(links[away].shardID) can't be reached, and every shard has to take part: "
+        "shard \(links[away].shardID) can't be reached, and a change needs every shard: "
           + links[away].state.detail)
     }
-    change?.phase = .checking(Set(losers.map { links[$0].shardID }))
+    change?.ask(Set(losers.map { links[$0].shardID }))
     for place in losers { offer(.check, next, to: place) }
     checked()
   }
@@ -70,22 +70,19 @@ extension RouterCore {
   func changeChecked(
     _ shard: Int, epoch: UInt64, isAccepted: Bool, _ refusal: LinkRefusal?, _ detail: String
   ) {
-    guard case .checking(var missing)? = change?.phase, change?.steps.first?.epoch == epoch else {
-      return
-    }
+    guard change?.asks(about: epoch) == true else { return }
     guard isAccepted else {
       return endChange(sentence(shard, refusal ?? .mapConflict, detail))
     }
-    missing.remove(links[shard].shardID)
-    change?.phase = .checking(missing)
+    change?.agreed(links[shard].shardID)
     checked()
   }
 
   private func checked() {
-    guard case .checking(let missing)? = change?.phase, missing.isEmpty, let change else { return }
+    guard let change, change.isChecked, let next = change.next else { return }
     if change.isPlan { return endChange(nil) }
-    let newcomers = change.steps[0].shards.filter { map.place(of: $0.id) == nil }
-    self.change?.phase = .dialing(Set(newcomers.map(\.id)))
+    let newcomers = next.shards.filter { map.place(of: $0.id) == nil }
+    self.change?.dial(Set(newcomers.map(\.id)))
     for shard in newcomers {
       links.list(shard)
       let place = links.join(shard)
@@ -99,65 +96,60 @@ extension RouterCore {
   // MARK: - Newcomers
 
   func changeReached(_ shard: Int) {
-    guard case .dialing(var missing)? = change?.phase else { return }
-    missing.remove(links[shard].shardID)
-    change?.phase = .dialing(missing)
+    change?.reached(links[shard].shardID)
     reachedAll()
   }
 
   /// A link was lost, or could not be made.
   func changeLost(_ shard: Int, _ reason: String) {
     let id = links[shard].shardID
-    switch change?.phase {
-    case .checking(let missing) where missing.contains(id):
-      endChange("shard \(id) was lost before it could say what it holds: \(reason)")
-    case .dialing(let missing) where missing.contains(id):
-      endChange("shard \(id) can't be reached at \(links[shard].address): \(reason)")
-    default: break
+    switch change?.awaits(id) {
+    case .answer: endChange("shard \(id) was lost before it could report its keys: \(reason)")
+    case .link: endChange("shard \(id) can't be reached at \(links[shard].address): \(reason)")
+    case nil: break
     }
   }
 
   private func reachedAll() {
-    guard case .dialing(let missing)? = change?.phase, missing.isEmpty, let change else { return }
-    self.change?.phase = .adopting
+    guard let change, change.hasReachedAll, let next = self.change?.adopt() else { return }
     let moving = change.list.filter { map.place(of: $0.id) != nil }
-    propose(change.steps[0])
+    propose(next)
     readdress(moving)
   }
 
   // MARK: - Adopting
 
-  /// A shard has not taken over a map that others may have.
+  /// A shard has not adopted a map that others may have.
   func changeRefused(_ shard: Int, _ reason: LinkRefusal, _ detail: String, epoch: UInt64) {
-    guard case .adopting? = change?.phase, change?.steps.first?.epoch == epoch else { return }
-    change?.refusal = sentence(shard, reason, detail)
+    change?.refused(sentence(shard, reason, detail), epoch: epoch)
   }
 
   /// A map has come into force.
   func changeInForce() {
-    guard case .adopting? = change?.phase, let step = change?.steps.first else { return }
-    guard map.sameContent(as: step), map.epoch == step.epoch else {
-      return endChange(change?.refusal ?? "another router has changed the slot map meanwhile")
+    switch change?.cameIntoForce(map) {
+    case .nothing, nil: break
+    case .overtaken:
+      endChange(change?.refusal ?? "another router has changed the slot map meanwhile")
+    case .propose(let next): propose(next)
+    case .complete: endChange(nil)
     }
-    change?.steps.removeFirst()
-    if let next = change?.steps.first { propose(next) } else { endChange(nil) }
   }
 
   func changeOverdue() {
-    if case .adopting? = change?.phase {
+    if change?.isAdopting == true {
       endChange(
-        "not every shard has adopted the new slot map yet; the change goes on, and is complete when "
-          + "they have")
+        "not every shard has adopted the new slot map yet; the change continues, and is complete "
+          + "when they have")
     } else {
-      endChange("not every shard has answered in time")
+      endChange("not every shard has replied in time")
     }
   }
 
-  /// - Parameter refusal: nil where the change is complete, or a plan made.
+  /// - Parameter refusal: nil if the change is complete, or a plan was made.
   private func endChange(_ refusal: String?) {
     guard let change else { return }
     self.change = nil
-    if case .adopting = change.phase {} else { forgetNewcomers() }
+    if !change.isAdopting { forgetNewcomers() }
     guard let refusal else { return change.end(.success(change.report)) }
     if change.isPlan {
       var report = change.report

@@ -1,4 +1,5 @@
-// Calls that are made of sub-requests, on a router: those travel over links, as calls of their own.
+// Calls that are made of sub-requests, on a router: sub-requests are sent over links as separate
+// calls.
 
 import Commands
 import NIOCore
@@ -10,16 +11,16 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
   let fanout: Fanout
   private unowned let core: RouterCore<Driver>
   let caller: Driver.Caller
-  /// Stands for it where ids of calls do.
+  /// Its handle, in place of a call's id.
   let handle: UInt64
   /// The places of the shards' links, as the operation counts the shards.
   private(set) var shards: [Int]
-  /// Sub-requests that wait for room or their turn; the caller's connection is not read meanwhile.
+  /// Sub-requests that wait for space or for order; the caller's connection is not read meanwhile.
   private var waiting = 0
-  /// The calls of sub-requests under way, and some that have ended.
+  /// The calls of sub-requests in progress, and some that have ended.
   private var calls: [UInt64] = []
   private var callsMax = 64
-  /// When it began, in the tick's time, and what it is counted as; -1: nothing.
+  /// When it began, in the tick's time, and the command that it counts as; -1: none.
   private let startedNanos: UInt64
   private let place: Int
 
@@ -36,7 +37,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
     fanout = Fanout(operation, context, memory: core.replyMemory, core.limits)
   }
 
-  /// Amortised O(1), beside what placing it costs.
+  /// Amortised O(1), plus the cost of routing it.
   func send(_ request: SubRequest) {
     if fanout.followsMap { shards = core.links.members }
     guard let id = core.send(request, of: self) else { return }
@@ -81,15 +82,15 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
 }
 
 extension RouterCore: FanoutCluster {
-  /// Operations under way.
+  /// Operations in progress.
   package var operationsUnderWay: Int { operations.count }
 
-  /// Starts an operation. Returns its handle while it is under way, or nil where it has ended.
+  /// Starts an operation. Returns its handle while it is in progress, or nil if it has ended.
   ///
   /// - Parameters:
-  ///   - context: the call's, which its sub-requests carry on; the driver ends the operation at its
+  ///   - context: the call's, also used for its sub-requests; the driver ends the operation at its
   ///     deadline.
-  ///   - command: what it is counted as; nil: nothing.
+  ///   - command: the command that it counts as; nil: none.
   package func start(
     _ operation: any FanoutOperation, _ context: CallContext, caller: Caller,
     as command: CommandID? = nil
@@ -103,7 +104,7 @@ extension RouterCore: FanoutCluster {
     return running.fanout.isOver ? nil : running.handle
   }
 
-  /// Has the core end an operation at its deadline, where the driver doesn't.
+  /// Makes the core end an operation at its deadline, if the driver doesn't.
   package func endOperation(_ handle: UInt64, atNanos deadlineNanos: UInt64) {
     operations.setDeadline(handle, deadlineNanos)
   }
@@ -114,8 +115,8 @@ extension RouterCore: FanoutCluster {
 
   package func randomNumber() -> UInt64 { random.next() }
 
-  /// Places a sub-request. Returns its id; nil where it has failed, which its operation is told
-  /// when the current event has been dealt with.
+  /// Routes a sub-request. Returns its id; nil if it has failed, which is reported to its operation
+  /// after the current event.
   func send(_ part: SubRequest, of running: RouterFanout<Driver>) -> UInt64? {
     part.request.withBytes { request in
       // Items of many-key calls have their place among the calls on their keys; slices have not.

@@ -1,12 +1,12 @@
-// Which data the shards have: a router merges what the shards have on record, tells each of them
-// what it lacks, and lets go of a shard whose data is other than what is on record (DATA_LOST). See
+// The data of the shards: a router merges the records of the shards, sends each the records that it
+// lacks, and closes the link to a shard whose data differs from the record (DATA_LOST). See
 // docs/ARCHITECTURE.md, "Lineages".
 
 import NodeCore
 import Placement
 import RingstoreAPI
 
-/// What the reply to a Hello tells of lineages.
+/// The lineages in the reply to a Hello.
 struct ToldLineages {
   /// Of the shard's own data; nil: it is in memory only.
   let lineage: DataLineage?
@@ -22,17 +22,17 @@ struct ToldLineages {
 extension RouterCore {
   // MARK: - What shards say
 
-  /// Takes what the reply to a Hello tells of lineages. Returns whether the shard may be used, as
-  /// far as its data goes; where not, its link is gone.
+  /// Takes the lineages in the reply to a Hello. Returns whether the shard's data allows its use;
+  /// if not, its link is closed.
   func take(_ told: ToldLineages, _ shard: Int, _ generation: UInt64) -> Bool {
     links[shard].greeted = RouterLink.Greeted(lineage: told.lineage)
     heard(told.records, from: shard, isLinkNew: true)
     return isCurrent(shard, generation)
   }
 
-  /// A shard has told what it has on record.
+  /// A shard has reported its records.
   ///
-  /// - Parameter isLinkNew: whether its link is only about to be ready.
+  /// - Parameter isLinkNew: whether its link is about to become ready.
   func heard(_ records: LineageRecords, from shard: Int, isLinkNew: Bool = false) {
     links[shard].recorded = records
     let isNew = lineages.merge(records.of(agreement.offered.shards + agreement.current.shards))
@@ -53,9 +53,9 @@ extension RouterCore {
 
   // MARK: - What is done about it
 
-  /// Puts the lineages of shards on record of which there is none. Only when all that any shard of
-  /// the map has on record is known, or one that serves has spoken: who was greeted first may be
-  /// the one that has lost its data.
+  /// Records the lineages of shards without a record. Only when the records of all shards of the
+  /// map are known, or one that serves has replied: the first shard to reply may be the one that
+  /// has lost its data.
   func noteLineages() {
     for place in links.indices where links[place].state.isReady {
       guard agreement.offered.place(of: links[place].shardID) != nil else { continue }
@@ -63,7 +63,7 @@ extension RouterCore {
     }
   }
 
-  /// Notes lineages where all shards of the map can be used.
+  /// Records lineages if all shards of the map can be used.
   func noteLineagesOfAll() {
     let ready = links.lazy.filter(\.state.isReady).map(\.shardID)
     guard Set(ready).isSuperset(of: agreement.offered.shards.map(\.id)) else { return }
@@ -71,8 +71,8 @@ extension RouterCore {
     spreadLineages()
   }
 
-  /// Tells each shard what it lacks, with the map that it has: it has that on record, durably, when
-  /// it replies.
+  /// Sends each shard the records that it lacks, with the map that it has: when it replies it has
+  /// stored them durably.
   func spreadLineages() {
     for place in links.indices where links[place].state.isReady {
       guard links[place].told != lineages, !links[place].recorded.contain(lineages),
@@ -82,7 +82,7 @@ extension RouterCore {
     }
   }
 
-  /// Lets go of shards that have other data than what is on record.
+  /// Closes the links to shards whose data differs from the record.
   private func dropLost() {
     for place in links.indices {
       guard let greeted = links[place].greeted, links[place].state.attemptAtNanos == nil,
@@ -91,13 +91,13 @@ extension RouterCore {
       let generation = links[place].state.generation
       driver.disconnect(shard: place, generation: generation)
       tellRefused(place, .dataLost)
-      lose(place, LinkRefusal.dataLost.detail(address: links[place].address))
+      lose(place, LinkRefusal.dataLost.detail(address: links[place].address), .dataLost)
       links[place].loss = greeted
       changeLost(place, links[place].state.detail)
     }
   }
 
-  /// Dials shards at once whose data is not what was on record, but is now.
+  /// Connects at once to shards whose data differed from the record, but now matches it.
   private func retryAccepted() {
     for place in links.indices {
       guard let loss = links[place].loss,
@@ -108,15 +108,15 @@ extension RouterCore {
     }
   }
 
-  /// A map is in force: only what is on record of listed shards is kept.
+  /// A map is in force: only the records of listed shards are kept.
   func forgetUnlisted() {
     lineages = lineages.of(agreement.current.shards + agreement.offered.shards)
   }
 
   // MARK: - Accepting a loss
 
-  /// Has the cluster take a shard with the data that it has now. How it ends is told once, perhaps
-  /// before this returns.
+  /// Makes the cluster accept a shard with its current data. Calls the closure once with the
+  /// result, perhaps before this returns.
   package func acceptLoss(of shard: String, end: @escaping LossAcceptanceEnd) {
     guard acceptance == nil else {
       return end(.failure(.init("another loss is being accepted; try again")))
@@ -145,8 +145,8 @@ extension RouterCore {
   private func nothingLost(_ place: Int) -> String {
     let id = links[place].shardID
     return links[place].state.isReady
-      ? "shard \(id) has the data that it is to have"
-      : "shard \(id) can't be asked which data it has (\(links[place].state.detail))"
+      ? "shard \(id) has the right data"
+      : "shard \(id) can't be reached to check its data (\(links[place].state.detail))"
   }
 
   private func isAsked(_ place: Int, for shard: String) -> Bool {

@@ -1,4 +1,4 @@
-// The links' side of the core: dialing, greeting, answers, loss.
+// The links' side of the core: connecting, Hello, replies, loss.
 
 import GRPC
 import NIOCore
@@ -10,7 +10,7 @@ import StandardServices
 extension RouterCore {
   // MARK: - Events of the transport
 
-  /// The stream of a lane is open. The core answers with its Hello.
+  /// The stream of a lane is open. The core sends its Hello.
   package func linkConnected(shard: Int, lane: LinkLane, generation: UInt64) {
     guard isCurrent(shard, generation) else { return }
     // It may have been dropped while it was dialed: no map of ours lists it then.
@@ -26,10 +26,14 @@ extension RouterCore {
   }
 
   /// A lane could not be connected, or is gone. The other one is dropped as well.
-  package func linkLost(shard: Int, lane: LinkLane, generation: UInt64, reason: String) {
+  ///
+  /// - Parameter refusal: the shard has ended it for this.
+  package func linkLost(
+    shard: Int, lane: LinkLane, generation: UInt64, reason: String, refusal: LinkRefusal? = nil
+  ) {
     guard isCurrent(shard, generation) else { return }
     driver.disconnect(shard: shard, generation: generation)
-    lost(shard, reason)
+    lost(shard, reason, refusal)
     finishEvent()
   }
 
@@ -50,11 +54,11 @@ extension RouterCore {
         case .mapReply(let message): mapReplied(shard, try LinkV1.MapReply(message))
         case .mapNews(let message): newsCame(shard, try LinkV1.MapNews(message))
         }
-        // A refusal, or a reply that made us drop the link, ends the frame as well.
+        // A refusal, or a reply that made us close the link, also ends the frame.
         guard isCurrent(shard, generation) else { break }
       }
       if streams.hasWaiters(shard) { serveWaiters(shard) }
-      // Room may have come on either lane: a call's last word need not come on its own.
+      // Either lane may have space again: a call's final reply may come on the other lane.
       if links[shard].calls.waitingCount > 0 { admitWaiting(shard, .calls) }
       if links[shard].bulk.waitingCount > 0 { admitWaiting(shard, .bulk) }
       finishEvent()
@@ -67,13 +71,9 @@ extension RouterCore {
     finishEvent()
   }
 
-  /// The next frame for a lane of a shard, or nil where there is nothing to send.
+  /// The next frame for a lane of a shard, or nil if there is nothing to send.
   package func takeFrame(shard: Int, lane: LinkLane) -> OutgoingFrame? {
-    let sent = links[shard][lane].sent
-    let frame = links[shard][lane].takeFrame()
-    if links[shard][lane].sent != sent { links[shard].lastCallNanos = nowNanos }
-    if let frame { links[shard].bytesSent &+= UInt64(frame.byteCount) }
-    return frame
+    links[shard].takeFrame(lane, nowNanos: nowNanos)
   }
 
   /// Takes the memory of a frame that was sent, for a later one.
@@ -81,35 +81,35 @@ extension RouterCore {
     links[shard][lane].reuse(&buffer)
   }
 
-  /// Sees to it that the driver knows of what a lane has to send. O(1); once for each frame or row
-  /// of frames, however many calls go into it.
+  /// Notifies the driver that a lane has output. O(1); once for each frame or sequence of frames,
+  /// for any number of calls.
   @inline(__always)
   func hasOutput(_ shard: Int, _ lane: LinkLane) {
     if links[shard][lane].announces() { driver.linkHasOutput(shard: shard, lane: lane) }
   }
 
-  /// Whether the first attempt to reach every shard has come to an end, well or not.
+  /// Whether the first attempt to reach every shard has ended, with success or not.
   package var haveLinksBeenTried: Bool {
     let areTried = links.allSatisfy { link in
       guard link.isMember else { return true }
       switch link.state.phase {
-      // One that is due at once is a part of the first attempt, as after another map was taken
-      // over.
+      // An attempt that is due at once is a part of the first attempt, as after another map was
+      // adopted.
       case .waiting(let until): return until > nowNanos
       case .connecting, .greeting: return false
       case .ready, .draining: return true
       }
     }
-    // Where all have been reached the map comes into force.
+    // If all have been reached the map comes into force.
     return areTried && (agreement.isInForce || links.members.contains { !links[$0].state.isReady })
   }
 
   /// The shard at the other end of a link.
   package func shardID(ofLink link: Int) -> String { links[link].shardID }
 
-  /// Each link as channelz tells of it.
+  /// Each link for channelz.
   ///
-  /// - Parameter name: what it is called, by its shard.
+  /// - Parameter name: makes its name from its shard.
   package func linkReports(name: (_ shard: String) -> String) -> [LinkReport] {
     links.members.map { member in
       let link = links[member]
@@ -126,19 +126,24 @@ extension RouterCore {
     }
   }
 
+  /// The cluster's shards, and for what each refuses this router; nil: it doesn't.
+  package var linkRefusals: [(shard: String, refusal: LinkRefusal?)] {
+    links.members.map { (links[$0].shardID, links[$0].refusal) }
+  }
+
   /// The cluster's shards, and whether each takes calls.
   package var shardHealth: [(id: String, isServing: Bool)] {
     links.members.map { (links[$0].shardID, unreachableDetail(shard: $0) == nil) }
   }
 
-  /// Why a shard takes no calls now; nil where it does.
+  /// Why a shard accepts no calls now; nil if it does.
   package func unreachableDetail(shard: Int) -> String? {
     guard links[shard].state.isReady else { return links[shard].state.detail }
     return links[shard].isServing ? nil : Self.hasJustStarted
   }
 
   static var hasJustStarted: String {
-    "it has just started, and no other shard could be asked yet whether the slot map is in force"
+    "it has just started, and no other shard could be queried yet whether the slot map is in force"
   }
 
   // MARK: - What the core does about them
@@ -193,7 +198,7 @@ extension RouterCore {
       let told = try? ToldLineages(reply, of: links[shard].shardID)
     else {
       driver.disconnect(shard: shard, generation: generation)
-      lost(shard, "the shard's answer to Hello is malformed")
+      lost(shard, "the shard's reply to Hello is malformed")
       return
     }
     guard reply.accepted else {
@@ -216,6 +221,7 @@ extension RouterCore {
             keepsData: reply.recovers))
       }
       links[shard].trouble.end()
+      links[shard].refusal = nil
       driver.note(.linkReady(shard: links[shard].shardID, incarnation: reply.incarnation))
       if links[shard].state.phase == .draining {
         driver.note(.linkDraining(shard: links[shard].shardID))
@@ -225,7 +231,8 @@ extension RouterCore {
     }
   }
 
-  /// The shard has told its clock: it is named in frames from now on, and answered over both lanes.
+  /// The shard has sent its clock: frames carry it from now on, and a frame is sent over both
+  /// lanes.
   private func clockCame(_ shard: Int, _ millis: UInt64) {
     links[shard].heard(millis, nowNanos: nowNanos)
     guard links[shard].state.phase == .ready || links[shard].state.phase == .draining else {
@@ -244,27 +251,27 @@ extension RouterCore {
     let reason = String(decoding: reply.refusal, as: UTF8.self)
     let refusal = LinkRefusal(rawValue: reason)
     let theirs = reply.map.flatMap { try? SlotMapMessage.decode($0).0 }
-    // A newer map is taken over, and the shard asked again at once.
+    // A newer map is adopted, and the shard retried at once.
     let isTakenOver =
       refusal == .staleMap && (theirs?.epoch ?? 0) > links[shard].helloEpoch && reply.map != nil
     if !isTakenOver { tellRefused(shard, refusal, reason) }
-    // What a refused map means for all calls is told by `mapConflict`.
+    // `mapConflict` has the effect of a refused map on all calls.
     let isMap = Self.mapRefusals.contains { $0 == refusal }
-    lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason)
+    lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason, refusal)
     if refusal == .dataLost { links[shard].loss = RouterLink.Greeted(lineage: lineage) }
     let detail = String(decoding: reply.detail, as: UTF8.self)
     if isMap, let refusal, agreement.offered.place(of: links[shard].shardID) != nil {
       if agreement.isAboutOffered(links[shard].helloRound) {
         mapRefused(shard, refusal, theirs.map { ($0, reply.mapInForce) }, detail: detail)
       } else {
-        // The map has changed while the Hello was under way.
+        // The map has changed while the Hello was in progress.
         links[shard].state.attemptNow(nowNanos: nowNanos)
       }
     }
     changeLost(shard, detail.isEmpty ? links[shard].state.detail : detail)
   }
 
-  /// Tells the log why a shard is not used. Attempts that fail like earlier ones are no news.
+  /// Logs why a shard is not used. Attempts that fail like earlier ones are not logged.
   func tellRefused(_ shard: Int, _ refusal: LinkRefusal?, _ reason: String? = nil) {
     let reason = reason ?? refusal?.rawValue ?? ""
     guard links[shard].trouble.isNews(reason) else { return }
@@ -273,11 +280,11 @@ extension RouterCore {
   }
 
   /// A link was lost, or could not be made. Attempts that fail like earlier ones are no news.
-  private func lost(_ shard: Int, _ reason: String) {
+  private func lost(_ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil) {
     if links[shard].trouble.isNews(reason) {
       driver.note(.linkLost(shard: links[shard].shardID, reason: reason))
     }
-    lose(shard, reason)
+    lose(shard, reason, refusal)
     changeLost(shard, reason)
   }
 
@@ -294,11 +301,11 @@ extension RouterCore {
     }
   }
 
-  /// Ends a link that is to end, once no reply is missing on it.
+  /// Closes a link that must end, once no reply is missing on it.
   private func endIdle(_ shard: Int, _ generation: UInt64) {
     guard isCurrent(shard, generation), links[shard].isIdle else { return }
     if links[shard].isMoving {
-      // One that waits until the shard serves is where it is to be.
+      // A call that waits until the shard serves already waits in the right place.
       let isElsewhere = links[shard].dialedAddress != links[shard].address
       if links[shard].state.isReady, isElsewhere { move(shard) }
     } else if links[shard].state.phase == .draining {
@@ -311,8 +318,11 @@ extension RouterCore {
 
   /// The connections are gone: ends all that depended on them, as docs/CONSISTENCY.md has it. What
   /// waits for the new owner of its slot depends on none.
-  func lose(_ shard: Int, _ reason: String) {
+  ///
+  /// - Parameter refusal: for what the shard has refused the link.
+  func lose(_ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
+    links[shard].refusal = refusal
     agreement.lost(links[shard].shardID)
     if links[shard].isMoving { links[shard].endMoving() }
     streams.lost(shard)
@@ -330,8 +340,8 @@ extension RouterCore {
     }
     links[shard].clear()
     proceedWithAcceptance()
-    // A caller that is told may come with its next call at once, and must find the link as it is
-    // now.
+    // A caller that gets its error may make its next call at once, and must find the link's new
+    // state.
     for (call, hasBegun, error) in ended { fail(call, hasBegun: hasBegun, error) }
     askShards()
     if mayHoldCalls {
@@ -346,13 +356,13 @@ extension RouterCore {
         links[shard].shardID, unreachableDetail(shard: shard) ?? links[shard].state.detail)
   }
 
-  /// Drops a connection whose shard doesn't answer Hello.
+  /// Closes a connection whose shard doesn't reply to Hello.
   func dropUngreeted(_ shard: Int, nowNanos: UInt64) {
     guard links[shard].state.phase == .greeting, links[shard].helloDueNanos <= nowNanos else {
       return
     }
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
-    lose(shard, "the shard did not answer Hello in time")
+    lose(shard, "the shard did not reply to Hello in time")
     changeLost(shard, links[shard].state.detail)
   }
 }

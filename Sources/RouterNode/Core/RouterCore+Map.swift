@@ -1,16 +1,16 @@
-// A slot map that changes while calls are under way.
+// A slot map that changes while calls are in progress.
 //
 // What becomes of calls:
 // - From the moment that a newer map is known, calls on slots whose owner it changes wait. Calls on
-//   all other slots go on as before.
-// - Calls that were sent to the old owner either had been executed before it adopted the map, and
-//   are answered, or come back (`returned`), and wait as well.
-// - When the map is in force and nothing is under way at the old owner, they all go to the new one,
-//   in the order in which they were submitted.
-// - A call that comes back although no newer map is known, as one that overtook the news that the
-//   map is in force, is placed anew after a short time. How often is bounded.
+//   all other slots continue as before.
+// - Calls that were sent to the old owner either were executed before it adopted the map, and get
+//   their replies, or are returned, and wait too.
+// - When the map is in force and no calls are in progress at the old owner, all of them are sent to
+//   the new one, in the order in which they were submitted.
+// - A call that is returned although no newer map is known, because it overtook the news that the
+//   map is in force, is routed again after a short time, a limited number of times.
 //
-// Bounds: calls that wait count like others that do (RouterCore+Waiting), in bytes and in time.
+// Limits: these calls count like other waiting calls (RouterCore+Waiting), in bytes and in time.
 
 import Commands
 import NIOCore
@@ -19,15 +19,13 @@ import Placement
 import RingstoreAPI
 
 extension RouterCore {
-  /// What the Hello to a shard carries: the map that is to be in force, to a newcomer the one that
-  /// will list it.
+  /// The map in the Hello to a shard: the one that should come into force; for a new shard the one
+  /// that will list it.
   func helloMap(_ shard: Int) -> SlotMap {
-    if let change, case .dialing = change.phase, let next = change.steps.first,
-      agreement.offered.place(of: links[shard].shardID) == nil
-    {
-      return next
+    if let dialed = change?.dialedMap, agreement.offered.place(of: links[shard].shardID) == nil {
+      return dialed
     }
-    // A shard that is to be dropped is not told of the map without it.
+    // A shard that will be removed doesn't get the map without it.
     let isDropped = agreement.offered.place(of: links[shard].shardID) == nil
     return isDropped ? agreement.current : agreement.offered
   }
@@ -38,7 +36,7 @@ extension RouterCore {
       by: links.members.map { ShardDescription(id: links[$0].shardID, address: links[$0].address) })
   }
 
-  /// Whether a newer map is known, or a change under way.
+  /// Whether a newer map is known, or a change is in progress.
   package var isMapChanging: Bool { !agreement.isInForce || change != nil }
 
   // MARK: - What shards say
@@ -48,7 +46,7 @@ extension RouterCore {
     changeReached(shard)
     if agreement.isDoubted { endDoubt(shard) }
     guard links[shard].state.isReady else { return }
-    // The map may have changed while the Hello was under way, and a newcomer's was another one.
+    // The map may have changed while the Hello was in flight, and a new shard got another one.
     if agreement.isAboutOffered(links[shard].helloRound) {
       apply(agreement.holds(links[shard].shardID, isInForce: isInForce))
     } else if links[shard].isMember {
@@ -58,7 +56,7 @@ extension RouterCore {
     spreadLineages()
   }
 
-  /// A shard doesn't take the map of our Hello, or of an offer.
+  /// A shard refuses the map of our Hello, or of an offer.
   func mapRefused(
     _ shard: Int, _ reason: LinkRefusal, _ theirs: (map: SlotMap, isInForce: Bool)?,
     detail: String
@@ -67,7 +65,7 @@ extension RouterCore {
     let change = agreement.refused(by: links[shard].shardID, theirs: theirs)
     if change == .doubted {
       // It is asked again with a Hello, as after any refusal.
-      release(shard, reason.rawValue)
+      release(shard, reason.rawValue, reason)
     } else {
       changeRefused(shard, reason, detail, epoch: before)
     }
@@ -85,7 +83,7 @@ extension RouterCore {
       changeChecked(shard, epoch: reply.epoch, isAccepted: reply.accepted, refusal, detail)
     } else if refusal == .dataLost {
       // It found out by the same rule as this router does, and may have been told by another one.
-      release(shard, LinkRefusal.dataLost.detail(address: links[shard].address))
+      release(shard, LinkRefusal.dataLost.detail(address: links[shard].address), .dataLost)
     } else if reply.accepted {
       if let records = try? LineageRecords(reply.lineages) { heard(records, from: shard) }
       guard links[shard].state.isReady else { return }
@@ -100,7 +98,7 @@ extension RouterCore {
     }
   }
 
-  /// A shard has adopted a map from another router, or was told that it is in force.
+  /// A shard has adopted a map from another router, or was informed that it is in force.
   func newsCame(_ shard: Int, _ news: LinkV1.MapNews) {
     guard let (map, records) = news.map.flatMap({ try? SlotMapMessage.decode($0) }) else { return }
     if news.inForce, !links[shard].isServing { serves(shard) }
@@ -112,7 +110,7 @@ extension RouterCore {
     apply(agreement.holds(links[shard].shardID, isInForce: news.inForce))
   }
 
-  /// Other routers have had time to be through: shards that have refused the map are asked again.
+  /// Other routers have had time to finish: shards that have refused the map are retried.
   private func endPause() {
     pauseEndNanos = nil
     agreement.resume()
@@ -137,7 +135,7 @@ extension RouterCore {
     askShards()
   }
 
-  /// Asks shards whether they hold the map still.
+  /// Queries shards whether they still hold the map.
   func askShards() {
     let asked = agreement.nextAsked()
     guard !asked.isEmpty else { return }
@@ -148,7 +146,7 @@ extension RouterCore {
     spreadLineages()
   }
 
-  /// Tells shards that the map is in force. Calls on slots that they have gained may come now.
+  /// Informs shards that the map is in force. Calls on slots that they have gained may now be sent.
   private func tellInForce() {
     let told = agreement.nextTold()
     guard !told.isEmpty else { return }
@@ -187,7 +185,7 @@ extension RouterCore {
     offer(.adopt, agreement.offered, to: shard)
   }
 
-  /// A shard of a map that was taken back doesn't belong to the cluster.
+  /// A shard of a rolled back map doesn't belong to the cluster.
   private func dropStrays() {
     for place in links.indices where links[place].isMember {
       let id = links[place].shardID
@@ -254,13 +252,13 @@ extension RouterCore {
     return true
   }
 
-  /// Why calls are not served by the map of this router's list; nil where a map has been in force.
+  /// Why calls are not served with the map of this router's list; nil if a map has been in force.
   var notInForceReason: String? {
     guard !agreement.isKnown else { return nil }
     let missing = links.members.first { !links[$0].state.isReady }
     let who = missing.map { "\(links[$0].shardID) has not (\(links[$0].state.detail))" }
     return "the slot map is served when every shard has adopted it; "
-      + (who ?? "they are being asked whether they hold it")
+      + (who ?? "they are being queried whether they hold it")
   }
 
   /// A shard has not executed a call, because its key's slot isn't the shard's.
@@ -290,7 +288,7 @@ extension RouterCore {
     calls.returned(id)
     note("returned by \(links[shard].shardID)", of: call)
     released(streams.returned(id, by: shard), for: call)
-    // Without a newer map there is nothing to do but to ask the same shard again.
+    // Without a newer map the only option is to send it to the same shard again.
     let isNoNews = agreement.isInForce && links.owner(ofSlot: Int(call.slot)) == shard
     holds.hold(Int(call.slot), untilNanos: isNoNews ? nowNanos + linkLimits.returnedNanos : nil)
     mayHoldCalls = true
@@ -302,7 +300,7 @@ extension RouterCore {
       id, body, parked.map { request(of: $0) } ?? ByteBuffer(bytes: returned.request), for: .owner)
   }
 
-  /// Lets calls go whose slots have an owner again.
+  /// Releases calls whose slots have an owner again.
   func releaseHeld() {
     guard !holds.isEmpty, agreement.isInForce else { return }
     if let due = holds.dueNanos, due > nowNanos { return }
@@ -313,7 +311,7 @@ extension RouterCore {
       else { return }
       busy.insert(Int(call.slot))
     }
-    // An owner that was not told yet would return the call.
+    // An owner that was not informed yet would return the call.
     if holds.dueNanos == nil {
       for slot in 0..<Slots.count where holds.contains(UInt16(slot)) {
         let owner = links[links.owner(ofSlot: slot)]
@@ -346,7 +344,7 @@ extension RouterCore {
     finishEvent()
   }
 
-  /// Nothing is under way on a link that is to be dialed at another address.
+  /// No calls are in progress on a link that changes its address.
   func move(_ shard: Int) {
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
     agreement.lost(links[shard].shardID)
@@ -364,12 +362,12 @@ extension RouterCore {
     for lane in LinkLane.allCases { admitWaiting(shard, lane) }
   }
 
-  /// Calls under way take too long: the link stays where it is until it is lost.
+  /// Calls in progress take too long: the link keeps its address until it is lost.
   func stay(_ shard: Int) {
     moved(shard)
   }
 
-  /// A link whose shard has left the cluster ends when nothing is under way on it any more.
+  /// A link whose shard has left the cluster is closed when no calls are in progress on it.
   func retireIfIdle(_ shard: Int) {
     guard links[shard].isIdle, !operations.contains(where: { $0.shards.contains(shard) })
     else { return }
@@ -379,7 +377,7 @@ extension RouterCore {
   func retire(_ shard: Int) {
     guard links[shard].state.attemptAtNanos == nil else { return }
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
-    lose(shard, "the shard doesn't belong to the cluster any more")
+    lose(shard, "the shard no longer belongs to the cluster")
     driver.note(.shardDropped(shard: links[shard].shardID))
     updateMayHoldCalls()
   }

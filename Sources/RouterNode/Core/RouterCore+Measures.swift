@@ -1,6 +1,6 @@
-// What a router's loop measures of its clients' calls: how long they took, which were slow or
-// large; and what it can tell of its links. A call bears the time of the tick in which it was read;
-// the tick in which its reply comes has its own. So the clock is read once for all calls of a read.
+// Measurements of a router's loop: durations of its clients' calls, slow and large calls, and the
+// state of its links. A call carries the time of the tick in which it was read; the tick of its
+// reply has its own time. So the clock is read once for all calls of a read.
 //
 // The core's event loop.
 
@@ -20,7 +20,7 @@ extension RouterCore {
     let nanos = elapsedNanos(since: call.startedNanos)
     meter.record(Int(call.place), isError: isError, nanos: nanos)
     let bytes = max(call.bytes, replyBytes)
-    if meter.slowLog.isSlow(nanos) || meter.slowLog.isLarge(bytes) {
+    if meter.isNotable(nanos: nanos, bytes: bytes) {
       noteSlow(call, nanos, replyBytes: replyBytes, isError: isError)
     }
   }
@@ -57,7 +57,7 @@ extension RouterCore {
 
   // MARK: - Metrics
 
-  /// What the loop can tell of its calls and links. O(links + commands).
+  /// The loop's figures of its calls and links. O(links + commands).
   package func addMetrics(to metrics: inout MetricCollection) {
     metrics.add(NodeMetric.callsInFlight, calls.count - parkedCalls.count)
     metrics.add(NodeMetric.parkedCalls, parkedCalls.count)

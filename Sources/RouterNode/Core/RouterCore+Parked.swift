@@ -1,13 +1,12 @@
-// Calls that wait for values at their shards (wait_millis). A shard says at once that it has parked
-// such a call; from then on the call is under way no more as far as bounds, the order of its key
-// and slots that change hands go, so nothing that would bring a value is held up by it. Its caller
-// waits on.
+// Calls that wait for values at their shards (wait_millis). A shard reports at once that it has
+// parked such a call. From then on the call no longer counts for limits, the order of its key and
+// slots that change their owner, so it doesn't block a push. Its caller continues to wait.
 //
-// A call that a shard lets go of without having executed it is placed anew: where the slot has
-// gone, or at the same shard over a new link. It is at the end of the queues there.
+// A call that a shard releases without executing it is routed again: to the slot's new owner, or to
+// the same shard over a new link. There it is at the end of the queues.
 //
-// What may have been executed on a link that is lost is known to the shard: see Hello. Another
-// incarnation has executed none: what an older one may have taken from its lists went with them.
+// The shard knows which calls of a lost link may have been executed: see Hello. Another incarnation
+// has executed none: values that an older one may have removed are lost with its lists.
 
 import Commands
 import NIOCore
@@ -28,7 +27,7 @@ extension RouterCore {
     calls.parked(id)
     note("parked", of: call)
     links[shard].callsParked += 1
-    // Its cancel is on its way.
+    // Its cancel was sent.
     guard !call.isAbandoned else { return }
     guard let parked = try? LinkV1.LinkCall(reply.response) else {
       withdraw(id)
@@ -54,7 +53,7 @@ extension RouterCore {
 
   /// Who waits, as of now; nil: the router has no users.
   ///
-  /// - Throws: where he may not make the call any more.
+  /// - Throws: if the user may no longer make the call.
   private func principal(
     of caller: Caller, waitingBy call: LinkV1.LinkCall
   ) throws(CallError) -> Principal? {
@@ -85,7 +84,7 @@ extension RouterCore {
     }
   }
 
-  /// A call is parked no more: its caller is told something next, or it is placed anew.
+  /// A call is no longer parked: its caller gets a reply next, or it is routed again.
   @discardableResult
   func unpark(_ id: UInt64, _ call: PendingCall<Caller>) -> ParkedCall? {
     let parked = parkedCalls.remove(id)
@@ -95,8 +94,8 @@ extension RouterCore {
 
   // MARK: - Letting go
 
-  /// Asks the shard to let go of a call, and tells the caller an error if it has not been executed.
-  /// (One that has been is answered: its reply is on its way.)
+  /// Asks the shard to release a call, and fails it if it has not been executed. (If it has been,
+  /// its reply is on its way.)
   private func recall(_ id: UInt64, _ error: CallError) {
     guard let call = calls[id], !call.isAbandoned else { return }
     parkedCalls.recall(id, error)
@@ -127,13 +126,14 @@ extension RouterCore {
 
   private var routerDrains: CallError {
     CallError(
-      .shardUnavailable, "This router is draining; the call was not carried out.",
+      .shardUnavailable, "This router is draining; the call was not executed.",
       retryDelayMillis: CallError.retryDelayMillisDefault)
   }
 
   // MARK: - Links that are lost and come back
 
-  /// A link is lost. Calls parked over it keep their callers until the shard says what has run.
+  /// A link is lost. Calls parked over it keep their callers until the shard reports which were
+  /// executed.
   func parkedLost(_ shard: Int) {
     for id in calls.ids(where: { $0.shard == shard && $0.reply == .parked && $0.isAbandoned }) {
       _ = calls.remove(id)
@@ -141,10 +141,11 @@ extension RouterCore {
     parkedCalls.lost(shard, untilNanos: nowNanos &+ linkLimits.parkedNanosMax)
   }
 
-  /// The shard has said which calls of earlier links have run.
+  /// The shard has reported which calls of earlier links were executed.
   func parkedGreeted(_ shard: Int, _ reply: LinkV1.HelloReply) {
     guard links[shard].state.incarnation == reply.incarnation else {
-      // What the shard before it had executed is gone with its memory, or else any may have run.
+      // The effects of the previous incarnation are lost with its memory; if they aren't, any call
+      // may have been executed.
       if reply.recovers {
         for id in parkedCalls.adrift(shard) {
           endParked(id, .outcomeUnknown(links[shard].shardID))
@@ -158,8 +159,8 @@ extension RouterCore {
     }
   }
 
-  /// A link is ready again and its shard serves: what has not run of its parked calls waits there
-  /// again, or where its slot is now.
+  /// A link is ready again and its shard serves: parked calls that were not executed wait there
+  /// again, or at their slot's new owner.
   func parkedReady(_ shard: Int) {
     let ids = parkedCalls.adrift(shard)
     parkedCalls.settled(shard)
@@ -173,7 +174,7 @@ extension RouterCore {
     while let shard = parkedCalls.nextGivenUp(nowNanos: nowNanos) {
       let ids = parkedCalls.adrift(shard)
       parkedCalls.settled(shard)
-      // A shard that is there but serves nothing has said what has run.
+      // A connected shard that serves nothing has reported which calls were executed.
       let error: CallError =
         links[shard].state.isReady ? unavailable(shard) : .outcomeUnknown(links[shard].shardID)
       for id in ids { endParked(id, error) }
@@ -198,8 +199,8 @@ extension RouterCore {
     turnCame(id)
   }
 
-  /// The request of a call that waits for the rest of its time; a millisecond where nothing is
-  /// left, so that it has its turn.
+  /// The request of a call that waits for the rest of its time; if nothing is left a millisecond,
+  /// so that it is tried once.
   func request(of parked: ParkedCall) -> ByteBuffer {
     let now = nowNanos
     let left = parked.endNanos > now ? (parked.endNanos - now) / 1_000_000 : 0

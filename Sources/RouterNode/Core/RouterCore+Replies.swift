@@ -1,26 +1,27 @@
 // Replies, whole and in parts.
 //
-// A small reply is passed on as it is. A large one is announced by the shard, which holds on to its
-// bytes until the router asks for them; then it comes in pieces on the bulk lane. A caller that can
-// take it in pieces (a plain call of a client) gets them as they come, and no more is asked for
-// than the client takes. For the others (calls of a Pipeline, sub-requests) it is gathered. The
-// replies of streams are asked for in the same way, message by message.
+// A small reply is forwarded unchanged. A large one is announced by the shard, which holds its
+// bytes until the router requests them; then it arrives in chunks on the bulk lane. A caller that
+// accepts chunks (a client's unary call) gets them as they arrive, and no more is requested than
+// the client reads. For the others (calls of a Pipeline, sub-requests) it is collected. The replies
+// of streams are requested in the same way, message by message.
 //
-// Bounds: what one shard was asked for and has not been passed on is at most its share of
-// `Limits.gatherBytesMax`, whatever its size where it is the only one; replies get their part of
-// that in turn. Announced replies that are not asked for yet cost an entry each; their number is
-// that of their clients' calls, and their bytes are the shard's, for a limited time.
+// Limits: the bytes that were requested from one shard and not forwarded are at most its share of
+// `Limits.gatherBytesMax`, except that a single reply may be larger; replies get their part of the
+// share in turn. An announced reply that is not requested yet costs one entry; their number is
+// limited by the clients' calls, and their bytes are held by the shard, for a limited time.
 
 import NIOCore
 import NodeCore
 import RingstoreAPI
 
 extension RouterCore {
-  /// Replies that come in parts, and bytes of them that were asked for and not passed on.
+  /// Chunked replies, and their bytes that were requested and not forwarded.
   package var repliesInParts: Int { streams.count }
   package var bytesAskedFor: Int { streams.askedBytes }
 
-  /// A caller that took no more takes more again: of a large or streamed reply, or an operation's.
+  /// A caller that had stopped reading accepts more again: of a large or streamed reply, or of an
+  /// operation.
   package func callerWritable(_ id: UInt64) {
     if let operation = operations[id] {
       operation.fanout.callerTakesMore()
@@ -60,7 +61,7 @@ extension RouterCore {
         links[shard].callsFailed += 1
         driver.fail(caller, error: error)
       } else {
-        // The driver holds this core: to answer counts no reference to it.
+        // The driver holds this core, so no reference to it is counted here.
         Unmanaged.passUnretained(driver)._withUnsafeGuaranteedRef {
           $0.answer(caller, response: reply.response)
         }
@@ -108,7 +109,7 @@ extension RouterCore {
     ask(reply.id)
   }
 
-  /// The reply has begun: the call leaves its lane's counts and its key's order.
+  /// The reply has begun: the call no longer counts on its lane, and leaves its key's order.
   private func beginParts(_ id: UInt64, _ call: PendingCall<Caller>) {
     if call.reply == .parked {
       links[call.shard].callsParked -= 1
@@ -131,7 +132,7 @@ extension RouterCore {
     ask(id)
   }
 
-  /// Hands a part of a reply to its caller. Returns false where the shard sends another number of
+  /// Passes a part of a reply to its caller. Returns false if the shard sends a different number of
   /// bytes than it has announced.
   private func passOn(
     _ bytes: UnsafeRawBufferPointer, _ id: UInt64, _ call: PendingCall<Caller>, isLast: Bool
@@ -190,8 +191,8 @@ extension RouterCore {
     }
   }
 
-  /// Ends a call whose reply may have begun to come in parts. A write was executed before its reply
-  /// was announced, so what its caller is told must not sound as if it had not been.
+  /// Ends a call whose chunked reply may have begun. A write was executed before its reply was
+  /// announced, so its caller's error must not say that it wasn't.
   func fail(_ call: PendingCall<Caller>, hasBegun: Bool, _ error: CallError) {
     let told =
       call.isWrite && call.reply == .inParts
@@ -205,7 +206,7 @@ extension RouterCore {
     }
   }
 
-  /// Ends a call although its shard goes on: the shard is told, the call abandoned.
+  /// Ends a call that its shard still executes: it is cancelled at the shard and abandoned.
   private func giveUp(_ id: UInt64, _ call: PendingCall<Caller>, _ error: CallError) {
     let hasBegun = streams.hasBegun(id)
     guard let current = calls[id] else { return }
@@ -215,10 +216,10 @@ extension RouterCore {
 
   // MARK: - Asking for more
 
-  /// Every shard has the same share of the bound, so that a slow one takes nothing from the others.
+  /// Every shard has the same share of the limit, so a slow one doesn't affect the others.
   private var share: Int { limits.gatherBytesMax / links.members.count }
 
-  /// Asks the shard for more of a reply, where its caller takes more and the bound allows it.
+  /// Requests more of a reply from the shard, if its caller accepts more and the limit allows it.
   func ask(_ id: UInt64) {
     guard streams.mayAsk(id), let call = calls[id], !call.isWaiting, takesMore(id, call) else {
       return
@@ -227,7 +228,7 @@ extension RouterCore {
     if bytes > 0 { sendCredit(id, bytes, call) }
   }
 
-  /// Gives those who wait for it their part of what may be asked for.
+  /// Gives waiting replies their part of the share.
   func serveWaiters(_ shard: Int) {
     while let (id, bytes) = streams.nextWaiter(shard, share: share) {
       guard let call = calls[id], takesMore(id, call) else { continue }
@@ -249,7 +250,7 @@ extension RouterCore {
     hasOutput(call.shard, .bulk)
   }
 
-  /// Forgets a reply in parts, and gives back what was reserved for it. Returns how it was.
+  /// Removes a chunked reply, and returns its reserved bytes to the share. Returns its last state.
   @discardableResult
   func endStream(_ id: UInt64, _ call: PendingCall<Caller>) -> StreamedReply? {
     guard let stream = streams.end(id, at: call.shard) else { return nil }
@@ -257,7 +258,7 @@ extension RouterCore {
     return stream
   }
 
-  /// A call's shard was asked for bytes that have been passed on, or won't come.
+  /// Bytes that were requested for a call have been forwarded, or won't arrive.
   func released(_ byteCount: Int, for call: PendingCall<Caller>) {
     if byteCount > 0, case .caller(let caller) = call.target {
       driver.expect(-byteCount, for: caller)

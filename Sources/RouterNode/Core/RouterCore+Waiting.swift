@@ -1,8 +1,8 @@
-// Calls that can't be sent yet: their lane is full, or earlier calls on their key are under way on
-// the other lane. The connections they came from are not read meanwhile.
+// Calls that can't be sent yet: their lane is full, or earlier calls on their key are in progress
+// on the other lane. Their connections are not read meanwhile.
 //
 // Bounds: `LinkLimits.waitingBytesMax` for each shard, `waitNanosMax` for each call. A full shard
-// makes only its own callers wait.
+// delays only its own callers.
 
 import GRPC
 import LargeMemory
@@ -12,7 +12,7 @@ import Placement
 import RingstoreAPI
 
 extension RouterCore {
-  /// Calls that wait, for room or for their turn.
+  /// Calls that wait for space or for their order.
   package var callsWaiting: Int { waiting.count }
 
   func wait(
@@ -36,7 +36,7 @@ extension RouterCore {
     holds.add(id, slot: Int(call.slot)) { waiting.waits($0, for: .owner) }
   }
 
-  /// Ends a call's waiting: it is sent, or has ended.
+  /// Ends a call's wait: it is sent, or has ended.
   @discardableResult
   func stopWaiting(_ id: UInt64, _ call: PendingCall<Caller>) -> WaitingCall? {
     guard let waiter = waiting.remove(id) else { return nil }
@@ -49,16 +49,16 @@ extension RouterCore {
 
   private func isQueued(_ id: UInt64) -> Bool { waiting.waits(id, for: .room) }
 
-  /// Earlier calls on its key are through: a call that was held goes, or waits for room or its
-  /// slot's owner.
+  /// Earlier calls on its key are done: a held call is sent, or waits for space or its slot's
+  /// owner.
   func turnCame(_ id: UInt64) {
     guard let call = calls[id], waiting[id] != nil else { return }
     guard !holds.contains(call.slot) else { return waitForOwner(id, call) }
     ownersCame([id])
   }
 
-  /// Calls that waited go to their slots' owners, which may be others than before. All of them are
-  /// queued before the first is sent: a caller that is told to go on comes behind them.
+  /// Waiting calls go to their slots' owners, which may have changed. All of them are queued before
+  /// the first is sent, so a caller that may continue is queued after them.
   func ownersCame(_ ids: [UInt64]) {
     let failed = ids.filter { !queueAtOwner($0) }
     for shard in links.indices {
@@ -73,7 +73,7 @@ extension RouterCore {
     }
   }
 
-  /// Returns false where the owner takes no calls.
+  /// Returns false if the owner accepts no calls.
   private func queueAtOwner(_ id: UInt64) -> Bool {
     guard let call = calls[id], let waiter = waiting[id] else { return true }
     let shard = Int(call.slot) < Slots.count ? links.owner(ofSlot: Int(call.slot)) : call.shard
@@ -86,19 +86,19 @@ extension RouterCore {
     return true
   }
 
-  /// Whether calls on a slot may go to a shard. One that was restarted since they were admitted,
-  /// and doesn't know yet that the slot map is in force, would return them again and again.
+  /// Whether calls on a slot may be sent to a shard. A shard that was restarted after they were
+  /// admitted, and doesn't know yet that the slot map is in force, would return them repeatedly.
   private func mayTake(_ shard: Int, _ slot: UInt16) -> Bool {
     if links[shard].isMoving { return true }
     return links[shard].state.isReady && (links[shard].isServing || slot == Self.noSlot)
   }
 
-  /// Moves calls that waited into the batch while the lane has room.
+  /// Moves waiting calls into the batch while the lane has space.
   func admitWaiting(_ shard: Int, _ lane: LinkLane) {
     while links[shard][lane].hasRoom,
       let id = links[shard][lane].nextWaiting(isWaiting: { isQueued($0) })
     {
-      // Out of the queue, so that it doesn't leave it once more.
+      // Removed from the queue, so that it isn't removed twice.
       waiting.setReason(id, .turn)
       guard let call = calls[id], let waiter = waiting[id] else { continue }
       let order = waiter.request.withUnsafeReadableBytes {
@@ -107,7 +107,7 @@ extension RouterCore {
       }
       calls.placed(id, order: order)
       note("sent", of: call)
-      // Only now may its client come with the next call.
+      // Only now may its client make the next call.
       stopWaiting(id, call)
       hasOutput(shard, lane)
       if call.reply == .stream { ask(id) }

@@ -1,5 +1,5 @@
-// The heart of a router's event loop: where calls are placed, sent, matched with their replies,
-// and ended when a shard goes away.
+// The core of a router's event loop: calls are routed, sent, matched with their replies, and failed
+// when a shard is lost.
 //
 // Pure: no sockets, clock or randomness of its own. The driver passes in events and the time; the
 // core calls back through `RouterDriver`. One core per event loop, used on that loop only; cores
@@ -12,9 +12,9 @@
 // - Calls on one key are sent in the order in which they were submitted, and those that go over
 //   different lanes one after another (CrossLaneSequencer).
 //
-// What waits, and its bounds: calls that wait for room or for their turn (RouterCore+Waiting,
+// Waiting data and its limits: calls that wait for space or for order (RouterCore+Waiting,
 // LinkLimits), for values at their shards (RouterCore+Parked, the shards' Limits.parkedCallsMax),
-// replies in parts (RouterCore+Replies), calls under way in all (CallTable).
+// chunked replies (RouterCore+Replies), all calls in progress (CallTable).
 
 import Commands
 import GRPC
@@ -28,40 +28,38 @@ import Tracing
 
 package final class RouterCore<Driver: RouterDriver> {
   package typealias Caller = Driver.Caller
-  /// What stands for the slot of a call that names no key.
+  /// The slot of a call without a key.
   static var noSlot: UInt16 { UInt16(Slots.count) }
 
   let identity: RouterIdentity
   package let limits: Limits
   package let linkLimits: LinkLimits
-  /// Owns this core, so that it can't be gone before.
+  /// Owns this core, so it lives longer.
   unowned(unsafe) let driver: Driver
 
-  // A core is used by one thread and never from within an access to one of these, so the run-time
-  // checks for that are left out: they cost as much as the work between them.
-  @exclusivity(unchecked) var links: LinkTable
+  var links: LinkTable
   var agreement: MapAgreement
   /// Slots whose owner is changing; see RouterCore+Map.
-  @exclusivity(unchecked) var holds = SlotHolds()
+  var holds = SlotHolds()
   /// Whether a call may have to wait, or to fail, although its shard's link is ready.
-  @exclusivity(unchecked) var mayHoldCalls = true
-  /// A change of the list of shards under way.
+  var mayHoldCalls = true
+  /// A change of the list of shards in progress.
   var change: MapChange?
   /// What is on record of the shards' data.
   package internal(set) var lineages = LineageRecords()
   /// A loss that is being accepted.
   var acceptance: LossAcceptance?
-  /// Until when changes that shards refuse are not taken back.
+  /// Until when changes that shards refuse are not rolled back.
   var pauseEndNanos: UInt64?
-  @exclusivity(unchecked) var calls = CallTable<Caller>()
-  @exclusivity(unchecked) var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
+  var calls = CallTable<Caller>()
+  var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
   private let clock: () -> UInt64
   let routes = CommandTable.routes
 
   /// The calls that wait, by id, and when each is refused.
   var waiting = WaitingCalls()
-  /// Where calls of this process are encoded, kept for the next one up to a size.
-  @exclusivity(unchecked) private var encoded = ByteBuffer()
+  /// The buffer in which local calls are encoded, kept for the next one up to a size.
+  private var encoded = ByteBuffer()
   private static var encodedKeptMax: Int { 64 << 10 }
 
   /// Calls that wait for values at their shards.
@@ -70,10 +68,10 @@ package final class RouterCore<Driver: RouterDriver> {
   var isDraining = false
   /// What RandomKey is drawn by.
   var random: SplitMix64
-  @exclusivity(unchecked) var streams = StreamedReplies()
-  @exclusivity(unchecked) var operations = OperationTable<RouterFanout<Driver>>()
+  var streams = StreamedReplies()
+  var operations = OperationTable<RouterFanout<Driver>>()
   package let replyMemory: MemoryBudget
-  /// How long clients' calls take, and which were slow or large.
+  /// Durations of clients' calls, and slow and large calls.
   package let meter: CallMeter
   /// Where traced calls have their spans; nil: none is traced.
   package var tracer: Tracer?
@@ -82,8 +80,8 @@ package final class RouterCore<Driver: RouterDriver> {
 
   /// - Parameters:
   ///   - firstGeneration: a number no earlier run of this router's loop has reached.
-  ///   - seed: for the jitter of reconnects, and what is drawn at random.
-  ///   - slowLog: what is kept of slow and large calls.
+  ///   - seed: for the jitter of reconnects and for random keys.
+  ///   - slowLog: the settings for slow and large calls.
   ///   - clock: the time in nanoseconds, never going back.
   package init(
     identity: RouterIdentity, map: SlotMap, limits: Limits, linkLimits: LinkLimits = LinkLimits(),
@@ -108,18 +106,18 @@ package final class RouterCore<Driver: RouterDriver> {
   /// The shards of the cluster, in the map's order.
   package var shardIDs: [String] { links.members.map { links[$0].shardID } }
 
-  /// Calls whose replies have not come, those whose callers have gone among them.
+  /// Calls without a reply, including those whose callers have disconnected.
   package var callsUnderWay: Int { calls.count }
 
   // MARK: - Calls of clients
 
-  /// Takes a call on one key. Returns its id while it is under way, or nil where it has been
-  /// answered already.
+  /// Takes a call on one key. Returns its id while it is in progress, or nil if it has already got
+  /// its reply.
   ///
   /// - Parameters:
-  ///   - block: what the message lies in, where it may be kept.
-  ///   - context: who calls, and until when, on the core's clock.
-  ///   - endsAtDeadline: whether the core is to end the call then; otherwise the driver does.
+  ///   - block: the block that contains the message, if it may be kept.
+  ///   - context: the caller and the deadline, on the core's clock.
+  ///   - endsAtDeadline: whether the core ends the call at its deadline; otherwise the driver does.
   package func submit(
     _ method: UInt32, message: UnsafeRawBufferPointer, in block: LargeBlock? = nil,
     _ context: CallContext, endsAtDeadline: Bool, caller: Caller
@@ -141,12 +139,12 @@ package final class RouterCore<Driver: RouterDriver> {
     }
   }
 
-  /// Takes a call on one key that was made within the process, and encodes it: it leaves the
-  /// process here. As above otherwise.
+  /// Takes a local call on one key, and encodes it, because it leaves the process here. Otherwise
+  /// as above.
   package func submit(
     _ call: any KeyedCall, _ context: CallContext, endsAtDeadline: Bool, caller: Caller
   ) -> UInt64? {
-    // Taken out, because a caller that is told a failure may make its next call.
+    // Removed first, because a caller that gets an error may make its next call.
     var request = ByteBuffer()
     swap(&request, &encoded)
     defer {
@@ -174,7 +172,7 @@ package final class RouterCore<Driver: RouterDriver> {
     }
   }
 
-  /// Takes a call whose key was checked.
+  /// Takes a call with a checked key.
   @inline(__always)
   private func submit(
     _ method: UInt32, key: UnsafeRawBufferPointer, _ message: UnsafeRawBufferPointer,
@@ -182,7 +180,7 @@ package final class RouterCore<Driver: RouterDriver> {
     _ caller: Caller
   ) throws(CallError) -> UInt64 {
     let slot = Slots.slot(of: key)
-    // Made where it is handed on: a name for it would be a copy of it.
+    // Created in the argument: a variable would be a copy.
     let id = try place(
       PendingCall<Caller>(
         target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot),
@@ -196,15 +194,15 @@ package final class RouterCore<Driver: RouterDriver> {
     return id
   }
 
-  /// Takes an LRangeStream: its reply is emitted message by message as the caller takes it. Returns
-  /// its id while it is under way, or nil where it has been answered already.
+  /// Takes an LRangeStream: its reply is emitted message by message as the caller reads it. Returns
+  /// its id while it is in progress, or nil if it has already ended.
   ///
   /// It has no place in the order of its key: it reads one view of the list, which is taken at
   /// some moment between the call and its first message.
   ///
   /// - Parameters:
   ///   - message: a ListRange.
-  ///   - context: who calls, and until when: the driver ends the call then.
+  ///   - context: the caller and the deadline, at which the driver ends the call.
   package func openStream(
     message: UnsafeRawBufferPointer, _ context: CallContext, caller: Caller
   ) -> UInt64? {
@@ -228,15 +226,15 @@ package final class RouterCore<Driver: RouterDriver> {
     }
   }
 
-  /// The caller of a call or an operation went away, or its deadline has passed: the reply
-  /// is not wanted any more.
+  /// The caller of a call or an operation has disconnected, or its deadline has passed: the reply
+  /// is no longer needed.
   package func cancel(_ id: UInt64) {
     if let operation = operations[id] { operation.fanout.drop() } else { withdraw(id) }
     finishEvent()
   }
 
-  /// Cancels the calls of all callers that a closure picks. O(calls that were ever under way at
-  /// once).
+  /// Cancels the calls of all callers that a closure selects. O(the maximum number of calls in
+  /// progress so far).
   package func cancelCalls(where isGone: (Caller) -> Bool) {
     let ids = calls.ids { call in
       if case .caller(let caller) = call.target { return isGone(caller) }
@@ -246,8 +244,7 @@ package final class RouterCore<Driver: RouterDriver> {
     finishEvent()
   }
 
-  /// Takes a call back: one that waits is forgotten, one that was sent is abandoned and the shard
-  /// told.
+  /// Cancels a call: a waiting one is removed, a sent one is abandoned and cancelled at the shard.
   func withdraw(_ id: UInt64) {
     guard let call = calls[id], !call.isAbandoned else { return }
     if call.span != 0 { endSpan(call, .cancelled) }
@@ -258,7 +255,7 @@ package final class RouterCore<Driver: RouterDriver> {
     }
     endStream(id, call)
     if call.reply == .parked, let parked = unpark(id, call), parked.isAdrift {
-      // The shard lets go of it when the router doesn't name it any more.
+      // The shard releases it when the router no longer lists it.
       _ = calls.remove(id)
       return
     }
@@ -269,8 +266,8 @@ package final class RouterCore<Driver: RouterDriver> {
 
   // MARK: - Placing calls
 
-  /// The one answer to "may this call run now", before it is placed: a client's, a part of a
-  /// fan-out, a slice of a walk. Room comes later: a call that is let in may wait for it.
+  /// The only check of "may this call run now", before it is routed: for a client's call, a part of
+  /// a fan-out, a slice of a walk. Space is checked later: an admitted call may wait for it.
   ///
   /// - Throws: SHARD_UNAVAILABLE, DEADLINE_EXCEEDED.
   /// - Returns: whether it may go now; otherwise it waits until its slot has its new owner.
@@ -286,13 +283,13 @@ package final class RouterCore<Driver: RouterDriver> {
     return mayGo
   }
 
-  /// Puts a call into its lane's batch, or has it wait where the lane is full, its key's calls are
-  /// not through, or its slot's owner is changing.
+  /// Puts a call into its lane's batch, or makes it wait if the lane is full, earlier calls on its
+  /// key are in progress, or its slot's owner is changing.
   ///
   /// - Parameters:
   ///   - key: nil for a call that has no place in a key's order.
-  ///   - block: what the request lies in, where it may be kept.
-  ///   - context: the shard is told of the deadline.
+  ///   - block: the block that contains the request, if it may be kept.
+  ///   - context: the deadline is sent to the shard.
   func place(
     _ call: consuming PendingCall<Caller>, key: UnsafeRawBufferPointer?, method: UInt32,
     request: UnsafeRawBufferPointer, in block: LargeBlock? = nil, _ context: CallContext
@@ -375,8 +372,8 @@ package final class RouterCore<Driver: RouterDriver> {
     return id
   }
 
-  /// A request that is to be sent from where it lies. One that is less than half of its block is
-  /// not: it would keep more memory than it counts for.
+  /// A request that is sent from its block. A request of less than half of its block is copied
+  /// instead: it would keep more memory than is counted for it.
   private func handedOver(
     _ request: UnsafeRawBufferPointer, _ block: LargeBlock?
   ) -> OwnedBytes? {
@@ -386,7 +383,7 @@ package final class RouterCore<Driver: RouterDriver> {
 
   // MARK: - Time
 
-  /// Does what is due. Call it at `nextWakeupNanos`, or whenever convenient.
+  /// Does the work that is due. Call it at `nextWakeupNanos`, or at any other time.
   package func tick() {
     let nowNanos = nowNanos
     for shard in links.indices {
@@ -406,7 +403,7 @@ package final class RouterCore<Driver: RouterDriver> {
 
   var nowNanos: UInt64 { clock() }
 
-  /// When `tick` is to be called next, in nanoseconds of the clock that is passed in.
+  /// When `tick` must be called next, in nanoseconds of the clock that is passed in.
   package var nextWakeupNanos: UInt64? {
     var next = calls.dueNanos
     if let due = operations.dueNanos { next = min(next ?? .max, due) }
@@ -439,7 +436,7 @@ package final class RouterCore<Driver: RouterDriver> {
 
   // MARK: - Ending calls
 
-  /// Takes a call that has ended out of everything but the table and its lane's counts.
+  /// Removes an ended call from everything except the table and its lane's counts.
   func forget(_ id: UInt64, _ call: PendingCall<Caller>) {
     if call.isWaiting { stopWaiting(id, call) }
     if call.isOrdered { leaveOrder(id, call) }
@@ -470,12 +467,12 @@ package final class RouterCore<Driver: RouterDriver> {
 
   func overloaded(_ shard: Int) -> CallError {
     .overloaded(
-      "Shard \(links[shard].shardID) has more calls under way than it can take; try later.")
+      "Shard \(links[shard].shardID) has too many calls in progress; try later.")
   }
 
-  /// Does what the event just dealt with has left to do: sends calls whose turn has come, and
-  /// tells operations of parts that failed while they were being sent. Each failure may lead to
-  /// further sends, which may fail as well; every operation sends a bounded number of parts.
+  /// Does the remaining work of an event: sends released calls, and reports parts that failed while
+  /// they were being sent to their operations. Each failure may lead to further sends, which may
+  /// fail as well; every operation sends a bounded number of parts.
   func finishEvent() {
     while true {
       if let id = laneOrder.nextRelease() {

@@ -1,5 +1,5 @@
-// What the router's pure core asks of the world around it. The real driver answers with sockets,
-// the simulation with a virtual network; both call the core from one thread.
+// The interface of the router's pure core to its environment. The real driver uses sockets, the
+// simulation a virtual network; both call the core from one thread.
 
 import NIOCore
 import NodeCore
@@ -7,19 +7,19 @@ import RingstoreAPI
 import Users
 
 package protocol RouterDriver: AnyObject {
-  /// Names who waits for a call's reply.
+  /// Identifies the receiver of a call's reply.
   associatedtype Caller
 
   // MARK: Answers
 
   /// Answers a call; `response` is valid during the call only.
   func answer(_ caller: Caller, response: UnsafeRawBufferPointer)
-  /// Answers a call with a response that may be large: an operation's, or one that was gathered.
+  /// Replies to a call with a response that may be large: an operation's, or a collected one.
   func answer(_ caller: Caller, response: ByteBuffer)
   /// Ends a call of any kind with an error, a stream after the messages sent.
   func fail(_ caller: Caller, error: CallError)
 
-  /// Whether the caller takes a large reply in pieces; otherwise it is gathered first.
+  /// Whether the caller accepts a large reply in chunks; otherwise it is collected first.
   func takesPieces(_ caller: Caller) -> Bool
   /// Begins a reply of `byteCount` bytes, all of which follow in pieces unless it fails.
   func beginAnswer(_ caller: Caller, byteCount: Int)
@@ -34,40 +34,40 @@ package protocol RouterDriver: AnyObject {
   /// Ends a reply that is a stream, well.
   func finishStream(_ caller: Caller)
 
-  /// Whether the caller takes more of a large or streamed reply. Where not, the driver calls
+  /// Whether the caller accepts more of a large or streamed reply. If not, the driver calls
   /// `callerWritable(id)` once it does.
   func takesMore(_ caller: Caller, id: UInt64) -> Bool
-  /// A shard was asked for so many bytes for this caller; a negative number takes that back, when
-  /// they have come or never will. What is expected counts where `takesMore` is decided.
+  /// This many bytes were requested from a shard for this caller; a negative number subtracts them
+  /// again, when they have arrived or never will. `takesMore` includes the expected bytes.
   func expect(_ byteCount: Int, for caller: Caller)
 
   // MARK: Calls that wait for values
 
-  /// A call of this caller waits for a value from now on, and does not count as under way. Returns
-  /// false where the caller may have no more such calls.
+  /// A call of this caller waits for a value from now on, and does not count as in progress.
+  /// Returns false if the caller already has the maximum of such calls.
   func parked(_ caller: Caller) -> Bool
   /// Whose call it is, as of now; nil: the router has no users.
   ///
-  /// - Throws: UNAUTHENTICATED, PERMISSION_DENIED where he may not make it any more.
+  /// - Throws: UNAUTHENTICATED, PERMISSION_DENIED if the user may no longer make it.
   func principal(of caller: Caller) throws(CallError) -> Principal?
-  /// It waits no more: its reply comes next, or it is placed anew.
+  /// It no longer waits: its reply comes next, or it is routed again.
   func unparked(_ caller: Caller)
 
   // MARK: Links
 
-  /// Dials both lanes of a link, resolving the address anew. What becomes of each is told by
-  /// `linkConnected` or `linkLost`.
+  /// Connects both lanes of a link, and resolves the address again. Calls `linkConnected` or
+  /// `linkLost` for each.
   func connect(shard: Int, address: String, generation: UInt64)
-  /// Drops the connections of both lanes, without telling the core.
+  /// Closes the connections of both lanes, without notifying the core.
   func disconnect(shard: Int, generation: UInt64)
   /// A lane has frames to send: call `takeFrame` before the tick ends, until there is none. (It is
-  /// told again only then.)
+  /// called again only after that.)
   func linkHasOutput(shard: Int, lane: LinkLane)
 
   // MARK: Back-pressure
 
-  /// A call of this caller waits for room on a link: read nothing more from its connection until
-  /// as many `resumeReading` have come.
+  /// A call of this caller waits for space on a link: read nothing more from its connection until
+  /// `resumeReading` was called equally often.
   func pauseReading(for caller: Caller)
   func resumeReading(for caller: Caller)
 
@@ -77,10 +77,10 @@ package protocol RouterDriver: AnyObject {
   var tickNanos: UInt64 { get }
   /// The node's own counters, by name.
   var counters: [String: Int64] { get }
-  /// Ends the node, once the call that asked for it is answered.
+  /// Stops the node, after the reply to the call that requested it.
   func endNode()
 
-  /// Something that an operator wants to know has happened.
+  /// An event for the operator has happened.
   func note(_ event: RouterEvent)
 }
 
@@ -95,10 +95,10 @@ extension RouterDriver {
   package func unparked(_ caller: Caller) {}
 }
 
-/// What a router's log tells about its links.
+/// The events of links in a router's log.
 package enum RouterEvent: Sendable, Equatable {
   case linkReady(shard: String, incarnation: UInt64)
-  /// The shard came back with another incarnation: what it held is gone unless it keeps its data.
+  /// The shard came back with another incarnation: its data is lost unless it is on disk.
   case shardRestarted(shard: String, incarnation: UInt64, keepsData: Bool)
   /// - Parameter advice: what it means and what to do.
   case linkRefused(shard: String, reason: String, advice: String)
@@ -107,7 +107,7 @@ package enum RouterEvent: Sendable, Equatable {
   /// A newer slot map is known, which not every shard has adopted.
   case mapPending(epoch: UInt64)
   case mapInForce(epoch: UInt64)
-  /// The shard doesn't belong to the cluster any more, and its link is gone.
+  /// The shard no longer belongs to the cluster, and its link is closed.
   case shardDropped(shard: String)
   /// An operator has accepted that the shard has other data than before.
   case lossAccepted(shard: String)

@@ -1,13 +1,12 @@
-// One connection of a link as a router's loop sees it: what is to be sent, and what is under way.
+// One connection of a link on the router's side: its output, and its calls in progress.
 //
 // A RouterFrame is a concatenation of its fields, so a batch is just a buffer to which encoded
 // calls are appended; taking it is the whole of "building the frame". A large request is not
-// appended: it ends its frame and is sent from where it lies. What waits to be sent is bounded by
-// what may be in flight.
+// appended: it ends its frame and is sent from its block. Waiting output is bounded by the limit of
+// calls in flight.
 //
-// A frame is gathered as the message that it will be, with room for its prefix, so that its buffer
-// can become the connection's. The lane gets another one for it (`reuse`), and so needs no new
-// memory.
+// A frame is built as the final message, with space for its prefix, so that its buffer can become
+// the connection's. The lane gets another buffer in return (`reuse`), and so needs no new memory.
 
 import GRPC
 import LargeMemory
@@ -26,25 +25,25 @@ struct RouterLane {
   private var clockBytes = 0
   /// Memory for the next frame.
   private var spare = ByteBuffer()
-  /// Taken back before calls of the frame being filled: a shard reads a frame in one pass, and must
-  /// know of them before it comes to a call.
+  /// Cancels that are sent before the calls of the current frame: a shard reads a frame in one
+  /// pass, and must know them before it reads a call.
   private var cancels: [UInt64] = []
-  /// Whether the driver knows that there is something to send.
+  /// Whether the driver was notified that there is something to send.
   private var isAnnounced = false
-  /// The shard's clock that frames name from now on; 0: none was heard.
+  /// The shard's clock for the next frames; 0: none was received.
   var heardMillis: UInt64 = 0
-  /// Calls put into frames, ever; and those handed to the transport. The difference did provably
-  /// not run when the link breaks.
+  /// All calls put into frames so far, and those given to the transport. When the link breaks, the
+  /// difference was provably not executed.
   private(set) var ordered: UInt64 = 0
   private(set) var sent: UInt64 = 0
 
   private(set) var callsInFlight = 0
   private(set) var bytesInFlight = 0
 
-  /// Calls that wait for room, by their ids. One that gave up leaves its id behind.
+  /// Ids of calls that wait for space. An ended call leaves its id in the queue.
   private var queue = CircularBuffer<UInt64>()
   private(set) var waitingCount = 0
-  /// Whether calls have to wait although there is room: there is none then.
+  /// Whether calls must wait although there is space, as if there were none.
   var isClosed = false {
     didSet { bytesMaxNow = isClosed ? .min : bytesMax }
   }
@@ -66,7 +65,7 @@ struct RouterLane {
   /// Gives the frame being filled to a closure that appends one call; counts it as in flight.
   /// Returns its place among the lane's calls, from 1.
   ///
-  /// - Parameter tail: the end of the call, where the closure doesn't append it.
+  /// - Parameter tail: the end of the call, if the closure doesn't append it.
   @inline(__always)
   mutating func appendCall(
     bytes: Int, tail: OwnedBytes? = nil, _ write: (inout ByteBuffer) -> Void
@@ -92,14 +91,14 @@ struct RouterLane {
     cancels.append(id)
   }
 
-  /// Gives a frame of its own to a closure.
+  /// Passes a separate frame to a closure.
   mutating func appendAlone(_ write: (inout ByteBuffer) -> Void) {
     if hasFrame { closeFrame(nil) }
     append(write)
     closeFrame(nil)
   }
 
-  /// Sees to it that a frame is sent, if only with the shard's clock: a sign of life.
+  /// Makes sure that a frame is sent, if only with the shard's clock: a sign of life.
   mutating func giveSignOfLife() {
     beginFrame()
   }
@@ -127,14 +126,14 @@ struct RouterLane {
     bytesInFlight -= bytes
   }
 
-  // MARK: - Calls that wait for room
+  // MARK: - Calls that wait for space
 
   mutating func wait(_ id: UInt64) {
     queue.append(id)
     waitingCount += 1
   }
 
-  /// A call that waited has given up.
+  /// A call that waited has ended.
   mutating func leave(isWaiting: (UInt64) -> Bool) {
     waitingCount -= 1
     if queue.count > 2 * waitingCount + 1_024 { queue.removeAll { !isWaiting($0) } }
@@ -152,7 +151,8 @@ struct RouterLane {
 
   // MARK: - Frames
 
-  /// Whether the driver has yet to be told that there is something to send; it counts as told then.
+  /// Whether the driver must be notified that there is something to send; then it counts as
+  /// notified.
   @inline(__always)
   mutating func announces() -> Bool {
     if isAnnounced { return false }
@@ -161,8 +161,11 @@ struct RouterLane {
   }
 
   /// The next frame to send, or nil. Its calls count as sent from now on.
-  mutating func takeFrame() -> OutgoingFrame? {
+  ///
+  /// - Parameter hasCalls: set to whether the frame has calls.
+  mutating func takeFrame(hasCalls: inout Bool) -> OutgoingFrame? {
     if let full = fullFrames.popFirst() {
+      hasCalls = sent != full.ordered
       sent = full.ordered
       return full.frame
     }
@@ -170,6 +173,7 @@ struct RouterLane {
       isAnnounced = false
       return nil
     }
+    hasCalls = sent != ordered
     sent = ordered
     return OutgoingFrame(head: finishFrame(), tail: nil)
   }
@@ -182,7 +186,7 @@ struct RouterLane {
   /// Memory that is kept for the next frame, in bytes.
   private static let retainedBytesMax = 64 << 10
 
-  /// The frame being filled, with what it takes back in front of its calls.
+  /// The current frame, with the cancels in front of its calls.
   private mutating func finishFrame() -> ByteBuffer {
     var finished = ByteBuffer()
     swap(&finished, &spare)
@@ -198,8 +202,8 @@ struct RouterLane {
     return whole
   }
 
-  /// Forgets all that was to be sent, is in flight or, unless it is kept, waits: the connection is
-  /// gone.
+  /// Drops all output, calls in flight and, unless they are kept, waiting calls: the connection is
+  /// lost.
   mutating func clear(keepsWaiting: Bool = false) {
     fullFrames.removeAll()
     frame.clear()

@@ -1,5 +1,4 @@
-// One shard as a router's loop sees it: two lanes with one state, and the replies that come in
-// parts.
+// One shard on the router's side: two lanes with one state, and chunked replies.
 
 import GRPC
 import LargeMemory
@@ -13,17 +12,17 @@ struct CallBody {
   let method: UInt32
   /// On the router's clock; 0: none.
   let deadlineNanos: UInt64
-  /// The request, where it stays where it was received.
+  /// The request, if it stays in its receive block.
   let tail: OwnedBytes?
-  /// What the shard is told of what the call's caller may touch; nil: he may touch everything, or
-  /// the call's keys were checked.
+  /// The restriction of the call's caller for the shard; nil: none, or the call's keys were
+  /// checked.
   var restriction: ByteBuffer?
   /// What the shard is told of the call's trace; nil: it isn't traced.
   var traceContext: ByteBuffer?
 }
 
 struct RouterLink {
-  /// What a shard has said of its data.
+  /// A shard's report about its data.
   struct Greeted {
     /// Nil: it is in memory only.
     let lineage: DataLineage?
@@ -32,50 +31,53 @@ struct RouterLink {
   let shardID: String
   /// Where it is dialed the next time.
   var address: String
-  /// Whether the shard belongs to the cluster. Where not, the link ends with what is under way on
-  /// it.
+  /// Whether the shard belongs to the cluster. If not, the link is closed after its calls in
+  /// progress.
   var isMember = true
   /// What the connections were dialed with.
   var dialedAddress = ""
-  /// Until when the link tries to come to an end, to be dialed anew at another address; nil: it
-  /// doesn't. Calls wait meanwhile, and until the new connections are ready or can't be made. The
-  /// link to a shard that has just joined is as one that moves.
+  /// Until when the link waits for its calls, to be opened at another address; nil: it doesn't. New
+  /// calls wait meanwhile, and until the new connections are ready or have failed. The link to a
+  /// new shard is treated like one that moves.
   private var movesUntilNanos: UInt64?
   /// The epoch of the map that the latest Hello carried.
   var helloEpoch: UInt64 = 0
   /// The round of the agreement in which it was sent; 0: it carried another map than is offered.
   var helloRound: UInt64 = 0
-  /// Whether the shard serves any slot, as far as is known. One that has just started serves none
-  /// until it is told that the map is in force.
+  /// Whether the shard is known to serve any slot. A new one serves none until it is informed that
+  /// the map is in force.
   private(set) var isServing = false
-  /// Which data the shard has, as it has told on this link.
+  /// The shard's data, as reported on this link.
   var greeted: Greeted?
-  /// What it has now, where the latest attempt has failed because something else is on record.
+  /// Its current data, if the latest attempt has failed because of a different record.
   var loss: Greeted?
-  /// What it has on record of all shards, as it has told on this link; and what it was told last.
+  /// Its records of all shards, as reported on this link; and the records sent to it last.
   var recorded = LineageRecords()
   var told = LineageRecords()
   var state: LinkState
   var trouble = LinkTrouble()
+  /// For what the shard has refused the latest attempt; nil: that has ended otherwise, or the link
+  /// is ready.
+  var refusal: LinkRefusal?
   /// When a Hello that was sent must have been answered.
   var helloDueNanos: UInt64 = 0
-  /// The shard's clock, as heard on this link.
+  /// The shard's clock, as received on this link.
   private(set) var clock = ShardClock()
 
   var calls: RouterLane
   var bulk: RouterLane
 
-  /// Bytes of frames, ever.
+  /// All bytes of frames so far.
   var bytesSent: UInt64 = 0
   var bytesReceived: UInt64 = 0
 
-  /// Memory of the calls that wait, for room or for their turn.
+  /// Memory of the calls that wait for space or for their order.
   var waitingBytes = 0
-  /// Calls whose replies have begun to come in parts. They are in flight on no lane any more.
+  /// Calls whose chunked replies have begun. They are no longer in flight on a lane.
   var flowsUnderWay = 0
   /// Calls that wait for values at the shard. They are in flight on no lane either.
   var callsParked = 0
-  /// Calls whose last reply was an error or a return, or never came.
+  /// Calls whose final reply was an error or a return, or never arrived.
   var callsFailed = 0
   /// When a call was last sent, on the router's clock; nil: none was.
   var lastCallNanos: UInt64?
@@ -95,6 +97,15 @@ struct RouterLink {
   subscript(lane: LinkLane) -> RouterLane {
     _read { if lane == .calls { yield calls } else { yield bulk } }
     _modify { if lane == .calls { yield &calls } else { yield &bulk } }
+  }
+
+  /// The next frame for a lane, or nil where there is nothing to send.
+  mutating func takeFrame(_ lane: LinkLane, nowNanos: UInt64) -> OutgoingFrame? {
+    var hasCalls = false
+    let frame = self[lane].takeFrame(hasCalls: &hasCalls)
+    if hasCalls { lastCallNanos = nowNanos }
+    if let frame { bytesSent &+= UInt64(frame.byteCount) }
+    return frame
   }
 
   /// Puts a call into a lane's batch. Returns its place among the lane's calls.
@@ -120,12 +131,12 @@ struct RouterLink {
     }
   }
 
-  /// Whether the shard owes no reply.
+  /// Whether no reply is outstanding.
   var isIdle: Bool {
     calls.callsInFlight == 0 && bulk.callsInFlight == 0 && flowsUnderWay == 0
   }
 
-  /// Calls that were put on the link, on connections that have gone too.
+  /// Calls that were sent on the link, including lost connections.
   var callCounts: CallCounts {
     let started = Int(clamping: calls.ordered &+ bulk.ordered)
     return CallCounts(
@@ -136,7 +147,7 @@ struct RouterLink {
     calls.callsInFlight + bulk.callsInFlight + flowsUnderWay + callsParked
   }
 
-  /// The shard has told its clock.
+  /// The shard has sent its clock.
   mutating func heard(_ millis: UInt64, nowNanos: UInt64) {
     clock.heard(millis, nowNanos: nowNanos)
     calls.heardMillis = clock.heardMillis
@@ -149,10 +160,10 @@ struct RouterLink {
 
   var isMoving: Bool { movesUntilNanos != nil }
 
-  /// When the calls under way have had their time; nil once they have ended.
+  /// Until when the link waits for calls in progress; nil once they have ended.
   var movesDueNanos: UInt64? { state.isReady ? movesUntilNanos : nil }
 
-  /// Lets calls under way end, so that the link can be dialed anew.
+  /// Waits for calls in progress, so that the link can be opened again.
   mutating func beginMoving(untilNanos: UInt64) {
     movesUntilNanos = untilNanos
     calls.isClosed = true
@@ -165,10 +176,9 @@ struct RouterLink {
     bulk.isClosed = false
   }
 
-  /// Forgets what depended on the connections, which are gone. Calls that wait are not forgotten
-  /// here.
+  /// Drops everything that depended on the lost connections. Waiting calls are not dropped here.
   ///
-  /// - Parameter keepsWaiting: whether calls that wait for room go on waiting for it.
+  /// - Parameter keepsWaiting: whether calls that wait for space continue to wait.
   mutating func clear(keepsWaiting: Bool = false) {
     clock = ShardClock()
     isServing = false

@@ -1,15 +1,15 @@
-// A shard's clock as a router's loop knows it, on one link. Every frame with calls names what was
-// heard last, so that the shard can tell how old it is; and deadlines of clients are told on the
-// shard's clock, so that they mean the same however long a call is on its way. Pure.
+// A shard's clock as received by a router's loop, on one link. Every frame with calls carries the
+// newest value, so that the shard knows the frame's age; and deadlines of clients are sent in the
+// shard's clock, so that delays on the way don't change them. Pure.
 
 struct ShardClock {
   /// How much the clocks of two machines may drift apart between two of the shard's messages.
   private static let driftNanosMax: Int64 = 500_000
 
-  /// What the shard told last; 0: nothing yet.
+  /// The newest value; 0: none yet.
   private(set) var heardMillis: UInt64 = 0
-  /// By how much our clock is ahead of the shard's. What was heard had been on its way, so each
-  /// reading is too high; the lowest one is the best.
+  /// By how much our clock is ahead of the shard's. Each value was delayed on its way, so each
+  /// difference is too high; the lowest one is the best.
   private var offsetNanos: Int64 = 0
 
   mutating func heard(_ millis: UInt64, nowNanos: UInt64) {
@@ -27,7 +27,7 @@ struct ShardClock {
     return UInt64(nanos.partialValue - 1) / 1_000_000 + 1
   }
 
-  /// The reverse: a deadline of the shard's clock on ours. 0 stands for none on both.
+  /// The reverse: a deadline of the shard's clock on ours. 0 means none on both.
   func deadlineNanos(ofMillis millis: UInt64) -> UInt64 {
     guard millis > 0 else { return 0 }
     let (nanos, overflows) = Int64(clamping: millis).multipliedReportingOverflow(by: 1_000_000)

@@ -7,7 +7,7 @@ struct SlotHolds {
   private var slots = SlotSet.none
   private var calls: [(id: UInt64, slot: Int)] = []
   private var callsMax = 1_024
-  /// When slots are let go that a shard has refused though no newer map is known.
+  /// When slots are released that a shard has refused although no newer map is known.
   private(set) var dueNanos: UInt64?
   private(set) var isEmpty = true
 
@@ -15,7 +15,7 @@ struct SlotHolds {
     !isEmpty && Int(slot) < Slots.count && slots.contains(Int(slot))
   }
 
-  /// Holds the slots of a change that has become known. Calls that wait for others go on waiting.
+  /// Holds the slots of a new change. Calls that wait for other slots continue to wait.
   mutating func hold(_ moving: SlotSet) {
     for slot in 0..<Slots.count where moving.contains(slot) { slots.insert(slot) }
     dueNanos = nil
@@ -29,13 +29,13 @@ struct SlotHolds {
     isEmpty = false
   }
 
-  /// A newer map is in force: nothing more has to come.
+  /// A newer map is in force: nothing else is needed.
   mutating func mapCame() {
     dueNanos = nil
   }
 
-  /// - Parameter isWaiting: calls that gave up leave their ids behind, and are forgotten now and
-  ///   then.
+  /// - Parameter isWaiting: ended calls leave their ids in the list, which are removed from time to
+  ///   time.
   mutating func add(_ id: UInt64, slot: Int, isWaiting: (UInt64) -> Bool) {
     if calls.count >= callsMax {
       calls.removeAll { !isWaiting($0.id) }
@@ -44,8 +44,8 @@ struct SlotHolds {
     calls.append((id, slot))
   }
 
-  /// Lets go of the slots that aren't in a set. Returns the calls that waited for them, in the
-  /// order in which they were submitted; some may have given up.
+  /// Releases the slots that aren't in a set. Returns the calls that waited for them, in the order
+  /// in which they were submitted; some may have ended.
   mutating func release(except busy: SlotSet) -> [UInt64] {
     var kept = SlotSet.none
     for slot in 0..<Slots.count where slots.contains(slot) && busy.contains(slot) {
@@ -53,7 +53,7 @@ struct SlotHolds {
     }
     slots = kept
     isEmpty = kept.isEmpty
-    // What is kept goes when the calls under way have ended, not at a time.
+    // The kept slots are released when their calls in progress have ended, not at a time.
     dueNanos = nil
     let released = calls.filter { !kept.contains($0.slot) }.map(\.id)
     calls.removeAll { !kept.contains($0.slot) }

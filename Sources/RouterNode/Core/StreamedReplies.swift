@@ -1,15 +1,15 @@
-// The replies of a router's loop that come in parts, by the ids of their calls, and what each shard
-// was asked for on account of them. Pure; part of a router's core.
+// The chunked replies of a router's loop, by the ids of their calls, and the bytes requested for
+// them from each shard. Pure; part of a router's core.
 //
-// A link's share bounds what its shard was asked for and has not been passed on; a reply that finds
-// no room in it waits for its part. A reply that is larger than the share is asked for alone.
+// A link's share limits the bytes that were requested and not forwarded; a reply that doesn't fit
+// waits for its part. A reply that is larger than the share is requested alone.
 
 import NIOCore
 
 struct StreamedReplies {
   private struct Account {
     var askedBytes = 0
-    /// Those that wait for their part. Replies that were given up leave their ids behind.
+    /// Replies that wait for their part. Abandoned replies leave their ids in the queue.
     var waiters = CircularBuffer<UInt64>()
   }
 
@@ -18,12 +18,12 @@ struct StreamedReplies {
   private var accounts: [Account] = []
 
   var count: Int { replies.count }
-  /// Bytes that shards were asked for and that have not been passed on.
+  /// Bytes that were requested from shards and not forwarded.
   var askedBytes: Int { accounts.reduce(0) { $0 + $1.askedBytes } }
 
   func contains(_ id: UInt64) -> Bool { replies[id] != nil }
 
-  /// Whether the caller was told of the reply's first piece.
+  /// Whether the reply's first chunk was announced to the caller.
   func hasBegun(_ id: UInt64) -> Bool { replies[id]?.hasBegun == true }
 
   mutating func begin(_ id: UInt64, _ kind: StreamedReply.Kind) {
@@ -39,8 +39,8 @@ struct StreamedReplies {
     link < accounts.count && !accounts[link].waiters.isEmpty
   }
 
-  /// A reply's caller takes more. Returns how much its shard is to be asked for now; 0 where that
-  /// is nothing, or where it has to wait for its part.
+  /// A reply's caller accepts more. Returns how much to request from its shard now; 0 for nothing,
+  /// or if it must wait for its part.
   mutating func ask(_ id: UInt64, of link: Int, share: Int) -> Int {
     guard let bytes = replies[id]?.wantedBytes, bytes > 0 else { return 0 }
     while accounts.count <= link { accounts.append(Account()) }
@@ -56,9 +56,8 @@ struct StreamedReplies {
     return 0
   }
 
-  /// The reply that has waited longest for its part, where there is room for it, and how much its
-  /// shard is to be asked for. It doesn't wait any more, whether its caller takes more (`grant`) or
-  /// not.
+  /// The reply that has waited longest for its part, if it fits, and how much to request from its
+  /// shard. It no longer waits, even if its caller accepts no more (`grant`).
   mutating func nextWaiter(_ link: Int, share: Int) -> (id: UInt64, bytes: Int)? {
     while hasWaiters(link), let id = accounts[link].waiters.first {
       let bytes = replies[id]?.isAsking == true ? replies[id]?.wantedBytes ?? 0 : 0
@@ -83,8 +82,8 @@ struct StreamedReplies {
 
   // MARK: - Parts
 
-  /// A part has come. Returns what is to be done with it, and how many bytes are counted no longer;
-  /// nil where there is no such reply any more.
+  /// A part has arrived. Returns the action for it, and how many bytes no longer count; nil if
+  /// there is no such reply any more.
   mutating func take(
     _ part: UnsafeRawBufferPointer, of id: UInt64, from link: Int, isLast: Bool
   ) -> (part: StreamedReply.Part, released: Int)? {
@@ -95,22 +94,22 @@ struct StreamedReplies {
     }
   }
 
-  /// The call begins anew at another shard: what the old one was asked for won't come. Returns how
-  /// many bytes are counted no longer.
+  /// The call starts again at another shard: the bytes requested from the old one won't arrive.
+  /// Returns how many bytes no longer count.
   mutating func returned(_ id: UInt64, by link: Int) -> Int {
     let released = release(id, .max, link)
     replies[id]?.forgetCredit()
     return released
   }
 
-  /// Forgets a reply. Returns how it was, with what is counted no longer (`reserved`).
+  /// Removes a reply. Returns its last state, with the bytes that no longer count (`reserved`).
   mutating func end(_ id: UInt64, at link: Int) -> StreamedReply? {
     guard let reply = replies.removeValue(forKey: id) else { return nil }
     if reply.reserved > 0 { accounts[link].askedBytes -= reply.reserved }
     return reply
   }
 
-  /// A link is gone: what waits for its part of it won't get any.
+  /// A link is lost: replies that wait for a part of it won't get one.
   mutating func lost(_ link: Int) {
     if link < accounts.count { accounts[link].waiters.removeAll() }
   }

@@ -1,19 +1,18 @@
-// A reply that comes in parts: how much of it was asked for, how much has come, and what is to be
-// done with each part. Pure; part of a router's core.
+// A chunked reply: how much of it was requested, how much has arrived, and the action for each
+// part. Pure; part of a router's core.
 //
 //   asks --granted--> parts come --half of the window, or all, has come--> asks ... --the last
 //   part--> ended
 //
-// A shard sends no part that it was not asked for, so what a router holds is bounded by what it
-// asks for: a window for a caller that takes the parts as they come, the whole reply for one that
-// wants it whole.
+// A shard sends only requested parts, so a router's memory is bounded by its requests: a window for
+// a caller that reads parts as they arrive, the whole reply for one that needs it complete.
 
 import NIOCore
 import NodeCore
 
 struct StreamedReply {
   enum Kind: Equatable {
-    /// Pieces of one message, passed on as they come.
+    /// Chunks of one message, forwarded as they arrive.
     case pieces(total: Int)
     /// Pieces of one message, passed on together.
     case gathered(total: Int)
@@ -21,12 +20,11 @@ struct StreamedReply {
     case messages
   }
 
-  /// What is to be done with a part that has come.
+  /// The action for a part that has arrived.
   enum Part: Equatable {
-    /// Nothing: it is kept until the reply is whole.
+    /// Nothing: it is kept until the reply is complete.
     case keep
-    /// It is passed on as a piece. Before the first one the caller is told how many bytes will
-    /// come.
+    /// It is forwarded as a chunk. Before the first one the caller gets the total number of bytes.
     case piece(beginning: Int?)
     /// It is passed on as a message.
     case message
@@ -34,30 +32,30 @@ struct StreamedReply {
     case refuse
   }
 
-  /// What a caller that takes parts as they come is asked for at most.
+  /// The maximum number of requested bytes for a caller that reads parts as they arrive.
   static let windowBytes = LinkProtocol.streamCreditBytes
 
   let kind: Kind
-  /// Bytes that were asked for and have not come; below 0 where a shard has sent a little more.
+  /// Bytes that were requested and have not arrived; below 0 if a shard has sent a little more.
   private var credit = 0
   private var received = 0
-  /// What is counted against the link's bound on account of this reply.
+  /// The bytes of this reply that count against the link's limit.
   private(set) var reserved = 0
-  /// Whether the caller was told of the first piece.
+  /// Whether the first chunk was announced to the caller.
   private(set) var hasBegun = false
-  /// What was gathered.
+  /// The collected bytes.
   private(set) var bytes = ByteBuffer()
-  /// Waits for its part of the link's bound.
+  /// Waits for its part of the link's limit.
   var isAsking = false
 
-  /// Bytes of the reply: those that have come.
+  /// Bytes of the reply that have arrived.
   var byteCount: Int { received }
 
   init(_ kind: Kind) {
     self.kind = kind
   }
 
-  /// How much to ask for now; 0: nothing.
+  /// How much to request now; 0: nothing.
   var wantedBytes: Int {
     switch kind {
     case .gathered(let total): return received == 0 && credit == 0 ? total : 0
@@ -66,7 +64,7 @@ struct StreamedReply {
     }
   }
 
-  /// Asks again when half of the window has come, or all that is left fits.
+  /// Requests again when half of the window has arrived, or the whole rest fits.
   private func refill(_ window: Int) -> Int {
     credit > Self.windowBytes / 2 ? 0 : max(window - credit, 0)
   }
@@ -76,7 +74,7 @@ struct StreamedReply {
     reserved += byteCount
   }
 
-  /// A part has come.
+  /// A part has arrived.
   mutating func take(_ part: UnsafeRawBufferPointer, isLast: Bool) -> Part {
     credit -= part.count
     received += part.count
@@ -102,7 +100,7 @@ struct StreamedReply {
     return released
   }
 
-  /// The call begins anew at another shard, which was asked for nothing.
+  /// The call starts again at another shard, from which nothing was requested.
   mutating func forgetCredit() {
     credit = 0
   }

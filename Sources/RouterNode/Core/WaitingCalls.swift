@@ -35,7 +35,7 @@ struct WaitingCalls {
   private var limits = DeadlineQueue<UInt64>()
 
   var count: Int { calls.count }
-  /// When the next call is to be refused.
+  /// When the next call must be refused.
   var dueNanos: UInt64? { limits.nextDeadlineNanos }
 
   subscript(id: UInt64) -> WaitingCall? { calls[id] }
@@ -45,7 +45,7 @@ struct WaitingCalls {
     calls[id]?.reason == reason
   }
 
-  /// Adds a call. Returns the memory that it takes.
+  /// Adds a call. Returns its memory.
   mutating func add(
     _ id: UInt64, _ body: CallBody, _ request: ByteBuffer, for reason: WaitingCall.Reason,
     sinceNanos: UInt64, untilNanos: UInt64
@@ -67,7 +67,7 @@ struct WaitingCalls {
     return call
   }
 
-  /// The next call whose time is over. It is still there.
+  /// The next call whose time is over. It stays in the list.
   mutating func nextOverdue(nowNanos: UInt64) -> UInt64? {
     limits.popExpired(nowNanos: nowNanos)
   }

@@ -1,12 +1,12 @@
-// Backups at a shard: a copy of its store as of one moment (StoreCopy), handed out in pieces, each
-// of which is a slice that the router asks for when its caller takes more.
+// Backups at a shard: a copy of its store at one moment (StoreCopy), read in pieces. Each piece is
+// a slice that the router requests when its caller accepts more.
 //
 //   a part without a number --> a session --parts with its number--> pieces --the last one--> over
-//                                   '--no part for a minute, too much changed--> given up
+//                                   '--no part for a minute, too much changed--> abandoned
 //
-// Unlike other fan-outs this one keeps something between slices, because all of it is to be of one
-// moment. While there is a session the store tells its effects to it as well as to the log
-// (`EffectTee`); without one, backups cost nothing.
+// Unlike other fan-outs this one keeps state between slices, because all of it must be from one
+// moment. During a session the store sends its effects to the session and to the log (`EffectTee`);
+// without one, backups cost nothing.
 //
 // Belongs to a shard's core; its event loop.
 
@@ -20,13 +20,18 @@ import Store
 final class BackupSessions {
   /// Backups at one time; a further one is refused.
   static let sessionsMax = 2
-  /// A session that is asked for nothing for so long is given up.
+  /// A session without requests for this long is abandoned.
   static let idleNanos: UInt64 = 60_000_000_000
+  /// A session without requests for this long gives way to a new one: its caller may have gone, and
+  /// a shard isn't told of that.
+  static let stallNanos: UInt64 = 5_000_000_000
 
   private let store: Store
   private var sessions: [UInt64: BackupSession] = [:]
   private var lastID: UInt64 = 0
   private var tee: EffectTee?
+  /// When one was last read to its end, in milliseconds since 1970; 0: none was.
+  fileprivate(set) var completedMillis: Int64 = 0
 
   init(of store: Store) {
     self.store = store
@@ -39,9 +44,13 @@ final class BackupSessions {
       guard let session = sessions[id] else { throw .backupGone(core.id) }
       return session
     }
+    if sessions.count >= Self.sessionsMax {
+      let stalled = sessions.values.min { $0.requestedNanos < $1.requestedNanos }
+      if let stalled, core.clock() &- stalled.requestedNanos >= Self.stallNanos { stalled.leave() }
+    }
     guard sessions.count < Self.sessionsMax else {
       throw .overloaded(
-        "Shard \(core.id) is being backed up for \(sessions.count) others at this moment; try "
+        "Shard \(core.id) is already making \(sessions.count) backups; try "
           + "later.")
     }
     lastID += 1
@@ -56,7 +65,7 @@ final class BackupSessions {
     observe()
   }
 
-  /// Has the store tell the sessions what they want to know, and no more.
+  /// Connects the store's observer to the sessions that need it.
   fileprivate func observe() {
     let copies = sessions.values.map(\.copy).filter { !$0.isTaken }
     if let tee {
@@ -95,7 +104,7 @@ private final class EffectTee: StoreObserver {
 }
 
 private final class BackupSession: DeadlineTaker {
-  /// Bytes of a piece, where messages may be as long.
+  /// Bytes of a piece, if messages may be that long.
   private static let pieceBytes = 256 << 10
 
   let id: UInt64
@@ -103,6 +112,8 @@ private final class BackupSession: DeadlineTaker {
   private unowned let core: ShardCore
   private var due: DeadlineQueue<Deadline>.Handle?
   private var takenMillis: Int64 = 0
+  /// When the latest piece was requested.
+  private(set) var requestedNanos: UInt64 = 0
 
   init(_ id: UInt64, _ core: ShardCore) {
     self.id = id
@@ -143,15 +154,17 @@ private final class BackupSession: DeadlineTaker {
     }
     if copy.isDone {
       piece.takenUnixMillis = takenMillis
+      core.backups.completedMillis = core.wall.millis(atNanos: core.clock())
       leave()
     }
     return (piece, data)
   }
 
   private func keepAlive() {
+    requestedNanos = core.clock()
     if let due { core.deadlines.remove(due) }
     due = core.deadlines.insert(
-      deadlineNanos: core.clock() &+ BackupSessions.idleNanos, Deadline(taker: self, id: id))
+      deadlineNanos: requestedNanos &+ BackupSessions.idleNanos, Deadline(taker: self, id: id))
   }
 
   func deadlinePassed(_ id: UInt64) {
@@ -159,7 +172,7 @@ private final class BackupSession: DeadlineTaker {
     leave()
   }
 
-  private func leave() {
+  fileprivate func leave() {
     if let due { core.deadlines.remove(due) }
     due = nil
     core.backups.end(self)
@@ -173,7 +186,7 @@ extension ShardCore {
     let request = try LinkV1.BackupPartRequest(request: message)
     let session = try backups.session(request.backup, self)
     let next = try session.next()
-    // What leaves the shard is committed, as it is for every reader.
+    // Data that leaves the shard is committed, as for every reader.
     visitedAll()
     var shard = id
     shard.withUTF8 { id in
@@ -196,15 +209,15 @@ extension CallError {
   fileprivate static func backupGone(_ shard: String) -> CallError {
     CallError(
       .viewExpired,
-      "Shard \(shard) has given this backup up, as nothing was asked of it for a "
-        + "minute. Begin anew.", shard: shard)
+      "Shard \(shard) has ended this backup, because nothing was read from it for a "
+        + "minute, or for 5 seconds when another backup began. Start it again.", shard: shard)
   }
 
   fileprivate static func backupTooSlow(_ shard: String) -> CallError {
     CallError(
       .viewExpired,
-      "While the backup was taken more was written to shard \(shard) than it keeps "
-        + "for slow readers (\(StoreCopy.logBytesMax >> 20) MiB). Begin anew where the network or "
+      "During the backup more was written to shard \(shard) than it buffers "
+        + "for slow readers (\(StoreCopy.logBytesMax >> 20) MiB). Start it again when the network or "
         + "the disk is faster, or when less is written.", shard: shard)
   }
 }

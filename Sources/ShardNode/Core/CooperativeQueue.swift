@@ -1,15 +1,15 @@
-// Work that may take long waits here for its turn: slices of fan-outs, pieces of large replies and
-// of streams, memory to be freed. The loop runs one turn, looks at its sockets, runs the next; so
-// no work holds it for longer than a slice, and long work goes to the back of the queue each time.
+// The queue of work that may take long: slices of fan-outs, chunks of large replies and of streams,
+// memory to be freed. The loop runs one turn, polls its sockets, runs the next; so no work blocks
+// it for longer than a slice, and long work goes to the back of the queue each time.
 //
-// The queue belongs to one shard's core and lives on its event loop. Who is in it is kept alive by
-// it; who has nothing left to do when the turn comes is passed over.
+// The queue belongs to one shard's core, on its event loop. It keeps its items alive; an item with
+// nothing left to do is skipped.
 
 import NIOCore
 
 /// What became of a turn.
 package enum Turn {
-  /// There was nothing to do. The next in the queue takes the turn.
+  /// There was nothing to do. The next item of the queue gets the turn.
   case unused
   /// The work is done, or waits for something that will put it into the queue again.
   case used
@@ -17,7 +17,7 @@ package enum Turn {
   case more
 }
 
-/// Someone whose work is done turn by turn.
+/// An item whose work is done turn by turn.
 protocol CooperativeTask: AnyObject {
   /// Kept by the queue.
   var isQueued: Bool { get set }
@@ -30,7 +30,7 @@ struct CooperativeQueue {
 
   var isEmpty: Bool { waiting.isEmpty }
 
-  /// Puts someone at the back of the queue, unless he is in it. O(1).
+  /// Puts an item at the back of the queue, unless it is already in it. O(1).
   mutating func enqueue(_ taker: any CooperativeTask) {
     guard !taker.isQueued else { return }
     taker.isQueued = true

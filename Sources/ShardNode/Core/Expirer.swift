@@ -1,9 +1,9 @@
-// Deletes the keys that expire and that no call meets.
+// Deletes expired keys that no call looks up.
 //
-// Ten times a second it goes on with the store's walk (Expiry.swift of Store) until that has been
-// round once. A round looks at `visitsPerRound` keys at most, so that tables in which little is due
-// cost a bounded share of the loop; it goes on past that as long as a quarter of the keys that it
-// looks at is due. All of it in turns.
+// Ten times a second it continues the store's walk (Expiry.swift of Store) until that has visited
+// all tables. A round visits at most `visitsPerRound` keys, so that tables with few expired keys
+// cost a limited share of the loop; it continues past that as long as a quarter of the visited keys
+// has expired. All of it in turns.
 
 import Commands
 import NodeCore
@@ -12,10 +12,10 @@ import Store
 final class Expirer: CooperativeTask {
   /// The time from the end of one round to the next.
   static let pauseNanos: UInt64 = 100_000_000
-  /// Some 50 ns each, and 1 us for each that is due.
+  /// Some 50 ns each, and 1 us for each expired one.
   static let visitsPerTurn = 500
   static let visitsPerRound = 50_000
-  /// A round goes on as long as one key of so many is due.
+  /// A round continues as long as at least one of this many keys has expired.
   static let dueShare = 4
 
   var isQueued = false
@@ -28,7 +28,7 @@ final class Expirer: CooperativeTask {
 
   /// - Parameters:
   ///   - clock: the time in nanoseconds, never going back.
-  ///   - wall: the clock that calls are told the time by.
+  ///   - wall: the wall clock of calls.
   init(_ store: Store, clock: @escaping () -> UInt64, wall: WallClock) {
     self.store = store
     self.clock = clock

@@ -1,10 +1,8 @@
-// Replies that wait at the gate on their way out of an exit that sends batches: for each mark one
-// frame. The frame that may go is the exit's own; a reply is written there in any case, and cut off
-// its end where it has to wait. So a reply that need not wait is neither copied nor looked at.
+// Replies that wait at the gate, of an exit that sends batches: one frame for each mark. The
+// current frame belongs to the exit; every reply is written there, and moved out of it if it must
+// wait. So a reply that needn't wait is neither copied nor inspected.
 //
 // Owned by the exit; event loop of the core.
-//
-// @exclusivity(unchecked) in this file: touched by every reply that is held, on one thread.
 
 import GRPC
 import NIOCore
@@ -14,7 +12,7 @@ import RingstoreAPI
 /// An exit that sends batches of replies.
 protocol BatchExit: AnyObject {
   var carrier: Carrier { get }
-  /// Sends the replies to `count` calls that were held.
+  /// Sends the held replies to `count` calls.
   func release(_ frame: ByteBuffer, count: Int)
 }
 
@@ -22,7 +20,7 @@ final class HeldReplies {
   private unowned let core: ShardCore
   private weak var exit: (any BatchExit)?
   /// In ascending order of marks.
-  @exclusivity(unchecked) private var frames: [HeldFrame] = []
+  private var frames: [HeldFrame] = []
 
   init(of exit: any BatchExit, core: ShardCore) {
     self.exit = exit
@@ -31,10 +29,10 @@ final class HeldReplies {
 
   var isEmpty: Bool { frames.isEmpty }
 
-  /// Takes the reply of a call just executed off the end of a frame, where it begins at `start`.
+  /// Moves the reply of a call just executed out of a frame, where it begins at `start`.
   ///
   /// - Parameter deadlineNanos: when the call ends, on the core's clock; 0: never, or the caller
-  ///   sees to it.
+  ///   enforces it.
   /// - Returns: whether it is held; otherwise there is an error in its place.
   @discardableResult
   func take(
@@ -57,7 +55,7 @@ final class HeldReplies {
     return false
   }
 
-  /// The exit is gone.
+  /// The exit is closed.
   func drop() {
     for frame in frames where frame.isHeld {
       frame.drop()
@@ -98,7 +96,7 @@ final class HeldReplies {
 private final class HeldFrame: GateWaiter, DeadlineTaker {
   private struct Reply {
     let id: UInt64
-    /// The frame's own number: ids are the caller's, who may use one twice.
+    /// The frame's own number: ids are chosen by the caller, which may use one twice.
     let number: UInt64
     let byteCount: Int
     let isWrite: Bool
@@ -109,9 +107,9 @@ private final class HeldFrame: GateWaiter, DeadlineTaker {
   private(set) var isHeld = true
   private weak var owner: HeldReplies?
   private unowned let core: ShardCore
-  @exclusivity(unchecked) private var bytes = ByteBuffer()
-  @exclusivity(unchecked) private var replies: [Reply] = []
-  @exclusivity(unchecked) private var nextNumber: UInt64 = 0
+  private var bytes = ByteBuffer()
+  private var replies: [Reply] = []
+  private var nextNumber: UInt64 = 0
 
   init(_ mark: ReplyMark, of owner: HeldReplies, core: ShardCore) {
     self.mark = mark
@@ -153,7 +151,7 @@ private final class HeldFrame: GateWaiter, DeadlineTaker {
     }
   }
 
-  /// A call's deadline has passed: its reply is taken out.
+  /// A call's deadline has passed: its reply is removed.
   func deadlinePassed(_ number: UInt64) {
     guard let place = replies.firstIndex(where: { $0.number == number }) else { return }
     let expired = replies.remove(at: place)
@@ -169,7 +167,7 @@ private final class HeldFrame: GateWaiter, DeadlineTaker {
     owner?.send(expired.id, .deadlineExceeded)
   }
 
-  /// Lets go of the replies.
+  /// Releases the replies.
   func drop() {
     guard isHeld else { return }
     isHeld = false

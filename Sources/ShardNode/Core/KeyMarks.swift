@@ -1,6 +1,6 @@
-// Which batch of the log holds the last change of a key. Not one number for each key: keys share
-// 65,536 of them by their hashes. A key that shares one with a key that has just changed waits for
-// that change too, which is as long as the wait of one write.
+// The batch of the log with the last change of a key. Keys share 65,536 numbers by their hashes. A
+// key that shares one with a key that has just changed waits for that change too, which takes as
+// long as the wait of one write.
 //
 // Belongs to a shard's log; its event loop.
 
@@ -26,7 +26,7 @@ struct KeyMarks {
     slots.deallocate()
   }
 
-  /// The last batch that holds a change of a key with this hash, or of its whole slot; 0: none.
+  /// The last batch with a change of a key with this hash, or of its whole slot; 0: none.
   @inline(__always)
   func batch(hash: UInt64, slot: Int) -> UInt64 {
     max(buckets[Int(truncatingIfNeeded: hash) & (Self.bucketCount &- 1)], slots[slot])

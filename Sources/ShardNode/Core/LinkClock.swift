@@ -1,27 +1,26 @@
-// A shard's clock as its routers know it, and how old a frame may be.
+// A shard's clock for its routers, and the maximum age of a frame.
 //
-// A connection keeps what it carries for as long as something on the way holds it: a full buffer, a
-// proxy, a network that loses packets, a shard that was stopped. Meanwhile its router has given it
-// up and told its clients that outcomes are unknown. So a shard tells each router its clock again
-// and again; a router names in every frame what it heard last, and calls are executed only within
-// `LinkProtocol.callAgeMillisMax` of that. A router can't hear a clock before it is told, so no
-// call is executed later than so long after it was sent. Deadlines are told on the same clock, so
-// they don't begin anew on arrival either.
+// Data of a connection may be delayed for any time: by a full buffer, a proxy, packet loss, a
+// suspended shard. Meanwhile its router has abandoned it and reported unknown outcomes to its
+// clients. So a shard sends its clock to each router repeatedly; a router puts the newest value
+// into every frame, and calls are executed only within `LinkProtocol.callAgeMillisMax` of that. A
+// router can't have a value before it was sent, so no call is executed later than this time after
+// it was sent. Deadlines use the same clock, so they don't start again on arrival.
 
 import Commands
 import NodeCore
 import RingstoreAPI
 
 extension ShardCore {
-  /// The clock that routers are told, in milliseconds; never 0.
+  /// The clock for routers, in milliseconds; never 0.
   var clockMillis: UInt64 { (clock() &- startedNanos) / 1_000_000 &+ 1 }
 
-  /// Tells each router the clock, and closes the links on which nothing has come for too long. To
-  /// be called every `LinkProtocol.clockIntervalNanos` while `linksNeedLooks`, with a look at the
-  /// sockets between two calls.
+  /// Sends the clock to each router, and closes the links on which nothing has arrived for too
+  /// long. Call it every `LinkProtocol.clockIntervalNanos` while `linksNeedLooks`, with a poll of
+  /// the sockets between two calls.
   package func watchLinks() {
     peers.noteLook()
-    // Links that end meanwhile leave the core's own list.
+    // Links that end meanwhile are removed from the core's list.
     let links = peers
     links.watch(clockMillis: clockMillis)
   }
@@ -31,7 +30,7 @@ extension ShardCore {
 }
 
 extension ShardCore {
-  /// A moment of the clock that routers are told, in nanoseconds of the core's own: the end of that
+  /// A time of the clock for routers, in nanoseconds of the core's clock: the end of that
   /// millisecond.
   @inline(__always)
   func nanos(ofMillis millis: UInt64) -> UInt64 {
@@ -39,14 +38,14 @@ extension ShardCore {
     return overflows ? .max : startedNanos &+ nanos
   }
 
-  /// The reverse; 0 stands for none.
+  /// The reverse; 0 means none.
   func millis(ofNanos nanos: UInt64) -> UInt64 {
     nanos == 0 ? 0 : (nanos &- startedNanos) / 1_000_000
   }
 
   /// What all calls of a frame have in common.
   ///
-  /// - Parameter heardMillis: what the frame names.
+  /// - Parameter heardMillis: the value in the frame.
   func frameContext(heardMillis: UInt64) -> CallContext {
     var context = context(nowNanos: clock())
     context.staleNanos = nanos(ofMillis: heardMillis &+ LinkProtocol.callAgeMillisMax)
@@ -55,7 +54,7 @@ extension ShardCore {
 }
 
 extension CallError {
-  /// A call that was held on its way from its router. It was not executed.
+  /// A call that was delayed on its way from its router. It was not executed.
   static func tooLate(_ shard: String) -> CallError {
     .shardUnavailable(
       shard,

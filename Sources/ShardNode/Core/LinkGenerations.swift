@@ -1,9 +1,9 @@
-// The fence between a router loop's connections: once a newer one has introduced itself, what the
-// older one still had in flight is not executed any more.
+// The fence between a router loop's connections: once a newer one has sent its Hello, calls of an
+// older one are no longer executed.
 
 package struct LinkGenerations {
-  /// Router loops remembered at most; the one whose Hello is oldest is forgotten first. Forgetting
-  /// one lets a stale connection of that loop through, so the bound lies far above any real
+  /// The maximum number of remembered router loops; the one with the oldest Hello is removed first.
+  /// Removing one would accept a stale connection of that loop, so the limit is far above any real
   /// cluster.
   package static let routersMax = 4_096
 
@@ -12,7 +12,7 @@ package struct LinkGenerations {
 
   package init() {}
 
-  /// Notes a Hello. Returns false where a newer connection has introduced itself before.
+  /// Records a Hello. Returns false if a newer connection has sent one before.
   package mutating func introduce(_ router: String, _ generation: UInt64) -> Bool {
     if let known = newest[router], known.generation > generation { return false }
     order += 1

@@ -12,14 +12,14 @@ extension LinkSession {
   /// How far a session has got with the calls of a frame.
   enum Progress {
     case done
-    /// What lies from this offset on waits until the router has taken what it was sent.
+    /// Bytes from this offset on wait until the router has read its replies.
     case held(Int)
     case ended(AfterFrame)
   }
 
-  /// Reads a frame, or the rest of one that was held, and executes its calls.
+  /// Reads a frame, or the rest of a held one, and executes its calls.
   ///
-  /// - Parameter isHeld: whether it was held, so that it need not wait behind what is.
+  /// - Parameter isHeld: whether it was held, so it needn't wait for other held frames.
   func read(
     _ frame: UnsafeRawBufferPointer, in block: LargeBlock?, _ controls: inout FrameControls,
     isHeld: Bool = false
@@ -52,7 +52,7 @@ extension LinkSession {
         guard output.readableBytes >= LinkProtocol.frameBytes, parts.position < frame.count
         else { break }
         flush()
-        // The bulk lane is read on: what it brings is credit, and few calls with small replies.
+        // Reading of the bulk lane continues: it carries credit, and few calls with small replies.
         if lane == .calls, !isWritable { return .held(parts.position) }
       case .heardMillis(let millis):
         controls.heardMillis = millis
@@ -131,8 +131,7 @@ extension LinkSession {
     core.returnedSlots = []
   }
 
-  /// Returns a call if one on its slot was returned before it, unless that has come again with this
-  /// one.
+  /// Returns a call if an earlier one on its slot was returned, unless that one has arrived again.
   private func returnsBarred(_ call: LinkV1.LinkCall, _ placedAnew: Set<UInt64>) -> Bool {
     guard let slot = ShardCore.slot(of: call), barredSlots.contains(slot) else { return false }
     if placedAnew.contains(call.id) {
@@ -143,7 +142,7 @@ extension LinkSession {
     return true
   }
 
-  /// Executes and answers a slice whose turn has come.
+  /// Executes a slice in its turn, and replies.
   func answer(_ method: UInt32, _ id: UInt64, _ request: ByteBuffer, _ context: CallContext) {
     let start = output.writerIndex
     if context.span != 0 { core.spanBegins(context.span) }
@@ -219,7 +218,7 @@ extension LinkSession {
   }
 
   private static let clockMissing = AfterFrame.end(
-    .invalidArgument, "a frame with calls must name the shard's clock")
+    .invalidArgument, "a frame with calls must carry the shard's clock")
 }
 
 extension CallError {

@@ -11,12 +11,12 @@ extension LinkSession {
 
   func greet(_ bytes: UnsafeRawBufferPointer) -> AfterFrame {
     guard phase == .awaitingHello else {
-      return .end(.invalidArgument, "Hello belongs into the first frame only")
+      return .end(.invalidArgument, "only the first frame may carry Hello")
     }
     guard let hello = try? LinkV1.Hello(bytes),
       let (map, records) = try? SlotMapMessage.decode(hello.map ?? V1.SlotMap())
     else {
-      return .end(.invalidArgument, "Hello is malformed, or its slot map doesn't hold together")
+      return .end(.invalidArgument, "Hello is malformed, or its slot map is inconsistent")
     }
     let router = String(decoding: hello.router, as: UTF8.self)
     let verdict = core.greet(hello, map, records, lane: lane)
@@ -89,7 +89,7 @@ extension LinkSession {
   }
 
   private static let badOffer = AfterFrame.end(
-    .invalidArgument, "the offer of a slot map is malformed, or the map doesn't hold together")
+    .invalidArgument, "the offer of a slot map is malformed, or the map is inconsistent")
 
   private func writeMapReply(_ offer: LinkV1.MapOffer, _ epoch: UInt64, _ refusal: MapRefusal?) {
     typealias Field = LinkV1.MapReply.Field

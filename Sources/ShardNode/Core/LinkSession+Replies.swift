@@ -1,7 +1,8 @@
-// A link's lane as an exit of replies: of those that come later, and of those that were held.
+// A link's lane as an exit of replies: of later ones, and of held ones.
 //
-// One message goes out over the bulk lane after a notice, as its router grants credit and the lane
-// takes it; a row of messages, and whatever ends before it has begun, over the lane of the call.
+// A single message is sent over the bulk lane after a notice, as its router grants credit and the
+// lane accepts it. A sequence of messages, and everything that ends before it has begun, is sent
+// over the lane of the call.
 
 import Commands
 import NIOCore
@@ -55,8 +56,8 @@ extension LinkSession: ReplyExit {
         }
       }
     case .failed(let error):
-      // Behind the pieces, or else behind the notice: only that tells a router that the call was
-      // executed.
+      // After the chunks, or else after the notice: only the notice shows a router that the call
+      // was executed.
       (reply.hasSent ? lane(of: reply) : self)?.emit {
         $0.writeReply(.link, id: reply.id, error: error)
       }
@@ -64,8 +65,8 @@ extension LinkSession: ReplyExit {
   }
 }
 
-// Of calls that wait for values. The notice stands before whatever is sent of such a call later,
-// because all of that goes, or begins, over the lane of the call.
+// For calls that wait for values. The notice is sent before everything else of such a call, because
+// the rest is sent, or begins, over the lane of the call.
 extension LinkSession {
   package func parked(_ reply: ReplyHandle, _ call: ParkedCall) -> Bool {
     guard let peer else { return false }
@@ -74,8 +75,8 @@ extension LinkSession {
     return true
   }
 
-  /// As for calls that are on their way: the router tells twice a second that it has heard of the
-  /// shard.
+  /// As for calls in flight: the router confirms twice a second that it has received the shard's
+  /// clock.
   package var staleNanos: UInt64 {
     core.nanos(ofMillis: (peer?.heardMillis ?? 0) &+ LinkProtocol.callAgeMillisMax)
   }

@@ -5,9 +5,9 @@
 //        +--refused / no Hello--> ended +--malformed frame--> ended
 //
 // Pure: frames in, frames out through a port. A frame is read in one pass. Calls are executed where
-// they are read, in the order received, and answered at once; slices of fan-outs, large replies and
-// streams wait for turns. Each call gets exactly one last reply; a superseded session executes
-// nothing more, and none executes what comes too late (LinkClock).
+// they are read, in the order received, and get their replies at once; slices of fan-outs, large
+// replies and streams wait for turns. Each call gets exactly one final reply. A superseded session
+// executes nothing more, and no session executes calls that arrive too late (LinkClock).
 //
 // Belongs to the driver of the connection, on the event loop of its core.
 
@@ -18,15 +18,15 @@ import NodeCore
 import Placement
 import RingstoreAPI
 
-/// A connection that frames go out on. The session knows it weakly.
+/// The connection for outgoing frames. The session holds it weakly.
 package protocol LinkPort: AnyObject {
-  /// Sends one encoded ShardFrame, which has room in front (`MessageFrame`). What is left in the
-  /// buffer doesn't matter.
+  /// Sends one encoded ShardFrame, which has space in front (`MessageFrame`). The remaining content
+  /// of the buffer is ignored.
   func send(_ frame: inout ByteBuffer)
-  /// Whether what was sent before is mostly gone. After it was false, `LinkSession.writable` is to
-  /// be called once it is true again.
+  /// Whether most of the earlier output has been sent. After it was false, call
+  /// `LinkSession.writable` once it is true again.
   var isWritable: Bool { get }
-  /// Bytes that have come in over the connection, whatever they are: a sign that the router lives.
+  /// All bytes received over the connection: they show that the router is alive.
   var bytesReceived: Int { get }
   /// Closes the connection at once; the session has ended.
   func close(_ reason: String)
@@ -42,7 +42,7 @@ package final class LinkSession {
   /// What becomes of the stream after a frame.
   package enum AfterFrame: Equatable {
     case proceed
-    /// Ends the stream with this status; what was sent goes out before it.
+    /// Ends the stream with this status, after all earlier output.
     case end(StatusCode, String)
   }
 
@@ -53,28 +53,29 @@ package final class LinkSession {
   }
 
   package let lane: LinkLane
-  @exclusivity(unchecked) package internal(set) var phase = Phase.awaitingHello
-  /// What the latest frame's Hello led to; taken by the driver.
+  package internal(set) var phase = Phase.awaitingHello
+  /// The result of the latest frame's Hello; taken by the driver.
   package var greeting: Greeting?
   unowned let core: ShardCore
   private weak var port: (any LinkPort)?
   /// The link that the connection is a part of; nil before Hello and after the end.
-  @exclusivity(unchecked) var peer: RouterSession?
-  /// The frame under construction, with room in front (`MessageFrame`).
-  @exclusivity(unchecked) var output = ByteBuffer()
+  var peer: RouterSession?
+  /// The frame under construction, with space in front (`MessageFrame`).
+  var output = ByteBuffer()
   private var isWorking = false
-  /// Calls that were received and wait until the router has taken what it was sent.
+  /// Received calls that wait until the router has read its replies.
   private var held: [HeldCalls] = []
   /// Slots of calls that were returned: later ones on them are returned as well, until the router
-  /// has placed the first of them anew.
-  @exclusivity(unchecked) var barredSlots: Set<Int> = []
-  /// Replies that wait at the gate; nil as long as none ever had to.
-  @exclusivity(unchecked) private var heldReplies: HeldReplies?
+  /// has placed the first of them again.
+  var barredSlots: Set<Int> = []
+  /// Replies that wait at the gate; nil until the first one.
+  private var heldReplies: HeldReplies?
   let slices = SliceQueue()
-  /// A frame tells of state that isn't durable yet (the slot map): it waits, and all behind it.
-  @exclusivity(unchecked) private var waitsForState = false
-  /// What had come in at the latest look at the connection, and how many looks have found nothing
-  /// new.
+  /// A frame reveals state that isn't durable yet (the slot map): it waits, and so does everything
+  /// after it.
+  private var waitsForState = false
+  /// The received bytes at the latest check of the connection, and the number of checks without
+  /// progress.
   private var bytesSeen = 0
   private var silentLooks = 0
 
@@ -86,7 +87,7 @@ package final class LinkSession {
 
   /// - Parameters:
   ///   - lane: as the connection's metadata names it.
-  ///   - port: where frames go out.
+  ///   - port: sends frames.
   package init(_ lane: LinkLane, core: ShardCore, port: any LinkPort) {
     self.lane = lane
     self.core = core
@@ -99,7 +100,7 @@ package final class LinkSession {
 
   /// Takes one RouterFrame, which is valid during the call only.
   ///
-  /// - Parameter block: what the frame lies in, where it may be kept for longer.
+  /// - Parameter block: the block that contains the frame, if it may be kept.
   package func receive(
     _ frame: UnsafeRawBufferPointer, in block: LargeBlock? = nil
   ) -> AfterFrame {
@@ -113,7 +114,7 @@ package final class LinkSession {
     return after
   }
 
-  /// The port takes frames again.
+  /// The port accepts frames again.
   package func writable() -> AfterFrame {
     guard phase != .ended else { return .proceed }
     if lane == .bulk { peer?.wakeStalled() }
@@ -127,14 +128,14 @@ package final class LinkSession {
     return after
   }
 
-  /// The connection is gone, or the router ends the stream. What is under way on the link is
+  /// The connection is lost, or the router ends the stream. Work in progress of the link is
   /// dropped.
   package func lost() {
     leave()
   }
 
-  /// The frame that tells a router that the shard is leaving, sent over the calls lane; nil where
-  /// no router is connected. What the shard was asked before is still answered.
+  /// The frame that informs a router that the shard is stopping, sent over the calls lane; nil if
+  /// no router is connected. Earlier calls still get their replies.
   package func drainingFrame() -> ByteBuffer? {
     guard case .open = phase, lane == .calls else { return nil }
     guard !waitsForState else {
@@ -148,8 +149,8 @@ package final class LinkSession {
 
   // MARK: - Signs of life
 
-  /// Looks whether anything has come since the last look. Returns whether the router counts as
-  /// gone.
+  /// Checks whether anything has arrived since the last check. Returns whether the router counts as
+  /// lost.
   func looksSilent() -> Bool {
     let bytes = port?.bytesReceived ?? bytesSeen
     silentLooks = bytes == bytesSeen ? silentLooks + 1 : 0
@@ -157,7 +158,7 @@ package final class LinkSession {
     return silentLooks >= LinkProtocol.silentLooksMax
   }
 
-  /// Ends a connection whose router is gone: nothing more of it is executed.
+  /// Closes a connection whose router is lost: nothing more of it is executed.
   func close(_ reason: String) {
     guard phase != .ended else { return }
     leave()
@@ -193,7 +194,7 @@ package final class LinkSession {
     }
   }
 
-  /// Whether calls of earlier frames wait. Later ones have to wait behind them.
+  /// Whether calls of earlier frames wait. Later ones must wait after them.
   package var holdsCalls: Bool { !held.isEmpty }
 
   private func takeHeld() -> AfterFrame {
@@ -217,7 +218,7 @@ package final class LinkSession {
     }
   }
 
-  /// The caller of a call went away, be the call under way or still to be read.
+  /// The caller of a call disconnected; the call may be in progress or not read yet.
   func cancel(_ id: UInt64, _ controls: inout FrameControls) {
     controls.cancelled.insert(id)
     for place in held.indices { held[place].controls.cancelled.insert(id) }
@@ -228,8 +229,8 @@ package final class LinkSession {
 
   var isWritable: Bool { !waitsForState && port?.isWritable ?? false }
 
-  /// What was written tells of the shard's state: it goes once that is durable. `writable` is to be
-  /// called after `stateIsDurable`.
+  /// The written bytes reveal the shard's state: they are sent once that is durable. Call
+  /// `writable` after `stateIsDurable`.
   func tellsOfState() {
     if core.isStatePending { waitsForState = true }
   }
@@ -241,9 +242,9 @@ package final class LinkSession {
     flushUnlessWorking()
   }
 
-  /// Appends to the frame under construction, or sends a frame of its own between two frames. One
-  /// call may lead to the replies of many (those that waited for what it brought, those whose slot
-  /// goes), so a frame that is large enough is sent before its time.
+  /// Appends to the frame under construction, or sends a separate frame between two frames. One
+  /// call may cause the replies of many (calls that waited for its value, calls of a lost slot), so
+  /// a large frame is sent early.
   func emit(_ write: (inout ByteBuffer) -> Void) {
     write(&output)
     if !isWorking || output.readableBytes >= LinkProtocol.frameBytes { flush() }
@@ -253,8 +254,8 @@ package final class LinkSession {
     if !isWorking { flush() }
   }
 
-  /// Lets the reply wait of a call just executed, which begins at `start` of the frame under
-  /// construction, if what it tells of isn't committed.
+  /// Holds the reply of a call just executed, which begins at `start` of the frame under
+  /// construction, if it reveals a change that isn't committed.
   @inline(__always)
   func passGate(_ id: UInt64, _ method: UInt32, since start: Int) {
     if core.gate.holds(core.latestMark) { hold(id, method, since: start) }
@@ -267,7 +268,7 @@ package final class LinkSession {
     replies.take(from: &output, since: start, id: id, method: method)
   }
 
-  /// Their callers are gone.
+  /// Their callers have disconnected.
   func dropHeldReplies() {
     heldReplies?.drop()
   }
@@ -275,11 +276,11 @@ package final class LinkSession {
   func flush() {
     guard output.readableBytes > 0, !waitsForState else { return }
     port?.send(&output)
-    // The memory is kept, unless a frame of many or large replies has made it large.
+    // The memory is kept, unless a frame of many or large replies has enlarged it.
     if output.capacity > Self.retainedBytesMax { output = ByteBuffer() }
     MessageFrame.leaveRoom(in: &output)
   }
 
-  /// Room that the buffer for frames may keep.
+  /// The capacity that the buffer for frames may keep.
   private static let retainedBytesMax = 64 << 10
 }

@@ -1,4 +1,4 @@
-// A call that has found nothing and waits for a value, a pop of an empty list say.
+// A call that has found nothing and waits for a value, for example a pop of an empty list.
 //
 //   parked --one of its lists comes to be--> executed --found--> answered
 //     |  ^                                      |
@@ -8,8 +8,8 @@
 //     +--its caller goes--> dropped
 //
 // It is executed like any call that comes in at that moment, with the same effects, marks and
-// errors. Until then it costs no turn and no look: a place in the queue of each of its lists, and a
-// deadline.
+// errors. Until then it needs no turn and no check: only a place in the queue of each of its lists,
+// and a deadline.
 //
 // Belongs to a shard's core and its event loop. The reply's handle owns it.
 
@@ -29,12 +29,12 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
   let lists: [StoredKey]
   /// Its place among all calls that have been parked.
   let number: UInt64
-  /// A longer reply comes in pieces; set by its exit.
+  /// A longer reply is chunked; set by its exit.
   var bytesMin: Int
   /// Whether it waits no more.
   private(set) var isOver = false
   private unowned let core: ShardCore
-  /// Owns the call; nil once the caller is gone.
+  /// Owns the call; nil once the caller has disconnected.
   private weak var reply: ReplyHandle?
   private var end: DeadlineQueue<Deadline>.Handle?
 
@@ -66,18 +66,18 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
 
   var slot: Int { lists[0].bytes.withUnsafeBytes { Slots.slot(of: $0) } }
 
-  /// What it holds, roughly.
+  /// Its approximate memory.
   var byteCount: Int {
     request.readableBytes + lists.reduce(0) { $0 + $1.bytes.count + ParkedCalls.bytesPerPlace }
       + ParkedCalls.bytesPerCall
   }
 
-  /// - Throws: UNAUTHENTICATED, PERMISSION_DENIED where its caller may not make it any more.
+  /// - Throws: UNAUTHENTICATED, PERMISSION_DENIED if its caller may no longer make it.
   func checkCaller() throws(CallError) {
     context.principal = try context.principal?.standing()
   }
 
-  /// One of its lists has come to be. Returns whether the call is over; if not, there is nothing
+  /// One of its lists was created. Returns whether the call has ended; if not, there was no value
   /// left.
   func execute() -> Bool {
     guard !isOver, let reply else { return true }
@@ -110,7 +110,7 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
     }
   }
 
-  /// Its time is over: it is told that there is nothing, which waits for what it tells of.
+  /// Its time is over: it gets a reply without a value, which waits for the mark of its lists.
   func deadlinePassed(_ id: UInt64) {
     end = nil
     guard !isOver, let reply else { return }
@@ -159,10 +159,10 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
 }
 
 extension CallError {
-  /// More calls wait than the shard may keep.
+  /// The maximum number of calls wait.
   static func parkedTooMany(_ limits: Limits) -> CallError {
     .overloaded(
-      "As many calls wait for values as this shard keeps, \(limits.parkedCallsMax) or "
+      "The maximum number of calls wait for values at this shard, \(limits.parkedCallsMax) or "
         + "\(limits.parkedBytesMax >> 20) MiB of them; try later.")
   }
 }

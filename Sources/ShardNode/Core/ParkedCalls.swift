@@ -1,9 +1,9 @@
-// The calls of a shard that wait for values, by the lists that they wait for: for each list in the
-// order in which they came. A call may stand in the queues of several lists.
+// The calls of a shard that wait for values, by their lists: for each list in the order of arrival.
+// A call may be in the queues of several lists.
 //
-// All operations are O(1), amortised: a call that leaves is marked, and taken out of its queues
-// when it comes to their fronts or when they are half full of such. Bounded by
-// Limits.parkedCallsMax and parkedBytesMax. Part of a shard's core; its event loop.
+// All operations are amortised O(1): a call that leaves is marked, and removed from its queues when
+// it reaches their fronts or when half of a queue is marked. Bounded by Limits.parkedCallsMax and
+// parkedBytesMax. Part of a shard's core; its event loop.
 
 import Commands
 import NIOCore
@@ -12,13 +12,14 @@ import RingstoreAPI
 import Store
 
 struct ParkedCalls {
-  /// What a call holds beside its request, and its place in a list's queue beside the list's key.
+  /// The memory of a call besides its request, and of its place in a list's queue besides the
+  /// list's key.
   static let bytesPerCall = 640
   static let bytesPerPlace = 160
 
   private struct Queue {
     var calls = CircularBuffer<ParkedCall>(initialCapacity: 1)
-    /// Those among them that have left.
+    /// Calls in it that have left.
     var gone = 0
 
     mutating func takeOutGone() {
@@ -31,7 +32,7 @@ struct ParkedCalls {
   /// By their numbers.
   private var calls: [UInt64: ParkedCall] = [:]
   private(set) var byteCount = 0
-  /// Calls that have been parked, ever.
+  /// All calls that were parked so far.
   private(set) var total: UInt64 = 0
 
   var count: Int { calls.count }
@@ -74,7 +75,7 @@ struct ParkedCalls {
     return nil
   }
 
-  /// All calls in the order in which they came.
+  /// All calls in the order of arrival.
   var inOrder: [ParkedCall] { calls.values.sorted { $0.number < $1.number } }
 }
 
@@ -82,7 +83,7 @@ extension ShardCore {
   /// Calls that wait for values.
   package var parkedCount: Int { parked.count }
 
-  /// Has a call wait whose lists have no values.
+  /// Parks a call whose lists have no values.
   func park(
     _ wait: ListWait, _ method: UInt32, _ request: ByteBuffer, _ context: CallContext,
     to reply: ReplyHandle
@@ -100,8 +101,8 @@ extension ShardCore {
     reply.park(call)
   }
 
-  /// To be called when a call has been executed and its reply written: calls that wait for what it
-  /// has brought come next.
+  /// Call it when a call has been executed and its reply written: calls that wait for its values
+  /// come next.
   @inline(__always)
   package func serveParked() {
     if !parked.isEmpty, store.hasNewLists { executeParked() }
@@ -111,23 +112,22 @@ extension ShardCore {
   private func executeParked() {
     var lists = WaitedForLists()
     repeat {
-      // A call that is executed may bring a list itself.
+      // An executed call may create a list itself.
       for list in store.takeNewLists() { lists.insert(list, parked.first(for: list)) }
     } while executeFirst(of: &lists)
   }
 
-  /// Executes the call that came first of all that wait for these lists: the next one for a list
-  /// might rather take from another, for which others have waited longer. Returns false where there
-  /// is none.
+  /// Executes the oldest call that waits for any of these lists: the next one of a list might take
+  /// from another list, for which others have waited longer. Returns false if there is none.
   private func executeFirst(of lists: inout WaitedForLists) -> Bool {
     guard let next = lists.popFirst() else { return false }
     guard let first = parked.first(for: next.list) else { return true }
-    // Where another has left, this one may not be the first of all.
+    // If another call has left, this one may not be the oldest.
     guard first.number == next.number else {
       lists.insert(next.list, first)
       return true
     }
-    // Where there is nothing left in this list, the next call for it has none to look at.
+    // If this list has no values left, the next call for it needn't be tried.
     if first.execute() { lists.insert(next.list, parked.first(for: next.list)) }
     return true
   }
@@ -176,10 +176,10 @@ extension ShardCore {
   }
 }
 
-/// Lists that have come to be and that calls wait for, in the order of the calls that have waited
-/// longest for them. To insert one costs a search and a move of those behind it.
+/// New lists with waiting calls, in the order of the calls that have waited longest for them.
+/// Inserting one costs a search and a move of the later ones.
 private struct WaitedForLists {
-  /// The last one comes first.
+  /// The last one is the first.
   private var lists: [(number: UInt64, list: StoredKey)] = []
 
   mutating func insert(_ list: StoredKey, _ first: ParkedCall?) {
@@ -198,6 +198,6 @@ private struct WaitedForLists {
 extension CallError {
   /// A call that waited for a value when its shard began to drain. It was not executed.
   static func waitsNoMore(_ shard: String) -> CallError {
-    .shardUnavailable(shard, "the shard is draining; the call was not carried out")
+    .shardUnavailable(shard, "the shard is draining; the call was not executed")
   }
 }

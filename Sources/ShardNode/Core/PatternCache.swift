@@ -6,11 +6,11 @@ import Patterns
 import RingstoreAPI
 
 struct PatternCache {
-  /// Patterns kept; far more than fan-outs run at once on one shard. The memory is entries x
-  /// `Pattern.regexMemoryMax` at worst.
+  /// The maximum number of patterns; far more than fan-outs run at once on one shard. The memory is
+  /// entries x `Pattern.regexMemoryMax` at worst.
   static let entriesMax = 64
 
-  /// The one used last is at the end; the one at the front makes room.
+  /// The most recently used one is at the end; the one at the front is replaced.
   private var entries: [(key: KeyPattern, pattern: Pattern)] = []
 
   /// The compiled form of a request's pattern.

@@ -1,10 +1,10 @@
-// Which calls of a router's loop have waited here for values and been executed, as long as their
-// replies may not have got there. When its link has broken, the loop asks for those that it had
-// parked: the others have not been executed, and may wait again.
+// The calls of a router's loop that waited here for values and were executed, as long as their
+// replies may not have arrived. When its link has broken, the loop queries the calls that it had
+// parked: the others were not executed, and may wait again.
 //
-// A reply that was sent before the shard told its clock has been received by a router that names
-// this clock, so what is remembered is what was executed in about the last second. What is
-// forgotten counts as executed.
+// If a router sends a clock value, it has received all replies that were sent before that value. So
+// only calls executed in about the last second are remembered. Calls that are no longer remembered
+// count as executed.
 //
 // Belongs to a shard's core; its event loop.
 
@@ -21,20 +21,20 @@ final class RanCalls {
   /// In the order of sending, with the shard's clock then.
   private var sent = CircularBuffer<(id: UInt64, clockMillis: UInt64)>()
   private var sentIDs: Set<UInt64> = []
-  /// Those whose reply went over the bulk lane, where no clock is told.
+  /// Calls whose reply was sent over the bulk lane, which carries no clock.
   private var sentOverBulk: Set<UInt64> = []
   /// Until when, on the shard's clock, calls may have been executed that are not remembered; nil:
   /// none.
   private var forgottenMillis: UInt64?
 
-  /// Nothing is known of earlier links.
+  /// Earlier links are unknown.
   init(clockMillis: UInt64) {
     forgottenMillis = clockMillis
   }
 
   func ran(_ id: UInt64) { unsent.insert(id) }
 
-  /// The reply of a call leaves, if that is one that has been executed.
+  /// The reply of a call is sent, if the call was executed.
   func replied(_ id: UInt64, over lane: LinkLane, clockMillis: UInt64) {
     guard unsent.remove(id) != nil else { return }
     if lane == .bulk {
@@ -52,7 +52,7 @@ final class RanCalls {
     forgottenMillis = oldest.clockMillis
   }
 
-  /// The router has heard the shard's clock, and with it all replies that were sent before.
+  /// The router has received the shard's clock, and so all replies that were sent before it.
   func heard(_ millis: UInt64) {
     while let first = sent.first, first.clockMillis < millis {
       sent.removeFirst()
@@ -61,7 +61,7 @@ final class RanCalls {
     if let forgotten = forgottenMillis, forgotten <= millis { forgottenMillis = nil }
   }
 
-  /// Whether a call of an earlier link has been executed, as far as is known.
+  /// Whether a call of an earlier link is known to have been executed.
   func mayHaveRun(_ id: UInt64) -> Bool {
     forgottenMillis != nil || unsent.contains(id) || sentIDs.contains(id)
       || sentOverBulk.contains(id)

@@ -1,9 +1,6 @@
-// Calls of a batch that are read some way ahead of their execution, so that the keys they look up
-// are in the cache by then (Keyspace.callsAhead). They are executed one by one, in their order, as
-// if each had been read when its turn came: bytes that are no call end the reading ahead, and are
-// an error when they are reached.
-//
-// @exclusivity(unchecked) in this file: asked for every call of a batch, on one thread.
+// Calls of a batch that are read ahead of their execution, so that the keys they look up are in the
+// cache by then (Keyspace.callsAhead). They are executed one by one, in order, as if each had been
+// read just before: invalid bytes stop the reading ahead, and are an error when they are reached.
 
 import Commands
 import RingstoreAPI
@@ -15,9 +12,9 @@ final class ReadAhead<Call: BatchedCall> {
   /// Where each call begins, and the calls.
   private let starts: UnsafeMutablePointer<UnsafeRawPointer?>
   private let calls: UnsafeMutablePointer<Call>
-  @exclusivity(unchecked) private var count = 0
+  private var count = 0
   /// Those before it were handed out.
-  @exclusivity(unchecked) private var next = 0
+  private var next = 0
 
   init(_ keyspace: Keyspace) {
     self.keyspace = keyspace
@@ -35,7 +32,7 @@ final class ReadAhead<Call: BatchedCall> {
   ///
   /// - Parameters:
   ///   - context: of the batch.
-  ///   - following: the messages behind it, one by one; asked only where more has to be read.
+  ///   - following: the later messages, one by one; called only if more must be read.
   @inline(__always)
   func call(
     _ message: UnsafeRawBufferPointer, _ context: CallContext,

@@ -1,34 +1,31 @@
-// The gate of a shard's loop: replies wait here until what they tell of is committed.
+// The gate of a shard's loop: replies wait here until the changes that they reveal are committed.
 //
-// A call that is executed on a key has to wait for the key's last change, whatever it answers: its
-// `ReplyMark`. Most marks are committed by then, and with no log all of them are; what isn't is
-// held, by mark, and leaves in the order of marks.
+// The reply of every call on a key must wait for the key's last change: its `ReplyMark`. Most marks
+// are already committed, and without a log all of them are. Other replies are held, by mark, and
+// sent in the order of marks.
 //
 //   executed --mark committed--> out
 //      |
 //      +--not yet--> held --gate opens to the mark--> out
 //                     +--caller gone, or deadline--> dropped
-//                     +--given up--> OUTCOME_UNKNOWN (writes), SHARD_UNAVAILABLE (reads)
+//                     +--abandoned--> OUTCOME_UNKNOWN (writes), SHARD_UNAVAILABLE (reads)
 //
-// All exits of the loop stand before the same gate: lanes of links and Pipelines with what they
-// hold in frames (HeldReplies), every other call with its handle (ReplyHandle). It stands before
-// the connections' buffers: what is in them has passed it, so it doesn't matter when they are
-// flushed.
+// All exits of the loop use the same gate: lanes of links and Pipelines with held frames
+// (HeldReplies), every other call with its handle (ReplyHandle). The gate is in front of the
+// connections' buffers: data in the buffers has passed it, so the time of the flush doesn't matter.
 //
 // Order. What is held for a mark leaves before `committed` reaches it. A reply with a committed
 // mark may go at once; were an earlier one on its key still held, that would have no greater mark.
 // So no reply overtakes another on its key.
 //
 // Belongs to one shard's core; its event loop.
-//
-// @exclusivity(unchecked) in this file: looked at for every reply, on one thread.
 
 import MetricTypes
 import RingstoreAPI
 import Store
 
 /// What a reply waits for: the number of a batch of changes, which are committed together. Few of
-/// them are under way at a time.
+/// them are in progress at a time.
 package struct ReplyMark: Comparable, Hashable, Sendable {
   /// Nothing: it is committed from the beginning.
   package static let none = ReplyMark(0)
@@ -54,9 +51,9 @@ package protocol MarkSource: AnyObject {
   var latest: ReplyMark { get }
 }
 
-/// Whatever is held.
+/// A held item.
 protocol GateWaiter: AnyObject {
-  /// False once it is held no more; the gate then forgets it.
+  /// False once it is no longer held; then the gate drops it.
   var isHeld: Bool { get }
   func gateOpened()
   /// What it waits for may never be committed.
@@ -64,35 +61,35 @@ protocol GateWaiter: AnyObject {
 }
 
 package final class ReplyGate {
-  /// What a held reply counts for beside its bytes.
+  /// The bytes counted for a held reply besides its content.
   static let bytesPerReply = 128
 
   private struct Group {
     let mark: ReplyMark
-    /// When the first of them came, on the gate's clock.
+    /// When the first of them arrived, on the gate's clock.
     let sinceNanos: UInt64
     var waiters: [any GateWaiter]
   }
 
   /// Everything up to this mark is committed, and no reply waits for it.
-  @exclusivity(unchecked) package private(set) var committed = ReplyMark.none
-  /// Bytes of the replies held, and `bytesPerReply` for each.
-  @exclusivity(unchecked) package private(set) var heldBytes = 0
+  package private(set) var committed = ReplyMark.none
+  /// Bytes of held replies, plus `bytesPerReply` for each.
+  package private(set) var heldBytes = 0
   private let bytesMax: Int
   /// In ascending order.
-  @exclusivity(unchecked) private var groups: [Group] = []
+  private var groups: [Group] = []
   private var waiterCount = 0
-  /// Waiters in the groups that are held no more.
+  /// Items in the groups that are no longer held.
   private var goneCount = 0
-  @exclusivity(unchecked) private var hasGivenUp = false
-  /// How long what was let go had waited, once for each mark.
+  private var hasGivenUp = false
+  /// How long released replies had waited, once for each mark.
   private(set) var waits = DurationCounts()
   private let clock: () -> UInt64
-  /// Called when something was let go, which may have left work for the core's turns.
+  /// Called after a release, which may have left work for the core's turns.
   package var afterRelease: () -> Void = {}
 
   /// - Parameters:
-  ///   - bytesMax: what may be held; see `Limits.heldBytesMax`.
+  ///   - bytesMax: the maximum of held bytes; see `Limits.heldBytesMax`.
   ///   - clock: the time in nanoseconds, never going back. Asked once for each mark that is waited
   ///     for.
   init(bytesMax: Int, clock: @escaping () -> UInt64 = { 0 }) {
@@ -104,18 +101,18 @@ package final class ReplyGate {
   @inline(__always)
   func holds(_ mark: ReplyMark) -> Bool { mark > committed }
 
-  /// Whether nothing more may be held: writes are refused, and reads that would have to wait.
+  /// Whether the maximum is reached: writes are refused, and reads that would have to wait.
   package var isFull: Bool { heldBytes >= bytesMax || hasGivenUp }
 
-  /// Frames and replies that are held.
+  /// Held frames and replies.
   package var count: Int { waiterCount - goneCount }
 
   /// Whether no reply is held.
   package var isEmpty: Bool { waiterCount == goneCount }
 
-  // MARK: - What is held
+  // MARK: - Held replies
 
-  /// O(marks under way).
+  /// O(marks in progress).
   func wait(_ waiter: any GateWaiter, for mark: ReplyMark) {
     waiterCount += 1
     var place = groups.endIndex
@@ -127,7 +124,7 @@ package final class ReplyGate {
     }
   }
 
-  /// A reply that was held has ended before the gate opened for it. Amortised O(1).
+  /// A held reply has ended before the gate opened for it. Amortised O(1).
   func left() {
     goneCount += 1
     guard goneCount > 64, goneCount > waiterCount / 2 else { return }
@@ -140,19 +137,20 @@ package final class ReplyGate {
   func charge(_ bytes: Int) { heldBytes += bytes }
   func discharge(_ bytes: Int) { heldBytes -= bytes }
 
-  // MARK: - What the log says
+  // MARK: - Events of the log
 
-  /// Everything up to `mark` is committed: lets go what waits for it, in the order of marks.
+  /// Everything up to `mark` is committed: releases the replies that wait for it, in the order of
+  /// marks.
   package func open(to mark: ReplyMark) {
     guard mark > committed else { return }
-    // What is let go may lead to calls, whose replies wait for their turn here.
+    // Released replies may lead to calls, whose replies are queued here.
     let hadWaiters = !groups.isEmpty
     release(upTo: mark) { $0.gateOpened() }
     committed = mark
     if hadWaiters { afterRelease() }
   }
 
-  /// What is held may never be committed: its callers are told so, and nothing is held any more.
+  /// Held replies may never be committed: their callers get errors, and nothing is held any more.
   package func giveUp() {
     hasGivenUp = true
     release(upTo: ReplyMark(.max)) { $0.gateGaveUp() }
@@ -174,24 +172,24 @@ package final class ReplyGate {
 }
 
 extension CallError {
-  /// Too many replies wait to be committed. Nothing was executed, or only read.
+  /// Too many replies wait for a commit. Nothing was executed, or only a read.
   static func heldTooMuch(_ limits: Limits) -> CallError {
     .overloaded(
       "Replies of \(limits.heldBytesMax >> 20) MiB wait for changes to be committed.")
   }
 
-  /// A write was executed, and the shard ends before it is known to be kept.
+  /// A write was executed, and the shard stops before it is known to be durable.
   static func notCommitted(_ shard: String) -> CallError {
     CallError(
       .outcomeUnknown,
-      "Shard \(shard) ended before the change was committed: it may be kept or not. Read before you "
+      "Shard \(shard) stopped before the change was committed: it may be lost. Read before you "
         + "repeat it.", shard: shard)
   }
 
-  /// How a held reply ends that is given up.
+  /// The error of an abandoned held reply.
   static func givenUp(isWrite: Bool, _ shard: String) -> CallError {
     isWrite
       ? .notCommitted(shard)
-      : .shardUnavailable(shard, "it ended before what was read was committed")
+      : .shardUnavailable(shard, "it stopped before the data that was read was committed")
   }
 }

@@ -1,18 +1,18 @@
-// The way back to the caller of a call that is not answered where it is executed.
+// The object through which a call gets its reply later, if not where it is executed.
 //
 //   exit ---owns---> handle ---owns---> work: a large reply's stream, a fan-out, a queued slice,
 //     ^---------weak--'  ^-----weak-------'   a pop that waits
 //
-// The work says what the reply is and which mark it waits for; the handle takes that through the
-// gate, in the order in which it was said; the exit writes it as its carrier wants it: a lane of a
-// link, a Pipeline, a client's call, a call from within, an operation that the reply is a part of.
-// The caller's side comes the other way: cancels, deadlines, room for more.
+// The work provides the reply and its mark; the handle passes it through the gate, in order; the
+// exit writes it in the format of its protocol: a lane of a link, a Pipeline, a client's call, a
+// local call, an operation that the reply is a part of. Events of the caller go the other way:
+// cancels, deadlines, readiness for more.
 //
 //   working --answer, fail, finish--> [held] --gate opens--> over
-//      +------cancel, drop, deadline, gate given up--------> over
+//      +------cancel, drop, deadline, gate abandoned--------> over
 //
-// Calls that are answered at once need no handle; they pass the gate at their exit. Event loop of
-// the core.
+// Calls with an immediate reply need no handle; they pass the gate at their exit. Event loop of the
+// core.
 
 import Commands
 import GRPC
@@ -21,27 +21,27 @@ import NodeCore
 import RingstoreAPI
 import Tracing
 
-/// Where replies leave.
+/// The exit of replies.
 package protocol ReplyExit: AnyObject {
-  /// Whether it takes a piece or a message now. If not, it wakes the reply when it does.
+  /// Whether it accepts a chunk or a message now. If not, it wakes the reply when it does.
   func takes(_ reply: ReplyHandle) -> Bool
-  /// Says how long the message is that the pieces make up. Not called where each is a message.
+  /// Announces the length of the chunked message. Not called if each chunk is a message.
   func begin(_ reply: ReplyHandle, byteCount: Int)
   /// Takes a piece, or a message of a stream; `write` appends it.
   func send(_ reply: ReplyHandle, _ piece: ReplyPiece, _ write: (inout ByteBuffer) -> Void)
-  /// The reply is over: comes once, unless the handle is dropped.
+  /// The reply has ended: called once, unless the handle is dropped.
   func end(_ reply: ReplyHandle, _ end: ReplyEnd)
 
-  /// The call waits for a value from now on. Returns false where its caller may have no more such
-  /// calls.
+  /// The call waits for a value from now on. Returns false if its caller already has the maximum of
+  /// such calls.
   func parked(_ reply: ReplyHandle, _ call: ParkedCall) -> Bool
-  /// From when on a call that waits must not be executed, because its caller may have been told
-  /// that its link is lost; 0: never.
+  /// From this time a waiting call must not be executed, because its caller may already have an
+  /// error for a lost link; 0: never.
   var staleNanos: UInt64 { get }
-  /// A call that waited has been executed, and has taken something.
+  /// A call that waited was executed, and has removed a value.
   func ran(_ reply: ReplyHandle)
-  /// A call that waited can't wait here any more, because its slot is not this shard's. Comes
-  /// instead of `end`.
+  /// A waiting call can no longer wait here, because the shard doesn't own its slot. Called instead
+  /// of `end`.
   func returned(_ reply: ReplyHandle, _ call: ParkedCall, _ error: CallError)
 }
 
@@ -56,9 +56,9 @@ extension ReplyExit {
 
 /// What makes a reply.
 package protocol ReplyWork: AnyObject {
-  /// The caller takes more.
+  /// The caller accepts more.
   func wake()
-  /// The caller is gone.
+  /// The caller has disconnected.
   func drop()
 }
 
@@ -70,11 +70,11 @@ extension ReplySource {
 }
 
 extension ShardCore {
-  /// Does what `execute` has left to do of a call.
+  /// Does the rest of a call after `execute`.
   ///
   /// - Parameters:
   ///   - request: the call's, encoded.
-  ///   - mark: what the reply waits for if it is made already.
+  ///   - mark: the mark of the reply, if the reply is ready.
   func proceed(
     with remainder: Remainder, of method: UInt32, _ request: @autoclosure () -> ByteBuffer,
     _ context: CallContext, to reply: ReplyHandle, after mark: ReplyMark
@@ -105,7 +105,7 @@ package final class ReplyHandle: GateWaiter {
 
   /// The exit's own number for the call.
   package let id: UInt64
-  /// Bytes that a router takes; below zero by less than a piece where the last one was longer.
+  /// Bytes that a router accepts; less than a chunk below zero if the last chunk was longer.
   var credit = 0
   /// Whether the reply is one message, not a row of them.
   private(set) var isOneMessage = true
@@ -117,21 +117,21 @@ package final class ReplyHandle: GateWaiter {
   /// The call's, which ends with the reply; 0: it isn't traced, or somebody else ends it.
   private var span: UInt32
 
-  /// Whether its caller went away while its reply was held.
+  /// Whether its caller disconnected while its reply was held.
   private var isCancelled = false
   private let isWrite: Bool
   private unowned let core: ShardCore
   private weak var exit: (any ReplyExit)?
   private var work: (any ReplyWork)?
-  /// What is held, in order.
+  /// The held items, in order.
   private var held = CircularBuffer<(step: Step, mark: ReplyMark)>(initialCapacity: 1)
   private var heldBytes = 0
-  /// Whether the gate knows it.
+  /// Whether it is at the gate.
   private(set) var isHeld = false
   private var deadline: DeadlineQueue<Deadline>.Handle?
 
   /// - Parameters:
-  ///   - method: what is called.
+  ///   - method: the call's method.
   ///   - deadlineNanos: when the call ends with DEADLINE_EXCEEDED, on the core's clock; 0: never,
   ///     or its exit ends it.
   ///   - span: of a call whose end nothing else tells; 0: there is none.
@@ -152,7 +152,7 @@ package final class ReplyHandle: GateWaiter {
 
   // MARK: - For the work
 
-  /// Who is told of the caller from now on.
+  /// The receiver of the caller's events from now on.
   func worked(by work: any ReplyWork) { self.work = work }
 
   func end(_ end: ReplyEnd, after mark: ReplyMark) { take(.end(end), mark) }
@@ -168,10 +168,10 @@ package final class ReplyHandle: GateWaiter {
   /// From when on the call must not be executed any more.
   var staleNanos: UInt64 { exit?.staleNanos ?? 0 }
 
-  /// The call's span goes on without this handle.
+  /// The call's span continues without this handle.
   func keepsSpan() { span = 0 }
 
-  /// It has been executed and has taken something, whatever becomes of its reply.
+  /// It was executed and has removed a value, independent of its reply.
   func ran() { exit?.ran(self) }
 
   /// It can't wait here any more, and has not been executed.
@@ -194,7 +194,7 @@ package final class ReplyHandle: GateWaiter {
   /// Sends one message of a reply that is a row of them.
   func emit(_ message: ByteBuffer, after mark: ReplyMark) { take(.message(message), mark) }
 
-  /// Ends a reply after what was sent of it.
+  /// Ends a reply after the parts that were sent.
   func finish(after mark: ReplyMark = .none) { take(.end(.complete), mark) }
 
   /// A reply in pieces, which begins when the gate lets it.
@@ -217,7 +217,7 @@ package final class ReplyHandle: GateWaiter {
     hasSent = true
   }
 
-  /// What the stream would have sent is gone. Where it is held, the error takes its place.
+  /// The rest of the stream is lost. If it is held, the error takes its place.
   func expire(with error: CallError) {
     guard let first = held.first else { return end(.failed(error)) }
     held[held.startIndex] = (.end(.failed(error)), first.mark)
@@ -225,23 +225,23 @@ package final class ReplyHandle: GateWaiter {
 
   // MARK: - For the exit
 
-  /// The caller takes more.
+  /// The caller accepts more.
   package func wake() { work?.wake() }
 
-  /// The router takes `bytes` more of the reply.
+  /// The router accepts `bytes` more of the reply.
   func grant(_ bytes: Int) {
     let (sum, overflows) = credit.addingReportingOverflow(bytes)
     credit = overflows ? .max : sum
     if credit > 0 { wake() }
   }
 
-  /// The caller went away and gets its last reply. A call that has waited and been executed isn't
-  /// told as if it had not been: its router may ask for it (recall), and tell its caller so.
+  /// The caller disconnected and gets its final reply. A call that has waited and was executed must
+  /// not be reported as not executed: its router may recall it, and use that reply for its caller.
   func cancel() {
     if isParked, !held.isEmpty { isCancelled = true } else { end(.failed(.cancelled)) }
   }
 
-  /// The caller is gone, and is told nothing.
+  /// The caller has disconnected and gets nothing.
   package func drop() {
     guard !isOver else { return }
     isOver = true
@@ -258,7 +258,7 @@ package final class ReplyHandle: GateWaiter {
   func gateOpened() {
     isHeld = false
     guard let mark = held.first?.mark else { return }
-    // What lies behind the first with the same mark, or an older one, goes with it.
+    // Later items with the same mark, or an older one, are released with the first.
     while let next = held.first, next.mark <= mark {
       held.removeFirst()
       charge(-charge(of: next.step))
@@ -329,7 +329,7 @@ package final class ReplyHandle: GateWaiter {
     core.gate.charge(bytes)
   }
 
-  /// Takes what is held off the gate.
+  /// Removes the held items from the gate.
   private func release() {
     held.removeAll()
     charge(-heldBytes)

@@ -1,12 +1,12 @@
-// A large reply on its way: a source that makes pieces, and a handle that takes them, one piece a
+// A large reply in progress: a source that makes chunks, and a handle that takes them, one chunk a
 // turn.
 //
 //   held --gate opens--> measuring --size known--> begun --last piece--> over
 //     |                      |                       |
 //     +----------------------+-- failed, expired, dropped --> over
 //
-// Pure; belongs to a shard's core and its event loop. What the source holds is released as soon
-// as the reply is over, even if the stream is still referred to.
+// Pure; belongs to a shard's core and its event loop. The source's memory is released as soon as
+// the reply has ended, even if the stream is still referenced.
 
 import Commands
 import NIOCore
@@ -35,7 +35,7 @@ final class ReplyStream: CooperativeTask, PinnedView, ReplyWork {
 
   var isPinned: Bool { source != nil }
 
-  /// Begins at once if that is little work; else in turns to come.
+  /// Begins at once if that is little work; otherwise in later turns.
   func start() {
     if isHeld {
       isHeld = false
@@ -46,7 +46,7 @@ final class ReplyStream: CooperativeTask, PinnedView, ReplyWork {
     wake()
   }
 
-  /// The caller takes a piece again.
+  /// The caller accepts a chunk again.
   func wake() {
     if isPinned, !isHeld { core.turns.enqueue(self) }
   }

@@ -1,20 +1,20 @@
-// The two connections of a link, tied together: a reply to a call that came in on one lane may go
-// out on the other, and when a newer link of the same router loop introduces itself, both are
-// fenced off and all that is under way on them is dropped.
+// The two connections of a link: a reply to a call of one lane may be sent on the other. When a
+// newer link of the same router loop sends its Hello, both are fenced off and their work in
+// progress is dropped.
 //
 //   RouterSessions 1--n RouterSession (router, generation) 1--2 LinkSession (lane)
 //                           1--n replies to come: queued slices, large and streamed ones
 //
-// Sessions belong to the drivers of the connections; peers know them weakly.
+// Sessions belong to the drivers of the connections; peers hold them weakly.
 
 import NIOCore
 import NodeCore
 import RingstoreAPI
 
-/// The links whose connections are there.
+/// The links with open connections.
 struct RouterSessions {
-  /// For so many looks it is remembered which parked calls have run of a router's loop that has no
-  /// connection: longer than the loop keeps such calls itself.
+  /// The number of checks for which executed parked calls of a disconnected router's loop are
+  /// remembered: longer than the loop itself keeps such calls.
   static let looksRemembered = 40
 
   private var peers: [String: RouterSession] = [:]
@@ -23,8 +23,8 @@ struct RouterSessions {
   /// Looks in a row that have found no router connected.
   private var emptyLooks = 0
 
-  /// Whether all routers are gone. One whose connections have only broken comes back and relies on
-  /// the map that the shard has from it; it has the time in which a silent one is given up.
+  /// Whether all routers are lost. A router whose connections have only broken comes back and
+  /// relies on the map that it sent to the shard; it has as much time as a silent one.
   var areGone: Bool { peers.isEmpty && emptyLooks >= LinkProtocol.silentLooksMax }
 
   /// Whether there is anything to look after.
@@ -39,8 +39,8 @@ struct RouterSessions {
     }
   }
 
-  /// Whether a connection may join: no newer link of the router is there, and none of the same one
-  /// has this lane. A second one would execute what the first has lost.
+  /// Whether a connection may join: there is no newer link of the router, and this link doesn't
+  /// have the lane yet. A second one would execute calls that the first has lost.
   func admits(_ lane: LinkLane, router: String, generation: UInt64) -> Bool {
     guard let peer = peers[router], peer.generation >= generation else { return true }
     return peer.generation == generation && peer.session(lane) == nil
@@ -69,7 +69,7 @@ struct RouterSessions {
     return peer
   }
 
-  /// Tells each router the shard's clock, and closes the links whose routers are gone.
+  /// Sends the shard's clock to each router, and closes the links whose routers are lost.
   func watch(clockMillis: UInt64) {
     // In an order that is the same in every run of a simulation.
     for peer in peers.values.sorted(by: { $0.router < $1.router }) {
@@ -86,7 +86,7 @@ struct RouterSessions {
     }
   }
 
-  /// All state is durable: what has waited for that goes.
+  /// All state is durable: frames that waited for that are sent.
   func stateIsDurable() {
     for peer in peers.values.sorted(by: { $0.router < $1.router }) {
       for lane in LinkLane.allCases { peer.session(lane)?.stateIsDurable() }
@@ -120,7 +120,7 @@ final class RouterSession {
   private weak var bulk: LinkSession?
   private unowned let core: ShardCore
   private var inProgress: [UInt64: ReplyHandle] = [:]
-  /// Replies that have credit and wait for their lane to take more.
+  /// Replies that have credit and wait until their lane accepts more.
   private var stalled: [ReplyHandle] = []
 
   init(router: String, generation: UInt64, ran: RanCalls, core: ShardCore) {
@@ -147,7 +147,7 @@ final class RouterSession {
     }
   }
 
-  /// Tells the router the shard's clock, or closes both connections where one of them is silent.
+  /// Sends the shard's clock to the router, or closes both connections if one of them is silent.
   func watch(clockMillis: UInt64) {
     let sessions = [calls, bulk].compactMap { $0 }
     // Each of them is looked at.
@@ -166,7 +166,7 @@ final class RouterSession {
     drop()
   }
 
-  /// A connection is gone. Its router drops the other one as well, so nothing is owed any more.
+  /// A connection is lost. Its router closes the other one too, so no reply is needed any more.
   func lost(_ lane: LinkLane) {
     switch lane {
     case .calls: calls = nil
@@ -214,7 +214,7 @@ final class RouterSession {
     stalled.append(reply)
   }
 
-  /// The bulk lane takes more.
+  /// The bulk lane accepts more.
   func wakeStalled() {
     let replies = stalled
     stalled = []

@@ -1,9 +1,9 @@
-// The one answer to "may this call run now", given before anything is executed, whichever way the
-// call has come: whether its caller may make it, and what a node can't do for a while (loading, a
-// full disk, a log that stands).
+// The only check of "may this call run now", before anything is executed, for calls of every
+// protocol: whether its caller may make it, and what the node can't do for a while (loading, a full
+// disk, a stalled log).
 //
-// A shard that drains goes on answering: its routers and clients are told to come no more, and what
-// still comes over their connections has been on its way.
+// A shard that drains still replies: its routers and clients are asked to send no more, and calls
+// that still arrive were already in flight.
 
 import Commands
 import NodeCore
@@ -12,12 +12,12 @@ import Store
 import TextForms
 
 extension ShardCore {
-  /// The shard is to stop: it goes on answering, and calls that wait end. One that is loading has
-  /// nothing to answer with yet, and stays so.
+  /// The shard must stop: it still replies, and waiting calls end. One that is loading has no data
+  /// yet, and stays loading.
   package func beginDraining() {
     isLeaving = true
     if state != .loading { state = .draining }
-    // Before the routers end their links, which have nothing else under way perhaps.
+    // Before the routers close their links, which may have no other calls in progress.
     endParked()
   }
 
@@ -26,8 +26,8 @@ extension ShardCore {
     if state == .loading { state = isLeaving ? .draining : .serving }
   }
 
-  /// - Throws: PERMISSION_DENIED, DEADLINE_EXCEEDED, SHARD_UNAVAILABLE for a call that was held on
-  ///   its way, OVERLOADED for a write whose reply could not be held, MEMORY_LIMIT, DISK_FULL,
+  /// - Throws: PERMISSION_DENIED, DEADLINE_EXCEEDED, SHARD_UNAVAILABLE for a call that was delayed
+  ///   on its way, OVERLOADED for a write whose reply could not be held, MEMORY_LIMIT, DISK_FULL,
   ///   LOG_STALLED. Nothing has been executed.
   @inline(__always)
   func admit(_ method: UInt32, _ context: CallContext) throws(CallError) {
@@ -36,8 +36,7 @@ extension ShardCore {
     try admitWithCare(method, context)
   }
 
-  /// Of a call on several keys all are asked for, whether its execution comes to look at them or
-  /// not.
+  /// All keys of a call are checked, even if its execution doesn't access all of them.
   @inline(never)
   func checkOtherKeys(
     _ method: UInt32, _ request: UnsafeRawBufferPointer, _ context: CallContext
@@ -47,7 +46,7 @@ extension ShardCore {
     try KeyAccess.checkOthers(method: method, request, target.database, context, limits)
   }
 
-  /// A call was refused before it came here: its reply waits for nothing.
+  /// A call was refused before: its reply waits for nothing.
   func refused(_ error: CallError) {
     latestMark = .none
     counters.failed(error)
@@ -74,9 +73,9 @@ extension ShardCore {
     }
   }
 
-  /// Has keys evicted before a write, as many as a call can bear; the rest goes in turns.
+  /// Evicts keys before a write, up to a number for each call; the rest is evicted in turns.
   ///
-  /// - Throws: MEMORY_LIMIT where nothing may be evicted, or eviction doesn't keep up.
+  /// - Throws: MEMORY_LIMIT if nothing may be evicted, or eviction is too slow.
   private func makeRoom(_ context: CallContext) throws(CallError) {
     let isEmpty = store.makeRoom(
       evictions: Evictor.evictionsPerCall, nowMillis: context.wallMillis)
@@ -90,7 +89,7 @@ extension ShardCore {
   }
 }
 
-/// Evicts in turns what calls have left over.
+/// Evicts in turns the keys that calls have left over.
 final class Evictor: CooperativeTask {
   /// Some 50 us of work.
   static let evictionsPerCall = 32

@@ -1,5 +1,5 @@
-// Parts of the calls that tell of single keys among all: a random one, those that calls look up
-// most often, the largest ones. As of all parts, a slice does a bounded amount of work.
+// Parts of the calls that select keys among all: a random key, hot keys, the largest keys. As with
+// all parts, a slice does a limited amount of work.
 //
 // The core's event loop.
 
@@ -11,9 +11,10 @@ import RingstoreAPI
 import Store
 
 extension ShardCore {
-  /// Keys drawn in one slice, as long as they are due. Each draw looks at all tables' heads.
+  /// Keys drawn in one slice, as long as they have expired. Each draw reads the headers of all
+  /// tables.
   private static let drawsMax = 16
-  /// A reply with keys ends with the one that takes it to this size.
+  /// A reply with keys ends with the key that reaches this size.
   private static let keyBytesMax = 64 << 10
 
   func randomKeyPart(
@@ -45,8 +46,8 @@ extension ShardCore {
     LinkV1.RandomKeyPartReply(again: hasExpired).write(into: &response)
   }
 
-  /// For a caller who may see only some of the keys: the first of those drawn that he may see. How
-  /// many there are is estimated by how many of those drawn he may see.
+  /// For a caller that may see only some of the keys: the first drawn key that it may see. Their
+  /// number is estimated from the share of drawn keys that it may see.
   private func drawAllowedKey(
     _ database: Int, _ random: inout SplitMix64, _ context: CallContext
   ) -> AllowedKey {
@@ -86,7 +87,7 @@ extension ShardCore {
     }
   }
 
-  /// What was sampled says nothing of what is stored, so it waits for nothing.
+  /// Samples reveal nothing about stored data, so the reply waits for nothing.
   func hotKeysPart(
     _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
   ) throws(CallError) {

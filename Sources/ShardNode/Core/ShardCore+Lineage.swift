@@ -1,6 +1,6 @@
-// Which data the shards have: what this one knows, and whether its own is what the cluster has on
-// record of it. Where it isn't, the shard serves no key (DATA_LOST): the data is elsewhere, and an
-// empty store would be taken for it. See docs/ARCHITECTURE.md, "Lineages".
+// The records of the shards' data, and whether this shard's own data matches the cluster's record.
+// If it doesn't, the shard serves no keys (DATA_LOST): the data is elsewhere, and an empty store
+// would be mistaken for it. See docs/ARCHITECTURE.md, "Lineages".
 //
 // The core's event loop.
 
@@ -10,8 +10,8 @@ import Placement
 import RingstoreAPI
 
 extension ShardCore {
-  /// Whether the shard's data is what a router, and the shard itself, have on record of it. Where
-  /// it isn't the shard serves no key from now on, until it is.
+  /// Whether the shard's data matches the record of a router and of the shard itself. If it
+  /// doesn't, the shard serves no keys until it does.
   func checkLineage(_ records: LineageRecords) throws(LinkRefusal) {
     var all = lineages
     all.merge(records)
@@ -38,7 +38,7 @@ extension ShardCore {
     _ = try adopt(map, records, inForceEpoch: inForceEpoch, from: peer)
   }
 
-  /// Takes over what a router has on record of the shards of a map. Returns whether that is new.
+  /// Merges a router's records of the shards of a map. Returns whether anything is new.
   func learn(_ records: LineageRecords, of map: SlotMap) -> Bool {
     var all = lineages
     all.merge(records)
@@ -49,9 +49,9 @@ extension ShardCore {
   }
 
   static var lostDetail: String {
-    "\(LinkRefusal.dataLost.rawValue): the cluster has other data on record for this shard than it "
-      + "has found. Start it with its own data_dir, or, if that is lost, tell a router to take the "
-      + "shard as it is: `ringstore admin accept-loss` and its id"
+    "\(LinkRefusal.dataLost.rawValue): the cluster has recorded other data for this shard than it "
+      + "has now. Start it with its own data_dir, or, if that is lost, accept the loss through a "
+      + "router: `ringstore admin accept-loss` and its id"
   }
 }
 

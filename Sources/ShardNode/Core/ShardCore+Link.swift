@@ -12,14 +12,14 @@ import Store
 enum HelloVerdict {
   /// - Parameter isNewMap: the map is new to the shard.
   case accepted(isNewMap: Bool)
-  /// - Parameter detail: what the shard holds that would move, where that is the reason.
+  /// - Parameter detail: the shard's keys that would move, if that is the reason.
   case refused(LinkRefusal, detail: String = "")
 }
 
 extension ShardCore {
   /// Takes or refuses a router's Hello.
   ///
-  /// - Parameter records: what the router has on record of the shards' data.
+  /// - Parameter records: the router's records of the shards' data.
   func greet(
     _ hello: LinkV1.Hello, _ map: SlotMap, _ records: LineageRecords, lane: LinkLane
   ) -> HelloVerdict {
@@ -28,7 +28,8 @@ extension ShardCore {
     let expectedShard = String(decoding: hello.expectedShard, as: UTF8.self)
     do throws(LinkRefusal) {
       guard hello.protocol == LinkProtocol.version else { throw .protocolVersion }
-      // First whether it is meant at all: who is not may have another seed by right.
+      // First check the cluster and shard: a router of another cluster may legitimately have
+      // another seed.
       try ownership.checkMeant(cluster: cluster, expectedShard: expectedShard)
       let check = limits.hashSeed.check(
         cluster: cluster, router: router, generation: hello.generation, shard: expectedShard)
@@ -49,12 +50,11 @@ extension ShardCore {
     }
   }
 
-  /// Adopts or refuses a router's map, and tells the other routers of it. Returns whether it is
-  /// new.
+  /// Adopts or refuses a router's map, and informs the other routers. Returns whether it is new.
   ///
   /// - Parameters:
-  ///   - records: what the router has on record of the shards' data; merged with the shard's.
-  ///   - inForceEpoch: of the newest map that the router knows to have come into force.
+  ///   - records: the router's records of the shards' data; merged with the shard's.
+  ///   - inForceEpoch: of the newest map that the router knows to be in force.
   func adopt(
     _ map: SlotMap, _ records: LineageRecords, inForceEpoch: UInt64,
     from peer: RouterSession? = nil
@@ -71,19 +71,20 @@ extension ShardCore {
     return isNew
   }
 
-  /// Whether the shard has state that isn't durable yet. Nothing may be told of it, and no slot is
-  /// gained by it, since a map comes into force only when all shards have said that they hold it.
+  /// Whether the shard has state that isn't durable yet. It must not be revealed, and no slot is
+  /// gained by it, since a map comes into force only when all shards have confirmed that they hold
+  /// it.
   var isStatePending: Bool { log?.isStatePending ?? false }
 
-  /// All state is durable: what tells of it goes to the routers. Their connections may be read
-  /// again (`LinkSession.writable`).
+  /// All state is durable: frames that reveal it are sent to the routers. Their connections may be
+  /// read again (`LinkSession.writable`).
   package func stateIsDurable() { peers.stateIsDurable() }
 
-  /// A router says that a map is in force.
+  /// A router reports that a map is in force.
   func comeIntoForce(_ map: SlotMap, from peer: RouterSession) {
     let before = ownership.states.owned
     guard keyspace.ownership.comeIntoForce(map) else { return }
-    // The owners before have given versions of these slots, as long as until now.
+    // The previous owners may have assigned versions of these slots until now.
     let versions = Store.versionsBegin(
       unixMillis: wall.millis(atNanos: clock()) + VersionCeiling.newOwnerLeadMillis)
     log?.raiseCeiling(above: versions)
@@ -106,10 +107,10 @@ extension ShardCore {
   /// Executes a call of a batch and appends its reply to the batch of replies.
   ///
   /// - Parameters:
-  ///   - block: what the call lies in, where it may be kept.
+  ///   - block: the block that contains the call, if it may be kept.
   ///   - bytesMin: a longer response is not appended.
-  /// - Returns: what is left to do of a reply that comes later; nil where it was appended. What
-  ///   either has to wait for is in `latestMark`.
+  /// - Returns: the rest of the work for a later reply; nil if the reply was appended. `latestMark`
+  ///   has the mark that it must wait for.
   package func answer(
     _ call: some BatchedCall, in block: LargeBlock? = nil, into output: inout ByteBuffer,
     largerThan bytesMin: Int = .max, _ context: CallContext
@@ -120,7 +121,7 @@ extension ShardCore {
     let reply = output.beginReply(carrier, id: call.id)
     do throws(CallError) {
       if let field = call.unservedField { throw .unservedField(field) }
-      // A router's frames are our own; a client's call may carry a condition we don't know.
+      // A router's frames are our own; a client's call may have an unknown condition.
       if call.hasUnknownField, carrier == .pipeline { throw .unknownField }
       guard carrier == .link || CommandTable.keyFields(ofMethod: method) != nil else {
         throw .unbatchable(method: method)
@@ -145,14 +146,14 @@ extension ShardCore {
     return nil
   }
 
-  /// The slot of a call's key; nil where it names none.
+  /// The slot of a call's key; nil if it has none.
   static func slot(of call: LinkV1.LinkCall) -> Int? {
     guard let key = try? CommandTable.keyFields(ofMethod: call.method)?.find(in: call.request).key
     else { return nil }
     return Slots.slot(of: key)
   }
 
-  /// Executes a slice that a router has asked for, and appends the reply.
+  /// Executes a slice for a router, and appends the reply.
   func answer(
     _ method: UInt32, id: UInt64, _ request: UnsafeRawBufferPointer,
     into frame: inout ByteBuffer, _ context: CallContext

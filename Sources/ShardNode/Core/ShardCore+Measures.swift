@@ -1,6 +1,6 @@
-// What a shard's core measures of calls: how many took how long, and which were slow or large. The
-// clock is not asked for it: calls are noted with the time that their entrance knew, and the loop
-// settles all of a tick at its end (CallMeter).
+// A shard's measurements of calls: durations, slow and large calls. This needs no clock reading:
+// calls are recorded with the time of their entry, and the loop finishes all calls of a tick at its
+// end (CallMeter).
 //
 // The core's event loop.
 
@@ -14,26 +14,26 @@ import Tracing
 import Users
 
 extension ShardCore {
-  /// A call was executed, and is answered in this tick or later.
+  /// A call was executed, and gets its reply in this tick or later.
   @inline(__always)
   func note(_ method: UInt32, isError: Bool, _ context: CallContext) {
     meter.note(
       CallNumbers.place(of: Int(method)) ?? -1, isError: isError, tickNanos: context.nowNanos)
   }
 
-  /// The same for a call that came as bytes.
+  /// The same for an encoded call.
   @inline(__always)
   func executed(
     _ method: UInt32, _ message: UnsafeRawBufferPointer, _ remainder: Remainder?,
     _ context: CallContext
   ) {
     note(method, isError: false, context)
-    if meter.slowLog.isLarge(message.count) || remainder != nil {
+    if meter.isNotable(bytes: message.count) || remainder != nil {
       noteLarge(method, message, remainder, context)
     }
   }
 
-  /// A call was answered with an error. (Not each call that was refused had been begun.)
+  /// A call failed. (A refused call may not have begun.)
   @inline(never)
   func failed(_ method: UInt32, _ error: CallError, _ context: CallContext) {
     counters.failed(error)
@@ -50,17 +50,17 @@ extension ShardCore {
   ) {
     var replyBytes = 0
     if case .source(let source) = remainder { replyBytes = source.byteCount ?? 0 }
-    guard meter.slowLog.isLarge(max(message.count, replyBytes)) else { return }
+    guard meter.isNotable(bytes: max(message.count, replyBytes)) else { return }
     var call = slowCall(method, message, nanos: 0)
     call.replyBytes = replyBytes
     meter.slowLog.note(call)
   }
 
-  /// A search in turns has come to its end. What it has waited for others counts.
+  /// A search in turns has ended. Its waits for other turns count.
   func searched(_ method: UInt32, _ request: ByteBuffer, _ context: CallContext) {
     let now = clock()
     let nanos = context.nowNanos > 0 && now > context.nowNanos ? now &- context.nowNanos : 0
-    guard meter.slowLog.isSlow(nanos) else { return }
+    guard meter.isNotable(nanos: nanos) else { return }
     let call = request.withUnsafeReadableBytes { slowCall(method, $0, nanos: nanos) }
     meter.slowLog.note(call)
   }
@@ -87,7 +87,7 @@ extension ShardCore {
 
   // MARK: - Metrics
 
-  /// What the core can tell of itself. O(commands).
+  /// The core's own figures. O(commands).
   package func addMetrics(to metrics: inout MetricCollection) {
     metrics.add(NodeMetric.info, [MetricLabel("cluster", ownership.cluster)], 1)
     metrics.add(NodeMetric.mapEpoch, ownership.map?.epoch ?? 0)
@@ -105,6 +105,8 @@ extension ShardCore {
     metrics.add(NodeMetric.gateReplies, gate.count)
     metrics.add(NodeMetric.gateWait, gate.waits)
     metrics.add(NodeMetric.backupsRunning, backups.count)
+    metrics.add(
+      NodeMetric.backupCompleted, number: Double(backups.completedMillis) / 1_000)
     guard let log else { return }
     log.addMetrics(to: &metrics)
     log.passes.addMetrics(to: &metrics, wallMillis: wall.millis(atNanos: clock()))

@@ -1,5 +1,5 @@
-// Parts of calls that concern every shard, on this shard's own keys. A slice does a bounded amount
-// of work, in keys, bytes and time, and says where the next begins; nothing is kept between slices.
+// Parts of calls on every shard, on this shard's own keys. A slice does a limited amount of work,
+// in keys, bytes and time, and returns where the next begins; nothing is kept between slices.
 //
 // The core's event loop.
 
@@ -12,11 +12,11 @@ import RingstoreAPI
 import Store
 
 extension ShardCore {
-  /// How long a slice may take, in nanoseconds of the core's clock; the key that passes it is still
-  /// dealt with.
+  /// How long a slice may take, in nanoseconds of the core's clock; the key that exceeds it is
+  /// still processed.
   package static let sliceNanosMax: UInt64 = 500_000
 
-  /// - Returns: what is left to do, where the part is answered later.
+  /// - Returns: the rest of the work, if the reply comes later.
   func executePart(
     _ method: UInt32, _ message: UnsafeRawBufferPointer, _ context: CallContext,
     into response: inout ByteBuffer
@@ -40,7 +40,7 @@ extension ShardCore {
     return nil
   }
 
-  /// Answers a part that takes turns, or waits for something.
+  /// Replies to a part that takes turns, or waits for an event.
   func answerLater(_ method: UInt32, _ request: ByteBuffer, to reply: ReplyHandle) {
     switch InternalMethod(rawValue: method) {
     case .snapshotPart: awaitSnapshot(request, to: reply)
@@ -108,7 +108,7 @@ extension ShardCore {
           continue
         }
         let removed = store.reset(slot: slot, database: database)
-        // What is many is only detached here; the garbage collection frees it in turns of its own.
+        // Many keys are only detached here; the garbage collection frees them in its own turns.
         budget.visit(count: min(removed, Self.freedAtOnceMax))
         reply.removed += Int64(removed)
       }

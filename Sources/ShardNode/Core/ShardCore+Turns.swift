@@ -1,5 +1,5 @@
-// The core's turns, and the bounds of what its replies keep alive. Who drives the core runs a turn
-// whenever there are any, and looks at its sockets between two of them.
+// The core's turns, and the limits of the memory that its replies keep. The core's driver runs a
+// turn whenever there are any, and polls its sockets between two of them.
 
 import NodeCore
 import RingstoreAPI
@@ -23,23 +23,23 @@ extension ShardCore {
     return hasTurns
   }
 
-  /// Whether replies under way hold views.
+  /// Whether replies in progress hold views.
   package var holdsViews: Bool { views.count > 0 }
 
-  /// Whether anything under way, or a key, has a time limit.
+  /// Whether anything in progress, or a key, has a time limit.
   @inline(__always)
   package var hasTimeLimits: Bool {
     views.count > 0 || !deadlines.isEmpty || expires
       || log?.passes.dueNanos != nil
   }
 
-  /// Whether keys expire. While a shard loads none does: the log has the deletions that were made,
-  /// and one that isn't logged would take a version that the log has for another change.
+  /// Whether keys expire. While a shard loads none does: the log has the deletions, and an unlogged
+  /// deletion would use a version that the log has for another change.
   @inline(__always)
   private var expires: Bool { store.expiringKeyCount > 0 && state != .loading }
 
-  /// When the next time limit ends, on the core's clock; nil where there is none. `endExpired` is
-  /// to be called then.
+  /// When the next time limit ends, on the core's clock; nil if there is none. Call `endExpired`
+  /// then.
   package var dueNanos: UInt64? {
     var due = min(views.oldestDueNanos() ?? .max, deadlines.nextDeadlineNanos ?? .max)
     if let pass = log?.passes.dueNanos { due = min(due, pass) }
@@ -47,8 +47,8 @@ extension ShardCore {
     return due == .max ? nil : due
   }
 
-  /// Ends the replies that have held a view for longer than `Limits.viewNanosMax`, and the calls
-  /// whose deadlines have passed while they waited here. Has keys that are due deleted in turns.
+  /// Ends the replies that have held a view for longer than `Limits.viewNanosMax`, and the waiting
+  /// calls whose deadlines have passed. Starts the deletion of expired keys in turns.
   package func endExpired() {
     let now = clock()
     while let due = views.oldestDueNanos(), due <= now, expireOldest() {}
@@ -59,8 +59,8 @@ extension ShardCore {
     if expires, expirer.dueNanos <= now { turns.enqueue(expirer) }
   }
 
-  /// Ends the oldest replies until what views alone keep alive is within `Limits.maxPinnedBytes`.
-  /// To be called after whatever may write.
+  /// Ends the oldest replies until the memory kept only for views is within
+  /// `Limits.maxPinnedBytes`. Call it after everything that may write.
   @inline(__always)
   package func boundViews() {
     if views.count > 0 { expireBeyondBounds() }
@@ -73,7 +73,7 @@ extension ShardCore {
     {}
   }
 
-  /// - Returns: false where there is no view.
+  /// - Returns: false if there is no view.
   private func expireOldest() -> Bool {
     guard let oldest = views.takeOldest() else { return false }
     viewsExpired += 1
@@ -81,12 +81,12 @@ extension ShardCore {
     return true
   }
 
-  /// A reply has begun to hold a view.
+  /// A reply now holds a view.
   func pinned(_ view: any PinnedView) {
     if view.isHeld { views.addHeld(view) } else { views.add(view, dueNanos: viewDueNanos) }
   }
 
-  /// The gate has let go a reply that holds a view.
+  /// The gate has released a reply that holds a view.
   func begins(_ view: any PinnedView) {
     if view.isPinned { views.begins(view, dueNanos: viewDueNanos) }
   }
@@ -96,13 +96,13 @@ extension ShardCore {
     return overflows ? .max : due
   }
 
-  /// A reply has let go of its view.
+  /// A reply has released its view.
   func unpinned() {
     views.released()
   }
 }
 
-/// Frees what deletions have left, a portion a turn.
+/// Frees the memory of deletions, a portion a turn.
 final class GarbageCollection: CooperativeTask {
   /// Blocks freed in a turn: far below a millisecond of work.
   private static let entriesPerTurn = 2_048

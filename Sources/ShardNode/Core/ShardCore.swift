@@ -1,9 +1,9 @@
-// The heart of a shard: API calls in, effects on the store and encoded answers out.
+// The core of a shard: API calls in, effects on the store and encoded replies out.
 //
-// Pure: no sockets, no clock, no randomness. It lives on one event loop, the sole owner of the
-// shard's keys, and runs each call to its end before the next: that is what makes every one-key
-// call linearizable. Whatever brings a call (a client's unary call, a Pipeline, a router's link,
-// the shard's own fan-outs) ends up in `execute`.
+// Pure: no sockets, no clock, no randomness. It is on one event loop, the only owner of the shard's
+// keys, and completes each call before the next: this makes every one-key call linearizable. Calls
+// of every kind (a client's unary call, a Pipeline, a router's link, the shard's own fan-outs) end
+// in `execute`.
 
 import Commands
 import GRPC
@@ -19,7 +19,7 @@ import Users
 
 package final class ShardCore {
   package let id: String
-  /// New at every start: tells a restart from a reconnect.
+  /// New at every start: distinguishes a restart from a reconnect.
   package let incarnation: UInt64
   package let version: String
   /// The keys, and which of them are this shard's.
@@ -27,11 +27,11 @@ package final class ShardCore {
   let store: Store
   /// The state that Describe reports.
   package var state = V1.Node.State.serving { didSet { watchAdmission() } }
-  /// Whether the shard has been told to stop. One that still loads goes on loading until it does.
+  /// Whether the shard must stop. One that still loads continues to load until it stops.
   var isLeaving = false
-  /// What Describe says beside it: how far a shard has loaded, or why it serves no key.
+  /// The detail in Describe: the progress of loading, or why it serves no keys.
   package var detail = ""
-  /// Of the shard's own data; nil: it is in memory only. Known once it is loaded.
+  /// The lineage of the shard's own data; nil: it is in memory only. Known once it is loaded.
   package var lineage: DataLineage?
   /// What is on record of the data of the map's shards.
   package var lineages = LineageRecords()
@@ -40,16 +40,16 @@ package final class ShardCore {
   /// Keys of all databases.
   package var keyCount: Int { store.totalKeyCount }
   /// The newest generation that each router's loop has introduced itself with.
-  @exclusivity(unchecked) var generations = LinkGenerations()
-  @exclusivity(unchecked) var peers = RouterSessions()
-  @exclusivity(unchecked) var turns = CooperativeQueue()
-  @exclusivity(unchecked) var views = SnapshotRegistry()
+  var generations = LinkGenerations()
+  var peers = RouterSessions()
+  var turns = CooperativeQueue()
+  var views = SnapshotRegistry()
   /// Views that were ended with VIEW_EXPIRED.
   var viewsExpired: Int64 = 0
-  /// Where replies wait that tell of what isn't committed yet.
+  /// Holds replies that reveal changes that aren't committed yet.
   package let gate: ReplyGate
-  /// What calls wait for; nil: nothing, whatever is executed counts.
-  @exclusivity(unchecked) package var marks: (any MarkSource)? {
+  /// The source of marks; nil: none, everything executed is committed.
+  package var marks: (any MarkSource)? {
     didSet {
       keyspace.notesFound = marks != nil
       watchAdmission()
@@ -64,22 +64,22 @@ package final class ShardCore {
       snapshots = log.map { ShardSnapshots(of: self, $0.passes) }
     }
   }
-  /// Backups under way.
+  /// Backups in progress.
   let backups: BackupSessions
-  /// Walks under way that make digests.
+  /// Walks in progress that make digests.
   var digestWalks = 0
-  /// Passes that are asked for; nil: the shard is in memory only.
+  /// Requested passes; nil: the shard is in memory only.
   private(set) var snapshots: ShardSnapshots?
-  /// Whether more is asked before a call than its deadline and the memory.
-  @exclusivity(unchecked) private(set) var admitsWithCare = false
+  /// Whether more is checked before a call than its deadline and the memory.
+  private(set) var admitsWithCare = false
   /// What the reply of the call has to wait for that was executed last.
-  @exclusivity(unchecked) var latestMark = ReplyMark.none
-  /// Of calls that are answered later.
-  @exclusivity(unchecked) var deadlines = DeadlineQueue<Deadline>()
+  var latestMark = ReplyMark.none
+  /// Of calls with later replies.
+  var deadlines = DeadlineQueue<Deadline>()
   /// Slots of calls of the frame being read that were returned.
-  @exclusivity(unchecked) var returnedSlots: Set<Int> = []
+  var returnedSlots: Set<Int> = []
   /// Calls that wait for values.
-  @exclusivity(unchecked) var parked = ParkedCalls()
+  var parked = ParkedCalls()
   /// Calls that are executed in turns.
   let unfinished = UnfinishedTable()
   /// Calls of the frame being read.
@@ -89,26 +89,26 @@ package final class ShardCore {
   let evictor: Evictor
   /// Writes that were refused because the memory limit was reached.
   var memoryRefusals: Int64 = 0
-  /// What operations hold, and answers that are ready and have not been sent.
+  /// The memory of operations, and of finished replies that have not been sent.
   package let replyMemory: MemoryBudget
   /// What Stats reports.
-  @exclusivity(unchecked) package var counters = NodeCounters()
-  /// How long calls take, and which were slow or large.
+  package var counters = NodeCounters()
+  /// Durations of calls, and slow and large calls.
   package let meter: CallMeter
-  /// Where traced calls have their spans; nil: none is traced.
+  /// Keeps the spans of traced calls; nil: no call is traced.
   package var tracer: Tracer?
-  /// What the node counts about its connections, which the core doesn't know.
+  /// The node's counters of its connections, which the core doesn't have.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   /// Carries out calls about the node around the core; nil: it can't.
   package var nodeCalls: NodeCallHandler?
   var patterns = PatternCache()
   /// What RandomKey of a client on the shard itself is drawn by.
   var random: SplitMix64
-  /// A caller has told the node to stop. The driver of the core does so, once the caller has
+  /// A caller has requested the node to stop. The driver of the core does so, once the caller has
   /// its reply.
   package var shutdownRequested = false
   private let uptimeMillis: () -> Int64
-  /// The time in nanoseconds, never going back: bounds the slices of long work.
+  /// The monotonic time in nanoseconds: limits the slices of long work.
   let clock: () -> UInt64
   private let executions = CommandTable.executions
   let wall: WallClock
@@ -121,9 +121,9 @@ package final class ShardCore {
   ///   - clock: the time in nanoseconds, never going back.
   ///   - wallMillis: milliseconds since 1970; nil: no key ever expires.
   ///   - uptimeMillis: the time since the node's start, for Describe.
-  ///   - versionsBegin: what the versions of every slot count from.
-  ///   - memory: how much the keys and values may take.
-  ///   - slowLog: what is kept of slow and large calls.
+  ///   - versionsBegin: the first version of every slot.
+  ///   - memory: the memory limit of keys and values.
+  ///   - slowLog: the settings of the slow log.
   package init(
     cluster: String, id: String, incarnation: UInt64, version: String, limits: Limits,
     versionsBegin: UInt64 = 0, memory: MemoryLimit = MemoryLimit(),
@@ -161,12 +161,12 @@ package final class ShardCore {
   ///
   /// - Parameters:
   ///   - method: a number of enum Method, or an `InternalMethod`.
-  ///   - block: what the message lies in, where it may be kept: the store then adopts a large
-  ///     value.
+  ///   - block: the block that contains the message, if it may be kept: the store then adopts a
+  ///     large value.
   ///   - bytesMin: a response longer than this is not appended.
-  ///   - context: who calls, until when it may be executed, and at what time.
-  /// - Returns: what is left to do (`proceed`): a longer response comes later, and holds memory of
-  ///   the store until it is let go of; nil where the response was appended.
+  ///   - context: the caller, the deadline and the time.
+  /// - Returns: the rest of the work (`proceed`): a longer response comes later, and holds memory
+  ///   of the store until it is released; nil if the response was appended.
   /// - Throws: the call's error; nothing has changed then, and `response` is as it was.
   @discardableResult
   package func execute(
@@ -182,8 +182,8 @@ package final class ShardCore {
     return remainder
   }
 
-  /// Executes a call that was made within the process. `answer` is called once with the reply,
-  /// after `latestMark` was set, unless something is returned or an error thrown.
+  /// Executes a local call. `answer` is called once with the reply, after `latestMark` was set,
+  /// unless something is returned or an error thrown.
   ///
   /// - Parameter bytesMin: a reply longer than this comes from a source.
   package func execute(
@@ -208,7 +208,7 @@ package final class ShardCore {
     return remainder
   }
 
-  /// What comes before every execution.
+  /// The checks before every execution.
   @inline(__always)
   func begin(_ method: UInt32, _ context: CallContext) throws(CallError) {
     assert(context.wallMillis > 0 || !hasWall, "an entrance that knows no time expires no key")
@@ -230,7 +230,7 @@ package final class ShardCore {
       message, execution.isWrite, keyspace, context, block, bytesMin, &response)
   }
 
-  /// The parts of a range as LRangeStream sends them; nil where there is no such key.
+  /// The parts of a range for LRangeStream; nil if there is no such key.
   package func listParts(
     _ message: UnsafeRawBufferPointer, _ context: CallContext
   ) throws(CallError) -> (any ReplySource)? {
@@ -255,14 +255,14 @@ package final class ShardCore {
       }
       parts.start(reply, after: latestMark)
     } catch {
-      failed(InternalMethod.listStreamPart.rawValue, error, context)
+      failed(UInt32(truncatingIfNeeded: CommandID.lRangeStream.rawValue), error, context)
       reply.fail(error, after: latestMark)
     }
   }
 
   // MARK: - What replies wait for
 
-  /// Where the log writes before any reply leaves, no reply waits for a mark.
+  /// If the log is written before any reply is sent, no reply waits for a mark.
   private func followLog() {
     marks = log?.isDirect == true ? nil : log
     watchAdmission()
@@ -273,7 +273,7 @@ package final class ShardCore {
       marks != nil || state == .loading || state == .notServing || log?.refusesWrites == true
   }
 
-  /// Whatever the outcome was, it tells of the key as it is now.
+  /// Every outcome reveals the current state of the key.
   func endMarking(_ method: UInt32) {
     guard let marks else { return }
     for key in keyspace.found {
@@ -291,12 +291,12 @@ package final class ShardCore {
     latestMark = max(latestMark, marks.mark(of: key, after: InternalMethod.keysPart.rawValue))
   }
 
-  /// Something was told or done that concerns all keys.
+  /// The call read or changed all keys.
   func visitedAll() {
     if let marks { latestMark = max(latestMark, marks.latest) }
   }
 
-  /// The context of a call that comes in, or is looked at again, at a moment of the core's clock.
+  /// The context of a call that arrives, or is continued, at a time of the core's clock.
   ///
   /// - Parameter deadlineNanos: on the same clock; 0: none.
   @inline(__always)
@@ -328,7 +328,8 @@ package final class ShardCore {
     node.memoryBytes = Int64(store.memoryBytes)
     node.incarnation = incarnation
     if store.memoryLimit.bytes < .max { node.memoryLimitBytes = Int64(store.memoryLimit.bytes) }
-    let measured = meter.total()
+    // A slice is a part of a call that a router counts.
+    let measured = meter.total(leavingOut: CallNumbers.partPlaces)
     node.errors = measured.errors
     node.durations = measured.durations.buckets
     return node

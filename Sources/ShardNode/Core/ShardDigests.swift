@@ -1,8 +1,8 @@
-// Digest at a shard: a walk over all keys, in turns of the loop, whose part is answered at its end.
-// Writes go on; a slot that changes while the walk is in it is told as changed.
+// Digest at a shard: a walk over all keys, in turns of the loop, whose reply comes at its end.
+// Writes continue; a slot that changes while the walk is in it is reported as changed.
 //
-// Belongs to a shard's core; its event loop. The reply's handle owns the walk: one whose caller is
-// gone ends.
+// Belongs to a shard's core; its event loop. The reply's handle owns the walk: it ends when its
+// caller disconnects.
 
 import Commands
 import NIOCore
@@ -42,7 +42,7 @@ final class DigestTask: CooperativeTask, ReplyWork {
     }
     var response = ByteBuffer()
     write(into: &response)
-    // What it tells of has to be committed, as for every reader.
+    // The data that it reveals must be committed, as for every reader.
     let mark = core.marks?.latest ?? .none
     if response.readableBytes > core.limits.maxMessageBytes {
       reply.fail(.responseTooLarge(streamingCall: nil))
@@ -82,11 +82,11 @@ final class DigestTask: CooperativeTask, ReplyWork {
 }
 
 extension ShardCore {
-  /// - Returns: what is left to do.
+  /// - Returns: the rest of the work.
   func digestPart(_ message: UnsafeRawBufferPointer) throws(CallError) -> Remainder? {
     _ = try V1.DigestRequest(request: message)
     guard digestWalks < DigestTask.walksMax else {
-      throw .overloaded("Shard \(id) makes \(digestWalks) digests at this moment; try later.")
+      throw .overloaded("Shard \(id) makes \(digestWalks) digests already; try later.")
     }
     return .part
   }

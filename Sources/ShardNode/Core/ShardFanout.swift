@@ -1,4 +1,5 @@
-// A call made of sub-requests that a client asked the shard itself for: they run here, in turns.
+// A call made of sub-requests that a client makes on the shard directly: the sub-requests run here,
+// in turns.
 //
 //   sub-requests --one slice, or some one-key calls--> outcomes
 //     |
@@ -12,7 +13,7 @@ import NodeCore
 import RingstoreAPI
 
 final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
-  /// One-key calls executed in a turn, and the bytes of responses with which it ends.
+  /// The maximum of one-key calls in a turn, and of bytes of responses.
   static let callsPerTurn = 256
   static let bytesPerTurn = 256 << 10
   /// How many are executed between two looks at the clock.
@@ -21,12 +22,12 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
   var isQueued = false
   private let fanout: Fanout
   private weak var reply: ReplyHandle?
-  /// What the reply has to wait for: what all sub-requests do.
+  /// The mark of the reply: the greatest of all sub-requests.
   private var mark = ReplyMark.none
   private unowned let core: ShardCore
   private var waiting = CircularBuffer<SubRequest>()
-  /// A sub-request whose response comes later: gathered in memory, for the operation wants it
-  /// whole.
+  /// A sub-request whose response comes later: collected in memory, because the operation needs it
+  /// complete.
   private var later: (tag: Int, reply: ReplyHandle)?
   private var gathered = ByteBuffer()
 
@@ -41,7 +42,7 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
 
   func start() { fanout.start(on: core, over: self) }
 
-  // MARK: - What its operation wants
+  // MARK: - Actions of its operation
 
   func send(_ request: SubRequest) {
     waiting.append(request)
@@ -152,14 +153,14 @@ extension ShardFanout: ReplyExit {
 
 extension ShardCore: FanoutCluster {
   package var shardIDs: [String] { [id] }
-  /// A shard walks over what it holds, whatever the map says.
+  /// A shard walks over the keys that it holds, with any map.
   package var mapEpoch: UInt64 { 0 }
   package var servesCluster: Bool { false }
   /// A shard's counters are its own reply.
   package var nodeCounters: [String: Int64] { [:] }
   package func randomNumber() -> UInt64 { random.next() }
 
-  /// Starts an operation. Its end may come from inside this call, or in a later turn.
+  /// Starts an operation. It may end inside this call, or in a later turn.
   ///
   /// - Parameter context: the call's, in which its sub-requests are executed.
   package func start(

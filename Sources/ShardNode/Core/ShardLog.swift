@@ -1,5 +1,5 @@
-// A shard's log as its loop sees it: takes the store's effects, hands them on in batches, and opens
-// the gate when they are committed. What is written, and when it is synced, is LogFiles' business.
+// The log's interface for a shard's loop: takes the store's effects, passes them on in batches, and
+// opens the gate when they are committed. LogFiles writes and syncs them.
 //
 //   store --effect--> appender --batch, at the end of a tick--> output (writes, syncs)
 //                        |                                        |
@@ -7,19 +7,17 @@
 //                        |                                        v
 //   a reply asks: which batch? --> gate <-- committed up to batch n
 //
-// Committed means written under `everysec` and `never`, since the system then has it and the end of
-// this process loses nothing; under `always` it means synced. State (the slot map, the ceiling of
-// versions) is synced before it takes effect, under every policy.
+// Committed means written under `everysec` and `never`, because the operating system then has it
+// and a crash of this process loses nothing; under `always` it means synced. State (the slot map,
+// the ceiling of versions) is synced before it takes effect, under every policy.
 //
-// There are two ways to the disk. Direct, under `everysec` and `never`: the loop writes by itself
-// at the end of a tick, before any connection writes (`onFirstChange`), so that no reply has to be
-// held and no key to be marked. Queued: threads write, and replies wait at the gate. That is the
-// way under `always`, and for what may take longer than a write into the page cache: while a sync
-// is under way, at the end of a segment, on a full disk, and for a while after a write was slow.
+// There are two paths to the disk. Direct, under `everysec` and `never`: the loop itself writes at
+// the end of a tick, before any connection writes (`onFirstChange`), so that no reply must be held
+// and no key marked. Queued: threads write, and replies wait at the gate. This path is used under
+// `always`, and when a write may take longer than one into the page cache: while a sync is in
+// progress, at the end of a segment, on a full disk, and for a while after a write was slow.
 //
 // Belongs to one shard's core; its event loop.
-//
-// @exclusivity(unchecked) in this file: touched by every change, on one thread.
 
 import Log
 import LogFiles
@@ -35,16 +33,16 @@ package final class ShardLog: StoreObserver, MarkSource {
     let givenNanos: UInt64
   }
 
-  /// Batches that may be on their way before more are gathered into one.
+  /// The maximum number of batches in flight; further changes are collected into one batch.
   private static let batchesUnderWayMax = 2
-  /// A batch that has grown so far is handed on however many are under way.
+  /// A batch of this size is passed on even if more are in flight.
   private static let batchBytes = 256 << 10
   /// Bytes that may wait for the disk; past it writes are refused.
   static let queuedBytesMax = 64 << 20
-  /// A change that isn't committed for so long, or under `everysec` not synced: the disk stands,
-  /// and writes are refused.
+  /// If a change isn't committed for this time, or under `everysec` not synced, the disk counts as
+  /// stalled, and writes are refused.
   static let stallNanos: UInt64 = 5_000_000_000
-  /// A direct write that took so long was slow, and how long none follows.
+  /// The duration of a slow direct write, and the time without direct writes after one.
   static let slowNanos: UInt64 = 20_000_000
   static let slowPauseNanos: UInt64 = 5_000_000_000
 
@@ -53,27 +51,27 @@ package final class ShardLog: StoreObserver, MarkSource {
   private let commits: FsyncPolicy
   private let gate: ReplyGate
   private let clock: () -> UInt64
-  @exclusivity(unchecked) private var marks = KeyMarks()
+  private var marks = KeyMarks()
   /// Batches that were handed on, and when; until they are committed. Oldest first.
   private var underWay: [BatchUnderWay] = []
   private var bytesUnderWay = 0
   /// Since when there are changes that may not be synced; nil: there are none.
   private var unsyncedSinceNanos: UInt64?
-  /// Whether the loop writes by itself. Changes between ticks only.
-  @exclusivity(unchecked) package private(set) var isDirect = false
+  /// Whether the loop itself writes. Changes between ticks only.
+  package private(set) var isDirect = false
   /// Until when it doesn't, because a write was slow.
   private var queuesUntilNanos: UInt64 = 0
   /// Whether `onFirstChange` was called since the last `handOn`.
-  @exclusivity(unchecked) private var isHandOnDue = false
-  /// Output of this loop may tell of changes up to this batch, and must not leave before they are
+  private var isHandOnDue = false
+  /// Output of this loop may reveal changes up to this batch, and must not be sent before they are
   /// committed.
   private var holdsUpTo: UInt64 = 0
   /// The batch of the last state, and how far batches are durable.
-  @exclusivity(unchecked) private var statesUpTo: UInt64 = 0
-  @exclusivity(unchecked) private var statesDurableUpTo: UInt64 = 0
-  @exclusivity(unchecked) private var ceiling: VersionCeiling
-  /// A version that was given, and is not far enough below the ceiling; 0: there is none.
-  @exclusivity(unchecked) private var raisesCeilingAbove: UInt64 = 0
+  private var statesUpTo: UInt64 = 0
+  private var statesDurableUpTo: UInt64 = 0
+  private var ceiling: VersionCeiling
+  /// An assigned version that is not far enough below the ceiling; 0: none.
+  private var raisesCeilingAbove: UInt64 = 0
   /// The state that every pass begins with, beside the ceiling.
   private var slotMap: [UInt8]?
   let passes: ShardPasses
@@ -88,14 +86,14 @@ package final class ShardLog: StoreObserver, MarkSource {
   private(set) var refusesWrites = false
   /// Called once when nothing can be written any more, with a sentence for the operator.
   package var onFailure: (String) -> Void = { _ in }
-  /// Called when the disk has become full, and when it has room again.
+  /// Called when the disk has become full, and when it has space again.
   package var onDiskFull: (Bool) -> Void = { _ in }
   /// Called when all state that was logged is durable.
   package var onStateDurable: () -> Void = {}
-  /// Called at the first change after a `handOn`, which is to be called at the end of the tick.
-  /// Where `isDirect` no connection may write before `onCommitted` is called.
+  /// Called at the first change after a `handOn`, which must be called at the end of the tick. If
+  /// `isDirect`, no connection may write before `onCommitted` is called.
   package var onFirstChange: () -> Void = {}
-  /// Called when what was changed while `isDirect` is committed.
+  /// Called when the changes made while `isDirect` are committed.
   package var onCommitted: () -> Void = {}
   /// Called when `isDirect` or `refusesWrites` has changed.
   package var onWayChange: () -> Void = {}
@@ -105,7 +103,7 @@ package final class ShardLog: StoreObserver, MarkSource {
   /// - Parameters:
   ///   - appender: at the end of the log that was recovered.
   ///   - slotMap: the map that was recovered.
-  ///   - newestPass: where the pass began that was recovered.
+  ///   - newestPass: the begin of the recovered pass.
   ///   - clock: the time in nanoseconds, never going back.
   package init(
     _ appender: LogAppender, _ output: any LogOutput, _ policy: FsyncPolicy, of store: Store,
@@ -129,7 +127,7 @@ package final class ShardLog: StoreObserver, MarkSource {
 
   deinit { marks.deallocate() }
 
-  // MARK: - What the store tells
+  // MARK: - Effects of the store
 
   package func willApply(_ effect: Effect) {
     appender.willApply(effect)
@@ -151,7 +149,7 @@ package final class ShardLog: StoreObserver, MarkSource {
     }
   }
 
-  // MARK: - What replies ask
+  // MARK: - Marks for replies
 
   package func mark(of key: MarkedKey, after method: UInt32) -> ReplyMark {
     ReplyMark(marks.batch(hash: key.hash, slot: key.slot))
@@ -161,9 +159,9 @@ package final class ShardLog: StoreObserver, MarkSource {
 
   // MARK: - Batches
 
-  /// Hands on what has been gathered. To be called at the end of each tick that has changed
-  /// anything. While batches are under way changes are gathered for the next: what waits for a sync
-  /// becomes one write.
+  /// Passes on the collected changes. Call it at the end of each tick with changes. While batches
+  /// are in flight changes are collected for the next one: changes that wait for a sync become one
+  /// write.
   package func handOn() {
     isHandOnDue = false
     guard !appender.isEmpty, !hasFailed else { return }
@@ -195,7 +193,7 @@ package final class ShardLog: StoreObserver, MarkSource {
     let begunNanos = clock()
     while let batch = appender.takeBatch() {
       let (number, byteCount) = (batch.number, batch.count)
-      // What comes behind a batch that was queued is queued as well.
+      // Everything after a queued batch is queued too.
       if output.writeDirectly(batch) {
         appender.recycle(batch)
         directBatches &+= 1
@@ -252,8 +250,8 @@ package final class ShardLog: StoreObserver, MarkSource {
     }
   }
 
-  /// Looks which way changes go from now on, and whether there may be any. To be called between
-  /// ticks, after whatever may have changed that.
+  /// Decides the path of changes from now on, and whether changes are allowed. Call it between
+  /// ticks, after everything that may affect that.
   private func review() {
     let wasDirect = isDirect
     let didRefuse = refusesWrites
@@ -279,12 +277,12 @@ package final class ShardLog: StoreObserver, MarkSource {
     onFailure(sentence)
   }
 
-  /// Has a pass made at once; see `ShardPasses.ask`.
+  /// Starts a pass at once; see `ShardPasses.ask`.
   package func askForPass() { _ = passes.ask() }
 
   private static let directoryGone =
-    "The data directory was removed or replaced while the shard was using it: nothing that is "
-    + "written from now on would be found again, so the shard ends."
+    "The data directory was removed or replaced while the shard was using it: nothing "
+    + "written from now on would be found again, so the shard exits."
 
   /// Whether changes have waited for the disk for too long, or too many of them.
   var isStalled: Bool {
@@ -304,15 +302,15 @@ package final class ShardLog: StoreObserver, MarkSource {
   var outputMeasures: LogMeasures { output.measures }
 
   func refusal(_ shard: String) -> CallError {
-    if hasFailed { return .shardUnavailable(shard, "it can't write to its disk and ends") }
+    if hasFailed { return .shardUnavailable(shard, "it can't write to its disk and exits") }
     if isDiskFull {
       return CallError(
         .diskFull,
-        "The disk of shard \(shard) is full: nothing was written. Make room; reads go on.",
+        "The disk of shard \(shard) is full: nothing was written. Free space; reads still work.",
         shard: shard, retryDelayMillis: 1_000)
     }
     return CallError(
-      .logStalled, "The disk of shard \(shard) doesn't keep up: nothing was written. Try again.",
+      .logStalled, "The disk of shard \(shard) is too slow: nothing was written. Try again.",
       shard: shard)
   }
 
@@ -343,7 +341,7 @@ package final class ShardLog: StoreObserver, MarkSource {
     if wasPending, !isStatePending { onStateDurable() }
   }
 
-  /// A version has come near the ceiling, which is raised long before any reaches it.
+  /// A version is near the ceiling, which is raised long before any version reaches it.
   @inline(never)
   func raiseCeiling(above version: UInt64) {
     raisesCeilingAbove = 0

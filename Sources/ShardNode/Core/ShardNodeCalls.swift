@@ -1,12 +1,12 @@
-// Calls about the shard itself that a router was asked for. The core knows nothing of connections
-// and logs, so they are handed to the node around it. The core's event loop.
+// Calls about the shard itself, made through a router. The core has no connections and logs, so
+// they are passed to the node around it. The core's event loop.
 
 import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
 
-/// Carries a call out; tells its end once, at once or later, on the core's event loop.
+/// Executes a call; calls back once, at once or later, on the core's event loop.
 package typealias NodeCallHandler = (
   _ command: CommandID, _ request: UnsafeRawBufferPointer,
   _ end: @escaping (Result<ByteBuffer, CallError>) -> Void

@@ -1,12 +1,12 @@
-// Passes of a shard's log: when one begins, and the images that it is made of, taken in turns of
-// the loop. What is written where is LogFiles' business; what may be thrown away afterwards too.
+// Passes of a shard's log: when one begins, and its images, taken in turns of the loop. LogFiles
+// writes the files, and decides which may be removed afterwards.
 //
 //   idle --enough has been written, or the disk is full--> making --its end is written--> ending
 //     ^                                                       |                             |
 //     +-------------------- complete, or given up (full disk) +-----------------------------+
 //
-// Passes have numbers, from 1 at each start of the process. Who asks for one (`ask`) gets the
-// number of a pass that ends behind all that has happened before.
+// Passes have numbers, from 1 at each start of the process. `ask` returns the number of a pass that
+// ends after everything that has happened before.
 //
 // Belongs to one shard's log; its event loop.
 
@@ -16,9 +16,9 @@ import LogFiles
 import NodeCore
 import Store
 
-/// What a turn of a pass takes.
+/// Measures the duration of a pass's turn.
 package struct PassTurns: Sendable {
-  /// A turn takes images for about so long.
+  /// A turn takes images for about this time.
   package var turnNanos: UInt64 = 500_000
   /// Keys, and bytes that are copied, between two looks at the clock.
   package var keysPerLook = 64
@@ -39,12 +39,12 @@ final class ShardPasses: CooperativeTask {
     case ending(PassPace)
   }
 
-  /// What is known of a pass beside its images.
+  /// The state of a pass besides its images.
   private struct PassPace {
     let begunNanos: UInt64
     let logBegin: LogPosition
     let storeUsed: Int
-    /// It goes as fast as the disk takes it.
+    /// It runs as fast as the disk allows.
     var isUrgent: Bool
     var bytes = 0
     var keys = 0
@@ -62,14 +62,14 @@ final class ShardPasses: CooperativeTask {
   private var phase = Phase.idle
   /// Of the newest pass that was begun.
   private(set) var number: UInt64 = 0
-  /// Whether another pass was asked for while one was ending.
+  /// Whether another pass was requested while one was ending.
   private var isWanted = false
-  /// Called when a pass has ended, with its number: all earlier ones have as well.
+  /// Called when a pass has ended, with its number: all earlier ones have ended too.
   var whenEnded: (_ number: UInt64, _ isComplete: Bool) -> Void = { _, _ in }
   private var live = LiveBytes()
   /// Where the newest complete pass begins; nil: there is none.
   private var newest: LogPosition?
-  /// Bytes of the newest complete pass, and how long it took; 0 where this process has made none.
+  /// Bytes of the newest complete pass, and how long it took; 0 if this process has made none.
   private var passBytes = 0
   private(set) var newestNanos: UInt64 = 0
   /// Passes since the start, and when the last one was completed, on the loop's clock.
@@ -77,16 +77,16 @@ final class ShardPasses: CooperativeTask {
   private(set) var abandonedCount: UInt64 = 0
   private var completedNanos: UInt64?
   private var isDiskFull = false
-  /// After one was given up, when the next may begin by itself.
+  /// After an abandoned pass, when the next may begin automatically.
   private var pausedUntilNanos: UInt64 = 0
   private static let pauseAfterAbandonNanos: UInt64 = 5_000_000_000
-  /// Since when the bound of what is on disk is reached.
+  /// Since when the limit of bytes on disk is reached.
   private var atBoundNanos: UInt64?
-  /// For so long writers go on beyond it, while the pass hurries.
+  /// For so long writers continue beyond it, while the pass hurries.
   private static let boundNanos: UInt64 = 1_000_000_000
   /// Called when there is work for a turn.
   var wantsTurn: () -> Void = {}
-  /// When a pass that is ahead of its pace goes on, on the loop's clock; nil: it doesn't wait.
+  /// When a pass that is ahead of its pace continues, on the loop's clock; nil: it doesn't wait.
   private(set) var dueNanos: UInt64?
 
   init(
@@ -109,8 +109,8 @@ final class ShardPasses: CooperativeTask {
       live: live.guess(storeUsed: store.usedBytes), pass: passBytes, log: logBytes)
   }
 
-  /// Whether writers have to wait until the pass under way is complete: what is on disk has come to
-  /// its bound, and the pass has gone as fast as the disk takes it for a while since then.
+  /// Whether writers must wait until the current pass is complete: the bytes on disk have reached
+  /// their limit, and since then the pass has run for a while as fast as the disk allows.
   var holdsWriters: Bool {
     let bytes: Int
     switch phase {
@@ -129,7 +129,7 @@ final class ShardPasses: CooperativeTask {
     return clock() - since > Self.boundNanos
   }
 
-  /// The pass under way goes as fast as the disk takes it.
+  /// The current pass runs as fast as the disk allows.
   private func hurry() {
     guard case .making(let maker, var pace) = phase, !pace.isUrgent else { return }
     pace.isUrgent = true
@@ -137,7 +137,7 @@ final class ShardPasses: CooperativeTask {
     wantsTurn()
   }
 
-  /// Looks whether a pass is to begin. To be called while the log grows, and when the disk is full;
+  /// Checks whether a pass must begin. Call it while the log grows, and when the disk is full;
   /// O(1).
   func look(isDiskFull: Bool) {
     self.isDiskFull = isDiskFull
@@ -147,7 +147,7 @@ final class ShardPasses: CooperativeTask {
       return
     }
     let pacing = pacing
-    // What is full is given room by a pass, as long as there is some left for it.
+    // A pass frees space on a full disk, as long as there is enough left for the pass.
     if pacing.begins || isDiskFull && pacing.freesRoom { begin(urgently: isDiskFull) }
   }
 
@@ -188,14 +188,14 @@ final class ShardPasses: CooperativeTask {
       case .chunkIsFull: handOn(maker, &pace)
       case .allTaken:
         handOn(maker, &pace)
-        // The end is a chunk of its own.
+        // The end is a separate chunk.
         if !maker.isDone { handOn(maker, &pace) }
         output.endPass(lastAsOf: maker.lastAsOf)
         phase = .ending(pace)
         return .used
       }
     } while clock() - begunNanos < turns.turnNanos
-    // What was taken belongs to the log's position of now.
+    // The images belong to the log's current position.
     handOn(maker, &pace)
     return .more
   }
@@ -214,7 +214,7 @@ final class ShardPasses: CooperativeTask {
       > PassPacing.bytesAllowed(logGrowth: growth, nanos: clock() - pace.begunNanos)
   }
 
-  // MARK: - What the disk says
+  // MARK: - Events of the disk
 
   func written(_ chunk: any PassBytes) {
     (chunk as? PassChunk)?.release()
@@ -258,13 +258,14 @@ final class ShardPasses: CooperativeTask {
     atBoundNanos = nil
   }
 
-  // MARK: - Passes that were asked for
+  // MARK: - Requested passes
 
-  /// Has a pass made at once, as fast as the disk takes it. One under way is joined, as long as it
-  /// still takes images: it ends behind what has happened before this call, and it counts only when
-  /// the log is synced as far. One that only waits for the disk doesn't: another follows it.
+  /// Starts a pass at once, as fast as the disk allows. A current pass is used, as long as it still
+  /// takes images: it ends after everything that has happened before this call, and it counts only
+  /// when the log is synced up to there. A pass that only waits for the disk is not used: another
+  /// follows it.
   ///
-  /// - Returns: the number of the pass, of which `whenEnded` tells.
+  /// - Returns: the number of the pass, for `whenEnded`.
   func ask() -> UInt64 {
     switch phase {
     case .idle:
@@ -282,7 +283,7 @@ final class ShardPasses: CooperativeTask {
   /// How long ago the last pass was completed; nil: there was none since the start.
   var nanosSinceCompleted: UInt64? { completedNanos.map { clock() &- $0 } }
 
-  /// How far the pass under way is; nil where there is none.
+  /// The progress of the current pass; nil if there is none.
   var progress: (keys: Int, bytes: Int, nanos: UInt64)? {
     switch phase {
     case .idle: nil

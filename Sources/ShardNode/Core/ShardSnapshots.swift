@@ -1,13 +1,13 @@
-// Passes that were asked for (Cluster.Snapshot): which one counts for a call, and the parts of
-// calls that wait for news of theirs.
+// Requested passes (Cluster.Snapshot): which one counts for a call, and the parts of calls that
+// wait for progress.
 //
 //   part without a number --ask--> answered at once: the pass's number
 //   part with one -------> waiting --the pass has ended, or some time has passed--> answered
 //
-// What a caller is promised. When its pass is complete, everything that was acknowledged before the
-// call is on the disk, synced, whatever the policy: in the pass, or in the log that is read with
-// it. For a pass counts only when the log is synced up to where its last image was taken, and that
-// image is taken after the call, also where the pass had begun before it.
+// The guarantee for a caller: when its pass is complete, everything that was acknowledged before
+// the call is synced to disk, under every policy: in the pass, or in the log that is read with it.
+// A pass counts only when the log is synced up to the position of its last image, and that image is
+// taken after the call, even if the pass began before it.
 //
 // Belongs to a shard's core; its event loop.
 
@@ -18,7 +18,8 @@ import NodeCore
 import RingstoreAPI
 
 final class ShardSnapshots {
-  /// A part is answered after so long, also without an end, so that callers see how far it is.
+  /// A part gets its reply after this time even if the pass has not ended, so that callers see the
+  /// progress.
   static let newsNanos: UInt64 = 200_000_000
 
   private unowned let core: ShardCore
@@ -40,7 +41,7 @@ final class ShardSnapshots {
     }
   }
 
-  /// Answers a part at once, where there is something to tell. Returns whether it did.
+  /// Replies to a part at once, if there is something to report. Returns whether it did.
   func part(
     _ request: LinkV1.SnapshotPartRequest, into response: inout ByteBuffer
   ) throws(CallError) -> Bool {
@@ -64,15 +65,15 @@ final class ShardSnapshots {
 
   fileprivate func left(_ wait: SnapshotWait) { waits[ObjectIdentifier(wait)] = nil }
 
-  /// Ends what waits: the shard is going.
+  /// Ends the waiting parts: the shard is stopping.
   func leave() {
     isLeaving = true
     for wait in waits.values { wait.answer() }
   }
 
-  /// - Throws: what became of a pass that ended without being complete.
+  /// - Throws: the error of a pass that ended without being complete.
   fileprivate func tell(of pass: UInt64, into response: inout ByteBuffer) throws(CallError) {
-    // A later one has what an earlier one was to have.
+    // A later pass contains everything of an earlier one.
     let isComplete = pass <= complete
     if pass <= ended, !isComplete {
       throw .snapshotDiskFull(core.id)
@@ -145,7 +146,7 @@ private final class SnapshotWait: ReplyWork, DeadlineTaker {
 }
 
 extension ShardCore {
-  /// - Returns: what is left to do: the part is answered later.
+  /// - Returns: the rest of the work: the reply comes later.
   func snapshotPart(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) -> Remainder? {
@@ -171,13 +172,13 @@ extension CallError {
 
   fileprivate static func snapshotEnding(_ shard: String) -> CallError {
     CallError(
-      .shardUnavailable, "Shard \(shard) has given its snapshot up, because it is ending.",
+      .shardUnavailable, "Shard \(shard) has stopped its snapshot, because it is exiting.",
       shard: shard)
   }
 
   fileprivate static func snapshotDiskFull(_ shard: String) -> CallError {
     CallError(
-      .diskFull, "Shard \(shard) has given its snapshot up, because its disk is full.",
+      .diskFull, "Shard \(shard) has stopped its snapshot, because its disk is full.",
       shard: shard, retryDelayMillis: 1_000)
   }
 }

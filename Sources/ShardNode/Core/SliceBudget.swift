@@ -1,4 +1,4 @@
-// What one slice of a call that concerns every shard may spend, and what it gathers. Both live for
+// The budget of one slice of a call on every shard, and the data that it collects. Both exist for
 // one slice, on the core's event loop.
 
 import NIOCore
@@ -11,8 +11,8 @@ struct SliceBudget {
   /// A slot without keys counts as a fraction of a key, so that walking an empty store ends in few
   /// slices.
   private static let emptySlotsPerVisit = 16
-  /// The clock is looked at after so many keys, or after so many steps of matching their pattern,
-  /// whichever is first: a key whose match takes long must not have fifteen others behind it.
+  /// The clock is read after this many keys, or after this many steps of matching their pattern,
+  /// whichever comes first: after a slow match the slice must not continue with fifteen other keys.
   private static let visitsPerLook = 16
   private static let stepsPerLook = 16_384
 
@@ -35,7 +35,7 @@ struct SliceBudget {
 
   /// - Parameters:
   ///   - count: how many keys.
-  ///   - steps: the most that matching them can have taken.
+  ///   - steps: the maximum that matching them can have taken.
   mutating func visit(count: Int = 1, steps: Int = 0) {
     visits -= count
     visitsToLook -= count
@@ -58,7 +58,7 @@ struct SliceBudget {
 /// The keys that a slice finds.
 struct KeySlice {
   private(set) var positions: [UInt64] = []
-  /// The pattern can't be matched within bounds; the slice, and its call, fail.
+  /// The pattern can't be matched within its limits; the slice, and its call, fail.
   private(set) var failure: PatternError?
 
   private let pattern: Pattern

@@ -1,5 +1,5 @@
-// Slices of fan-outs that a router has asked for over one connection. They are executed in turns,
-// in the order received; calls behind them in the same frame don't wait for them.
+// Slices of fan-outs that a router has requested over one connection. They are executed in turns,
+// in the order received; later calls in the same frame don't wait for them.
 //
 // Owned by the connection's session; its event loop.
 
@@ -10,8 +10,8 @@ import RingstoreAPI
 import Tracing
 
 final class SliceQueue: CooperativeTask {
-  /// Slices that wait at most, and the bytes of their requests. A router asks each shard for one
-  /// slice of an operation at a time.
+  /// The maximum number of waiting slices, and of the bytes of their requests. A router requests
+  /// one slice of an operation at a time from each shard.
   static let slicesMax = 16_384
   static let bytesMax = 64 << 20
 
@@ -42,7 +42,7 @@ final class SliceQueue: CooperativeTask {
     session.core.turns.enqueue(self)
   }
 
-  /// The connection takes frames again.
+  /// The connection accepts frames again.
   func wake() {
     if !waiting.isEmpty { session?.core.turns.enqueue(self) }
   }
@@ -53,7 +53,7 @@ final class SliceQueue: CooperativeTask {
   }
 
   func runSlice() -> Turn {
-    // A frame of replies is what a connection that is full would only pile up.
+    // On a full connection another frame of replies would only use memory.
     guard let session, session.isWritable else { return .unused }
     while let slice = waiting.popFirst() {
       waitingBytes -= slice.request.readableBytes
@@ -84,7 +84,7 @@ final class QueuedSlice: ReplyWork {
     self.reply = reply
   }
 
-  /// Executes and answers it. Returns false where it was over before.
+  /// Executes it and replies. Returns false if it had already ended.
   func execute() -> Bool {
     guard let reply, !reply.isOver, let session else { return false }
     // It is written into the session's frame, and needs no handle from here on.

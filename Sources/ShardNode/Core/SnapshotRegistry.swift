@@ -1,23 +1,23 @@
-// Who holds memory of the store, the oldest first. Views may keep alive what writers have let go
-// of; so they are bounded in bytes, in number and in time, and the oldest pay first; those of
-// replies that the gate holds last.
+// The holders of the store's memory, the oldest first. Views may keep memory that writers have
+// released; so they are limited in bytes, in number and in time. The oldest are dropped first,
+// those of replies held at the gate last.
 //
 // Belongs to one shard's core; its event loop.
 
 import NIOCore
 
-/// A reply under way that holds a view.
+/// A reply in progress that holds a view.
 protocol PinnedView: AnyObject {
   /// Whether it still does.
   var isPinned: Bool { get }
   /// Whether the reply waits at the gate: its time begins when that opens.
   var isHeld: Bool { get }
-  /// Lets go of the view, and fails with VIEW_EXPIRED.
+  /// Releases the view, and fails with VIEW_EXPIRED.
   func expire()
 }
 
 struct SnapshotRegistry {
-  /// Views held at most.
+  /// The maximum number of views.
   static let countMax = 65_536
 
   private struct Entry {
@@ -26,31 +26,31 @@ struct SnapshotRegistry {
   }
 
   private var entries = CircularBuffer<Entry>()
-  /// Those whose replies are held at the gate, or were.
+  /// Views whose replies are held at the gate, or were.
   private var held = CircularBuffer<any PinnedView>()
   /// Views that are pinned.
   private(set) var count = 0
 
-  /// Notes a view whose time has not begun.
+  /// Adds a view whose time has not begun.
   mutating func addHeld(_ view: any PinnedView) {
     held.append(view)
     count += 1
   }
 
-  /// Notes a view, which is to expire at `dueNanos`; not before any that was noted earlier.
+  /// Adds a view, which expires at `dueNanos`; not earlier than any added before.
   mutating func add(_ view: any PinnedView, dueNanos: UInt64) {
     entries.append(Entry(view: view, dueNanos: dueNanos))
     count += 1
   }
 
-  /// The time of a view that was held begins.
+  /// The time of a held view begins.
   mutating func begins(_ view: any PinnedView, dueNanos: UInt64) {
     entries.append(Entry(view: view, dueNanos: dueNanos))
-    // It is in `held` as well, and passed over there.
+    // It is also in `held`, and skipped there.
     compact()
   }
 
-  /// A view has been let go of. Amortised O(1).
+  /// A view has been released. Amortised O(1).
   mutating func released() {
     count -= 1
     compact()
@@ -61,7 +61,7 @@ struct SnapshotRegistry {
     if held.count > 2 * count + 64 { held.removeAll { !$0.isPinned || !$0.isHeld } }
   }
 
-  /// When the oldest expires, on the core's clock; nil where there is none.
+  /// When the oldest expires, on the core's clock; nil if there is none.
   mutating func oldestDueNanos() -> UInt64? {
     skipReleased()
     return entries.first?.dueNanos

@@ -1,5 +1,5 @@
-// A call that searches a long list: it is executed again and again, a piece of the search each
-// turn, until it comes to its end and does what it has to do, all of that in one execution.
+// A call that searches a long list: it is executed repeatedly, a part of the search each turn,
+// until the last execution completes the search and applies its result.
 //
 //   searching --the search is done--> executed --next turn--> answered
 //      ^  |
@@ -7,8 +7,8 @@
 //      +-- the list has changed otherwise (expired, emptied): the search begins anew
 //
 // Order. The call has its place among the calls on its key from the moment when it was first
-// executed: a later one on the key makes it come to its end before (Keyspace.find). So nothing but
-// expiry and a Reset can change the list in between, and calls on other keys don't wait.
+// executed: a later call on the key completes it first (Keyspace.find). So only expiry and a Reset
+// can change the list in between, and calls on other keys don't wait.
 //
 // Belongs to a shard's core and its event loop. The reply's handle owns the call; when its caller
 // goes the call is dropped, and has not been executed.
@@ -27,7 +27,7 @@ final class UnfinishedCall: CooperativeTask, ReplyWork {
   }
 
   var isQueued = false
-  /// The store's hash of the key. (Were another key's the same, its calls would end this one
+  /// The store's hash of the key. (If another key has the same hash, its calls complete this one
   /// early.)
   let hash: UInt64
   private let method: UInt32
@@ -71,13 +71,13 @@ final class UnfinishedCall: CooperativeTask, ReplyWork {
     return .used
   }
 
-  /// Another call on the key comes.
+  /// Another call on the key arrives.
   func finish() {
     if !isOver { execute(steps: .max) }
   }
 
   private func execute(steps: Int) {
-    // Not to be met by its own look-up of the key.
+    // Its own look-up of the key must not find it.
     core.unfinished.remove(self)
     var response = ByteBuffer()
     let outcome: Outcome
@@ -112,11 +112,11 @@ final class UnfinishedCall: CooperativeTask, ReplyWork {
 
 /// The unfinished calls of a shard, one of a key at most.
 final class UnfinishedTable: UnfinishedCalls {
-  /// So many are searched in turns; further ones to their end at once.
+  /// The maximum number of searches in turns; further ones are completed at once.
   static let callsMax = 64
 
-  /// The owner. Not weak: an object with weak references counts all its references the slow way,
-  /// and each call of a link counts some of the core's.
+  /// The owner. Not weak: references to an object with weak references are counted more slowly, and
+  /// each call of a link counts some of the core's.
   unowned var core: ShardCore?
   private var calls: [UInt64: UnfinishedCall] = [:]
 
@@ -128,7 +128,7 @@ final class UnfinishedTable: UnfinishedCalls {
     core?.turns.enqueue(call)
   }
 
-  /// There can't be another one on the key: it was brought to its end when the key was looked up.
+  /// There can't be another one on the key: it was completed when the key was looked up.
   func keep(_ call: UnfinishedCall) {
     calls[call.hash] = call
     core?.keyspace.unfinished = self
@@ -154,7 +154,7 @@ final class UnfinishedTable: UnfinishedCalls {
 }
 
 extension ShardCore {
-  /// Executes a call again that has not come to its end.
+  /// Executes an incomplete call again.
   func resume(
     _ method: UInt32, _ request: ByteBuffer, _ search: ResumedSearch,
     into response: inout ByteBuffer, _ context: CallContext

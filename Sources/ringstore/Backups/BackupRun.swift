@@ -1,8 +1,8 @@
 // `ringstore admin backup`: reads the shards' copies from a running cluster into a directory, reads
-// that again to its end, and only then says that it is a backup, by its manifest.
+// all of that again, and only then writes the manifest that makes it a backup.
 //
-// One task; files are written where their pieces come, which holds the next ones up: so a slow disk
-// slows the backup, and nothing piles up.
+// One task; each piece is written before the next one is read: so a slow disk slows the backup, and
+// nothing accumulates.
 
 import Backups
 import LogFiles
@@ -15,7 +15,7 @@ struct BackupRun {
   let directory: String
   let files = PosixFiles()
 
-  /// What the shards have said last.
+  /// The shards' latest progress.
   private struct Shards {
     var progress: [String: BackupPiece] = [:]
 
@@ -24,7 +24,7 @@ struct BackupRun {
     }
   }
 
-  /// - Throws: RingstoreError, BackupFault. Nothing is left in the directory then.
+  /// - Throws: RingstoreError, BackupFault. Then nothing is left in the directory.
   func run() async throws -> BackupManifest {
     let cluster = try await client.describe(options: options)
     let writer = try BackupWriter(directory, over: files)
@@ -63,7 +63,7 @@ struct BackupRun {
       taken: shards.progress.mapValues(\.takenUnixMillis))
   }
 
-  /// Reads what was written, and notes what it holds. Who restores it compares with that.
+  /// Reads what was written, and notes its contents. A restore compares with that.
   private func check(_ manifest: inout BackupManifest) throws {
     let told = manifest
     var reading = BackupReading(told, in: directory, files, "checked")
@@ -88,7 +88,7 @@ struct BackupReading {
     self.what = what
   }
 
-  /// Reads it to its end, whose bytes are what the manifest says then.
+  /// Reads it to its end; the manifest then has its bytes.
   mutating func forEachBatch(_ body: (Store) throws -> Void) throws {
     defer { bar?.clear() }
     // Logs are read twice.
@@ -108,7 +108,7 @@ struct BackupReading {
 }
 
 extension BackupManifest {
-  /// Counts keys that it holds.
+  /// Counts its keys.
   fileprivate mutating func add(_ store: Store) {
     for database in 0..<store.databaseCount {
       let count = store.keyCount(database: database)

@@ -1,4 +1,4 @@
-// What a backup or a restore comes to, for people and as JSON. Pure, any thread.
+// The result of a backup or a restore, for people and as JSON. Pure, any thread.
 
 import Backups
 import TextForms
@@ -15,7 +15,7 @@ package enum BackupText {
       ClusterTable.aligned([["SHARD", "KEYS' IMAGES", "CHANGES MEANWHILE"]] + rows) + [
         "\(manifest.totalKeys) keys of \(manifest.cluster) in \(directory), "
           + "\(ClusterTable.memory(Int(clamping: manifest.totalBytes)))",
-        "digest: \(DigestText.text(of: manifest.contents.digest))",
+        "digest: \(Hexadecimal.text(manifest.contents.digest))",
       ]
     return lines.joined(separator: "\n")
   }
@@ -47,7 +47,7 @@ package enum BackupText {
     lines.append(
       report.isCompared
         ? "counts and digests of all slots are those of the backup"
-        : "merged into keys that were there, so digests were not compared")
+        : "merged into existing keys, so digests were not compared")
     return lines.joined(separator: "\n")
   }
 
@@ -64,8 +64,8 @@ package enum BackupText {
     [
       .init("keys", .integer(Int64(contents.keys))),
       .init("expiring_keys", .integer(Int64(contents.expiringKeys))),
-      .init("digest", .string(DigestText.text(of: contents.digest))),
-      .init("lasting_digest", .string(DigestText.text(of: contents.lastingDigest))),
+      .init("digest", .string(Hexadecimal.text(contents.digest))),
+      .init("lasting_digest", .string(Hexadecimal.text(contents.lastingDigest))),
     ]
   }
 }

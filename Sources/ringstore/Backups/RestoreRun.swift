@@ -1,9 +1,9 @@
-// `ringstore admin restore`: reads a backup to its end before anything is changed, then writes its
-// keys into a running cluster, and compares what that holds then.
+// `ringstore admin restore`: reads a whole backup before anything is changed, then writes its keys
+// into a running cluster, and compares the cluster's contents with it.
 //
-// The keys go by Pipelines, as any client's: so they are routed by slot onto however many shards
-// there are, refused where others would be, and get fresh versions. One task; what is under way is
-// a stretch of some MiB.
+// The keys are sent by Pipelines, like any client's: so they are routed by slot to any number of
+// shards, refused like other writes, and get new versions. One task; a stretch of some MiB is in
+// progress at a time.
 
 import Backups
 import Glibc
@@ -17,7 +17,7 @@ struct RestoreRun {
     let sentence: String
   }
 
-  /// What came of it.
+  /// Its result.
   struct Report {
     let manifest: BackupManifest
     var keys = 0
@@ -32,9 +32,9 @@ struct RestoreRun {
   let client: RingstoreClient
   let options: RingstoreCallOptions
   let directory: String
-  /// Keys of the cluster may be there, and are replaced where the backup has them.
+  /// The cluster may have keys; they are replaced if the backup has them.
   let merges: Bool
-  /// Which databases go where; empty: each to its own number.
+  /// The target of each database; empty: each to its own number.
   let databases: [Int: Int]
   private let files = PosixFiles()
 
@@ -83,7 +83,7 @@ struct RestoreRun {
     }
   }
 
-  /// - Returns: what the slots hold, to be compared with afterwards.
+  /// - Returns: the contents of the slots, for the comparison afterwards.
   private func lookAtCluster(_ targets: [Int]) async throws -> [Int: SlotContents] {
     for database in targets {
       var options = options
@@ -92,7 +92,7 @@ struct RestoreRun {
       if keys > 0, !merges {
         throw Refusal(
           sentence: "Database \(database) of the cluster has \(keys) keys: nothing was changed. "
-            + "Restore into an empty one, or with --merge, which replaces keys of the same names.")
+            + "Restore into an empty one, or with --merge, which replaces existing keys.")
       }
     }
     if merges { return [:] }
@@ -128,8 +128,8 @@ struct RestoreRun {
             try await stretch.write(to: client, options)
           } catch let error as RingstoreError {
             throw Refusal(
-              sentence: "The restore broke off after \(report.keys) keys: \(error.message) They "
-                + "are in the cluster; with --merge it can be begun anew.")
+              sentence: "The restore stopped after \(report.keys) keys: \(error.message) They "
+                + "are in the cluster. Run it again with --merge to complete it.")
           }
           report.keys += stretch.count
           let done = report.keys
@@ -144,7 +144,7 @@ struct RestoreRun {
 
   // MARK: - Afterwards
 
-  /// How often it is looked again where slots change.
+  /// How often slots that change are checked again.
   private static let looksMax = 5
 
   private func contents() async throws -> [Int: SlotContents] {
@@ -168,11 +168,11 @@ struct RestoreRun {
     }
     throw Refusal(
       sentence:
-        "Somebody writes to the cluster, so what it holds can't be compared. Keys that were "
-        + "restored are there.")
+        "Another client writes to the cluster, so its data can't be compared. The restored keys "
+        + "are in the cluster.")
   }
 
-  /// Keys that don't expire have to be there, each of them; of others some may be gone by now.
+  /// All keys that don't expire must exist; some of the others may be gone by now.
   private func compare(
     _ added: [Int: SlotContents], with before: [Int: SlotContents], _ report: inout Report
   ) async throws {
@@ -187,8 +187,8 @@ struct RestoreRun {
         && found.keys - found.expiringKeys == wanted.keys - wanted.expiringKeys
       guard isLasting, found.expiringKeys < wanted.expiringKeys else {
         throw Refusal(
-          sentence: "Slot \(slot) holds \(found.keys) keys and other contents than the "
-            + "\(wanted.keys) keys that it should: the restore failed, or somebody has written "
+          sentence: "Slot \(slot) holds \(found.keys) keys and other data than the "
+            + "\(wanted.keys) keys of the backup: the restore failed, or another client wrote "
             + "meanwhile.")
       }
       report.expiredMeanwhile += wanted.expiringKeys - found.expiringKeys

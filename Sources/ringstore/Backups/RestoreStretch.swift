@@ -1,6 +1,6 @@
-// A stretch of a backup's keys as commands. A key is one command where that is enough; else
-// several, which are sent one behind the other's reply, so that any of them can be sent again where
-// it was refused. A value; one task.
+// A stretch of a backup's keys as commands. A key is one command if that is enough; else several,
+// each sent after the reply to the previous one, so that any of them can be sent again if it was
+// refused. A value; one task.
 
 import RingstoreClient
 import Store
@@ -13,14 +13,14 @@ struct RestoreStretch {
   private static let stringBytes = 1 << 20
   private static let valuesBytes = 512 << 10
   private static let valuesMax = 1_000
-  /// How often what was refused for a while is sent.
+  /// How often a command that is refused for a while is sent.
   private static let attemptsMax = 60
   private static let reasonsToWait = ["OVERLOADED", "LOG_STALLED", "SHARD_UNAVAILABLE"]
 
-  /// A command, and what its reply has to count.
+  /// A command, and the count that its reply must have.
   private struct Step {
     let command: RingstoreCommand
-    /// nil: nothing that says anything.
+    /// nil: no meaningful count.
     var count: Int?
     /// The reply must be `ok`.
     var isConditional = false
@@ -46,7 +46,7 @@ struct RestoreStretch {
 
   // MARK: - Reading
 
-  /// - Returns: where the next stretch begins.
+  /// - Returns: the start of the next stretch.
   mutating func take(from store: Store, at cursor: ImageCursor) -> ImageCursor {
     store.image(from: cursor, keys: Self.keysMax, bytes: Self.bytesMax) { entry in
       if entry.expiry != .never, entry.expiry.unixMillis <= nowMillis {
@@ -113,13 +113,14 @@ struct RestoreStretch {
     addExpiry(expiry, name, to: &key)
   }
 
-  /// Last, because a key that expires while it is written would come to be again without an end.
+  /// Last, because a key that expires while it is written would be created again, without an
+  /// expiry.
   private func addExpiry(_ expiry: Expiry, _ name: [UInt8], to key: inout Key) {
     guard expiry != .never else { return }
     key.steps.append(Step(command: .expire(name, atUnixMillis: expiry.unixMillis)))
   }
 
-  /// A list's values, gathered into pushes.
+  /// A list's values, collected into pushes.
   private struct Values {
     private let name: [UInt8]
     private var steps: [Step] = []
@@ -154,7 +155,7 @@ struct RestoreStretch {
 
   // MARK: - Writing
 
-  /// - Throws: RingstoreError where a key can't be written, RestoreRun.Refusal where one was there.
+  /// - Throws: RingstoreError if a key can't be written, RestoreRun.Refusal if one existed.
   func write(to client: RingstoreClient, _ options: RingstoreCallOptions) async throws {
     for (database, keys) in Dictionary(grouping: keys, by: \.database) {
       var options = options
@@ -196,8 +197,8 @@ struct RestoreStretch {
     let isThere = step.isConditional && !status.ok
     if isThere || step.count.map({ $0 != status.count }) == true {
       throw RestoreRun.Refusal(
-        sentence: "Somebody writes to the cluster: a key of the backup is there already, or was "
-          + "changed while it was written. The restore broke off; keys that were written stay.")
+        sentence: "Another client writes to the cluster: a key of the backup already exists or was "
+          + "changed while it was written. The restore stopped; keys that were written stay.")
     }
   }
 }

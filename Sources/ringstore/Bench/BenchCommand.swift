@@ -1,5 +1,5 @@
-// `ringstore bench`: a load on a cluster, and what became of it. Its options; the run itself is in
-// BenchRun, the load in LoadGenerator.
+// `ringstore bench`: a load on a cluster, and its results. This file has its options; the run
+// itself is in BenchRun, the load in LoadGenerator.
 
 import ArgumentParser
 import Glibc
@@ -12,19 +12,19 @@ extension CallSpacing: ExpressibleByArgument {}
 
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Puts a load on a router or a shard, and measures it.",
+    commandName: "bench", abstract: "Measures a router or a shard under load.",
     discussion: """
-      Without --rate a closed loop: each connection makes its next call when one is done, which \
-      shows what the nodes can do. With --rate an open loop: calls are due at that rate whatever \
-      became of those before, and latencies count from then, which shows what callers would see. \
-      All keys begin with `bench:`. Ctrl-C ends the run early and prints its result. docs/LOAD.md \
-      tells how to read it. Status 0: done; 1: not, or replies were wrong, or no call was done; 64: \
-      wrong usage.
+      Without --rate it runs a closed loop: each connection makes its next call when one is done. \
+      This shows the maximum throughput of the nodes. With --rate it runs an open loop: calls are \
+      due at that rate, independent of earlier calls, and latencies begin when they are due. So \
+      it shows the latencies that callers would see. All keys begin with `bench:`. Ctrl-C ends \
+      the run early and prints its result. docs/LOAD.md explains the results. Status 0: done; \
+      1: it failed, replies were wrong, or no call succeeded; 64: bad usage.
       """)
 
   @Option(
     help: """
-      Whom to ask, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
+      The node, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
       50051; with --protocol line 127.0.0.1:9999)
       """)
   var server: String?
@@ -32,7 +32,7 @@ struct BenchCommand: AsyncParsableCommand {
   @OptionGroup var tlsOptions: TLSClientOptions
   @OptionGroup var token: TokenOption
 
-  @Option(name: .customLong("protocol"), help: "How calls travel: unary, pipeline or line.")
+  @Option(name: .customLong("protocol"), help: "How calls are made: unary, pipeline or line.")
   var way = LoadProtocol.unary
 
   @Option(parsing: .unconditional, help: "Connections. (default: 16)")
@@ -41,14 +41,14 @@ struct BenchCommand: AsyncParsableCommand {
   @Option(
     parsing: .unconditional,
     help: """
-      Calls under way on each connection. (default: 1, with pipeline 64; with --rate 100 or 1000, \
-      and so many at most)
+      Concurrent calls on each connection; with --rate the maximum. (default: 1, with pipeline \
+      64; with --rate 100, with --rate and pipeline or line 1000)
       """)
   var inFlight: Int?
 
   @Option(
     parsing: .unconditional,
-    help: "Of pipeline and line: calls that are sent together. (default: 16 and 1)")
+    help: "With pipeline and line: calls that are sent together. (default: 16 and 1)")
   var batch: Int?
 
   @Option(parsing: .unconditional, help: "Threads of the load generator.")
@@ -57,24 +57,24 @@ struct BenchCommand: AsyncParsableCommand {
   @Option(
     name: [.customLong("rate"), .customLong("rates")], parsing: .unconditionalSingleValue,
     help: """
-      Calls a second of all connections together; several, as in 1000,2000,4000 or by saying it \
-      again, make a run each. (default: a closed loop)
+      Calls a second of all connections together. Several rates, as in 1000,2000,4000 or by \
+      repeating the option, make one run each. (default: a closed loop)
       """)
   var rate: [String] = []
 
   @Option(
-    help: "With --rate: poisson, as of many callers that don't know of each other, or even.")
+    help: "With --rate: poisson, as of many independent callers, or even.")
   var spacing = CallSpacing.poisson
 
-  @Option(parsing: .unconditional, help: "Seconds that each run counts. (default: 10)")
+  @Option(parsing: .unconditional, help: "Seconds that each run is measured. (default: 10)")
   var duration: Double?
 
   @Option(
     parsing: .unconditional,
-    help: "Seconds before that do not count. (default: 1, with --calls 0)")
+    help: "Seconds of load before the measurement. (default: 1, with --calls 0)")
   var warmUp: Double?
 
-  @Option(parsing: .unconditional, help: "Calls of each run, instead of a duration or with one.")
+  @Option(parsing: .unconditional, help: "Calls of each run, instead of a duration or in addition.")
   var calls: Int?
 
   @Option(parsing: .unconditional, help: "Keys of each type.")
@@ -85,38 +85,38 @@ struct BenchCommand: AsyncParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "Bytes of a value, as N or MIN-MAX. Each key has its own length between them.")
+    help: "Bytes of a value, as N or MIN-MAX. Each key has its own fixed length.")
   var valueBytes = "64"
 
   @Option(help: "Shares of the calls get, set, incr, lpush and lpop.")
   var mix = "get=80,set=20"
 
-  @Flag(help: "Store all strings first; every get must find its key then.")
+  @Flag(help: "First store all strings; then every get must find its key.")
   var fill = false
 
   @Flag(help: "Delete the keys afterwards.")
   var clean = false
 
-  @Option(parsing: .unconditional, help: "The same number makes the same calls.")
+  @Option(parsing: .unconditional, help: "The same seed makes the same calls.")
   var seed: UInt64 = 1
 
   @Option(parsing: .unconditional, help: "The number of the database.")
   var database: UInt32 = 0
 
-  @Option(parsing: .unconditional, help: "Seconds that a call may stay without a reply.")
+  @Option(parsing: .unconditional, help: "Seconds to wait for a reply.")
   var timeout: Double = 10
 
   @Option(
     defaultAsFlag: "-",
-    help: "Write the result as JSON into this file; without one to stdout, in place of the tables.")
+    help: "Write the result as JSON into this file, or without a file to stdout, without tables.")
   var json: String?
 
-  @Option(help: "With several rates: draw latency over load into this file, as SVG.")
+  @Option(help: "With several rates: plot latency over load into this file, as SVG.")
   var plot: String?
 
   @Option(
     parsing: .upToNextOption,
-    help: "Compare two results of --json, A and B, instead of making a load.")
+    help: "Compare two results of --json, A and B, instead of a load test.")
   var compare: [String] = []
 
   func run() async throws {
@@ -149,7 +149,7 @@ struct BenchCommand: AsyncParsableCommand {
     try await run.run()
   }
 
-  /// Lines have a port of their own, which no variable names.
+  /// The line protocol has another port, which no variable names.
   private func address(_ environment: [String: String]) throws -> HostPort {
     if server == nil, way == .line {
       return HostPort(host: "127.0.0.1", port: SettingSources.linePort)

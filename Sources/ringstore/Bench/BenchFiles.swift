@@ -8,7 +8,8 @@ struct BenchFiles {
   private let json: String?
   private let plot: String?
 
-  /// Looks whether the files can be written: a wrong path is told before the load, not behind it.
+  /// Checks whether the files can be written: a wrong path is reported before the load, not after
+  /// it.
   init(json: String?, plot: String?) throws {
     self.json = json
     self.plot = plot
@@ -22,8 +23,8 @@ struct BenchFiles {
   /// Whether stdout is for JSON alone.
   var printsJSON: Bool { json == "-" }
 
-  /// Writes what is asked for. Tables and JSON on stdout come first, so that nothing is lost where
-  /// a file can't be written any more.
+  /// Writes the requested files. Tables and JSON on stdout come first, so that nothing is lost if a
+  /// file can't be written any more.
   func write(_ report: LoadReport, remarks: [String], title: String) throws {
     if printsJSON {
       Terminal.write(try report.json())
@@ -35,7 +36,7 @@ struct BenchFiles {
     if let json, !printsJSON { try Self.write(try report.json(), to: json) }
     guard let plot else { return }
     guard let picture = LatencyPlot.svg(report, title: title) else {
-      throw Unhealthy("there is no picture: fewer than two runs have results")
+      throw Unhealthy("there is no plot: fewer than two runs have results")
     }
     try Self.write(Array(picture.utf8), to: plot)
   }
@@ -72,7 +73,7 @@ struct BenchFiles {
       if count == 0 { return bytes }
       bytes += chunk[..<count]
       guard bytes.count <= LoadReport.fileBytesMax else {
-        throw ConfigurationError("\(path) is too long for a result.")
+        throw ConfigurationError("\(path) is too large for a result.")
       }
     }
   }
@@ -91,7 +92,7 @@ struct BenchFiles {
       }
       rest = rest.dropFirst(count)
     }
-    // A full disk may be told only now.
+    // A full disk may be reported only now.
     guard close(descriptor) == 0 else { throw Unhealthy(unwritable(path, errno)) }
   }
 

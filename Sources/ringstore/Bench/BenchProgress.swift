@@ -11,7 +11,7 @@ enum BenchProgress {
   /// Runs `body`, and shows how far it is.
   ///
   /// - Parameters:
-  ///   - name: what is being done.
+  ///   - name: the current work.
   ///   - total: calls that it has; nil: it has a time.
   static func during<Result: Sendable, Failure: Error>(
     _ name: String, _ total: Int?, _ generator: LoadGenerator,

@@ -1,5 +1,5 @@
 // One `ringstore bench` from its first connection to its result: filling, one run for each rate,
-// deleting; what is shown meanwhile; and Ctrl-C.
+// deleting; the progress shown meanwhile; and Ctrl-C.
 
 import Glibc
 import LoadGenerator
@@ -62,15 +62,15 @@ struct BenchRun {
     var runs: [LoadReport.Run] = []
     let rates: [Double?] = settings.rates.isEmpty ? [nil] : settings.rates
     for rate in rates {
-      let name = rate.map { "\(LoadText.rate($0)) calls/s" } ?? "as fast as it goes"
+      let name = rate.map { "\(LoadText.rate($0)) calls/s" } ?? "as fast as possible"
       let run = await BenchProgress.during(name, settings.calls, generator) {
         await generator.run(rate: rate)
       }
-      // One that was interrupted in its warm-up says nothing.
+      // A run that was interrupted in its warm-up has no result.
       if let run, run.calls + run.failed > 0 || !generator.isStopped { runs.append(run) }
     }
     let remarks = [try await leave(generator)].compactMap { $0 }
-    guard !runs.isEmpty else { throw Unhealthy("interrupted before anything was measured") }
+    guard !runs.isEmpty else { throw Unhealthy("interrupted before the measurement") }
     let report = LoadReport(
       ringstore: RingstoreVersion.current, server: "\(server)", startedUnixSeconds: now.tv_sec,
       wasInterrupted: generator.isStopped,
@@ -81,7 +81,7 @@ struct BenchRun {
     try judge(runs)
   }
 
-  /// Deletes the keys, or says which there are now.
+  /// Deletes the keys, or prints which keys now exist.
   private func leave(_ generator: LoadGenerator) async throws -> String? {
     if settings.cleans {
       let total = settings.keys * settings.mix.spaces.count
@@ -97,17 +97,17 @@ struct BenchRun {
       }
     guard writes else { return nil }
     let names = settings.mix.spaces.map { "bench:\($0.letter):..." }.joined(separator: ", ")
-    return "Up to \(settings.keys) keys each of \(names) stay in database \(settings.database); "
+    return "Up to \(settings.keys) keys each of \(names) remain in database \(settings.database); "
       + "--clean deletes them."
   }
 
-  /// A result that can't be trusted is a failure, whatever the figures are.
+  /// An unreliable result is a failure, independent of its figures.
   private func judge(_ runs: [LoadReport.Run]) throws {
     let wrong = runs.flatMap(\.failures).filter { $0.code == CallFailure.wrongReply }
     if let first = wrong.first {
       let count = wrong.reduce(0) { $0 + $1.count }
       throw Unhealthy("\(count) replies were wrong, the first because \(first.message)")
     }
-    guard runs.contains(where: { $0.calls > 0 }) else { throw Unhealthy("no call was done") }
+    guard runs.contains(where: { $0.calls > 0 }) else { throw Unhealthy("no call succeeded") }
   }
 }

@@ -1,40 +1,40 @@
-// `ringstore admin`: what an operator does to a running cluster and asks of it, with the outcome as
+// `ringstore admin`: an operator's commands and queries for a running cluster, with the outcome as
 // an exit status.
 
 import ArgumentParser
 import Backups
-import Glibc
 import RingstoreClient
 import TextForms
 import Users
 
 struct AdminCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "admin", abstract: "Changes a running cluster, or looks into it.",
+    commandName: "admin", abstract: "Changes or inspects a running cluster.",
     discussion: """
-      plan: what a router's list of shards, as its file has it now, would change, and whether \
-      anything is in the way. reload: the router reads the list again, and the cluster changes to \
-      it. hotkeys: the keys that calls look up most often. bigkeys: the largest keys of all \
-      databases, by a walk over all of them: give it time. snapshot: every shard writes all its \
-      keys to its disk anew, at once; done when all have. digest: numbers that stand for the \
-      contents of the shards, and with --json of each slot, by which two clusters, or one before \
-      and after, can be compared. backup: all keys into a directory, each shard's as of one moment, \
-      while the cluster goes on. restore: the keys of such a directory into a cluster. \
-      accept-loss SHARD: a shard that is refused with DATA_LOST is taken as it is, without the data \
-      that it had. token USER: makes a token for a user, asking no node; it is printed once, with \
-      the line for the users file. top: nodes and their calls, live. clients: the connections of a \
-      node. kill ID: ends one of them. loglevel [LEVEL]: tells or changes which events a node logs, \
-      until it ends. drain: a node takes nothing new, answers what is under way, and ends. These \
-      five are about the node that is asked, or the shard that --node names. Status 0: done, or \
-      nothing is in the way; 1: not, and stderr says why.
+      plan: shows what the router's current list of shards would change, and whether anything \
+      prevents the change. reload: the router reads its list again, and changes the cluster. \
+      hotkeys: lists the keys that are looked up most often. bigkeys: lists the largest keys of \
+      all databases, by a scan of all keys, which may take long. snapshot: makes every shard write \
+      all its keys to disk now, and waits for them. digest: prints digests of the shards' data, with \
+      --json also of each slot, to compare two clusters, or one cluster at two times. backup: \
+      copies all keys into a directory while the cluster runs, each shard's from one moment. \
+      restore: writes the keys of such a directory into a cluster. accept-loss SHARD: accepts a \
+      shard that is refused with DATA_LOST, without its previous data. token USER: makes a token \
+      for a user, without contacting a node, and prints it once, with the line for the users file. \
+      top: shows nodes and their calls, updated live. clients: lists the connections of a node. \
+      kill ID: closes one of them. loglevel [LEVEL]: shows or changes a node's log level, until it \
+      exits. slowlog: lists slow and large calls. config: lists a node's settings with their \
+      sources. drain: a node accepts nothing new, finishes the calls in progress, and exits. The \
+      last seven apply to the node at --server, or to the shard that --node names. Status 0: done, \
+      or nothing prevents the change; 1: failed, and stderr says why.
       """)
 
   enum Action: String, ExpressibleByArgument, CaseIterable {
     case plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore, token
-    case top, clients, kill, loglevel, drain
+    case top, clients, kill, loglevel, slowlog, config, drain
     case acceptLoss = "accept-loss"
 
-    /// What it is called with; nil: nothing.
+    /// Its argument; nil: none.
     var subject: String? {
       switch self {
       case .backup, .restore: "a directory"
@@ -42,7 +42,9 @@ struct AdminCommand: AsyncParsableCommand {
       case .token: "the name of a user"
       case .kill: "the id of a connection"
       case .loglevel: "a level"
-      case .plan, .reload, .hotkeys, .bigkeys, .snapshot, .digest, .top, .clients, .drain: nil
+      case .plan, .reload, .hotkeys, .bigkeys, .snapshot, .digest, .top, .clients, .slowlog,
+        .config, .drain:
+        nil
       }
     }
 
@@ -51,8 +53,18 @@ struct AdminCommand: AsyncParsableCommand {
     /// Whether it is about one node.
     var isAboutNode: Bool {
       switch self {
-      case .top, .clients, .kill, .loglevel, .drain: true
+      case .top, .clients, .kill, .loglevel, .slowlog, .config, .drain: true
       default: false
+      }
+    }
+
+    /// How many --count may say.
+    var countMax: Int {
+      switch self {
+      case .top: .max
+      case .clients: 10_000
+      case .slowlog: 1_000
+      default: 100
       }
     }
   }
@@ -60,14 +72,14 @@ struct AdminCommand: AsyncParsableCommand {
   @Argument(
     help: """
       plan, reload, hotkeys, bigkeys, snapshot, digest, backup, restore, accept-loss, token, top, \
-      clients, kill, loglevel or drain.
+      clients, kill, loglevel, slowlog, config or drain.
       """)
   var action: Action
 
   @Argument(
     help: """
-      Of backup and restore: the directory. Of accept-loss: the shard's id. Of token: the user's \
-      name. Of kill: the connection's id. Of loglevel: the level.
+      With backup and restore: the directory. With accept-loss: the shard's id. With token: the \
+      user's name. With kill: the connection's id. With loglevel: the level.
       """,
     completion: .directory)
   var subject: String?
@@ -84,30 +96,33 @@ struct AdminCommand: AsyncParsableCommand {
 
   @Option(
     help: """
-      Of clients, kill, loglevel, drain and top: the node that is meant, by its id. (default: the \
-      one that is asked; of top: all)
+      With clients, kill, loglevel, slowlog, config, drain and top: the id of the node. (default: \
+      the node at --server; with top: all nodes)
       """)
   var node: String = ""
 
   @Option(
-    parsing: .unconditional, help: "Of top: seconds between two looks, from 0.1 to 3600.")
+    parsing: .unconditional, help: "With top: seconds between two reports, from 0.1 to 3600.")
   var interval: Double = 2
 
   @Option(
     parsing: .unconditional,
     help: """
-      Of hotkeys and bigkeys: how many keys at most, up to 100. Of clients: how many connections, \
-      up to 10000. Of top: how many looks. (default: 10; of clients: 100; of top: until it is \
-      stopped)
+      With hotkeys and bigkeys: the maximum number of keys, up to 100. With clients: of \
+      connections, up to 10000. With slowlog: of slow and of large calls, up to 1000. With top: the \
+      number of reports. (default: 10; with clients: 100; with top: until it is stopped)
       """)
   var count: Int?
 
-  @Flag(help: "Of all but plan and reload: write the reply as one JSON value.")
+  @Flag(help: "With all but plan and reload: write the reply as one JSON value.")
   var json = false
+
+  @Flag(help: "With slowlog: make the node forget all its slow and large calls.")
+  var reset = false
 
   @Flag(
     help: """
-      Of restore: into a cluster that has keys already. Those that the backup has as well are \
+      With restore: allow a cluster that already has keys. Keys that are in the backup too are \
       replaced.
       """)
   var merge = false
@@ -115,46 +130,24 @@ struct AdminCommand: AsyncParsableCommand {
   @Option(
     parsing: .unconditionalSingleValue,
     help: """
-      Of restore: only this database of the backup, into that one of the cluster, as FROM:TO. May \
-      be said several times.
+      With restore: restore only database FROM of the backup, into database TO, as FROM:TO. May \
+      be repeated.
       """)
   var database: [String] = []
 
-  @Flag(help: "Of accept-loss: don't ask whether it is meant.")
+  @Flag(help: "With accept-loss: don't ask for confirmation.")
   var yes = false
 
   @Option(
     parsing: .unconditional,
     help: """
-      Seconds that it may take, or of snapshot, backup and restore that may pass without news: \
+      Seconds that it may take; with snapshot, backup and restore, seconds without progress: \
       above 0, at most 600.
       """)
   var timeout: Double = 30
 
   func run() async throws {
-    guard timeout.isFinite, timeout > 0, timeout <= 600 else {
-      throw ConfigurationError("--timeout must be above 0 and at most 600 seconds.")
-    }
-    let countMax = action == .top ? Int.max : action == .clients ? 10_000 : 100
-    guard count.map({ (1...countMax).contains($0) }) ?? true else {
-      throw ConfigurationError(
-        countMax == .max ? "--count must be at least 1." : "--count must be from 1 to \(countMax).")
-    }
-    guard (0.1...3_600).contains(interval) else {
-      throw ConfigurationError("--interval must be from 0.1 to 3600 seconds.")
-    }
-    guard node.isEmpty || action.isAboutNode else {
-      throw ConfigurationError("--node is for top, clients, kill, loglevel and drain.")
-    }
-    let databases = try databasePlaces()
-    guard action == .restore || !merge && database.isEmpty else {
-      throw ConfigurationError("--merge and --database are for restore.")
-    }
-    guard action.subject == nil ? subject == nil : subject != nil || !action.needsSubject else {
-      throw ConfigurationError(
-        action.subject.map { "\(action.rawValue) needs \($0)." }
-          ?? "\(action.rawValue) takes no further word.")
-    }
+    let databases = try checkedDatabases()
     if action == .token { return try makeToken(for: subject ?? "") }
     let environment = ProcessState.environment()
     let server = try ServerAddress.of(flag: server, environment: environment)
@@ -195,22 +188,8 @@ struct AdminCommand: AsyncParsableCommand {
       case .snapshot: try await snapshot(client, options)
       case .acceptLoss: try await acceptLoss(of: subject ?? "", client, options)
       case .token: break
-      case .top:
-        try await ClusterTop(client: client, options: options, node: node, json: json)
-          .run(interval: .seconds(interval), looks: count)
-      case .clients:
-        let report = try await client.connections(
-          ofNode: node, count: count ?? 100, options: options)
-        try show(NodeText.text(report), NodeText.json(report), missing: [])
-      case .kill: try await kill(subject ?? "", client, options)
-      case .loglevel:
-        let level = try await client.logLevel(subject, ofNode: node, options: options)
-        try show(NodeText.text(level), NodeText.json(level), missing: [])
-      case .drain:
-        try await client.shutdown(node: node, options: options)
-        let name = node.isEmpty ? "The node that was asked" : node
-        try show(
-          "\(name) drains and ends.", .object([.init("drains", .bool(true))]), missing: [])
+      case .top, .clients, .kill, .loglevel, .slowlog, .config, .drain:
+        try await lookIntoNode(client, options)
       }
     } catch let error as RingstoreError {
       throw Unhealthy(error.message)
@@ -219,6 +198,39 @@ struct AdminCommand: AsyncParsableCommand {
     } catch let refusal as RestoreRun.Refusal {
       throw Unhealthy(refusal.sentence)
     }
+  }
+
+  /// Refuses what makes no sense together.
+  ///
+  /// - Returns: what --database says.
+  private func checkedDatabases() throws -> [Int: Int] {
+    guard timeout.isFinite, timeout > 0, timeout <= 600 else {
+      throw ConfigurationError("--timeout must be above 0 and at most 600 seconds.")
+    }
+    let countMax = action.countMax
+    guard count.map({ (1...countMax).contains($0) }) ?? true else {
+      throw ConfigurationError(
+        countMax == .max ? "--count must be at least 1." : "--count must be from 1 to \(countMax).")
+    }
+    guard (0.1...3_600).contains(interval) else {
+      throw ConfigurationError("--interval must be from 0.1 to 3600 seconds.")
+    }
+    guard node.isEmpty || action.isAboutNode else {
+      throw ConfigurationError(
+        "--node is for top, clients, kill, loglevel, slowlog, config and drain.")
+    }
+    guard action == .slowlog || !reset else {
+      throw ConfigurationError("--reset is for slowlog.")
+    }
+    guard action == .restore || !merge && database.isEmpty else {
+      throw ConfigurationError("--merge and --database are for restore.")
+    }
+    guard action.subject == nil ? subject == nil : subject != nil || !action.needsSubject else {
+      throw ConfigurationError(
+        action.subject.map { "\(action.rawValue) needs \($0)." }
+          ?? "\(action.rawValue) takes no further word.")
+    }
+    return try databasePlaces()
   }
 
   private func makeToken(for user: String) throws(ConfigurationError) {
@@ -231,7 +243,7 @@ struct AdminCommand: AsyncParsableCommand {
     Terminal.write((json ? made.json.text : made.text) + "\n")
   }
 
-  /// What --database says.
+  /// The value of --database.
   private func databasePlaces() throws -> [Int: Int] {
     var places: [Int: Int] = [:]
     for text in database {
@@ -248,62 +260,10 @@ struct AdminCommand: AsyncParsableCommand {
     return places
   }
 
-  private func reload(_ client: RingstoreClient, _ options: RingstoreCallOptions) async throws {
-    let reload = try await client.reload(planOnly: action == .plan, options: options)
-    Terminal.write(ReloadText.text(reload, isPlan: action == .plan) + "\n")
-    if reload.obstacle != nil { throw Unhealthy("the change would be refused") }
-  }
-
-  private func snapshot(
-    _ client: RingstoreClient, _ options: RingstoreCallOptions
-  ) async throws {
-    var bar = Terminal.bar
-    defer { bar?.clear() }
-    let shards = try await client.snapshot(options: options) { shards in
-      let done = shards.count(where: \.isComplete)
-      let keys = shards.reduce(0) { $0 + $1.keysDone }
-      bar?.show(
-        done: keys, of: shards.reduce(0) { $0 + $1.keys },
-        "\(done) of \(shards.count) shards, \(keys) keys")
-    }
-    bar?.clear()
-    try show(SnapshotText.text(shards), SnapshotText.json(shards), missing: [])
-  }
-
-  private func acceptLoss(
-    of shard: String, _ client: RingstoreClient, _ options: RingstoreCallOptions
-  ) async throws {
-    if !yes {
-      guard Terminal.isTerminal(STDIN_FILENO) else {
-        throw ConfigurationError(LossText.needsYes(shard))
-      }
-      Terminal.write(LossText.question(shard))
-      guard let answer = readLine(), LossText.isMeant(answer, shard) else {
-        throw Unhealthy("nothing was accepted")
-      }
-    }
-    let accepted = try await client.acceptLoss(ofShard: shard, options: options)
-    Terminal.write(LossText.text(accepted, shard) + "\n")
-  }
-
-  private func kill(
-    _ text: String, _ client: RingstoreClient, _ options: RingstoreCallOptions
-  ) async throws {
-    guard let id = UInt64(text) else {
-      throw ConfigurationError(
-        "kill needs the id of a connection, a number; `ringstore admin clients` lists them.")
-    }
-    guard try await client.endConnection(id, ofNode: node, options: options) else {
-      throw Unhealthy("the node has no connection \(id)")
-    }
-    try show(
-      "connection \(id) was ended", .object([.init("ended", .bool(true))]), missing: [])
-  }
-
-  private func show(
+  func show(
     _ text: String, _ value: JSONValue, missing: [RingstoreError]
   ) throws {
     Terminal.write((json ? value.text : text) + "\n")
-    if !missing.isEmpty { throw Unhealthy("not all shards could be asked") }
+    if !missing.isEmpty { throw Unhealthy("not all shards could be reached") }
   }
 }

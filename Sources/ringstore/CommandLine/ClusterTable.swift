@@ -10,7 +10,7 @@ package enum ClusterTable {
     "MEMORY", "BYTES",
   ]
 
-  /// What goes first where the table is wider than its reader's terminal.
+  /// The columns that are dropped first if the table is wider than the terminal.
   private static let dispensable = [
     "BYTES", "VERSION", "WEIGHT", "UPTIME", "ADDRESS", "SHARE", "ROLE",
   ]
@@ -22,14 +22,14 @@ package enum ClusterTable {
     var rows = [columns]
     for node in cluster.nodes {
       let shard = shard(of: node, in: cluster)
-      // Of a node that doesn't reply only what the map says is known.
+      // For a node that doesn't reply, only the map's data is known.
       let isKnown = node.state != .unreachable
       rows.append([
         node.id, node.role.rawValue, node.state.rawValue, node.address, node.version,
         isKnown ? uptime(node.uptime) : "", shard.map { weight($0.weight) } ?? "",
         shard.map { "\($0.slots)" } ?? "", shard.map { share($0.slots) } ?? "",
         isKnown && node.role == .shard ? "\(node.keys)" : "",
-        isKnown ? memory(node.memoryBytes) : "", isKnown ? "\(node.memoryBytes)" : "",
+        isKnown ? memory(of: node) : "", isKnown ? "\(node.memoryBytes)" : "",
       ])
     }
     if cluster.shards.count > 1 { rows.append(total(cluster)) }
@@ -41,7 +41,7 @@ package enum ClusterTable {
     return lines.joined(separator: "\n")
   }
 
-  /// The rows as lines, with as many columns as there is room for.
+  /// The rows as lines, with as many columns as fit.
   private static func narrowed(_ rows: [[String]], _ width: Int) -> [String] {
     var rows = rows
     var lines = aligned(rows)
@@ -72,6 +72,12 @@ package enum ClusterTable {
         .init("slots", shard.map { .integer(Int64($0.slots)) } ?? .null),
         .init("keys", isKnown ? .integer(Int64(node.keys)) : .null),
         .init("memory_bytes", isKnown ? .integer(Int64(node.memoryBytes)) : .null),
+        .init("memory_limit_bytes", node.memoryLimitBytes.map { .integer(Int64($0)) } ?? .null),
+        .init("errors", isMeasured(node) ? .integer(Int64(clamping: node.errors)) : .null),
+        .init(
+          "durations",
+          isMeasured(node) ? .array(node.durations.map { .integer(Int64(clamping: $0)) }) : .null),
+        .init("lineage", shard?.lineage.map(json) ?? .null),
         .init("detail", .string(node.detail)),
       ])
     }
@@ -82,13 +88,26 @@ package enum ClusterTable {
     ])
   }
 
+  /// Whether the node has told of its calls.
+  private static func isMeasured(_ node: RingstoreClusterDescription.Node) -> Bool {
+    node.role == .shard && node.state != .unreachable
+  }
+
+  private static func json(_ lineage: RingstoreClusterDescription.Lineage) -> JSONValue {
+    .object([
+      .init("id", lineage.id.isEmpty ? .null : .string(Hexadecimal.text(lineage.id))),
+      .init("accepted_losses", .integer(Int64(clamping: lineage.acceptedLosses))),
+      .init("disputed", .bool(lineage.isDisputed)),
+    ])
+  }
+
   private static func shard(
     of node: RingstoreClusterDescription.Node, in cluster: RingstoreClusterDescription
   ) -> RingstoreClusterDescription.Shard? {
     node.role == .shard ? cluster.shards.first { $0.id == node.id } : nil
   }
 
-  /// What the shards have together; a shard that can't be reached tells nothing of its keys.
+  /// The shards' totals; the keys of an unreachable shard are not included.
   private static func total(_ cluster: RingstoreClusterDescription) -> [String] {
     let shards = cluster.nodes.filter { $0.role == .shard }
     let slots = cluster.shards.reduce(0) { $0 + $1.slots }
@@ -104,7 +123,7 @@ package enum ClusterTable {
     Int(exactly: weight).map { "\($0)" } ?? "\(weight)"
   }
 
-  /// In percent with one digit behind the point.
+  /// In percent with one decimal.
   private static func share(_ slots: Int) -> String {
     let tenths = (slots * 1_000 + Self.slots / 2) / Self.slots
     return "\(tenths / 10).\(tenths % 10)%"
@@ -120,6 +139,12 @@ package enum ClusterTable {
       return "\(seconds / unit.seconds)\(unit.name) \(rest)\(smaller.name)"
     }
     return "\(seconds)s"
+  }
+
+  /// What a node holds, and what it may where that is limited: "3.4 MiB of 64.0 MiB".
+  package static func memory(of node: RingstoreClusterDescription.Node) -> String {
+    let limit = node.memoryLimitBytes.map { " of \(memory($0))" }
+    return memory(node.memoryBytes) + (limit ?? "")
   }
 
   /// With one digit behind the point from 1 KiB on: "512 B", "3.4 MiB".

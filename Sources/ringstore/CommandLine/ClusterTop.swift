@@ -1,8 +1,9 @@
-// `ringstore admin top`: what each node does, from the difference of two looks at its counters. On
-// a terminal the table is drawn again in its place; elsewhere each look is a block of lines, or
+// `ringstore admin top`: what each node does, from the difference of two readings of its counters.
+// On a terminal the table is redrawn in its place; elsewhere each reading is a block of lines, or
 // with --json a value on a line.
 
 import Glibc
+import MetricTypes
 import RingstoreClient
 import TextForms
 
@@ -23,15 +24,18 @@ struct ClusterTop {
       let now = try await look()
       let table = TopTable(before: before, now: now)
       before = now
+      let isWritten: Bool
       if json {
-        Terminal.write(table.json.text + "\n")
+        isWritten = Terminal.write(table.json.text + "\n")
       } else if Terminal.isTerminal(STDOUT_FILENO), Terminal.hasCursor {
-        // Home, the lines, and what is left of the screen.
+        // Home, the lines, and clearing the rest of the screen.
         let text = table.text(columns: Terminal.columns(of: STDOUT_FILENO))
-        Terminal.write("\u{1b}[H\u{1b}[2J" + text + "\n")
+        isWritten = Terminal.write("\u{1b}[H\u{1b}[2J" + text + "\n")
       } else {
-        Terminal.write(table.text(columns: .max) + "\n\n")
+        isWritten = Terminal.write(table.text(columns: .max) + "\n\n")
       }
+      // The end of the program says so, where it matters.
+      guard isWritten else { return }
       shown += 1
       if shown == looks { return }
     }
@@ -41,7 +45,7 @@ struct ClusterTop {
     let cluster = try await client.describe(options: options)
     var nodes: [TopLook.Node] = []
     for one in cluster.nodes where node.isEmpty || one.id == node {
-      // Of a node that can't be asked Describe says what is known.
+      // For a node that can't be queried, the reply of Describe is shown.
       let counters = try? await client.stats(ofNode: one.id, options: options)
       nodes.append(.init(node: one, counters: counters ?? [:]))
     }
@@ -54,7 +58,7 @@ struct ClusterTop {
 package struct TopLook {
   package struct Node {
     package let node: RingstoreClusterDescription.Node
-    /// Empty: it could not be asked.
+    /// Empty: it could not be queried.
     package let counters: [String: Int]
 
     package init(node: RingstoreClusterDescription.Node, counters: [String: Int]) {
@@ -79,16 +83,18 @@ package struct TopLook {
 /// Two looks as a table. Pure.
 package struct TopTable {
   private static let columns = [
-    "NODE", "STATE", "CALLS/S", "ERRORS/S", "KEYS", "MEMORY", "CONNECTIONS", "WAITING", "EVICTED/S",
-    "EXPIRED/S", "BUSIEST CALLS",
+    "NODE", "STATE", "CALLS/S", "ERRORS/S", "P50", "P99", "KEYS", "MEMORY", "CONNECTIONS",
+    "WAITING", "EVICTED/S", "EXPIRED/S", "BUSIEST CALLS",
   ]
   private static let busiestMax = 3
 
   package struct Row {
     package let node: RingstoreClusterDescription.Node
-    /// Nil: the node could not be asked at both looks, or was started between them.
+    /// Nil: the node could not be queried both times, or was started in between.
     package let callsPerSecond: Double?
     package let errorsPerSecond: Double?
+    /// How long calls took at a shard between the looks.
+    package let durations: DurationCounts
     package let evictedPerSecond: Double?
     package let expiredPerSecond: Double?
     package let connections: Int?
@@ -109,13 +115,14 @@ package struct TopTable {
         $0.node.id == one.node.id && $0.node.role == one.node.role
           && $0.node.incarnation == one.node.incarnation
       }
-      return Self.row(one, earlier?.counters ?? [:], seconds: seconds)
+      return Self.row(one, earlier, seconds: seconds)
     }
   }
 
   private static func row(
-    _ now: TopLook.Node, _ before: [String: Int], seconds: Double
+    _ now: TopLook.Node, _ earlier: TopLook.Node?, seconds: Double
   ) -> Row {
+    let before = earlier?.counters ?? [:]
     let prefix = now.node.role == .router ? "ringstore_router_" : "ringstore_"
     func rate(_ name: String) -> Double? {
       guard let new = now.counters[prefix + name], let old = before[prefix + name], new >= old,
@@ -132,13 +139,15 @@ package struct TopTable {
     let busiest = calls.sorted { ($1.perSecond, $0.name) < ($0.perSecond, $1.name) }
     return Row(
       node: now.node, callsPerSecond: rate("calls_total"), errorsPerSecond: rate("errors_total"),
+      durations: DurationCounts(
+        between: earlier?.node.durations ?? now.node.durations, and: now.node.durations),
       evictedPerSecond: rate("evicted_keys_total"), expiredPerSecond: rate("expired_keys_total"),
       connections: now.counters[prefix + "connections_open"],
       parkedCalls: now.counters[prefix + "parked_calls"],
       busiest: Array(busiest.prefix(busiestMax)))
   }
 
-  /// - Parameter columns: how wide it may be: what doesn't fit is cut off.
+  /// - Parameter columns: its maximum width: the rest is cut off.
   package func text(columns: Int) -> String {
     var cells = [Self.columns]
     for row in rows {
@@ -146,8 +155,10 @@ package struct TopTable {
       let isKnown = row.node.state != .unreachable
       cells.append([
         row.node.id, row.node.state.rawValue, Self.shown(row.callsPerSecond),
-        Self.shown(row.errorsPerSecond), isShard && isKnown ? "\(row.node.keys)" : "",
-        isKnown ? ClusterTable.memory(row.node.memoryBytes) : "",
+        Self.shown(row.errorsPerSecond), Self.shown(row.durations.quantileNanos(0.5)),
+        Self.shown(row.durations.quantileNanos(0.99)),
+        isShard && isKnown ? "\(row.node.keys)" : "",
+        isKnown ? ClusterTable.memory(of: row.node) : "",
         row.connections.map { "\($0)" } ?? "", row.parkedCalls.map { "\($0)" } ?? "",
         isShard ? Self.shown(row.evictedPerSecond) : "",
         isShard ? Self.shown(row.expiredPerSecond) : "",
@@ -169,7 +180,19 @@ package struct TopTable {
     return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
   }
 
+  /// "256 us", "1.3 ms", "2.1 s".
+  private static func shown(_ nanos: UInt64?) -> String {
+    guard let nanos else { return "" }
+    if nanos < 1_000_000 { return "\(nanos / 1_000) us" }
+    let (tenths, unit) =
+      nanos < 1_000_000_000 ? (nanos / 100_000, "ms") : (nanos / 100_000_000, "s")
+    return "\(tenths / 10).\(tenths % 10) \(unit)"
+  }
+
   package var json: JSONValue {
+    func micros(_ row: Row, _ part: Double) -> JSONValue {
+      row.durations.quantileNanos(part).map { .integer(Int64(clamping: $0 / 1_000)) } ?? .null
+    }
     func number(_ rate: Double?) -> JSONValue { rate.map { .number($0) } ?? .null }
     func integer(_ count: Int?) -> JSONValue { count.map { .integer(Int64($0)) } ?? .null }
     let nodes = rows.map { row in
@@ -178,10 +201,12 @@ package struct TopTable {
         .init("state", .string(row.node.state.rawValue)),
         .init("calls_per_second", number(row.callsPerSecond)),
         .init("errors_per_second", number(row.errorsPerSecond)),
+        .init("p50_micros", micros(row, 0.5)), .init("p99_micros", micros(row, 0.99)),
         .init("evicted_per_second", number(row.evictedPerSecond)),
         .init("expired_per_second", number(row.expiredPerSecond)),
         .init("keys", .integer(Int64(row.node.keys))),
         .init("memory_bytes", .integer(Int64(row.node.memoryBytes))),
+        .init("memory_limit_bytes", integer(row.node.memoryLimitBytes)),
         .init("connections", integer(row.connections)),
         .init("waiting_calls", integer(row.parkedCalls)),
         .init(

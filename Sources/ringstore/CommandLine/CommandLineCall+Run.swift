@@ -1,4 +1,4 @@
-// Carrying a call out, and what of the reply is shown.
+// Executing a call, and printing its reply.
 
 import Commands
 import RingstoreAPI
@@ -14,8 +14,8 @@ extension CommandLineCall {
     case failedAndTold(RingstoreError)
   }
 
-  /// Carries the call out and prints what it answers, streamed replies while they come. Errors that
-  /// are thrown are not printed yet.
+  /// Executes the call and prints its reply, streamed replies while they arrive. Errors that are
+  /// thrown are not printed yet.
   package func run(
     on client: RingstoreClient, _ options: RingstoreCallOptions, printer: Printer
   ) async throws(RingstoreError) -> Ending {
@@ -85,8 +85,8 @@ extension CommandLineCall {
     return reply.hasError ? .itemFailed : .good
   }
 
-  /// Whether the node answers: the cheapest call that every node has. That the key's shard is away
-  /// doesn't matter here.
+  /// Whether the node replies: the cheapest call that every node has. It doesn't matter if the
+  /// key's shard is unreachable.
   static func ping(
     _ client: RingstoreClient, _ options: RingstoreCallOptions
   ) async throws(RingstoreError) {
@@ -149,7 +149,7 @@ extension CommandLineCall {
     return summed(outcomes.map { shown($0) { .integer($0 ? 1 : 0) } }, .integer(Int64(count)))
   }
 
-  /// One line where all items went well; else each item with its own outcome.
+  /// One line if all items succeeded; else each item with its own outcome.
   private static func summed(_ items: [ShownReply], _ sum: ShownReply) -> ShownReply {
     items.contains(where: \.hasError) ? .list(items) : sum
   }

@@ -1,4 +1,4 @@
-// Calls whose reply is printed while it comes, and searches that say how to go on.
+// Calls whose reply is printed while it arrives, and searches that print how to continue.
 
 import RingstoreClient
 import TextForms
@@ -30,7 +30,7 @@ extension CommandLineCall {
         return ending
       }
       if !token.isEmpty {
-        printer.note("the scan broke off; to go on: --resume \(Hexadecimal.text(token))")
+        printer.note("the scan was interrupted; to continue: --resume \(Hexadecimal.text(token))")
       }
       throw error
     }

@@ -1,5 +1,5 @@
-// From the words of a line to a call. Commands on one key are the command table's; what is here is
-// how the arguments of the others are read.
+// From the words of a line to a call. Commands on one key come from the command table; this file
+// parses the arguments of the others.
 
 import Commands
 import NIOCore
@@ -19,7 +19,7 @@ package enum CommandLineCall: Sendable {
   case scan(KeySearch)
   case dbSize(RingstoreScope)
   case randomKey
-  /// A prompt asks before it is carried out, unless it is confirmed.
+  /// A prompt asks before it is executed, unless it is confirmed.
   case reset(RingstoreScope, isConfirmed: Bool)
   case describe
   case stats
@@ -31,12 +31,12 @@ package enum CommandLineCall: Sendable {
   case ping([UInt8]?)
   case help([UInt8]?)
 
-  /// What is wrong with the words, in one sentence.
+  /// The error in the words, in one sentence.
   package struct Misuse: Error, Sendable, Hashable {
     package let sentence: String
   }
 
-  /// - Parameter words: the name in any case of letters, then the arguments.
+  /// - Parameter words: the name in upper or lower case, then the arguments.
   package init(_ words: [[UInt8]]) throws(Misuse) {
     guard let name = words.first else { throw Misuse(sentence: "Name a command; try HELP.") }
     let arguments = Array(words.dropFirst())
@@ -72,7 +72,7 @@ package enum CommandLineCall: Sendable {
       let shown = CommandWords.withWords(words) { form.reply(to: $0) } ?? reply
       self = .oneKey(try Self.encoded(words, call), shownAs: shown)
     } else {
-      // Where the command line has options of its own, they are checked where they are read.
+      // The command line's own options are checked where they are parsed.
       let hasOptions = HelpText.usage(command) != form.syntax.usage
       let most = hasOptions ? Int.max : form.syntax.words.upperBound
       guard (form.syntax.words.lowerBound...most).contains(words.count) else {
@@ -156,7 +156,7 @@ package enum CommandLineCall: Sendable {
       options.contains("ALL") ? .allDatabases : .database, isConfirmed: options.contains("--YES"))
   }
 
-  /// A number of keys, 0 where none is said, and whether ALL is there; in any order.
+  /// A number of keys (0 if not given), and whether ALL is given; in any order.
   private static func countAndScope(
     _ command: Command, _ words: [[UInt8]], takesAll: Bool
   ) throws(Misuse) -> (count: Int, isAll: Bool) {
@@ -180,7 +180,7 @@ package enum CommandLineCall: Sendable {
       words[0], try integer(words[1], "The start"), try integer(words[2], "The stop"))
   }
 
-  /// Whether the one word that may follow the name is there.
+  /// Whether the one optional word follows the name.
   private static func has(
     _ option: String, _ command: Command, _ words: [[UInt8]]
   ) throws(Misuse) -> Bool {
@@ -212,7 +212,7 @@ package enum CommandLineCall: Sendable {
 /// The command line's own: there is no such call.
 enum PingCommand {
   static let syntax = Syntax("PING [text]")
-  static let summary = "Answers PONG, or the text, if the node answers."
+  static let summary = "Prints PONG, or the text, if the node replies."
 }
 
 extension CommandLineCall.Misuse {
@@ -228,7 +228,7 @@ extension CommandLineCall.Misuse {
       let text = String(decoding: word, as: UTF8.self)
       sentence = "\(Self.capitalized(what)) must be from 0 to \(UInt32.max), not '\(text)'."
     case .tooSmallToTakeAway(let what):
-      sentence = "\(Self.capitalized(what)) must be above \(Int64.min), since it is taken away."
+      sentence = "\(Self.capitalized(what)) must be above \(Int64.min), since it is subtracted."
     case .notAboveZero(let what):
       sentence = "\(Self.capitalized(what)) must be above 0."
     case .tooManySeconds(let what):

@@ -1,5 +1,5 @@
 // `ringstore cli`: one call with its reply on stdout and the outcome as the exit status; without a
-// command a prompt, or the commands that come on stdin.
+// command a prompt, or the commands on stdin.
 
 import ArgumentParser
 import Glibc
@@ -10,13 +10,13 @@ struct CommandLineCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "cli", abstract: "Sends commands to a router or a shard.",
     discussion: """
-      The commands are those that `ringstore cli HELP` lists. Without a command: a prompt, or, \
-      where stdin is no terminal, the commands on it, one a line. Status 0: done; 1: not.
+      `ringstore cli HELP` lists the commands. Without a command it opens a prompt; if stdin is \
+      not a terminal, it runs the commands on stdin, one a line. Status 0: success; 1: failure.
       """)
 
   @Option(
     help: """
-      Whom to ask, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
+      The node, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
       50051)
       """)
   var server: String?
@@ -29,24 +29,24 @@ struct CommandLineCommand: AsyncParsableCommand {
   @Option(parsing: .unconditional, help: "Seconds that a command may take.")
   var timeout: Double = 10
 
-  @Option(parsing: .unconditional, help: "The longest message in bytes, as the nodes have it.")
+  @Option(parsing: .unconditional, help: "The longest message in bytes, as on the nodes.")
   var maxMessageBytes: Int = 4_194_304
 
   @OptionGroup var tlsOptions: TLSClientOptions
 
-  @Flag(help: "Write values as the bytes that they are, each followed by a line end.")
+  @Flag(help: "Write values as raw bytes, each followed by a line end.")
   var raw = false
 
   @Flag(help: "Write each reply as one JSON value, errors too; bytes as {\"base64\": ...}.")
   var json = false
 
   @Argument(
-    parsing: .captureForPassthrough, help: "A command and its arguments; any bytes are taken.")
+    parsing: .captureForPassthrough, help: "A command and its arguments; any bytes are allowed.")
   var words: [String] = []
 
   /// - Returns: the exit status.
   func run(_ arguments: RawArguments) async -> Int32 {
-    // What comes first and is no option of ours is a command's name to the parser; help as well.
+    // The first word that is none of our options is a command's name for the parser; help as well.
     if let first = words.first, ["--help", "-h"].contains(first) {
       Terminal.write(Ringstore.helpMessage(for: Self.self) + "\n")
       return EXIT_SUCCESS
@@ -78,7 +78,7 @@ struct CommandLineCommand: AsyncParsableCommand {
         "--max-message-bytes must be from 1024 to 67108864, not \(maxMessageBytes).")
     }
     guard !(raw && json) else {
-      return complain("--raw and --json can't both be had.")
+      return complain("--raw and --json exclude each other.")
     }
     ProcessState.ignoreBrokenPipes()
     let form: Printer.Form = json ? .json : raw ? .raw : .text
@@ -89,7 +89,7 @@ struct CommandLineCommand: AsyncParsableCommand {
       database: database)
     defer { session.close() }
     if words.isEmpty {
-      // Only where a person sees what is typed.
+      // Only if a person sees the input.
       return Terminal.isTerminal(STDIN_FILENO) && Terminal.isTerminal(STDOUT_FILENO)
         ? await PromptLoop.run(session, form)
         : await PipedCommands(session, form, maxMessageBytes: maxMessageBytes).run()

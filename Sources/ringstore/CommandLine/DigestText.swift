@@ -11,7 +11,7 @@ package enum DigestText {
     var lines = ClusterTable.aligned(rows)
     for shard in report.found where shard.slotsChanged > 0 {
       lines.append(
-        "keys of \(shard.slotsChanged) slots of \(shard.shard) changed meanwhile, which are left out"
+        "keys of \(shard.slotsChanged) slots of \(shard.shard) changed meanwhile and are left out"
       )
     }
     return (lines + KeyReportText.missing(report.unreachable)).joined(separator: "\n")
@@ -36,19 +36,14 @@ package enum DigestText {
       ])
   }
 
-  package static func text(of digest: UInt64) -> String {
-    let digits = String(digest, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
-  }
-
   private static func whole(_ shards: [RingstoreShardDigest]) -> RingstoreDigest {
     shards.reduce(RingstoreDigest()) { $0 + $1.whole }
   }
 
   private static func row(_ name: String, _ digest: RingstoreDigest) -> [String] {
     [
-      name, "\(digest.keys)", "\(digest.expiringKeys)", text(of: digest.digest),
-      text(of: digest.lastingDigest),
+      name, "\(digest.keys)", "\(digest.expiringKeys)", Hexadecimal.text(digest.digest),
+      Hexadecimal.text(digest.lastingDigest),
     ]
   }
 
@@ -56,8 +51,8 @@ package enum DigestText {
     [
       .init("keys", .integer(Int64(digest.keys))),
       .init("expiring_keys", .integer(Int64(digest.expiringKeys))),
-      .init("digest", .string(text(of: digest.digest))),
-      .init("lasting_digest", .string(text(of: digest.lastingDigest))),
+      .init("digest", .string(Hexadecimal.text(digest.digest))),
+      .init("lasting_digest", .string(Hexadecimal.text(digest.lastingDigest))),
     ]
   }
 }

@@ -1,6 +1,7 @@
 // `ringstore health`: whether a node serves, as an exit status. For a container's health check and
-// for scripts that wait for a node; one sentence for people besides. Asked is grpc.health.v1, which
-// answers everybody. Why a node isn't well Describe knows, if it may be called.
+// for scripts that wait for a node; it also prints one sentence for people. It calls
+// grpc.health.v1, which needs no permission. Describe has the reason why a node isn't healthy, if
+// it may be called.
 
 import ArgumentParser
 import Glibc
@@ -9,12 +10,12 @@ import RingstoreClient
 
 struct HealthCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "health", abstract: "Asks a router or a shard whether it serves.",
-    discussion: "Status 0: it does. 1: it does not, or gave no answer in time; stderr says why.")
+    commandName: "health", abstract: "Checks whether a router or a shard serves.",
+    discussion: "Status 0: it serves. 1: it doesn't, or didn't reply in time; stderr says why.")
 
   @Option(
     help: """
-      Whom to ask, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
+      The node, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
       50051)
       """)
   var server: String?
@@ -22,10 +23,10 @@ struct HealthCommand: AsyncParsableCommand {
   @OptionGroup var tlsOptions: TLSClientOptions
   @OptionGroup var token: TokenOption
 
-  @Flag(help: "Ask for more of a router: that every shard is reached and serves.")
+  @Flag(help: "On a router: also check that every shard is reached and serves.")
   var shards = false
 
-  @Option(parsing: .unconditional, help: "Seconds that the answer may take: above 0, at most 60.")
+  @Option(parsing: .unconditional, help: "Seconds to wait for the reply: above 0, at most 60.")
   var timeout: Double = 5
 
   func run() async throws {
@@ -46,7 +47,7 @@ struct HealthCommand: AsyncParsableCommand {
       report = HealthReport(
         try await client.health(timeout: .seconds(timeout)), needsShards: shards)
     } catch {
-      throw Unhealthy("\(server) does not answer: \(error.message)")
+      throw Unhealthy("\(server) does not reply: \(error.message)")
     }
     let options = RingstoreCallOptions(timeout: end - ContinuousClock.now)
     if report.reason != nil, let cluster = try? await client.describe(options: options) {
@@ -64,14 +65,14 @@ struct Unhealthy: Error {
   init(_ sentence: String) { self.sentence = sentence }
 }
 
-/// What a node says about its health. A value; any thread.
+/// A node's health. A value; any thread.
 struct HealthReport {
-  /// Why it isn't well; nil where it is.
+  /// Why it isn't healthy; nil if it is.
   let reason: String?
   let summary: String
 
   /// - Parameters:
-  ///   - statuses: what grpc.health.v1 lists, and whether it serves.
+  ///   - statuses: the names that grpc.health.v1 lists, and whether each serves.
   ///   - needsShards: a router is well only with all of its shards.
   init(_ statuses: [String: Bool], needsShards: Bool) {
     let prefix = "shard/"
@@ -96,9 +97,9 @@ struct HealthReport {
   init(_ cluster: RingstoreClusterDescription, needsShards: Bool) {
     let shards = cluster.nodes.filter { $0.role == .shard }
     let serving = shards.count { $0.state == .serving }
-    // A router describes itself besides its shards; a lone shard is all that it describes.
+    // A router describes itself and its shards; a shard used alone describes only itself.
     guard let node = cluster.nodes.first(where: { $0.role == .router }) ?? shards.first else {
-      reason = "its answer names no node"
+      reason = "its reply names no node"
       summary = ""
       return
     }

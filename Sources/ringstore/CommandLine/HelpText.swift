@@ -1,18 +1,17 @@
-// HELP: what the command table says about the calls, and the few words that are the command line's
-// own. Pure, any thread.
+// HELP: the calls of the command table, and the command line's few own commands. Pure, any thread.
 
 import Commands
 import RingstoreAPI
 
 package enum HelpText {
-  /// Our own forms; the table has those that a line of the protocol takes.
+  /// Our own forms; the table has those of the line protocol.
   private static let keysUsage =
     "KEYS pattern | --match G | --regex R | --prefix P [--limit N] [--token HEX]"
   private static let scanUsage =
     "SCAN [pattern | --match G | --regex R | --prefix P] [--type string|list] [--count N] "
     + "[--resume HEX]"
   private static let resetUsage = "RESET [ALL] [--yes]"
-  /// A usage longer than this stands on a line of its own in the list.
+  /// A usage longer than this has its own line in the list.
   private static let usageColumnsMax = 28
 
   static func isHelp(_ name: [UInt8]) -> Bool { capitals(name) == "HELP" }
@@ -23,7 +22,7 @@ package enum HelpText {
 
   /// - Parameters:
   ///   - name: a command's name; nil: all of them.
-  ///   - columns: the width of what it is shown on.
+  ///   - columns: the width of the terminal.
   package static func text(_ name: [UInt8]?, columns: Int = .max) -> String {
     guard let name else { return list(columns) }
     if let (command, form) = form(name) { return page(command, form) }
@@ -65,7 +64,7 @@ package enum HelpText {
     let article = access.first.map { "aeiou".contains($0) } == true ? "An" : "A"
     lines.append("  \(article) \(access) call that concerns \(command.routing.rawValue)")
     if command.id == .reset {
-      lines.append("  A prompt asks before; with --yes it doesn't")
+      lines.append("  A prompt asks for confirmation, unless --yes is given")
     }
     lines.append("  gRPC: \(command.rpc.path)")
     return lines.joined(separator: "\n")

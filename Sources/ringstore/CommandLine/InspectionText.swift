@@ -1,4 +1,4 @@
-// What there is to know of a key, for people and as JSON. Pure, any thread.
+// The facts about a key, for people and as JSON. Pure, any thread.
 
 import Commands
 import RingstoreClient

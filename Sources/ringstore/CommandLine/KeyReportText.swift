@@ -87,7 +87,7 @@ package enum KeyReportText {
     .init("unreachable", .array(errors.map(\.json)))
   }
 
-  /// With one digit behind the point.
+  /// With one decimal.
   private static func decimal(_ number: Double) -> String {
     // Whatever a node sends.
     guard let tenths = Int(exactly: (number * 10).rounded()) else { return "\(number)" }

@@ -1,4 +1,4 @@
-// What KEYS and SCAN take: a pattern, and options with a value each.
+// The arguments of KEYS and SCAN: a pattern, and options with a value each.
 //
 //   KEYS  pattern | --match G | --regex R | --prefix P   [--limit N] [--token HEX]
 //   SCAN  the same, or none                  [--type string|list] [--count N] [--resume HEX]
@@ -11,12 +11,12 @@ import TextForms
 package struct KeySearch: Sendable {
   package private(set) var pattern = RingstorePattern.all
   package private(set) var type: RingstoreType?
-  /// Keys of a page; 0: not said.
+  /// Keys of a page; 0: not given.
   package private(set) var count = 0
   /// Where an earlier search ended.
   package private(set) var token: [UInt8] = []
 
-  /// The options that the call takes, as Tab offers them.
+  /// The options of the call, as Tab offers them.
   static func options(of id: CommandID) -> [String] {
     ["--regex", "--prefix", "--match"]
       + (id == .scan ? ["--type", "--count", "--resume"] : ["--limit", "--token"])
@@ -31,8 +31,8 @@ package struct KeySearch: Sendable {
       let isOption = option.hasPrefix("--")
       if command.id == .scan, !isOption, CommandLineCall.number(word, as: UInt64.self) != nil {
         throw CommandLineCall.Misuse(
-          sentence: "SCAN takes no cursor and goes through all keys by itself: leave out "
-            + "\(option), or write --match \(option) where it is a pattern.")
+          sentence: "SCAN takes no cursor and scans all keys: leave out "
+            + "\(option), or write --match \(option) if it is a pattern.")
       }
       guard let value = isOption ? rest.popFirst() : word else { throw .usage(command) }
       switch (isOption ? option : "--match", command.id) {

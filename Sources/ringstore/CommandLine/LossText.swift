@@ -1,15 +1,15 @@
-// What `ringstore admin accept-loss` asks and says. Pure, any thread.
+// The question and the results of `ringstore admin accept-loss`. Pure, any thread.
 
 import RingstoreClient
 
 package enum LossText {
-  /// Asked on a terminal; the answer is the shard's id.
+  /// Asked on a terminal; the reply is the shard's id.
   package static func question(_ shard: String) -> String {
     """
-    Shard \(shard) doesn't have the data that the cluster has on record for it. To accept means:
-    - It serves with what it has now. Where its disk is empty, all its keys are gone.
-    - Its old data directory, should it turn up, is refused from then on.
-    If the old directory can be brought back, answer nothing, and start the shard with it instead.
+    Shard \(shard) doesn't have the data that the cluster has recorded for it. If you accept:
+    - It serves with its current data. If its disk is empty, all its keys are lost.
+    - Its old data directory, if it is found later, is refused from then on.
+    If you can bring the old directory back, type nothing, and start the shard with it instead.
     To accept the loss, type the shard's id:\u{20}
     """
   }
@@ -18,18 +18,18 @@ package enum LossText {
 
   /// Used where stdin is not a terminal, so that no answer can be given.
   package static func needsYes(_ shard: String) -> String {
-    "accept-loss gives up the data that shard \(shard) had; say --yes, since there is no terminal "
+    "accept-loss abandons the data of shard \(shard) had; add --yes, since there is no terminal "
       + "to ask on."
   }
 
   package static func text(_ accepted: RingstoreAcceptedLoss, _ shard: String) -> String {
-    var text = "shard \(shard) is taken as it is"
+    var text = "shard \(shard) is accepted with its current data"
     if !accepted.recorded.isEmpty {
-      text += "; on record at \(accepted.recorded.joined(separator: ", "))"
+      text += "; recorded at \(accepted.recorded.joined(separator: ", "))"
     }
     if !accepted.missing.isEmpty {
       text +=
-        "\nnot reached: \(accepted.missing.joined(separator: ", ")); told when they are back"
+        "\nnot reached: \(accepted.missing.joined(separator: ", ")); they get the record later"
     }
     return text
   }

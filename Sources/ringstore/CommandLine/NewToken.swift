@@ -12,7 +12,7 @@ struct NewToken {
     line = "token sha256:\(TokenDigest(of: token).hexadecimal)"
   }
 
-  /// Two lines: the token for its user, and what the users file says of it.
+  /// Two lines: the token for its user, and its line for the users file.
   var text: String { "\(token)\n\(line)" }
 
   var json: JSONValue {

@@ -1,4 +1,4 @@
-// What one node tells of itself, as text for people and as JSON for programs. Pure, any thread.
+// One node's data about itself, as text for people and as JSON for programs. Pure, any thread.
 
 import RingstoreClient
 import TextForms

@@ -14,7 +14,7 @@ package struct Printer {
     case json
   }
 
-  /// Where the command was read, which decides how its failure is told.
+  /// Where the command was read; it decides the form of its error.
   package enum Origin: Sendable, Hashable {
     case arguments
     case prompt
@@ -23,7 +23,7 @@ package struct Printer {
   }
 
   let form: Form
-  /// How wide text of ours may be: a terminal's width, or no bound.
+  /// The maximum width of our text: a terminal's width, or no limit.
   let columns: Int
   /// The template of a scan's bar; nil: no scan shows one.
   let progress: ProgressBar?
@@ -32,7 +32,7 @@ package struct Printer {
   private let remark: (String) -> Void
 
   /// - Parameters:
-  ///   - write: false where the output has no reader any more.
+  ///   - write: false if the output has no reader any more.
   ///   - remark: gets a sentence without a line end.
   package init(
     _ form: Form, origin: Origin = .arguments, columns: Int = .max, progress: ProgressBar? = nil,
@@ -46,11 +46,11 @@ package struct Printer {
     self.remark = remark
   }
 
-  /// Returns false where the output has no reader any more.
+  /// Returns false if the output has no reader any more.
   @discardableResult
   func show(_ reply: ShownReply) -> Bool { show(reply, json: reply.json) }
 
-  /// A reply whose form in JSON is another.
+  /// A reply with another form in JSON.
   @discardableResult
   func show(_ reply: ShownReply, json: @autoclosure () -> JSONValue) -> Bool {
     switch form {
@@ -87,7 +87,7 @@ package struct Printer {
     if form == .json { return _ = show(.error(error)) }
     if origin == .prompt, error.code == .cancelled {
       return note(
-        error.isOutcomeUnknown ? "Stopped; the command may have been carried out." : "Stopped.")
+        error.isOutcomeUnknown ? "Stopped; the command may have been executed." : "Stopped.")
     }
     if error.isUnconnected {
       return remark(
@@ -97,7 +97,7 @@ package struct Printer {
     note(ShownReply.error(error).line)
   }
 
-  /// Tells what is wrong with a command's words.
+  /// Prints the error in a command's words.
   package func fail(_ misuse: CommandLineCall.Misuse) {
     if form == .json { return _ = show(fragment: misuse.json.text + "\n") }
     note(origin == .arguments ? misuse.sentence : "(error) \(misuse.sentence)")
@@ -114,11 +114,11 @@ extension RingstoreError {
   /// Whether it says that no node could be reached, and nothing was done.
   package var isUnconnected: Bool { code == .unavailable && reason == nil && !isOutcomeUnknown }
 
-  /// Whether the connection to the node that was asked is gone.
+  /// Whether the connection to the node is gone.
   var isLossOfConnection: Bool { code == .unavailable && reason == nil }
 }
 
-/// A reply that is printed while it comes: values one a line, or one JSON object
+/// A reply that is printed while it arrives: values one a line, or one JSON object
 ///
 ///     {"keys":["a","b"],"resume":"00ff","error":{...}}
 ///
@@ -135,7 +135,7 @@ struct PrintedStream {
     self.name = name
   }
 
-  /// Returns false where the output has no reader any more.
+  /// Returns false if the output has no reader any more.
   mutating func add(_ values: [[UInt8]]) -> Bool {
     guard !values.isEmpty else { return true }
     defer { count += values.count }
@@ -175,7 +175,7 @@ struct PrintedStream {
 }
 
 extension Printer {
-  /// One value a line. Returns false where the output has no reader any more.
+  /// One value a line. Returns false if the output has no reader any more.
   fileprivate func show(lines values: [[UInt8]]) -> Bool {
     show(bytes: values.flatMap { ShownReply.value($0).bytes(raw: form == .raw) })
   }

@@ -1,5 +1,5 @@
-// How far a scan, or a long piece of administration, has come, on the last line of a terminal. A
-// value of one such thing.
+// The progress of a scan, or of a long administrative command, on the last line of a terminal. A
+// value for one such command.
 
 package struct ProgressBar {
   /// Cells of the bar itself.
@@ -11,14 +11,14 @@ package struct ProgressBar {
   private var shown = ""
 
   /// - Parameters:
-  ///   - columns: the terminal's width, asked for whenever the bar is drawn.
-  ///   - write: gets what is to be written to the terminal.
+  ///   - columns: the terminal's width, read whenever the bar is drawn.
+  ///   - write: gets the output for the terminal.
   package init(columns: @escaping () -> Int, write: @escaping (String) -> Void) {
     self.columns = columns
     self.write = write
   }
 
-  /// Draws it anew where it would look different. Nothing is shown of a scan that is done.
+  /// Redraws it if it would look different. Nothing is shown for a finished scan.
   package mutating func show(slotsDone: Int, keys: Int) {
     let line = slotsDone < Self.slots ? Self.line(slotsDone, keys, columns: columns()) : ""
     guard line != shown else { return }
@@ -26,7 +26,7 @@ package struct ProgressBar {
     shown = line
   }
 
-  /// The same of something else than slots; `text` says how much of what is done.
+  /// The same for other work than slots; `text` says how much is done.
   package mutating func show(done: Int, of total: Int, _ text: String) {
     let line = Self.line(done: done, of: total, text, columns: columns())
     guard line != shown else { return }

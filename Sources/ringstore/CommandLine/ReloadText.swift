@@ -1,4 +1,4 @@
-// What a change of the shards comes to, for people and as JSON. Pure, any thread.
+// The result of a change of the shards, for people and as JSON. Pure, any thread.
 
 import RingstoreClient
 import TextForms
@@ -21,7 +21,7 @@ package enum ReloadText {
     if let obstacle = reload.obstacle {
       lines.append("this would be refused: \(obstacle)")
     } else if isPlan {
-      lines.append("nothing is in the way")
+      lines.append("nothing prevents the change")
     }
     return lines.joined(separator: "\n")
   }

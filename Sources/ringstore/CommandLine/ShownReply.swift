@@ -1,5 +1,5 @@
-// Replies as redis-cli shows them in a terminal, whatever stdout is; with --raw, values are written
-// as the bytes that they are.
+// Replies as redis-cli shows them in a terminal, for any kind of stdout; with --raw, values are
+// written as their bytes.
 
 import RingstoreClient
 
@@ -8,7 +8,7 @@ package indirect enum ShownReply: Sendable, Hashable {
   /// nil: there is none.
   case value([UInt8]?)
   case integer(Int64)
-  /// A word of ours, not a user's value: the name of a type.
+  /// A fixed word, not a user's value: the name of a type.
   case word(String)
   case list([ShownReply])
   case error(RingstoreError)

@@ -1,4 +1,4 @@
-// What a snapshot comes to, for people and as JSON. Pure, any thread.
+// The result of a snapshot, for people and as JSON. Pure, any thread.
 
 import RingstoreClient
 import TextForms

@@ -2,8 +2,8 @@
 // for each character. Pure, any thread.
 
 package enum TextLayout {
-  /// Breaks text between its words where it would pass the width. A word that is longer than a line
-  /// has one to itself.
+  /// Breaks text between words if it would exceed the width. A word longer than a line has its own
+  /// line.
   package static func wrapped(_ text: String, _ columns: Int) -> [String] {
     var lines: [String] = []
     for word in text.split(separator: " ") {
@@ -26,7 +26,7 @@ package enum TextLayout {
     }
   }
 
-  /// Two columns, the first at most so wide: what is longer stands on lines of its own, above its
+  /// Two columns, the first with this maximum width: a longer entry has its own line, above its
   /// second column. The second is broken between words.
   package static func twoColumns(
     _ rows: [(String, String)], firstMax: Int, _ columns: Int

@@ -1,4 +1,4 @@
-// The flag of `cli`, `admin` and `health` that says who asks.
+// The flag of `cli`, `admin` and `health` for the caller's token.
 
 import ArgumentParser
 import RingstoreClient
@@ -6,7 +6,7 @@ import RingstoreClient
 struct TokenOption: ParsableArguments {
   @Option(
     help: """
-      A file with the token of the user to ask as. (default: the token in RINGSTORE_TOKEN, or none)
+      A file with the user's token. (default: the token in RINGSTORE_TOKEN, or none)
       """)
   var tokenFile: String?
 
@@ -14,7 +14,7 @@ struct TokenOption: ParsableArguments {
     try TokenText.of(path: tokenFile, environment: ProcessState.environment())
   }
 
-  /// How a client is set up that bears the token.
+  /// The configuration of a client with the token.
   func clientConfiguration() throws(ConfigurationError) -> RingstoreClient.Configuration {
     var configuration = RingstoreClient.Configuration()
     configuration.token = try read()

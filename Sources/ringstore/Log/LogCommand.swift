@@ -1,27 +1,27 @@
-// `ringstore log`: looks into a shard's data directory, and cuts its log where it is asked to. No
-// node is asked; a shard may be running on the directory unless a command says otherwise.
+// `ringstore log`: reads a shard's data directory, and cuts its log on request. No node is called;
+// a shard may be running on the directory unless a command says otherwise.
 
 import ArgumentParser
 import LogFiles
 
 struct LogCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "log", abstract: "Looks into a shard's data directory, and cuts its log.",
+    commandName: "log", abstract: "Inspects a shard's data directory, and cuts its log.",
     discussion: """
-      No node is asked. Status 0: done, and nothing is wrong. 1: something is wrong with the files, \
-      or it was not done; stderr says why. 2: the directory can't be read, or is in use where it \
-      must not be; bad usage.
+      It contacts no node. Status 0: done, and nothing is wrong. 1: something is wrong with the \
+      files, or the command failed; stderr says why. 2: the directory can't be read, or is in use \
+      although it must not be; bad usage.
       """,
     subcommands: [
       LogShowCommand.self, LogVerifyCommand.self, LogCutCommand.self, LogStatCommand.self,
     ])
 
   func run() throws {
-    throw ValidationError("Say what to do: show, verify, cut or stat.")
+    throw ValidationError("Name a subcommand: show, verify, cut or stat.")
   }
 }
 
-/// Why a command of `ringstore log` has not done what it was asked to, and its status.
+/// Why a command of `ringstore log` failed, and its status.
 struct LogToolFailure: Error {
   static let wrong: Int32 = 1
   static let unreadable: Int32 = 2

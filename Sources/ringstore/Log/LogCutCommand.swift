@@ -1,21 +1,21 @@
-// `ringstore log cut`: gives up the end of a log, so that a shard starts from what is before it.
+// `ringstore log cut`: cuts off the end of a log, so that a shard starts from the part before it.
 
 import ArgumentParser
 import LogFiles
 
 struct LogCutCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "cut", abstract: "Cuts a log at a position, and lays aside what is behind it.",
+    commandName: "cut", abstract: "Cuts a log at a position, and sets the rest aside.",
     discussion: """
-      For an operator who wants back what is before a corruption: 'ringstore log verify' names the \
-      position. Changes behind it are lost to the shard; the files cut-... keep them, and no start \
-      looks at them. Without --yes it only says what it would do. The shard must be stopped. \
-      Status 0: done, or it could be. 1: refused; stderr says why. 2: in use, or it can't be read.
+      Keeps the log before a corruption; 'ringstore log verify' prints the position. The shard \
+      loses all changes after it; the files cut-... keep them, and a start ignores these files. \
+      Without --yes it only prints what it would do. The shard must be stopped. Status 0: done, or \
+      possible. 1: refused; stderr says why. 2: in use, or it can't be read.
       """)
 
   @OptionGroup var place: LogDirectoryArgument
 
-  @Option(parsing: .unconditional, help: "The position: where a batch begins.")
+  @Option(parsing: .unconditional, help: "The position, at the beginning of a batch.")
   var at: UInt64
 
   @Flag(help: "Do it.")
@@ -39,8 +39,8 @@ struct LogCutCommand: AsyncParsableCommand {
     let aside = try reading { () throws(LogRefusal) in
       try LogCut.perform(plan, in: directory, life: .random(in: 1 ... .max))
     }
-    Terminal.write(aside.map { "laid aside: \($0.text)\n" }.joined())
-    // Seen, not believed: checksums and files are what a start needs.
+    Terminal.write(aside.map { "set aside: \($0.text)\n" }.joined())
+    // Checked by reading: a start needs valid checksums and files.
     let verdict = try reading { () throws(LogRefusal) in
       try LogVerification(directory, nil).run()
     }
@@ -59,8 +59,8 @@ package enum LogCutText {
       "The log is cut at position \(plan.position). "
         + (plan.pass.map { "A start will read \($0.text) and the log up to there." }
           ?? "A start will read the log from its beginning up to there."),
-      "\(plan.bytes) bytes are laid aside, \(plan.batches) sound batches with \(plan.effects) "
-        + "changes among them: these are lost to the shard.",
+      "\(plan.bytes) bytes are set aside, \(plan.batches) intact batches with \(plan.effects) "
+        + "changes: the shard loses these.",
     ]
     if let shortened = plan.shortened {
       lines.append("\(shortened.file.name.text): the end, from offset \(shortened.offset) on")

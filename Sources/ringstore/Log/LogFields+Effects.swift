@@ -1,5 +1,5 @@
-// Effects, records of state and what passes hold, as fields. docs/FORMATS.md has their meaning.
-// Pure, any thread.
+// Effects, records of state and the contents of passes, as fields. docs/FORMATS.md has their
+// meaning. Pure, any thread.
 
 import Log
 import Store
@@ -135,7 +135,7 @@ extension StateRecord {
 }
 
 extension RecordType {
-  /// Of a type in a file; its number, where it is unknown.
+  /// The name of a type in a file; its number if it is unknown.
   static func name(of type: UInt8) -> String {
     switch RecordType(rawValue: type) {
     case .group: "group"

@@ -3,17 +3,17 @@
 
 import TextForms
 
-/// One thing that a log says, with what belongs to it.
+/// One entry of a log, with its data.
 package struct LogFields: Sendable, Equatable {
   package enum Value: Sendable, Equatable {
     case word(String)
     case integer(Int64)
-    /// The first of so many bytes.
+    /// The first of this many bytes.
     case bytes([UInt8], of: Int)
     case list([Value])
   }
 
-  /// What it is: it stands in front of the text, and under a name of its own in the object.
+  /// Its kind: at the beginning of the text, and a separate member in the object.
   let kind: (name: String, value: String)
   var fields: [(name: String, value: Value)]
 
@@ -38,7 +38,7 @@ package struct LogFields: Sendable, Equatable {
     var members = [JSONValue.Member(kind.name, .string(kind.value))]
     for field in fields {
       members.append(.init(field.name, field.value.json))
-      // Else a reader could take what is shortened for all of it.
+      // Otherwise a reader could take the shortened text for all of it.
       if case .bytes(let bytes, let count) = field.value, bytes.count < count {
         members.append(.init("\(field.name)_bytes", .integer(Int64(count))))
       }
@@ -53,10 +53,7 @@ extension LogFields.Value {
   init(_ number: Int) { self = .integer(Int64(number)) }
 
   /// 64 random bits, or a hash.
-  init(bits: UInt64) {
-    let digits = String(bits, radix: 16)
-    self = .word(String(repeating: "0", count: 16 - digits.count) + digits)
-  }
+  init(bits: UInt64) { self = .word(Hexadecimal.text(bits)) }
 
   init(_ bytes: UnsafeRawBufferPointer, first count: Int) {
     self = .bytes(Array(bytes.prefix(count)), of: bytes.count)

@@ -8,7 +8,7 @@ import TextForms
 
 package struct LogLines {
   package struct Line: Sendable, Equatable {
-    /// How deep it stands: a batch, a record, a part of it.
+    /// Its depth: a batch, a record, a part of it.
     let depth: Int
     let fields: LogFields
     /// In JSON: of which batch and record it is.
@@ -39,7 +39,7 @@ package struct LogLines {
     self.short = short
   }
 
-  /// - Returns: none where nothing in the batch is wanted.
+  /// - Returns: empty if nothing in the batch is selected.
   package mutating func lines(of batch: Batch, in file: LogFile) -> [Line] {
     let position = JSONValue.integer(Int64(bitPattern: batch.position & ~(1 << 63)))
     let offset = Int64(clamping: file.offset(of: batch.position))
@@ -89,7 +89,7 @@ package struct LogLines {
 
   private var isFiltered: Bool { key != nil || database != nil }
 
-  /// What a part says of the record as a whole; nil: it stands in a line of its own.
+  /// The part's text for the record as a whole; nil: it has its own line.
   private mutating func ofRecord(_ part: RecordPart) -> [LogFields.Field]? {
     showsElements = showsElements && part.isElement
     switch part {

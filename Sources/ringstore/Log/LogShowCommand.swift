@@ -1,4 +1,4 @@
-// `ringstore log show`: what the records of a log or of a pass say, one line each.
+// `ringstore log show`: the records of a log or of a pass, one line each.
 
 import ArgumentParser
 import Log
@@ -8,8 +8,8 @@ struct LogShowCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Shows the records of a log or a pass.",
     discussion: """
-      A line for each batch, and below it one for each record and each change in it. A shard may be \
-      running: the end of what it has written is the end. Reading ends at what is corrupt, with \
+      Prints a line for each batch, and below it one for each record and each change in it. A \
+      shard may be running: reading ends where its writes end. Reading stops at a corruption, with \
       status 1.
       """)
 
@@ -17,27 +17,27 @@ struct LogShowCommand: AsyncParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: "Begin with the batch that holds this position. (default: where a start begins to read)")
+    help: "Begin with the batch at this position. (default: where a start begins to read)")
   var from: UInt64?
 
-  @Option(parsing: .unconditional, help: "How many batches at most are shown.")
+  @Option(parsing: .unconditional, help: "The maximum number of batches.")
   var count: Int?
 
   @Option(
     parsing: .unconditional,
-    help: "Only what concerns this key: any bytes. Its slot being emptied does.")
+    help: "Only changes of this key (any bytes), and of its whole slot.")
   var key: String?
 
   @Option(parsing: .unconditional, help: "Only changes in this database.")
   var database: Int?
 
-  @Flag(help: "The newest complete pass instead of the log.")
+  @Flag(help: "Show the newest complete pass instead of the log.")
   var pass = false
 
-  @Option(help: "A file of the directory by its name: a segment, a pass, or what a cut laid aside.")
+  @Option(help: "One file of the directory: a segment, a pass, or a file that a cut set aside.")
   var file: String?
 
-  @Option(parsing: .unconditional, help: "How many bytes of keys and values are shown.")
+  @Option(parsing: .unconditional, help: "The number of bytes shown of keys and values.")
   var bytes: Int = 64
 
   @Flag(help: "Write one JSON object a line; bytes that are not UTF-8 as {\"base64\": ...}.")
@@ -47,7 +47,7 @@ struct LogShowCommand: AsyncParsableCommand {
     guard count ?? 1 > 0 else { throw ConfigurationError("--count must be above 0.") }
     guard bytes >= 0 else { throw ConfigurationError("--bytes must not be below 0.") }
     guard !(pass && file != nil) else {
-      throw ConfigurationError("--pass and --file can't both be had.")
+      throw ConfigurationError("--pass and --file exclude each other.")
     }
     let directory = try place.open(.none)
     var lines = LogLines(
@@ -100,7 +100,7 @@ struct LogShowCommand: AsyncParsableCommand {
     }
   }
 
-  /// - Returns: false where the output has no reader any more.
+  /// - Returns: false if the output has no reader any more.
   private func write(_ lines: [LogLines.Line]) -> Bool {
     let text = lines.reduce(into: "") { text, line in
       text += (json ? line.json.text : line.text) + "\n"

@@ -1,14 +1,14 @@
-// `ringstore log stat`: how much of what a data directory holds, and how long a start takes.
+// `ringstore log stat`: the contents of a data directory in numbers, and how long a start takes.
 
 import ArgumentParser
 import LogFiles
 
 struct LogStatCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "stat", abstract: "Tells how much of what a data directory holds.",
+    commandName: "stat", abstract: "Shows what a data directory contains, and how much.",
     discussion: """
-      Reads every file once. A shard may be running. Status 1: a file can't be read; the others are \
-      counted.
+      Reads every file once. A shard may be running. Status 1: a file can't be read; the others \
+      are counted.
       """)
 
   @OptionGroup var place: LogDirectoryArgument

@@ -26,9 +26,9 @@ package struct LogStatText {
     }
     lines += table + [ratio, recovery]
     if all.asideFiles > 0 {
-      lines.append("laid aside by cuts: \(Self.size(all.asideBytes)), files: \(all.asideFiles)")
+      lines.append("set aside by cuts: \(Self.size(all.asideBytes)), files: \(all.asideFiles)")
     }
-    lines.append("on disk with room set aside: \(Self.size(all.diskBytes))")
+    lines.append("on disk with allocated space: \(Self.size(all.diskBytes))")
     return lines.joined(separator: "\n")
   }
 
@@ -43,7 +43,7 @@ package struct LogStatText {
 
   private var ratio: String {
     guard let ratio = statistics.liveRatio else {
-      return "live ratio: not known, as there is no pass yet"
+      return "live ratio: unknown, as there is no pass yet"
     }
     let percent = Int((ratio * 100).rounded())
     return "live ratio: \(percent) % (the newest pass, of all batches)"
@@ -51,7 +51,7 @@ package struct LogStatText {
 
   private var recovery: String {
     let tenths = Int((statistics.recoverySeconds * 10).rounded(.up))
-    return "a start takes about \(tenths / 10).\(tenths % 10) s: reckoned with "
+    return "a start takes about \(tenths / 10).\(tenths % 10) s, calculated with "
       + "\(LogStatistics.nanosPerKey) ns for each of \(statistics.keysToRead) keys, "
       + "\(LogStatistics.nanosPerEffect) ns for each of \(statistics.effectsToRead) changes, and a "
       + "disk that reads \(LogStatistics.bytesPerSecond >> 20) MiB a second"

@@ -34,7 +34,7 @@ package struct LogVerdictText {
   }
 
   package var verdictLine: String {
-    if verdict.isUnsettled { return "nothing is known for sure" }
+    if verdict.isUnsettled { return "nothing is certain" }
     switch verdict.findings.count {
     case 0: return "sound"
     case 1: return "1 thing is wrong"
@@ -54,7 +54,7 @@ package struct LogVerdictText {
     for pass in verdict.compared {
       lines.append("\(pass.text) is equal to the log replayed up to it")
     }
-    if let torn = verdict.torn { lines.append("\(torn) A start cuts that off: it is no fault.") }
+    if let torn = verdict.torn { lines.append("\(torn) A start cuts that off: it is not a fault.") }
     for finding in verdict.findings { lines += self.lines(of: finding) }
     if let state { lines.append("\(state.keys) keys, digest \(state.digits)") }
     return (lines + [verdictLine]).joined(separator: "\n")
@@ -93,13 +93,13 @@ package struct LogVerdictText {
   private static func meaning(of finding: LogFinding) -> String {
     switch finding.refusal {
     case .mixed, .newerFormat, .fewerDatabases: "A shard doesn't start."
-    case .missing: "A shard doesn't start: the log alone doesn't say what the keys are."
+    case .missing: "A shard doesn't start: the log alone doesn't contain all keys."
     default:
       finding.stopsStart
-        ? "A shard doesn't start. Bytes were changed after they had been written: the disk, the file "
-          + "system or another program has done that."
-        : "A shard starts all the same: it has no need of this. But bytes were changed after they had "
-          + "been written, or the shard has written what it should not have."
+        ? "A shard doesn't start. Bytes changed after they had been written: by the disk, the file "
+          + "system or another program."
+        : "A shard still starts: it doesn't need this. But bytes changed after they had "
+          + "been written, or the shard has written wrong data."
     }
   }
 
@@ -107,9 +107,9 @@ package struct LogVerdictText {
     switch finding.cut {
     case .success(let plan)?:
       [
-        "`ringstore log cut \(directory) --at \(plan.position)` would keep what is before it and "
-          + "lay \(plan.bytes) bytes aside, \(plan.batches) sound batches with \(plan.effects) "
-          + "changes among them.",
+        "`ringstore log cut \(directory) --at \(plan.position)` would keep the log before it and "
+          + "lay \(plan.bytes) bytes aside, \(plan.batches) intact batches with \(plan.effects) "
+          + "changes.",
         "Or restore the directory from a backup.",
       ]
     case .failure(let refusal)?:

@@ -1,5 +1,5 @@
-// `ringstore log verify`: whether a shard would start from a directory, and whether what it holds
-// twice is the same.
+// `ringstore log verify`: whether a shard would start from a directory, and whether its two copies
+// of the data are the same.
 
 import ArgumentParser
 import Log
@@ -10,14 +10,14 @@ import Store
 
 struct LogVerifyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "verify", abstract: "Checks all that a data directory holds.",
+    commandName: "verify", abstract: "Checks all files of a data directory.",
     discussion: """
       Reads headers, identities and checksums, replays the log as a start does, and compares the \
-      state with every later pass that is there. It takes the memory that the shard takes. A torn \
-      end, as a crash leaves it, is not wrong. It keeps shards from starting meanwhile; where one \
-      is running, what is found counts if it is found twice, and the end of what it has written is \
-      the end. Status 0: sound. 1: something is wrong; it says what, where, and what \
-      'ringstore log cut' would do. 2: it can't be read.
+      state with every later pass. It needs as much memory as the shard. A torn end, as a crash \
+      leaves it, is not a fault. Meanwhile no shard can start there. If a shard is running, a fault \
+      counts only if it is found twice, and reading ends where its writes end. Status 0: no fault. \
+      1: a fault; it prints the fault, its place, and what 'ringstore log cut' would do. 2: it \
+      can't be read.
       """)
 
   /// As many databases as a node can have.
@@ -25,13 +25,13 @@ struct LogVerifyCommand: AsyncParsableCommand {
 
   @OptionGroup var place: LogDirectoryArgument
 
-  @Option(help: "As the shard's own: 32 hexadecimal digits or file:PATH. (default: public)")
+  @Option(help: "The shard's hash seed: 32 hexadecimal digits or file:PATH. (default: public)")
   var hashSeed: String?
 
   @Option(help: "The shard's configuration, for its hash_seed.")
   var config: String?
 
-  @Flag(help: "Check headers, identities and checksums only: takes no memory and no hash seed.")
+  @Flag(help: "Check headers, identities and checksums only: needs little memory and no hash seed.")
   var noReplay = false
 
   @Flag(help: "Write the report as one JSON value.")
@@ -59,7 +59,7 @@ struct LogVerifyCommand: AsyncParsableCommand {
     Terminal.write((json ? report.json.text : report.text) + "\n")
     if verdict.isUnsettled {
       throw LogToolFailure(
-        unreadable: "a shard changed the files each time that they were read. "
+        unreadable: "a shard changed the files during each read. "
           + "Try again, or stop it.")
     }
     guard verdict.isSound else {
@@ -79,7 +79,7 @@ struct LogVerifyCommand: AsyncParsableCommand {
     let seed = try sources.hashSeed()
     guard directory.owner.cluster.isEmpty || seed.logDigest == directory.owner.seedDigest else {
       throw LogToolFailure(
-        unreadable: "the log was written with another hash seed. Give the shard's own with "
+        unreadable: "the log was written with another hash seed. Give the shard's hash seed with "
           + "--hash-seed, --config or RINGSTORE_HASH_SEED, or check without it: --no-replay.")
     }
     return seed

@@ -1,5 +1,5 @@
-// Lines on their way to stderr. They are written on a thread of their own, from a bounded queue: a
-// reader that has stopped reading must not stop the node. Usable from every thread.
+// Lines for stderr. They are written on a separate thread, from a bounded queue: a reader that has
+// stopped reading must not stop the node. Usable from every thread.
 
 import Dispatch
 import Synchronization
@@ -14,7 +14,9 @@ package final class LogQueue: Sendable {
   private struct State {
     var lines: [String] = []
     var bytes = 0
+    /// Since it was last told.
     var dropped = 0
+    var droppedTotal: UInt64 = 0
     var isWriting = false
   }
 
@@ -27,10 +29,14 @@ package final class LogQueue: Sendable {
     self.write = write
   }
 
+  /// Lines that were dropped, ever.
+  package var linesDropped: UInt64 { state.withLock { $0.droppedTotal } }
+
   package func append(_ line: String) {
     let begins = state.withLock { state in
       guard state.bytes + line.utf8.count <= Self.bytesMax else {
         state.dropped += 1
+        state.droppedTotal += 1
         return false
       }
       state.lines.append(line)
@@ -63,7 +69,7 @@ package final class LogQueue: Sendable {
     }
   }
 
-  /// Waits until what was appended is written, but not for long.
+  /// Waits until all appended lines are written, but not for long.
   ///
   /// - Returns: whether it is.
   @discardableResult

@@ -1,12 +1,11 @@
-// How often events are logged that any client can cause as often as it likes: one line for each
-// class of events and second, with a count of those that were passed over. Pure; the clock is
-// passed in.
+// Limits the log lines of events that any client can cause often: one line for each class of events
+// and second, with a count of those that were left out. Pure; the clock is passed in.
 
 import Logging
 
 /// Which events were logged lately.
 struct LogRates {
-  /// Events that are alike: they differ in who caused them, not in what happened.
+  /// Similar events: they differ in their cause, not in what happened.
   struct Class: Hashable {
     let label: String
     let level: Logger.Level
@@ -14,7 +13,7 @@ struct LogRates {
     /// The fields by which classes differ.
     let fields: [String: String]
 
-    /// Fields that tell what happened rather than to whom, and have few values.
+    /// Fields that describe what happened, not to which client, and have few values.
     static let fieldNames = ["reason", "shard", "lane"]
   }
 
@@ -25,7 +24,7 @@ struct LogRates {
   }
 
   static let windowNanos: UInt64 = 1_000_000_000
-  /// Classes that are told apart at a time; further ones are told apart by their message only.
+  /// The number of classes at a time; further ones are distinguished only by their message.
   static let classesMax = 256
 
   private struct Window {
@@ -49,8 +48,8 @@ struct LogRates {
     return true
   }
 
-  /// What is to be told about events that were passed over, once their second is over. A class with
-  /// such events stays limited for another second.
+  /// The lines about events that were left out, after their second. A class with such events stays
+  /// limited for another second.
   mutating func due(nowNanos: UInt64) -> [Summary] {
     var summaries: [Summary] = []
     for (event, window) in windows where window.endNanos <= nowNanos {
@@ -64,13 +63,13 @@ struct LogRates {
     return summaries
   }
 
-  /// Everything that was passed over and not told.
+  /// All events that were left out and not reported.
   mutating func takeAll() -> [Summary] {
     defer { windows.removeAll() }
     return windows.filter { $0.value.suppressed > 0 }
       .map { Summary(of: $0.key, suppressed: $0.value.suppressed) }
   }
 
-  /// When `due` has something to look at; nil: never.
+  /// When `due` next has something to do; nil: never.
   var nextNanos: UInt64? { windows.values.map(\.endNanos).min() }
 }

@@ -1,5 +1,5 @@
-// The loggers of a process: lines for stderr, none of which holds up the node, and of events that
-// are alike no more than one line a second. Any thread.
+// The loggers of a process: lines for stderr, which never delay the node, with at most one line a
+// second for similar events. Any thread.
 
 import Dashboard
 import Dispatch
@@ -9,8 +9,8 @@ import Synchronization
 
 /// Makes the loggers of a process.
 package struct NodeLogs: Sendable {
-  /// Whose events are all written, however many there are: who did what is not to be guessed from
-  /// the events that are alike.
+  /// The logger whose events are all written, in any number: the record of each user's actions must
+  /// be complete.
   package static let auditLabel = "ringstore.audit"
 
   /// What was logged lately, for the dashboard.
@@ -40,6 +40,9 @@ package struct NodeLogs: Sendable {
 
   package func setLevel(_ new: Logger.Level) { level.current = new }
 
+  /// Lines that stderr did not take in time.
+  package var linesDropped: UInt64 { queue?.linesDropped ?? 0 }
+
   package func logger(_ label: String, _ metadata: Logger.Metadata = [:]) -> Logger {
     var logger = Logger(label: label) { [level, sink] label in
       StructuredLogHandler(label: label, level: level, sink: sink)
@@ -49,7 +52,7 @@ package struct NodeLogs: Sendable {
     return logger
   }
 
-  /// Has everything written that was logged, if stderr takes it soon. For the process's end.
+  /// Writes everything that was logged, if stderr accepts it soon. For the process's end.
   package func flush() {
     sink.summarizeAll()
     queue?.flush()
@@ -59,7 +62,7 @@ package struct NodeLogs: Sendable {
 /// The level of all loggers of a process.
 final class LogLevelInForce: Sendable {
   let configured: Logger.Level
-  /// Its place among all levels: asked for each event that may be logged.
+  /// Its position among all levels: read for each event that may be logged.
   private let place: Atomic<Int>
 
   init(_ level: Logger.Level) {
@@ -93,8 +96,8 @@ final class LogSink: Sendable {
     self.write = write
   }
 
-  /// Writes an event, or counts it where one like it was written within the second. Events below
-  /// info are all written, since they were asked for.
+  /// Writes an event, or counts it if a similar one was written within the second. Events below
+  /// info are all written, because they were requested.
   func log(
     level: Logger.Level, label: String, message: String, metadata: Logger.Metadata
   ) {

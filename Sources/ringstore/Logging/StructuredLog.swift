@@ -54,7 +54,7 @@ package enum LogLine {
     return line + "\n"
   }
 
-  /// A value as it stands behind `=`.
+  /// A value as written after `=`.
   static func quoted(_ value: String) -> String {
     let isPlain = value.unicodeScalars.allSatisfy { $0 > " " && $0 != "\"" && !isHidden($0) }
     if isPlain, !value.isEmpty { return value }
@@ -71,7 +71,7 @@ package enum LogLine {
     }
   }
 
-  /// Nothing that an event says may end its line.
+  /// No text of an event may end its line.
   private static func escaped(_ text: String, quotes: Bool = false) -> String {
     var result = ""
     for scalar in text.unicodeScalars {

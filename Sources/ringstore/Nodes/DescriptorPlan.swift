@@ -1,5 +1,5 @@
-// How a process shares out the descriptors that the system gives it: so many to clients, and the
-// rest to what must never be without, its own files, links and administration. Pure.
+// How a process divides its descriptors: a number for clients, and a reserve for its own files,
+// links and administration, which always need some. Pure.
 
 import GRPC
 
@@ -8,14 +8,14 @@ package enum DescriptorPlan {
   package static let own = 32
   /// Links of routers to a shard.
   package static let incomingLinks = 64
-  /// Connections above the bounds that may be what an operator needs.
+  /// Connections above the limits, for operators and links.
   package static let reserved = 32
-  /// Clients' connections, however many descriptors there are.
+  /// The maximum of clients' connections, with any number of descriptors.
   package static let maxConnections = 65_536
 
   /// - Parameters:
   ///   - descriptors: what the system allows.
-  ///   - outgoing: connections that the process makes itself; there may be as many again while old
+  ///   - outgoing: connections that the process makes itself; there may be twice as many while old
   ///     ones are being closed.
   /// - Returns: the limits, and whether clients get fewer connections than they were to have.
   package static func limits(

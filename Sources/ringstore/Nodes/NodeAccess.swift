@@ -1,5 +1,5 @@
-// Who may do what on the node of this process: the users file and the router's own token, read at
-// the start and whenever they change, and what is logged of all that. Any thread.
+// The permissions on the node of this process: the users file and the router's own token, read at
+// the start and whenever they change, and their log lines. Any thread.
 
 import Front
 import Logging
@@ -20,13 +20,13 @@ package final class NodeAccess: Sendable {
   private struct State {
     var usersFile: WatchedFiles?
     var tokenFile: WatchedFiles?
-    /// By which the node is known to shards.
+    /// The token with which the node identifies itself to shards.
     var token: String?
   }
 
   /// - Parameter isOneProcess: whether router and shards are in this process: the router then has a
-  ///   token that lives as long as it.
-  /// - Throws: `ConfigurationError` where a file can't be used.
+  ///   token for its own lifetime.
+  /// - Throws: `ConfigurationError` if a file can't be used.
   package init(
     _ settings: AccessSettings, _ logs: NodeLogs, isOneProcess: Bool = false
   ) throws(ConfigurationError) {
@@ -70,7 +70,7 @@ package final class NodeAccess: Sendable {
     self.state = Mutex(state)
   }
 
-  /// The router of a process with shards, as these know it.
+  /// The router's user on the shards of the same process.
   private static let localRouter = "ringstore-local-router"
 
   package func configure(_ shard: inout ShardConfiguration) {
@@ -100,7 +100,7 @@ package final class NodeAccess: Sendable {
   /// Reads what has changed.
   package func look() { reload(onlyChanged: true) }
 
-  /// Reads all files anew. Of one that can't be used, what it said before stays in force.
+  /// Reads all files again. If one can't be used, its previous contents stay in force.
   package func reload() { reload(onlyChanged: false) }
 
   private func reload(onlyChanged: Bool) {

@@ -10,7 +10,7 @@ struct ShardCommand: AsyncParsableCommand {
     commandName: "shard", abstract: "Runs a shard, which owns a part of the keys.",
     discussion: NodeOptions.discussion(needed: .id, .shard))
 
-  @Option(help: "The shard's name in the cluster, kept over restarts. (needed)")
+  @Option(help: "The shard's name in the cluster, the same after restarts. (required)")
   var id: String?
 
   @Option(
@@ -44,7 +44,7 @@ struct ShardCommand: AsyncParsableCommand {
       access.configure(&shard)
       let tracing = NodeTracing(traces, logs)
       shard.traces = tracing.traces
-      return try await RunningNode(shard, logs, onShutdown: onShutdown)
+      return try await RunningNode(shard, logs, sources.ledger, onShutdown: onShutdown)
         .with(tracing).withAdmin(adminPort, access, sources, tracing, logs)
     }
   }
@@ -52,12 +52,12 @@ struct ShardCommand: AsyncParsableCommand {
 
 struct RouterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "router", abstract: "Runs a router, which clients talk to.",
+    commandName: "router", abstract: "Runs a router, which clients connect to.",
     discussion: NodeOptions.discussion(needed: .shards, .router))
 
   @Option(
     name: .customLong("shard"),
-    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each. (needed)")
+    help: "A shard of the cluster: ID=HOST:PORT[,weight=W]. Once for each. (required)")
   var shards: [String] = []
 
   @Option(
@@ -67,7 +67,7 @@ struct RouterCommand: AsyncParsableCommand {
   @Option(parsing: .unconditional, help: "Event loops, one core each. (default: 1)")
   var threads: String?
 
-  @Option(help: "A file with the token by which shards that have users know the router.")
+  @Option(help: "A file with the router's token, for shards that have users.")
   var shardTokenFile: String?
 
   @OptionGroup var options: NodeOptions
@@ -103,7 +103,7 @@ struct RouterCommand: AsyncParsableCommand {
       router.readShards = { try await sources.shardsOfFile() }
       let tracing = NodeTracing(traces, logs)
       router.traces = tracing.traces
-      return try await RunningNode(router, logs, onShutdown: onShutdown)
+      return try await RunningNode(router, logs, sources.ledger, onShutdown: onShutdown)
         .with(tracing).withAdmin(adminPort, access, sources, tracing, logs)
     }
   }
@@ -161,8 +161,10 @@ struct LocalCommand: AsyncParsableCommand {
       router.traces = tracing.traces
       var shards = ownShards
       for place in shards.indices { shards[place].traces = tracing.traces }
-      return try await RunningNode(router, withShards: shards, logs, onShutdown: onShutdown)
-        .with(tracing).withAdmin(adminPort, access, sources, tracing, logs)
+      return try await RunningNode(
+        router, withShards: shards, logs, sources.ledger, onShutdown: onShutdown
+      )
+      .with(tracing).withAdmin(adminPort, access, sources, tracing, logs)
     }
   }
 }

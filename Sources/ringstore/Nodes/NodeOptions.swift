@@ -1,20 +1,20 @@
-// The flags that all nodes have. They are taken as text and checked together with the file and the
-// environment, so that a wrong value gets the same sentence wherever it was written.
+// The flags that all nodes have. They are read as text and checked together with the file and the
+// environment, so that a wrong value gets the same message in every place.
 
 import ArgumentParser
 import Glibc
 
 struct NodeOptions: ParsableArguments {
-  /// What the help of every node says of its flags.
+  /// The help on the flags that every node has.
   ///
   /// - Parameter needed: the setting that has no default; nil: all have one.
   static func discussion(needed: Setting?, _ kind: NodeKind) -> String {
     let need = needed.map {
-      " Only \($0.flag(kind)) is needed: as a flag, as \($0.environmentName), or as \($0.rawValue)."
+      " Required: \($0.flag(kind)), as a flag, as \($0.environmentName), or as \($0.rawValue)."
     }
     return """
-      Each setting can be given in three ways. A flag (--line-port) wins over an environment \
-      variable (RINGSTORE_LINE_PORT), and that over a key in the file (line_port).\(need ?? "")
+      Each setting can be set in three ways. A flag (--line-port) overrides an environment \
+      variable (RINGSTORE_LINE_PORT), which overrides a key in the file (line_port).\(need ?? "")
       """
   }
 
@@ -29,7 +29,7 @@ struct NodeOptions: ParsableArguments {
     help: "The port of the line protocol; 0 picks a free one, off turns it off. (default: 9999)")
   var linePort: String?
 
-  @Option(help: "The cluster's name; nodes of other names are refused. (default: ringstore)")
+  @Option(help: "The cluster's name; nodes with another name are refused. (default: ringstore)")
   var cluster: String?
 
   @Option(
@@ -38,7 +38,7 @@ struct NodeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Seconds that calls under way get to finish after SIGTERM. (default: 10)")
+    help: "Seconds for calls in progress to finish after SIGTERM. (default: 10)")
   var drainSeconds: String?
 
   @Option(
@@ -56,22 +56,22 @@ struct NodeOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Bytes that answers to calls on many keys may hold. (default: 67108864)")
+    help: "Bytes for replies to calls on many keys. (default: 67108864)")
   var replyMemoryBytes: String?
 
   @Option(
     parsing: .unconditional,
-    help: "Bytes that gRPC clients may make the node hold. (default: 536870912)")
+    help: "Bytes that the node may hold for clients. (default: 536870912)")
   var clientMemoryBytes: String?
 
   @Option(
     help:
-      "Orders keys, the same on all nodes: file:PATH of 32 hexadecimal digits. (default: public)")
+      "The seed for hashing keys, as file:PATH of 32 hexadecimal digits. (default: public)")
   var hashSeed: String?
 
   /// All sources of settings for a node of this kind.
   ///
-  /// - Parameter flags: what the flags besides these say, group by group.
+  /// - Parameter flags: the help on the other flags, group by group.
   func sources(
     _ kind: NodeKind, flags own: [[Setting: [String]]]
   ) async throws(ConfigurationError) -> SettingSources {
@@ -104,15 +104,15 @@ struct ConnectionOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Connections that one address may have; 0: no bound. (default: 0)")
+    help: "Connections that one address may have; 0: no limit. (default: 0)")
   var maxConnectionsPerAddress: String?
 
   @Option(
     parsing: .unconditional,
-    help: "Seconds of a client's silence until it is sent a PING; 0: never. (default: 60)")
+    help: "Seconds of silence until a client gets a PING; 0: never. (default: 60)")
   var keepaliveSeconds: String?
 
-  @Option(parsing: .unconditional, help: "Seconds that its answer may take. (default: 20)")
+  @Option(parsing: .unconditional, help: "Seconds to wait for its reply. (default: 20)")
   var keepaliveTimeoutSeconds: String?
 
   @Option(
@@ -127,31 +127,31 @@ struct ConnectionOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Least seconds between a client's PINGs with a call open. (default: 300)")
+    help: "Minimum seconds between a client's PINGs with an open call. (default: 300)")
   var minPingSeconds: String?
 
   @Option(
-    parsing: .unconditional, help: "Least seconds between them without a call. (default: 7200)")
+    parsing: .unconditional, help: "Minimum seconds between them without a call. (default: 7200)")
   var minIdlePingSeconds: String?
 
   @Option(
     parsing: .unconditional,
-    help: "Seconds until a gRPC connection is drained, give or take a tenth; 0: never. (default: 0)"
+    help: "Seconds until a gRPC connection is drained, within a tenth; 0: never. (default: 0)"
   )
   var maxConnectionAgeSeconds: String?
 
   @Option(
     parsing: .unconditional,
-    help: "Seconds that its calls under way get to finish then. (default: 60)")
+    help: "Seconds for its calls in progress to finish then. (default: 60)")
   var maxConnectionAgeGraceSeconds: String?
 
   @Option(
-    parsing: .unconditional, help: "Calls open on one gRPC connection. (default: 1024)")
+    parsing: .unconditional, help: "Open calls on one gRPC connection. (default: 1024)")
   var maxStreamsPerConnection: String?
 
   @Option(
     parsing: .unconditional,
-    help: "Bytes that one gRPC connection may make the node hold; 0: a share. (default: 0)")
+    help: "Bytes that the node may hold for one gRPC connection; 0: a share. (default: 0)")
   var connectionMemoryBytes: String?
 
   var flags: [Setting: [String]] {
@@ -170,12 +170,12 @@ struct ConnectionOptions: ParsableArguments {
   }
 }
 
-/// The flags about who may do what.
+/// The flags on users and permissions.
 struct UserOptions: ParsableArguments {
-  @Option(help: "A file that names the users and what they may do. (default: none, all may do all)")
+  @Option(help: "A file with the users and their permissions. (default: none, no restrictions)")
   var users: String?
 
-  @Option(help: "What is noted of calls: admin, or writes as well. (default: admin)")
+  @Option(help: "Calls in the audit log: admin, or writes too. (default: admin)")
   var audit: String?
 
   var flags: [Setting: [String]] { [.users: given(users), .audit: given(audit)] }
@@ -185,7 +185,7 @@ struct UserOptions: ParsableArguments {
 struct AdminOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
-    help: "The port for metrics and probes by HTTP; 0 picks a free one. (default: off)")
+    help: "The HTTP port for metrics and probes; 0 picks a free one. (default: off)")
   var adminPort: String?
 
   @Option(help: "The name or address that it listens on. (default: 127.0.0.1)")
@@ -193,15 +193,15 @@ struct AdminOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Milliseconds from which on a call is in the slow log; 0: none is. (default: 10)")
+    help: "Calls of this many milliseconds or more are in the slow log; 0: none. (default: 10)")
   var slowlogMillis: String?
 
   @Option(
     parsing: .unconditional,
-    help: "Bytes from which on a call is in it; 0: none is. (default: 1048576)")
+    help: "Calls of this many bytes or more are in it; 0: none. (default: 1048576)")
   var slowlogBytes: String?
 
-  @Option(help: "What it keeps of keys: digest, key or none. (default: digest)")
+  @Option(help: "How it shows keys: digest, key or none. (default: digest)")
   var slowlogKeys: String?
 
   var flags: [Setting: [String]] {
@@ -229,17 +229,17 @@ struct DataOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "At that limit: noeviction, allkeys-lru or volatile-lru. (default: noeviction)")
+    help: "Policy at that limit: noeviction, allkeys-lru or volatile-lru. (default: noeviction)")
   var evictionPolicy: String?
 
   @Option(
     parsing: .unconditional,
-    help: "Bytes that readers may keep alive after writers let go of them. (default: 268435456)")
+    help: "Bytes of replaced data that may be kept for readers. (default: 268435456)")
   var maxPinnedBytes: String?
 
   @Option(
     parsing: .unconditional,
-    help: "Seconds that a reader may take for one state of a list. (default: 60)")
+    help: "Seconds that a reader may take to read one state of a list. (default: 60)")
   var maxPinnedSeconds: String?
 
   @Option(
@@ -259,7 +259,7 @@ struct DataOptions: ParsableArguments {
 /// The flags of nodes that have links to shards.
 struct LinkOptions: ParsableArguments {
   @Option(
-    parsing: .unconditional, help: "Seconds that a call may wait for room on a link. (default: 5)")
+    parsing: .unconditional, help: "Seconds that a call may wait for space on a link. (default: 5)")
   var overloadWaitSeconds: String?
 
   @Option(
@@ -272,7 +272,7 @@ struct LinkOptions: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: "Bytes of large replies that a thread of the router gathers. (default: 67108864)")
+    help: "Bytes of large replies that a thread of the router may hold. (default: 67108864)")
   var largeReplyMemoryBytes: String?
 
   var flags: [Setting: [String]] {

@@ -1,18 +1,18 @@
-// A node's process from its start to its end: limits and signals of the system, the line that says
-// it serves, the drain.
+// A node's process from its start to its end: limits and signals of the system, the line that
+// reports that it serves, the drain.
 
 import Glibc
 import Logging
 import UnixSignals
 
 enum NodeProcess {
-  /// Starts the node, says so on stdout, and returns when it has drained: after a signal, or after
-  /// a Shutdown call. A second signal ends the process at once.
+  /// Starts the node, reports that on stdout, and returns when it has drained: after a signal, or
+  /// after a Shutdown call. A second signal ends the process at once.
   ///
   /// - Parameters:
   ///   - remarks: sentences about the settings that a person should see.
   ///   - access: the files about users, which are read again when they change.
-  ///   - start: is given what the node calls when it was asked to end.
+  ///   - start: gets the function that the node calls when a client requests its end.
   static func run(
     _ logs: NodeLogs, remarks: [String], _ access: NodeAccess,
     start: (_ onShutdown: @escaping @Sendable () -> Void) async throws -> RunningNode
@@ -54,6 +54,7 @@ enum NodeProcess {
     var events = endings.makeAsyncIterator()
     let first = await events.next() ?? .shutdownCall
     logger.info("draining", metadata: first.metadata)
+    reloads.cancel()
     let impatience = Task { await stopAtSecondSignal(endings, after: first, logs, logger) }
     await node.drain()
     impatience.cancel()
@@ -99,7 +100,7 @@ enum NodeProcess {
   }
 }
 
-/// What asks a process to end.
+/// The requests to end a process.
 private enum Ending: Sendable {
   case signal(UnixSignal)
   case shutdownCall

@@ -1,6 +1,6 @@
-// Whether a router could listen where it is told to, before anything else is started for it.
-// Another program may take the port right behind this look; then the start itself fails with the
-// same sentence.
+// Checks whether a router could listen on its address, before anything else is started for it.
+// Another program may take the port right after this check; then the start itself fails with the
+// same message.
 
 import LineProtocol
 import NIOCore

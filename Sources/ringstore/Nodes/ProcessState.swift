@@ -1,4 +1,4 @@
-// What the system knows of the process as a whole.
+// State of the process as a whole.
 
 import GRPC
 import Glibc
@@ -6,13 +6,13 @@ import Logging
 import Synchronization
 
 enum ProcessState {
-  /// A peer that went away must be an error of one write, not the end of the process.
+  /// A closed peer must be an error of one write, not the end of the process.
   static func ignoreBrokenPipes() {
     signal(SIGPIPE, SIG_IGN)
   }
 
   /// SIGQUIT ends a node at once, the system's default. Swift's runtime may have taken the signal
-  /// to print a trace, and the node would go on.
+  /// to print a trace, and the node would continue.
   static func restoreQuitSignal() {
     signal(SIGQUIT, SIG_DFL)
   }
@@ -81,14 +81,14 @@ enum ProcessState {
   /// Whether the data of this process can't be kept any more.
   private static let dataFailure = Mutex(false)
 
-  /// The status of a process that ends by itself: of one that could not keep its data a failure,
-  /// also where it was told to end before that.
+  /// The status of a process that ends: a failure if it could not keep its data, even if its end
+  /// was requested before that.
   static func status(_ status: Int32) -> Int32 {
     dataFailure.withLock { $0 } ? EXIT_FAILURE : status
   }
 
   /// Ends the process because its data can't be kept any more. Its last replies go out first.
-  /// - Parameter pause: how long callers have to take their last replies.
+  /// - Parameter pause: how long callers have to read their last replies.
   static func end(after pause: Duration, _ logs: NodeLogs) {
     dataFailure.withLock { $0 = true }
     Task.detached {

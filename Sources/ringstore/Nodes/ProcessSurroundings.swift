@@ -1,20 +1,26 @@
-// What the nodes of this process may tell and change of it, asked by administrators. Any thread.
+// What administrators can read and change of this process through its nodes. Any thread.
 
 import Front
 import Logging
+import NodeCore
 
 struct ProcessSurroundings: NodeSurroundings {
   let logs: NodeLogs
+  private let ledger: SettingLedger?
   private let logger: Logger
 
-  init(_ logs: NodeLogs) {
+  /// - Parameter ledger: nil: the node was started without settings, as by a test.
+  init(_ logs: NodeLogs, _ ledger: SettingLedger?) {
     self.logs = logs
+    self.ledger = ledger
     logger = logs.logger("ringstore")
   }
 
   var logLevel: (inForce: String, configured: String) {
     (logs.levelInForce.rawValue, logs.levelConfigured.rawValue)
   }
+
+  var settings: NodeSettings? { ledger?.settings }
 
   func setLogLevel(_ name: String) -> Bool {
     guard let level = Logger.Level(rawValue: name) else { return false }

@@ -8,15 +8,15 @@ import NIOCore
 import TextForms
 
 extension RunningNode {
-  /// How long answers under way may take at the end.
+  /// How long replies in progress may take at the end.
   private static let adminGrace = TimeAmount.seconds(1)
   /// What libraries of the process count.
   private static let libraryMetrics = LibraryMetrics()
 
-  /// The same node with its admin port, where it is to have one. A node whose admin port can't be
-  /// had doesn't serve.
+  /// The same node with its admin port, if it has one. A node whose admin port can't be opened
+  /// doesn't serve.
   ///
-  /// - Parameter sources: what `/config` shows.
+  /// - Parameter sources: the data of `/config`.
   func withAdmin(
     _ configuration: AdminConfiguration?, _ access: NodeAccess, _ sources: SettingSources,
     _ tracing: NodeTracing, _ logs: NodeLogs
@@ -29,8 +29,8 @@ extension RunningNode {
     do {
       server = try await NodeAdmin.start(
         configuration, nodes: probes, version: RingstoreVersion.current,
-        settings: { ledger.json.text }, library: Self.libraryMetrics,
-        processMetrics: { tracing.addMetrics(to: &$0) },
+        settings: { ledger.settings }, logLinesDropped: { logs.linesDropped },
+        library: Self.libraryMetrics, processMetrics: { tracing.addMetrics(to: &$0) },
         startPage: Dashboard(probes, calls, logs.events, version: RingstoreVersion.current)
           .map { (Dashboard.page, $0.routes) },
         logger: logs.logger("ringstore.admin"))

@@ -1,4 +1,4 @@
-// A node that serves, whatever its kind: its port, and how it is brought to its end. Any thread.
+// A running node of any kind: its port, and its end. Any thread.
 
 import NodeCore
 import Placement
@@ -17,20 +17,21 @@ package struct RunningNode: Sendable {
   package let probes: [NodeProbe]
   /// Calls on the first of them.
   let calls: NodeCalls
-  /// Reads the list of shards again and changes the cluster to it; nil where a node has no list.
+  /// Reads the list of shards again and changes the cluster to it; nil if a node has no list.
   package let reload: (@Sendable () async -> Result<MapChangeReport, MapChangeRefusal>)?
-  /// Takes no new calls, lets those under way finish within the node's limit, and closes.
+  /// Takes no new calls, lets those in progress finish within the node's limit, and closes.
   package internal(set) var drain: @Sendable () async -> Void
 
-  /// - Parameter onShutdown: called when a client has asked the node to end; it has to
-  ///   drain the node.
+  /// - Parameters:
+  ///   - ledger: the settings that the node was started with; nil: there are none.
+  ///   - onShutdown: called when a client has asked the node to end; it has to drain the node.
   package init(
     _ configuration: ShardConfiguration, _ logs: NodeLogs,
-    onShutdown: (@Sendable () -> Void)? = nil
+    _ ledger: SettingLedger? = nil, onShutdown: (@Sendable () -> Void)? = nil
   ) async throws(StartFailure) {
     var configuration = configuration
     configuration.onShutdown = onShutdown
-    let shard = try await Self.start(configuration, logs)
+    let shard = try await Self.start(configuration, logs, ledger)
     port = shard.port
     linePort = shard.linePort
     probes = [shard.probe]
@@ -41,11 +42,11 @@ package struct RunningNode: Sendable {
 
   package init(
     _ configuration: RouterConfiguration, _ logs: NodeLogs,
-    onShutdown: (@Sendable () -> Void)? = nil
+    _ ledger: SettingLedger? = nil, onShutdown: (@Sendable () -> Void)? = nil
   ) async throws(StartFailure) {
     var configuration = configuration
     configuration.onShutdown = onShutdown
-    let router = try await Self.start(configuration, logs)
+    let router = try await Self.start(configuration, logs, ledger)
     port = router.port
     linePort = router.linePort
     probes = [router.probe]
@@ -54,11 +55,11 @@ package struct RunningNode: Sendable {
     drain = { await router.drain() }
   }
 
-  /// A router with shards of its own. The router leaves first, so that no client is told of a
-  /// missing shard on the way. They end together, whichever of them was asked to.
+  /// A router with shards of its own. The router ends first, so that no client gets an error about
+  /// a missing shard meanwhile. They end together, even if the end of only one was requested.
   package init(
     _ configuration: RouterConfiguration, withShards shardConfigurations: [ShardConfiguration],
-    _ logs: NodeLogs, onShutdown: (@Sendable () -> Void)? = nil
+    _ logs: NodeLogs, _ ledger: SettingLedger? = nil, onShutdown: (@Sendable () -> Void)? = nil
   ) async throws(StartFailure) {
     var shards: [ShardServer] = []
     try await PortCheck.check(configuration)
@@ -67,13 +68,13 @@ package struct RunningNode: Sendable {
       configuration.onShutdown = onShutdown
       for var shardConfiguration in shardConfigurations {
         shardConfiguration.onShutdown = onShutdown
-        let shard = try await Self.start(shardConfiguration, logs)
+        let shard = try await Self.start(shardConfiguration, logs, ledger)
         shards.append(shard)
         let address = HostPort(host: shardConfiguration.host, port: shard.port)
         configuration.shards.append(
           ShardDescription(id: shardConfiguration.id, address: address.description))
       }
-      let router = try await Self.start(configuration, logs)
+      let router = try await Self.start(configuration, logs, ledger)
       port = router.port
       linePort = router.linePort
       probes = [router.probe] + shards.map(\.probe)
@@ -96,11 +97,11 @@ package struct RunningNode: Sendable {
   }
 
   private static func start(
-    _ configuration: ShardConfiguration, _ logs: NodeLogs
+    _ configuration: ShardConfiguration, _ logs: NodeLogs, _ ledger: SettingLedger?
   ) async throws(StartFailure) -> ShardServer {
     var configuration = configuration
     let logger = logs.logger("ringstore.shard", ["shard": "\(configuration.id)"])
-    configuration.surroundings = ProcessSurroundings(logs)
+    configuration.surroundings = ProcessSurroundings(logs, ledger)
     configuration.onFailure = { _ in ProcessState.end(after: .milliseconds(250), logs) }
     do {
       let shard = try await ShardServer.start(
@@ -115,10 +116,10 @@ package struct RunningNode: Sendable {
   }
 
   private static func start(
-    _ configuration: RouterConfiguration, _ logs: NodeLogs
+    _ configuration: RouterConfiguration, _ logs: NodeLogs, _ ledger: SettingLedger?
   ) async throws(StartFailure) -> RouterServer {
     var configuration = configuration
-    configuration.surroundings = ProcessSurroundings(logs)
+    configuration.surroundings = ProcessSurroundings(logs, ledger)
     do {
       return try await RouterServer.start(
         configuration, version: RingstoreVersion.current, logger: logs.logger("ringstore.router"))

@@ -11,7 +11,7 @@ import TextForms
 package struct StartFailure: Error, Sendable, Hashable {
   package let sentence: String
 
-  /// - Parameter port: the one that was asked for; another one where the error names it.
+  /// - Parameter port: the requested one; another one if the error names it.
   package init(_ error: any Error, host: String, port: Int) {
     if let failure = error as? LineServer.ListenFailure {
       let cause = StartFailure(failure.cause, host: host, port: failure.port)

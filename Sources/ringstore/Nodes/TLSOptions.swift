@@ -1,11 +1,11 @@
-// The flags about encryption: of nodes, and of those who call them.
+// The flags for encryption: of nodes, and of their clients.
 
 import ArgumentParser
 import RingstoreClient
 
 /// The flags about a node's ports.
 struct TLSServerOptions: ParsableArguments {
-  @Option(help: "A PEM file with the node's certificate: both ports speak TLS. (default: none)")
+  @Option(help: "A PEM file with the node's certificate: both ports use TLS. (default: none)")
   var tlsCertificate: String?
 
   @Option(help: "A PEM file with its private key. (default: none)")
@@ -13,17 +13,17 @@ struct TLSServerOptions: ParsableArguments {
 
   @Option(
     name: .customLong("tls-client-ca"),
-    help: "A PEM file with the authority of clients' certificates. (default: none are asked for)")
+    help: "A PEM file with the authority of clients' certificates. (default: none are requested)")
   var tlsClientCA: String?
 
-  @Option(help: "Whether clients must show one: required or optional. (default: required)")
+  @Option(help: "Whether clients need a certificate: required or optional. (default: required)")
   var tlsClientCertificates: String?
 
   @Option(
-    parsing: .unconditional, help: "TLS handshakes under way on each port. (default: 1024)")
+    parsing: .unconditional, help: "TLS handshakes in progress on each port. (default: 1024)")
   var maxHandshakes: String?
 
-  @Flag(help: "Listen on an address that others reach without TLS and without users.")
+  @Flag(help: "Allow an address that other machines reach, without TLS and users.")
   var insecure = false
 
   var flags: [Setting: [String]] {
@@ -44,7 +44,7 @@ struct TLSLinkOptions: ParsableArguments {
 
   @Option(
     name: .customLong("shard-tls-certificate"),
-    help: "A PEM file with the certificate that the router shows to shards. (default: none)")
+    help: "A PEM file with the router's certificate for shards. (default: none)")
   var shardTLSCertificate: String?
 
   @Option(
@@ -64,22 +64,22 @@ struct TLSLinkOptions: ParsableArguments {
   }
 }
 
-/// The flags of those who call nodes.
+/// The flags of clients.
 struct TLSClientOptions: ParsableArguments {
-  @Flag(help: "Encrypt, and trust whom the system trusts. (default: RINGSTORE_CLIENT_TLS=true)")
+  @Flag(help: "Use TLS, and trust the system's authorities. (default: RINGSTORE_CLIENT_TLS=true)")
   var tls = false
 
   @Option(
     name: .customLong("tls-ca"),
     help: """
-      Encrypt, and trust the authority whose certificate this PEM file has. (default: \
+      Use TLS, and trust the authority with the certificate in this PEM file. (default: \
       RINGSTORE_CLIENT_TLS_CA)
       """)
   var tlsCA: String?
 
   @Option(
     help: """
-      Encrypt, and show the certificate of this PEM file. (default: \
+      Use TLS, with the client certificate in this PEM file. (default: \
       RINGSTORE_CLIENT_TLS_CERTIFICATE)
       """)
   var tlsCertificate: String?

@@ -1,5 +1,5 @@
-// A thread for work that blocks: reading what a person or a pipe sends. Swift's own threads are as
-// many as there are cores and must not be held up.
+// A thread for work that blocks: reading the input of a person or a pipe. Swift has only as many
+// threads as there are cores, and they must not be blocked.
 
 import Glibc
 import Synchronization
@@ -7,7 +7,7 @@ import Synchronization
 enum BlockingThread {
   /// Runs the body on a new thread and waits for its end without blocking one of Swift's.
   ///
-  /// - Returns: what the body returned; EXIT_FAILURE where the system has no thread to give.
+  /// - Returns: what the body returned; EXIT_FAILURE if no thread can be started.
   static func run(_ body: @escaping @Sendable () -> Int32) async -> Int32 {
     await withCheckedContinuation { continuation in
       let work = Unmanaged.passRetained(Work { continuation.resume(returning: body()) })

@@ -1,13 +1,13 @@
-// What Tab offers: names of commands, and the words that some of them take. From the command table;
-// pure, any thread.
+// What Tab offers: names of commands, and the words of some of them. From the command table; pure,
+// any thread.
 
 import Commands
 import RingstoreAPI
 
 package struct Completion: Sendable, Hashable {
-  /// What can only follow; a blank behind a word that is complete.
+  /// The only possible continuation; a blank after a complete word.
   package var insertion = ""
-  /// All that could follow, where it is more than one thing and nothing can be inserted.
+  /// All possible continuations, if there are several and nothing can be inserted.
   package var choices: [String] = []
 
   /// - Parameter text: the line up to the cursor.
@@ -20,7 +20,7 @@ package struct Completion: Sendable, Hashable {
     }
     guard let first = fitting.first else { return }
     let shared = fitting.dropFirst().reduce(first) { $0.commonPrefix(with: $1) }
-    // Who types small letters goes on in small letters.
+    // Who types small letters continues in small letters.
     let isSmall = begun.last(where: \.isLetter).map { $0.isLowercase } ?? false
     let rest = String(shared.dropFirst(begun.count))
     insertion = (isSmall ? rest.lowercased() : rest) + (fitting.count == 1 ? " " : "")
@@ -47,7 +47,7 @@ package struct Completion: Sendable, Hashable {
     }
   }
 
-  /// Options that are not there yet; none where the last word is one, and a value must follow.
+  /// Options not given yet; none if the last word is an option and a value must follow.
   private static func options(_ all: [String], _ words: [String]) -> [String] {
     if let last = words.last, all.contains(last) { return [] }
     return all.filter { !words.contains($0) }

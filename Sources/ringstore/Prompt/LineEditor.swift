@@ -1,8 +1,8 @@
 // Lines that a person types at a terminal, edited by libedit: arrow keys, Emacs' keys (or those of
 // the person's ~/.editrc), Ctrl-R through the history, Tab.
 //
-// Owns libedit's state. Lives on the one thread that made it, which blocks while a person thinks;
-// libedit's callbacks come on that thread from within `nextLine`.
+// Owns libedit's state. Used on the one thread that made it, which blocks while it waits for input;
+// libedit's callbacks run on that thread from within `nextLine`.
 
 internal import CEdit
 import Glibc
@@ -10,7 +10,7 @@ import Glibc
 final class LineEditor {
   enum Line: Sendable, Hashable {
     case typed(String)
-    /// Ctrl-C: what was typed is thrown away.
+    /// Ctrl-C: the input is discarded.
     case interrupted
     /// Ctrl-D on an empty line, a terminal that has gone, SIGTERM.
     case end
@@ -22,13 +22,13 @@ final class LineEditor {
   private let edit: OpaquePointer
   private let history: OpaquePointer
   private let complete: Completer
-  /// libedit asks for it whenever it draws the line. Allocated with strdup.
+  /// libedit reads it whenever it draws the line. Allocated with strdup.
   private var prompt: UnsafeMutablePointer<CChar>?
   private var characters = UTF8Reader()
   private var isInterrupted = false
   private var hasEnded = false
 
-  /// nil where libedit can't use the terminal. `SignalPipe.install` must have been called.
+  /// nil if libedit can't use the terminal. `SignalPipe.install` must have been called.
   ///
   /// - Parameter historyMax: how many lines the arrow keys can go back.
   init?(historyMax: Int, complete: @escaping Completer) {
@@ -51,7 +51,7 @@ final class LineEditor {
       character?.pointee = wchar_t(bitPattern: next.value)
       return 1
     }
-    // A person's own settings first: they may ask for vi's keys, and Tab and Ctrl-C work in both.
+    // The user's own settings first: they may select vi's keys, and Tab and Ctrl-C work in both.
     _ = el_source(edit, nil)
     bind("^I", "ringstore-complete") { edit, _ in
       LineEditor.of(edit)?.completeWord() ?? UInt8(CC_ERROR)
@@ -126,9 +126,9 @@ extension LineEditor {
     return nil
   }
 
-  /// Draws the line for another width of the terminal. libedit takes the cursor to stand at the
-  /// line's beginning then, so it is brought there: in front of the prompt, and as many rows up as
-  /// what stands before the cursor takes in the new width.
+  /// Draws the line for another width of the terminal. libedit then assumes that the cursor is at
+  /// the line's beginning, so it is moved there: before the prompt, and up by the number of rows
+  /// that the text before the cursor has in the new width.
   private func drawAnew() {
     el_resize(edit)
     var before = prompt.map { String(cString: $0).count } ?? 0
@@ -143,7 +143,7 @@ extension LineEditor {
     CEdit_refresh(edit)
   }
 
-  /// Shows that the line is given up, and begins a new one.
+  /// Shows that the line is abandoned, and begins a new one.
   fileprivate func interrupt() -> UInt8 {
     isInterrupted = true
     Terminal.write("^C\(Terminal.clearBelow)\n")

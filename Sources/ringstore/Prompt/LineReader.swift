@@ -17,7 +17,7 @@ package struct LineReader {
   private let lineBytesMax: Int
   /// Read and not yet handed out.
   private var pending: [UInt8] = []
-  /// What of `pending` is known to have no line end.
+  /// The part of `pending` that is known to have no line end.
   private var searched = 0
   private var isSkipping = false
   private var isAtEnd = false

@@ -1,6 +1,6 @@
 // Commands from a pipe or a file on stdin: one a line, one after another, replies in the same
-// order. A command that fails doesn't keep the next from being tried. Lives on a thread of its own,
-// because reading blocks; the commands run as tasks.
+// order. After a failed command the next one is still executed. Uses a separate thread, because
+// reading blocks; the commands run as tasks.
 
 import Dispatch
 import Glibc
@@ -60,7 +60,7 @@ struct PipedCommands: Sendable {
 extension Printer {
   /// One that writes to stdout and stderr.
   ///
-  /// - Parameter onReaderGone: called where stdout has no reader any more.
+  /// - Parameter onReaderGone: called when stdout has no reader any more.
   static func ofProcess(
     _ form: Form, _ origin: Origin, onReaderGone: @escaping () -> Void = {}
   ) -> Printer {

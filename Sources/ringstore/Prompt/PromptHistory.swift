@@ -1,25 +1,24 @@
-// The lines of earlier sessions: a file of the person's own, one line each, the newest last. Every
-// line is appended when it is entered, so that sessions side by side lose nothing of each other.
-// Lives on the prompt's thread. What can't be read or written is done without: a prompt works
-// without a history.
+// The lines of earlier sessions: a file of the user, one line each, the newest last. Every line is
+// appended when it is entered, so that parallel sessions don't lose each other's lines. Used on the
+// prompt's thread. Errors of reading and writing are ignored: a prompt works without a history.
 
 import Glibc
 
 package struct PromptHistory {
   /// Names the file; empty or "off": there is none.
   package static let variable = "RINGSTORE_HISTORY"
-  /// Lines that a session goes back. A file that has grown to twice as many is cut.
+  /// Lines that a session loads. A file with twice as many is cut.
   package static let linesMax = 1_000
   /// Longer lines, such as pasted values, are not kept.
   package static let lineBytesMax = 4_096
-  /// What is read of the end of a file, whatever its size. A larger file is cut as well.
+  /// Bytes that are read from the end of a file of any size. A larger file is cut as well.
   private static let readBytesMax = 2 * linesMax * 1_024
 
   private let path: String?
 
   /// - Parameters:
-  ///   - variable: what RINGSTORE_HISTORY says; nil: it isn't there.
-  ///   - home: the person's own folder.
+  ///   - variable: the value of RINGSTORE_HISTORY; nil: it isn't set.
+  ///   - home: the user's home directory.
   package init(variable: String?, home: String?) {
     switch variable {
     case .some(""), .some("off"): path = nil
@@ -45,7 +44,7 @@ package struct PromptHistory {
     return kept.map { String(decoding: $0, as: UTF8.self) }
   }
 
-  /// Whether a line is worth keeping. One that begins with a blank is meant not to be.
+  /// Whether a line is kept. A user can begin a line with a blank to keep it out.
   package static func keeps(_ line: String) -> Bool {
     !line.isEmpty && !line.hasPrefix(" ") && line.utf8.count <= lineBytesMax
       && !line.utf8.contains { $0 == 0x0a || $0 == 0 }
@@ -60,7 +59,7 @@ package struct PromptHistory {
     Self.write(Array("\(line)\n".utf8), to: file)
   }
 
-  /// A temporary file takes the old one's place, so that no reader sees half of it.
+  /// A temporary file replaces the old one, so that no reader sees a partial file.
   private static func replace(_ path: String, _ lines: [ArraySlice<UInt8>]) {
     let next = "\(path).\(getpid())"
     let file = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -87,7 +86,7 @@ package struct PromptHistory {
     var bytes = [UInt8](repeating: 0, count: min(size, readBytesMax))
     let count = read(file, &bytes, bytes.count)
     guard count > 0 else { return nil }
-    // Where the beginning was left out, the first line may be half of one.
+    // If the beginning was skipped, the first line may be incomplete.
     let whole = bytes[..<count]
     return size <= readBytesMax ? (whole, true) : (whole.drop { $0 != 0x0a }, false)
   }

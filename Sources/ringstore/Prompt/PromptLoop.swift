@@ -1,5 +1,5 @@
-// The prompt: reads a line, has it carried out, and shows the next prompt. Everything here lives on
-// a thread of its own, because a line editor blocks while a person thinks, and Swift's threads must
+// The prompt: reads a line, executes it, and shows the next prompt. Everything here runs on a
+// separate thread, because a line editor blocks while it waits for input, and Swift's threads must
 // not be blocked. The commands themselves run as tasks; this thread waits for them and listens for
 // Ctrl-C.
 
@@ -8,7 +8,7 @@ import Glibc
 struct PromptLoop: Sendable {
   private let session: Session
   private let form: Printer.Form
-  /// Where a task says that it is done.
+  /// A task's signal that it is done.
   private let done: DescriptorPair
 
   private init(_ session: Session, _ form: Printer.Form, _ done: DescriptorPair) {
@@ -66,7 +66,7 @@ struct PromptLoop: Sendable {
   /// Whether the person types yes.
   private func agrees(to warning: String, _ editor: LineEditor) -> Bool {
     Terminal.complain(warning)
-    if case .typed(let answer) = editor.nextLine(prompt: "Type yes to go on: "),
+    if case .typed(let answer) = editor.nextLine(prompt: "Type yes to continue: "),
       ["y", "yes"].contains(answer.filter { $0 != " " }.lowercased())
     {
       return true

@@ -1,6 +1,6 @@
-// One person's or one script's session: its database, its connection, and how each line is carried
-// out. Used from the thread that reads lines and from the task that runs one of them, never from
-// two tasks at once.
+// One person's or one script's session: its database, its connection, and how each line is
+// executed. Used from the thread that reads lines and from the task that runs one of them, never
+// from two tasks at once.
 
 import Glibc
 import RingstoreClient
@@ -56,7 +56,7 @@ package final class Session: Sendable {
     }
   }
 
-  /// Finds out whether a node answers, and whether it has the database.
+  /// Checks whether a node replies, and whether it has the database.
   package func connect(_ printer: Printer) async {
     do throws(RingstoreError) {
       try await probe(state.withLock(\.database))
@@ -76,17 +76,17 @@ package final class Session: Sendable {
     }
   }
 
-  /// What a person is told, and must agree to, before a line is carried out; nil: nothing.
+  /// The question that the user must confirm before a line is executed; nil: none.
   package func warning(before line: [UInt8]) -> String? {
     guard let words = try? WordSplitter.words(line), let command = try? SessionCommand(words),
       case .call(.reset(let scope, isConfirmed: false)) = command
     else { return nil }
     let database = state.withLock(\.database)
     let keys = scope == .allDatabases ? "all databases" : "database \(database)"
-    return "RESET removes every key of \(keys), for good. RESET --yes doesn't ask."
+    return "RESET removes every key of \(keys), permanently. RESET --yes doesn't ask."
   }
 
-  /// Carries a line out and prints what comes of it. A blank line is done at once.
+  /// Executes a line and prints its result. A blank line is done at once.
   package func execute(_ line: [UInt8], _ printer: Printer) async -> Outcome {
     do throws(WordSplitter.Problem) {
       let words = try WordSplitter.words(line)
@@ -144,7 +144,7 @@ package final class Session: Sendable {
     return ending == .good
   }
 
-  /// Whether the node answers and has the database.
+  /// Whether the node replies and has the database.
   private func probe(_ database: UInt32) async throws(RingstoreError) {
     let (client, options) = next(database)
     do throws(RingstoreError) {
@@ -156,8 +156,8 @@ package final class Session: Sendable {
     }
   }
 
-  /// What the next call is made with. After a loss that is a new client: the old one would let some
-  /// time pass before it tries again, and a person who types waits long enough.
+  /// The client of the next call. After a lost connection that is a new client: the old one would
+  /// wait before it tries again, and a user at the prompt should not wait for that.
   private func next(_ database: UInt32?) -> (RingstoreClient, RingstoreCallOptions) {
     state.withLock { state in
       if !state.isConnected {

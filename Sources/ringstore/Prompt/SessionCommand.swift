@@ -1,5 +1,5 @@
-// What a line of a session asks for: a call, or one of the few things that concern the session
-// itself. Pure, any thread.
+// The meaning of a line of a session: a call, or one of the few commands for the session itself.
+// Pure, any thread.
 
 import Commands
 import RingstoreAPI
@@ -15,9 +15,9 @@ package enum SessionCommand: Sendable {
     [
       (PingCommand.syntax.usage, PingCommand.summary),
       ("CLUSTER", "Shows nodes, slots, keys and memory as a table."),
-      ("SELECT database", "Later commands work on this database."),
-      ("HELP [command]", "Lists the commands, or tells about one."),
-      ("QUIT", "Ends the session; so do EXIT and Ctrl-D."),
+      ("SELECT database", "Sets the database of later commands."),
+      ("HELP [command]", "Lists the commands, or describes one."),
+      ("QUIT", "Ends the session, as EXIT and Ctrl-D do."),
     ]
 
   /// Every first word, sorted.

@@ -7,11 +7,11 @@ import Glibc
 enum PromptSignal: UInt8 {
   /// Ctrl-C.
   case interrupt
-  /// The process is asked to end, or the terminal has gone.
+  /// The process must end, or the terminal has gone.
   case end
   /// The terminal has another size.
   case resize
-  /// The process was stopped and goes on, with the terminal as other programs left it.
+  /// The process was stopped and continues; other programs may have changed the terminal meanwhile.
   case resume
 
   fileprivate init?(number: Int32) {
@@ -30,7 +30,7 @@ struct DescriptorPair: Sendable {
   let readEnd: Int32
   let writeEnd: Int32
 
-  /// nil where the process has no descriptors left. A full pipe refuses rather than blocks.
+  /// nil if the process has no descriptors left. A full pipe refuses rather than blocks.
   static func make() -> DescriptorPair? {
     var ends: [Int32] = [-1, -1]
     guard pipe(&ends) == 0 else { return nil }
@@ -57,7 +57,7 @@ enum SignalPipe {
   /// One for the process, as its signals are. Never closed.
   private static let pair = DescriptorPair.make()
 
-  /// From here on the signals of a prompt come through the pipe. False where that can't be.
+  /// From here on the signals of a prompt arrive through the pipe. False if that isn't possible.
   static func install() -> Bool {
     // Made here, so that a handler never is the first to touch it.
     guard pair != nil else { return false }
@@ -76,7 +76,7 @@ enum SignalPipe {
 
   static func next() -> PromptSignal? { pair?.read().flatMap(PromptSignal.init(rawValue:)) }
 
-  /// Waits until a signal has come or the other descriptor can be read; says whether it can.
+  /// Waits until a signal has arrived or the other descriptor can be read; returns whether it can.
   static func wait(orFor descriptor: Int32) -> Bool {
     var events = [
       pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),

@@ -3,8 +3,8 @@
 struct UTF8Reader {
   private var pending: [UInt8] = []
 
-  /// The character that is complete with this byte; nil: it isn't yet. Bytes that are no UTF-8 come
-  /// as U+FFFD, so that the one who typed them sees it.
+  /// The character that is complete with this byte; nil: it isn't yet. Invalid UTF-8 becomes
+  /// U+FFFD, so that the user sees it.
   mutating func next(_ byte: UInt8) -> Unicode.Scalar? {
     pending.append(byte)
     var decoder = Unicode.UTF8()

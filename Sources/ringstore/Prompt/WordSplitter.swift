@@ -5,9 +5,8 @@
 //   double  = any byte but '"' and '\' | '\x' hex hex | '\' one of n r t a b | '\' any other byte
 //   single  = any byte but "'" | "\'"
 //
-// A quote may also open behind plain bytes (a"b c" is one word); behind a closing quote stands a
-// blank or the line's end. What ShownReply.quoted prints is a double-quoted word for the same
-// bytes.
+// A quote may also open after plain bytes (a"b c" is one word); after a closing quote there must be
+// a blank or the line's end. ShownReply.quoted prints a double-quoted word for the same bytes.
 
 import TextForms
 
@@ -20,12 +19,12 @@ package enum WordSplitter {
     package var sentence: String {
       switch self {
       case .quoteNotClosed: "A quote is not closed."
-      case .noBlankBehindQuote: "A closing quote must be followed by a blank."
+      case .noBlankBehindQuote: "A closing quote must be followed by a space."
       }
     }
   }
 
-  /// The words of a line; none where it is blank. O(length).
+  /// The words of a line; none if it is blank. O(length).
   package static func words(_ line: some Sequence<UInt8>) throws(Problem) -> [[UInt8]] {
     var scan = Scan(rest: Array(line)[...])
     var words: [[UInt8]] = []
@@ -70,7 +69,7 @@ package enum WordSplitter {
       throw .quoteNotClosed
     }
 
-    /// The byte that stands behind a backslash; nil at the line's end.
+    /// The byte after a backslash; nil at the line's end.
     private mutating func escaped() -> UInt8? {
       guard let letter = rest.popFirst() else { return nil }
       switch letter {

@@ -1,15 +1,15 @@
-// From settings to who may do what on a node. The files themselves are read by NodeAccess, at the
-// start and whenever they change.
+// From settings to the permissions on a node. NodeAccess reads the files themselves, at the start
+// and whenever they change.
 
 import TextForms
 
-/// What the settings say of users.
+/// The settings on users.
 package struct AccessSettings: Sendable, Hashable {
   /// The users file; nil: there are no users.
   package var usersPath: String?
-  /// The file with the token by which a router is known to its shards.
+  /// The file with the token with which a router identifies itself to its shards.
   package var shardTokenPath: String?
-  /// Whether writes are noted in the log, as calls of administration are.
+  /// Whether writes are noted in the log, like administrative calls.
   package var notesWrites = false
 
   package init() {}
@@ -20,7 +20,7 @@ extension SettingSources {
     var settings = AccessSettings()
     settings.usersPath = try path(.users)
     if kind == .router { settings.shardTokenPath = try path(.shardTokenFile) }
-    ledger.note(.audit, default: .string("admin"))
+    ledger.note(.audit, default: .text("admin"))
     if let found = try text(.audit) {
       guard ["admin", "writes"].contains(found.value) else {
         throw ConfigurationError("\(found.origin) must be admin or writes, not '\(found.value)'.")
@@ -30,6 +30,6 @@ extension SettingSources {
     return settings
   }
 
-  /// Whether callers must say who they are.
+  /// Whether callers must identify themselves.
   func hasUsers() throws(ConfigurationError) -> Bool { try path(.users) != nil }
 }

@@ -1,4 +1,4 @@
-// From settings to the admin port, and to what the slow log keeps.
+// From settings to the admin port and the slow log.
 
 import Admin
 import MetricTypes
@@ -10,8 +10,7 @@ extension SettingSources {
   private static let day = 86_400
   private static let slowSizes = 1...(1 << 40)
 
-  /// The admin port; nil: it is off, as long as nothing says otherwise: it would be one more port
-  /// to guard.
+  /// The admin port; nil: it is off, the default: it would be one more port to protect.
   ///
   /// Its users are not known here.
   package func adminConfiguration() throws(ConfigurationError) -> AdminConfiguration? {
@@ -26,7 +25,7 @@ extension SettingSources {
 
   func adminPort() throws(ConfigurationError) -> Int? {
     guard let found = try text(.adminPort) else {
-      ledger.note(.adminPort, default: .string("off"))
+      ledger.note(.adminPort, default: .text("off"))
       return nil
     }
     if found.value == "off" { return nil }
@@ -35,7 +34,7 @@ extension SettingSources {
         "\(found.origin) must be a whole number from \(Self.portNumbers.lowerBound) to "
           + "\(Self.portNumbers.upperBound), or off, not '\(found.value)'.")
     }
-    ledger.take(.adminPort, .integer(Int64(port)))
+    ledger.take(.adminPort, .number(Int64(port)))
     return port
   }
 
@@ -45,7 +44,7 @@ extension SettingSources {
     slowLog.millis = try integer(.slowlogMillis, 0...(Self.day * 1_000), default: slowLog.millis)
     slowLog.bytes = try size(.slowlogBytes, Self.slowSizes, orZero: true, default: slowLog.bytes)
     guard let found = try text(.slowlogKeys) else {
-      ledger.note(.slowlogKeys, default: .string(slowLog.keyForm.rawValue))
+      ledger.note(.slowlogKeys, default: .text(slowLog.keyForm.rawValue))
       return slowLog
     }
     guard let form = SlowKeyForm(rawValue: found.value) else {

@@ -1,10 +1,11 @@
-// How `cli`, `health` and `admin` encrypt: flags, else variables of their own. The variables differ
-// from those of nodes, because a node's environment is often that of its health check too. Pure.
+// The encryption of `cli`, `health` and `admin`: flags, else separate variables. The variables
+// differ from those of nodes, because a node's health check often runs in the same environment.
+// Pure.
 
 import RingstoreClient
 
 package struct ClientTLSSettings: Sendable {
-  /// What the flags say.
+  /// The values of the flags.
   package var isAsked = false
   package var authority: String?
   package var certificate: String?

@@ -39,7 +39,8 @@ package struct ConfigFile: Sendable {
   private static func provider(
     _ path: String, _ keys: KeyRecorder
   ) async throws(ConfigurationError) -> FileProvider<YAMLSnapshot> {
-    // The snapshot can't list its keys. It asks of every one whether it is secret, though.
+    // The snapshot can't list its keys, but it calls this for each key to check whether it is
+    // secret.
     let options = YAMLSnapshot.ParsingOptions(
       secretsSpecifier: .dynamic { key, _ in
         keys.note(key)
@@ -68,7 +69,7 @@ package struct ConfigFile: Sendable {
       $0.drop { " \t\r".utf8.contains($0) }
     }
     let settings = lines.filter { $0.first.map { $0 != UInt8(ascii: "#") } ?? false }
-    // An empty {} would hide a key from us: the reader passes over what holds no value.
+    // An empty {} would hide a key from us: the reader skips keys without a value.
     if settings.contains(where: { $0.contains(UInt8(ascii: "{")) }) {
       throw ConfigurationError("\(path) uses '{'; settings are KEY: VALUE lines, without nesting.")
     }

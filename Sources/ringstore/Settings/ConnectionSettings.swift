@@ -1,4 +1,4 @@
-// From settings to what nodes allow their clients' connections.
+// From settings to the limits of clients' connections.
 
 import Admin
 import GRPC
@@ -10,7 +10,8 @@ extension SettingSources {
   private static let day = 86_400
   private static let month = 30 * 86_400
 
-  /// How many connections clients may have; `maxConnections` nil: as many as there are descriptors.
+  /// How many connections clients may have; `maxConnections` nil: derived from the number of
+  /// descriptors.
   func connectionsAsked() throws(ConfigurationError) -> ConnectionsAsked {
     var asked = ConnectionsAsked()
     let all = try integer(.maxConnections, 0...Self.connectionCounts, default: 0)
@@ -42,7 +43,7 @@ extension SettingSources {
     return server
   }
 
-  /// Nil: what follows from the other bounds of memory.
+  /// Nil: derived from the other memory limits.
   private func connectionMemory() throws(ConfigurationError) -> Int? {
     let bytes = try size(.connectionMemoryBytes, Self.memorySizes, orZero: true, default: 0)
     guard bytes > 0 else { return nil }
@@ -64,11 +65,11 @@ extension SettingSources {
   }
 }
 
-/// What the settings say of the number of connections; nil: nothing.
+/// The settings on the number of connections; nil: none.
 package struct ConnectionsAsked: Sendable, Hashable {
   package var maxConnections: Int?
   package var maxConnectionsOfAddress: Int?
-  /// Those of the admin port, which are kept for it.
+  /// Connections of the admin port, which are reserved for it.
   package var ofAdmin = 0
 
   package init() {}

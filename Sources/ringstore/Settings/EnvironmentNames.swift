@@ -1,10 +1,10 @@
-// What the variables of a process mean to a node. Settings are taken; names of the project's own
-// scripts and tests are known; what an orchestrator sets for a service named ringstore is
-// recognised; any other is told, because it may be a typing error. None of them stops a node: an
-// environment is often made for other programs too. Pure, any thread.
+// The meaning of a process's variables for a node. Settings are used; names of the project's own
+// scripts and tests are accepted; variables that an orchestrator sets for a service named ringstore
+// are recognised; any other is logged, because it may be a typing error. None of them stops a node:
+// an environment is often made for other programs too. Pure, any thread.
 
 package enum EnvironmentNames {
-  /// Belong to the program besides its settings, to deploy/ and to the tests.
+  /// Names of the program that are no settings, of deploy/ and of the tests.
   private static let others = [
     "CONFIG", "HISTORY", "SERVER", "TOKEN", "IMAGE", "PUBLISH", "SHARD_PORT", "BINARY", "FUZZ",
     "CLIENT_TLS", "CLIENT_TLS_CA", "CLIENT_TLS_CERTIFICATE", "CLIENT_TLS_KEY",
@@ -30,7 +30,7 @@ package enum EnvironmentNames {
         guard isSetting else { continue }
         remarks.append(
           "\(name) is '\(value)', as orchestrators set it for a service of that name; "
-            + "it is passed over, since it is no port to listen on")
+            + "it is ignored, since it is not a port to listen on")
       } else if !isSetting, !isKnown(name) {
         taken[name] = nil
         let meant = nearest(name).map { "; did you mean \($0)?" } ?? ""
@@ -68,7 +68,7 @@ package enum EnvironmentNames {
     }
   }
 
-  /// The known name that differs by a letter or two.
+  /// The accepted name that differs by a letter or two.
   private static func nearest(_ name: String) -> String? {
     let distances = offered.map { (name: $0, distance: distance(name, $0)) }
     guard let best = distances.min(by: { $0.distance < $1.distance }) else { return nil }

@@ -1,17 +1,17 @@
 // The hash seed: 32 hexadecimal digits, the name of a file that holds them, or `public`. It is a
-// secret, so no sentence about it shows what was written.
+// secret, so no message shows its value.
 
 import RingstoreAPI
 import SmallFiles
 
 extension SettingSources {
   private static let filePrefix = "file:"
-  /// Digits and what editors put around them; a longer file is no seed.
+  /// The digits and whitespace that editors add; a longer file is no seed.
   private static let fileBytesMax = 256
 
   func hashSeed() throws(ConfigurationError) -> HashSeed {
     guard let found = try text(.hashSeed) else {
-      ledger.note(.hashSeed, default: .string("public"))
+      ledger.note(.hashSeed, default: .text("public"))
       return .publicSeed
     }
     if found.value == "public" { return .publicSeed }

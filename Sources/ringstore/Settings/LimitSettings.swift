@@ -1,5 +1,5 @@
-// From settings to the bounds that nodes keep. A setting of another kind of node is not looked at,
-// even where a variable has it.
+// From settings to the limits of nodes. A setting of another kind of node is ignored, even if a
+// variable sets it.
 
 import RingstoreAPI
 import RouterNode
@@ -8,7 +8,7 @@ import TextForms
 
 extension SettingSources {
   private static let mebibyte = 1 << 20
-  /// What a call that waits for a value may hold, on average, where very many may wait.
+  /// The average memory of a call that waits for a value, if very many may wait.
   private static let bytesPerParkedCall = 1 << 10
   /// Sizes of memory: 1 MiB to 64 GiB.
   static let memorySizes = mebibyte...(64 << 30)
@@ -17,7 +17,7 @@ extension SettingSources {
 
   func limits() throws(ConfigurationError) -> Limits {
     var limits = Limits()
-    // The store's own bounds: keys of 64 KiB and values of 64 MiB.
+    // The store's own limits: keys of 64 KiB and values of 64 MiB.
     limits.maxMessageBytes = try size(
       .maxMessageBytes, 1_024...(64 << 20), default: limits.maxMessageBytes)
     limits.maxKeyBytes = try size(.maxKeyBytes, 1...65_536, default: limits.maxKeyBytes)
@@ -29,7 +29,7 @@ extension SettingSources {
     guard limits.maxKeyBytes < limits.maxMessageBytes else {
       throw ConfigurationError(
         "max_key_bytes (\(limits.maxKeyBytes)) must be below max_message_bytes "
-          + "(\(limits.maxMessageBytes)): a key travels in a message.")
+          + "(\(limits.maxMessageBytes)): a message must have room for a key.")
     }
     limits.hashSeed = try hashSeed()
     if kind.settings.contains(.maxPinnedSeconds) { try readWhatIsHeld(into: &limits) }
@@ -40,12 +40,12 @@ extension SettingSources {
     return limits
   }
 
-  /// How much memory the keys and values of a shard may take.
+  /// How much memory the keys and values of a shard may use.
   func memoryLimit() throws(ConfigurationError) -> MemoryLimit {
     var memory = MemoryLimit()
     let bytes = try size(.maxMemory, Self.memoryLimits, orZero: true, default: 0)
     if bytes > 0 { memory.bytes = bytes }
-    ledger.note(.evictionPolicy, default: .string(memory.policy.rawValue))
+    ledger.note(.evictionPolicy, default: .text(memory.policy.rawValue))
     if let found = try text(.evictionPolicy) {
       guard let policy = EvictionPolicy(rawValue: found.value) else {
         let policies = EvictionPolicy.allCases.map(\.rawValue).joined(separator: ", ")
@@ -86,7 +86,7 @@ extension SettingSources {
     }
   }
 
-  /// The bounds of a router's links.
+  /// The limits of a router's links.
   package func linkLimits() throws(ConfigurationError) -> LinkLimits {
     var limits = LinkLimits()
     limits.waitNanosMax = try nanoseconds(

@@ -7,7 +7,7 @@ import RouterNode
 import ShardNode
 
 extension SettingSources {
-  /// The port that routers listen on unless told otherwise, and shards.
+  /// The default ports of routers and shards.
   package static let routerPort = 50_051
   package static let shardPort = 50_061
   /// The port of the line protocol, on nodes of any kind.
@@ -86,7 +86,7 @@ extension SettingSources {
     return router
   }
 
-  /// The shards that `local` starts: as many as asked for, on ports that the system picks.
+  /// The shards that `local` starts: the requested number, on ports that the system selects.
   package func localShardConfigurations() throws(ConfigurationError) -> [ShardConfiguration] {
     let router = try localRouterConfiguration()
     let count = try integer(.shards, 1...64, default: 3)
@@ -108,10 +108,10 @@ extension SettingSources {
     }
   }
 
-  /// Where and how data is kept; nil: in memory only.
+  /// The settings of the data directory; nil: in memory only.
   private func storage() throws(ConfigurationError) -> StorageConfiguration? {
     var policy = FsyncPolicy.everysec
-    ledger.note(.fsync, default: .string(policy.rawValue))
+    ledger.note(.fsync, default: .text(policy.rawValue))
     if let found = try text(.fsync) {
       guard let named = FsyncPolicy(rawValue: found.value) else {
         let policies = FsyncPolicy.allCases.map(\.rawValue).joined(separator: ", ")
@@ -130,7 +130,7 @@ extension SettingSources {
     return StorageConfiguration(directory: directory.value, policy: policy)
   }
 
-  /// Nil where the line protocol is to be off.
+  /// Nil if the line protocol is off.
   ///
   /// - Parameter callPort: the one for gRPC, which must be another; 0 is no port yet.
   private func linePort(beside callPort: Int) throws(ConfigurationError) -> Int? {
@@ -144,7 +144,7 @@ extension SettingSources {
 
   private func givenLinePort() throws(ConfigurationError) -> Int? {
     guard let found = try text(.linePort) else {
-      ledger.note(.linePort, default: .integer(Int64(Self.linePort)))
+      ledger.note(.linePort, default: .number(Int64(Self.linePort)))
       return Self.linePort
     }
     if found.value == "off" { return nil }
@@ -153,13 +153,13 @@ extension SettingSources {
         "\(found.origin) must be a whole number from \(Self.ports.lowerBound) to "
           + "\(Self.ports.upperBound), or off, not '\(found.value)'.")
     }
-    ledger.take(.linePort, .integer(Int64(port)))
+    ledger.take(.linePort, .number(Int64(port)))
     return port
   }
 
   private func cluster(default name: String) throws(ConfigurationError) -> String {
     guard let given = try self.name(.cluster) else {
-      ledger.note(.cluster, default: .string(name))
+      ledger.note(.cluster, default: .text(name))
       return name
     }
     return given

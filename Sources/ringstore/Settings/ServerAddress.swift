@@ -1,12 +1,12 @@
-// Which node `cli` and `health` ask: --server, RINGSTORE_SERVER, the port that RINGSTORE_PORT says
-// of a node on this machine or in our container, or a router's usual address; in this order. Pure.
+// The node that `cli` and `health` call: --server, RINGSTORE_SERVER, the port in RINGSTORE_PORT of
+// a node on this machine or in our container, or a router's default address; in this order. Pure.
 
 import TextForms
 
 package enum ServerAddress {
   package static let variable = Setting.environmentPrefix + "SERVER"
 
-  /// - Parameter flag: what --server says.
+  /// - Parameter flag: the value of --server.
   package static func of(
     flag: String?, environment: [String: String]
   ) throws(ConfigurationError) -> HostPort {

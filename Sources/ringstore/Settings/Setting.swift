@@ -98,14 +98,14 @@ package enum Setting: String, Sendable, CaseIterable {
 
   package var environmentName: String { Self.environmentPrefix + rawValue.uppercased() }
 
-  /// The flag's name for a node; a router's list is given one by one.
+  /// The flag's name for a node; a router's list is given as one flag for each shard.
   package func flag(_ kind: NodeKind) -> String {
     if self == .shards, kind == .router { return "--shard" }
     return "--" + String(rawValue.map { $0 == "_" ? "-" : $0 })
   }
 }
 
-/// Why a configuration can't be used: one sentence for the person who wrote it.
+/// Why a configuration can't be used: one sentence for its author.
 package struct ConfigurationError: Error, Sendable, Hashable, CustomStringConvertible {
   package let sentence: String
 

@@ -1,9 +1,8 @@
-// What a node's settings are, and where each of them is from, as the node has read them: for people
-// who ask a running node. Secrets are not in it: of settings that hold one, what is shown is in
-// `shown`. Any thread.
+// A node's settings with their sources, as the node has read them: for people who query a running
+// node. It holds no secrets: for settings with a secret, `shown` is the text to show. Any thread.
 
+import NodeCore
 import Synchronization
-import TextForms
 
 package final class SettingLedger: Sendable {
   package enum Source: String, Sendable {
@@ -11,7 +10,7 @@ package final class SettingLedger: Sendable {
   }
 
   private struct Entry {
-    var value: JSONValue
+    var value: NodeSettings.Value
     var source: Source
     /// The flag, the variable, or the key and its file; empty for a default.
     var from: String
@@ -25,44 +24,42 @@ package final class SettingLedger: Sendable {
   }
 
   /// Notes a setting as it was written.
-  func note(_ setting: Setting, _ value: JSONValue, _ source: Source, from origin: String) {
+  func note(
+    _ setting: Setting, _ value: NodeSettings.Value, _ source: Source, from origin: String
+  ) {
     let entry = Entry(value: Self.shown(setting, value), source: source, from: origin)
     entries.withLock { $0[setting] = entry }
   }
 
   /// Notes that nothing says what a setting is.
-  func note(_ setting: Setting, default value: JSONValue) {
+  func note(_ setting: Setting, default value: NodeSettings.Value) {
     let entry = Entry(value: Self.shown(setting, value), source: .default, from: "")
     entries.withLock { $0[setting] = entry }
   }
 
   /// Notes what was made of what was written.
-  func take(_ setting: Setting, _ value: JSONValue) {
+  func take(_ setting: Setting, _ value: NodeSettings.Value) {
     entries.withLock { $0[setting]?.value = Self.shown(setting, value) }
   }
 
   /// Of a setting that may be a secret, what isn't: where it is from.
-  private static func shown(_ setting: Setting, _ value: JSONValue) -> JSONValue {
-    guard setting == .hashSeed, case .string(let text) = value else { return value }
-    return .string(text == "public" || text.hasPrefix("file:") ? text : "(secret)")
+  private static func shown(
+    _ setting: Setting, _ value: NodeSettings.Value
+  ) -> NodeSettings.Value {
+    guard setting == .hashSeed, case .text(let text) = value else { return value }
+    return .text(text == "public" || text.hasPrefix("file:") ? text : "(secret)")
   }
 
-  /// All settings of the node in the order of their list. One that nothing says, and that has no
-  /// default, is null.
-  package var json: JSONValue {
+  /// All settings of the node in the order of their list.
+  package var settings: NodeSettings {
     let entries = entries.withLock { $0 }
-    let settings = kind.settings.map { setting in
-      let entry = entries[setting]
-      return JSONValue.Member(
-        setting.rawValue,
-        .object([
-          .init("value", entry?.value ?? .null),
-          .init("source", .string((entry?.source ?? .default).rawValue)),
-          .init("from", entry.map { $0.from.isEmpty ? .null : .string($0.from) } ?? .null),
-        ]))
-    }
-    return .object([
-      .init("kind", .string(kind.rawValue)), .init("settings", .object(settings)),
-    ])
+    return NodeSettings(
+      kind: kind.rawValue,
+      kind.settings.map { setting in
+        let entry = entries[setting]
+        return NodeSettings.Setting(
+          name: setting.rawValue, value: entry?.value,
+          source: (entry?.source ?? .default).rawValue, origin: entry?.from ?? "")
+      })
   }
 }

@@ -1,4 +1,4 @@
-// Reading settings as what they are, with a sentence for each way in which one can be wrong.
+// Parsing settings to their types, with a message for each possible error.
 
 import Logging
 import TextForms
@@ -8,7 +8,7 @@ extension SettingSources {
     _ setting: Setting, _ range: ClosedRange<Int>, default value: Int
   ) throws(ConfigurationError) -> Int {
     guard let found = try text(setting) else {
-      ledger.note(setting, default: .integer(Int64(value)))
+      ledger.note(setting, default: .number(Int64(value)))
       return value
     }
     guard let number = Int(found.value), range.contains(number) else {
@@ -16,32 +16,32 @@ extension SettingSources {
         "\(found.origin) must be a whole number from \(range.lowerBound) to \(range.upperBound), "
           + "not '\(found.value)'.")
     }
-    ledger.take(setting, .integer(Int64(number)))
+    ledger.take(setting, .number(Int64(number)))
     return number
   }
 
-  /// A size of memory in bytes, or with KiB, MiB, GiB or TiB behind the number.
+  /// A size of memory in bytes, or a number followed by KiB, MiB, GiB or TiB.
   func size(
     _ setting: Setting, _ range: ClosedRange<Int>, orZero: Bool = false, default value: Int
   ) throws(ConfigurationError) -> Int {
     guard let found = try text(setting) else {
-      ledger.note(setting, default: .integer(Int64(value)))
+      ledger.note(setting, default: .number(Int64(value)))
       return value
     }
     guard let size = ByteSize.parse(found.value), range.contains(size) || orZero && size == 0 else {
       throw ConfigurationError(
         "\(found.origin) must be a size from \(ByteSize.text(range.lowerBound)) to "
           + "\(ByteSize.text(range.upperBound))\(orZero ? ", or 0," : "") in bytes, or with KiB, MiB or "
-          + "GiB behind the number, not '\(found.value)'.")
+          + "GiB after the number, not '\(found.value)'.")
     }
-    ledger.take(setting, .integer(Int64(size)))
+    ledger.take(setting, .number(Int64(size)))
     return size
   }
 
   /// Yes or no.
   func boolean(_ setting: Setting, default value: Bool) throws(ConfigurationError) -> Bool {
     guard let found = try text(setting) else {
-      ledger.note(setting, default: .bool(value))
+      ledger.note(setting, default: .flag(value))
       return value
     }
     let flag: Bool
@@ -51,7 +51,7 @@ extension SettingSources {
     default:
       throw ConfigurationError("\(found.origin) must be true or false, not '\(found.value)'.")
     }
-    ledger.take(setting, .bool(flag))
+    ledger.take(setting, .flag(flag))
     return flag
   }
 
@@ -85,10 +85,10 @@ extension SettingSources {
       }
   }
 
-  /// What to listen on: a name or an address; brackets around an IPv6 address are taken off.
+  /// The host to listen on: a name or an address; brackets around an IPv6 address are removed.
   func host(_ setting: Setting = .host) throws(ConfigurationError) -> String {
     guard let found = try text(setting) else {
-      ledger.note(setting, default: .string("127.0.0.1"))
+      ledger.note(setting, default: .text("127.0.0.1"))
       return "127.0.0.1"
     }
     guard let host = HostPort.host(found.value) else {
@@ -100,7 +100,7 @@ extension SettingSources {
 
   package func logLevel() throws(ConfigurationError) -> Logger.Level {
     guard let found = try text(.logLevel) else {
-      ledger.note(.logLevel, default: .string("\(Logger.Level.info)"))
+      ledger.note(.logLevel, default: .text("\(Logger.Level.info)"))
       return .info
     }
     guard let level = Logger.Level(rawValue: found.value) else {

@@ -1,5 +1,5 @@
-// Where a setting's value comes from: flags win over the environment, and that over the file.
-// Knows nothing of what the settings mean.
+// Where a setting's value comes from: flags take precedence over the environment, and that over the
+// file. Independent of the settings' meaning.
 
 import Configuration
 
@@ -10,10 +10,10 @@ package struct SettingSources: Sendable {
   private let flags: [Setting: [String]]
   private let environmentReader: ConfigReader
   private let file: ConfigFile?
-  /// What the settings were read as, for those who want to see them.
+  /// The parsed settings, for display.
   package let ledger: SettingLedger
 
-  /// A value as it was written, and where: "--port", "RINGSTORE_PORT" or "port in router.yaml".
+  /// A value as written, and its source: "--port", "RINGSTORE_PORT" or "port in router.yaml".
   struct Found<Value> {
     let value: Value
     let origin: String
@@ -51,13 +51,13 @@ package struct SettingSources: Sendable {
     self.file = file
   }
 
-  /// Names the configuration file where `--config` doesn't.
+  /// Names the configuration file if `--config` isn't given.
   package static let configVariable = Setting.environmentPrefix + "CONFIG"
 
   func text(_ setting: Setting) throws(ConfigurationError) -> Found<String>? {
     let found = try findText(setting)
     if let (found, source) = found {
-      ledger.note(setting, .string(found.value), source, from: found.origin)
+      ledger.note(setting, .text(found.value), source, from: found.origin)
     }
     return found?.found
   }
@@ -79,7 +79,7 @@ package struct SettingSources: Sendable {
     let found = try findList(setting)
     if let (found, source) = found {
       ledger.note(
-        setting, .array(found.value.map { .string($0) }), source, from: found.origin)
+        setting, .list(found.value), source, from: found.origin)
     }
     return found?.found
   }
@@ -99,7 +99,7 @@ package struct SettingSources: Sendable {
       .map { ($0, .file) }
   }
 
-  /// Whether neither a flag nor a variable says what the file says of a setting.
+  /// Whether the file's value of a setting applies, because neither a flag nor a variable sets it.
   func isInFile(_ setting: Setting) -> Bool {
     flags[setting]?.isEmpty != false
       && environmentReader.stringArray(forKey: Self.environmentKey(setting)) == nil

@@ -1,4 +1,4 @@
-// The shards that a router is told of, each as ID=HOST:PORT[,weight=W].
+// A router's list of shards, each as ID=HOST:PORT[,weight=W].
 
 import Placement
 import TextForms
@@ -7,7 +7,7 @@ package enum ShardList {
   /// The most shards of a cluster.
   package static let countMax = SlotMap.shardCountMax
 
-  /// - Parameter origin: where the entries were written, for the sentences.
+  /// - Parameter origin: where the entries were written, for messages.
   package static func parse(
     _ entries: [String], origin: String
   ) throws(ConfigurationError) -> [ShardDescription] {
@@ -62,7 +62,7 @@ package enum ShardList {
     guard options.count == 1, option.hasPrefix("weight=") else {
       throw ConfigurationError(
         "shard '\(id)' in \(origin) must be ID=HOST:PORT or ID=HOST:PORT,weight=W; "
-          + "',\(options.joined(separator: ","))' can't be read.")
+          + "',\(options.joined(separator: ","))' is not an option.")
     }
     let text = option.dropFirst("weight=".count)
     guard let weight = Double(text), weight.isFinite, weight > 0 else {

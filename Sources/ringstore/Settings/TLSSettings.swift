@@ -1,5 +1,5 @@
-// From settings to how a node's ports and links are encrypted, and the one check of whether a node
-// may listen where it is told to.
+// From settings to the encryption of a node's ports and links, and the only check whether a node
+// may listen on its address.
 
 import GRPC
 import NIOCore
@@ -52,7 +52,7 @@ extension SettingSources {
     }
     guard let authority = try path(.shardTLSCA) else {
       guard certificate == nil, serverName == nil else {
-        throw ConfigurationError("links are encrypted where shard_tls_ca is given, and it isn't.")
+        throw ConfigurationError("the certificate for links needs shard_tls_ca, which is not set.")
       }
       return nil
     }
@@ -60,22 +60,22 @@ extension SettingSources {
       .client(authority: authority, certificate: certificate, key: key), serverName: serverName)
   }
 
-  /// Refuses to listen where others could read and change everything.
+  /// Refuses to listen on an address where others could read and change everything.
   ///
-  /// - Parameter hasUsers: whether callers must say who they are.
+  /// - Parameter hasUsers: whether callers must identify themselves.
   func checkAddress(
     _ host: String, isEncrypted: Bool, hasUsers: Bool
   ) throws(ConfigurationError) {
     let isAllowed = try boolean(.insecure, default: false)
     if isAllowed || isEncrypted || hasUsers || Self.isLoopback(host) { return }
     throw ConfigurationError(
-      "\(host) is no address of this machine alone, and whoever reaches it could read and change "
-        + "everything: encrypt with --tls-certificate and --tls-key, name --users, or say "
+      "\(host) can be reached from other machines, so any client could read and change "
+        + "everything: set --tls-certificate and --tls-key, or --users, or "
         + "--insecure.")
   }
 
-  /// Whether only programs of this machine reach what listens there. A name other than localhost
-  /// may stand for any address.
+  /// Whether only programs on this machine can connect to the address. A name other than localhost
+  /// may resolve to any address.
   private static func isLoopback(_ host: String) -> Bool {
     switch try? SocketAddress(ipAddress: host, port: 0) {
     case .v4(let v4): UInt32(bigEndian: v4.address.sin_addr.s_addr) >> 24 == 127

@@ -1,5 +1,5 @@
-// A token as a file or a variable holds it, for whoever sends one: the program that asks nodes, and
-// a router that asks shards. No sentence about it shows what was found. Pure but for the file.
+// A token from a file or a variable, for the client commands and for a router that connects to
+// shards. No message shows its contents. Pure except for the file.
 
 import SmallFiles
 import Users
@@ -8,10 +8,10 @@ package enum TokenText {
   /// Longest file: a token, and the blanks that editors put around it.
   static let fileBytesMax = 2 * Token.bytesMax
   package static let rule = "it must hold one token and nothing else"
-  /// Holds the token where no flag names a file. (An argument would be seen by `ps`.)
+  /// Holds the token if no flag names a file. (An argument would be visible in `ps`.)
   package static let variable = Setting.environmentPrefix + "TOKEN"
 
-  /// The token in what a file holds: a line end behind it is none of it. Nil where it is none.
+  /// The token in a file's contents, without a line end. Nil if it is no token.
   package static func read(_ bytes: [UInt8]) -> String? {
     let isBlank: (UInt8) -> Bool = { $0 == 0x20 || $0 == 0x0a || $0 == 0x0d || $0 == 0x09 }
     let start = bytes.firstIndex { !isBlank($0) } ?? bytes.endIndex
@@ -25,7 +25,7 @@ package enum TokenText {
 
   /// What `cli`, `admin` and `health` send; nil: nothing.
   ///
-  /// - Parameter path: what --token-file says.
+  /// - Parameter path: the value of --token-file.
   static func of(
     path: String?, environment: [String: String]
   ) throws(ConfigurationError) -> String? {

@@ -1709,6 +1709,129 @@ extension V1.LogLevelResponse: ReadByUs {
   }
 }
 
+extension V1.SlowLogRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("node", hex(node))
+    facts.add("count", "\(count)")
+    facts.add("reset", "\(reset)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(node: node, count: count, reset: reset)
+  }
+}
+
+extension V1.SlowLogResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("slowest", try slowest.map { try $0.facts() })
+    facts.check("slowest", slowest.count)
+    facts.add("largest", try largest.map { try $0.facts() })
+    facts.check("largest", largest.count)
+    facts.add("slow_millis", "\(slowMillis)")
+    facts.add("large_bytes", "\(largeBytes)")
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      slowest: arena.keep(slowest), largest: arena.keep(largest), slowMillis: slowMillis,
+      largeBytes: largeBytes)
+  }
+}
+
+extension V1.SlowCall: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("kind", hex(kind))
+    facts.add("command", hex(command))
+    facts.add("unix_millis", "\(unixMillis)")
+    facts.add("duration_micros", "\(durationMicros)")
+    facts.add("failed", "\(failed)")
+    facts.add("calls", "\(calls)")
+    facts.add("request_bytes", "\(requestBytes)")
+    facts.add("reply_bytes", "\(replyBytes)")
+    facts.add("shard", hex(shard))
+    if let slot { facts.add("slot", "\(slot)") }
+    if let database { facts.add("database", "\(database)") }
+    switch keyKept {
+    case .keyDigest(let value): facts.add("key_digest", hex(value))
+    case .keyStart(let value): facts.add("key_start", hex(value))
+    case nil: break
+    }
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(
+      kind: kind, command: command, unixMillis: unixMillis, durationMicros: durationMicros,
+      failed: failed, calls: calls, requestBytes: requestBytes, replyBytes: replyBytes,
+      shard: shard, slot: slot, database: database, keyKept: keyKept)
+  }
+}
+
+extension V1.ConfigRequest: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("node", hex(node))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(node: node)
+  }
+}
+
+extension V1.ConfigResponse: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("kind", hex(kind))
+    facts.add("settings", try settings.map { try $0.facts() })
+    facts.check("settings", settings.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(kind: kind, settings: arena.keep(settings))
+  }
+}
+
+extension V1.Setting: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("name", hex(name))
+    switch value {
+    case .number(let value): facts.add("number", "\(value)")
+    case .flag(let value): facts.add("flag", "\(value)")
+    case .text(let value): facts.add("text", hex(value))
+    case .list(let value): facts.add("list", try value.facts())
+    case nil: break
+    }
+    facts.add("source", hex(source))
+    facts.add("from", hex(from))
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(name: name, value: value, source: source, from: from)
+  }
+}
+
+extension V1.SettingList: ReadByUs {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("items", items.map { hex($0) })
+    facts.check("items", items.count)
+    return facts.text
+  }
+
+  package func remade(in arena: Arena) -> Self {
+    Self(items: arena.keep(items))
+  }
+}
+
 extension LinkV1.RouterFrame: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()

@@ -1792,6 +1792,131 @@ extension Ringstore_V1_LogLevelResponse: ReadBySwiftProtobuf {
   }
 }
 
+extension Ringstore_V1_SlowLogRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("node", hex(node.utf8))
+    facts.add("count", "\(count)")
+    facts.add("reset", "\(reset)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_SlowLogResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("slowest", try slowest.map { try $0.facts() })
+    facts.add("largest", try largest.map { try $0.facts() })
+    facts.add("slow_millis", "\(slowMillis)")
+    facts.add("large_bytes", "\(largeBytes)")
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if slowest.contains(where: \.hasUnknownField) { return true }
+    if largest.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_SlowCall: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("kind", hex(kind.utf8))
+    facts.add("command", hex(command.utf8))
+    facts.add("unix_millis", "\(unixMillis)")
+    facts.add("duration_micros", "\(durationMicros)")
+    facts.add("failed", "\(failed)")
+    facts.add("calls", "\(calls)")
+    facts.add("request_bytes", "\(requestBytes)")
+    facts.add("reply_bytes", "\(replyBytes)")
+    facts.add("shard", hex(shard.utf8))
+    if hasSlot { facts.add("slot", "\(slot)") }
+    if hasDatabase { facts.add("database", "\(database)") }
+    switch keyKept {
+    case .keyDigest(let value): facts.add("key_digest", hex(value.utf8))
+    case .keyStart(let value): facts.add("key_start", hex(value))
+    case nil: break
+    }
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ConfigRequest: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("node", hex(node.utf8))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_ConfigResponse: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("kind", hex(kind.utf8))
+    facts.add("settings", try settings.map { try $0.facts() })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if settings.contains(where: \.hasUnknownField) { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_Setting: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("name", hex(name.utf8))
+    switch value {
+    case .number(let value): facts.add("number", "\(value)")
+    case .flag(let value): facts.add("flag", "\(value)")
+    case .text(let value): facts.add("text", hex(value.utf8))
+    case .list(let value): facts.add("list", try value.facts())
+    case nil: break
+    }
+    facts.add("source", hex(source.utf8))
+    facts.add("from", hex(from.utf8))
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    if case .list(let value) = value, value.hasUnknownField { return true }
+    return false
+  }
+}
+
+extension Ringstore_V1_SettingList: ReadBySwiftProtobuf {
+  package func facts() throws -> String {
+    var facts = Facts()
+    facts.add("items", items.map { hex($0.utf8) })
+    return facts.text
+  }
+
+  package var hasUnknownField: Bool {
+    if !unknownFields.data.isEmpty { return true }
+    return false
+  }
+}
+
 extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()

@@ -267,6 +267,23 @@ package enum Schemas {
   package static let v1KillClientResponse: [MessageSoup.Field] = [.varint(1)]
   package static let v1LogLevelRequest: [MessageSoup.Field] = [.text(1), .text(2)]
   package static let v1LogLevelResponse: [MessageSoup.Field] = [.text(1), .text(2)]
+  package static let v1SlowLogRequest: [MessageSoup.Field] = [.text(1), .varint(2), .varint(3)]
+  package static let v1SlowLogResponse: [MessageSoup.Field] = [
+    .message(1, v1SlowCall), .message(1, v1SlowCall), .message(2, v1SlowCall),
+    .message(2, v1SlowCall), .varint(3), .varint(4),
+  ]
+  package static let v1SlowCall: [MessageSoup.Field] = [
+    .text(1), .text(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7), .varint(8),
+    .text(9), .varint(10), .varint(11), .text(12), .bytes(13),
+  ]
+  package static let v1ConfigRequest: [MessageSoup.Field] = [.text(1)]
+  package static let v1ConfigResponse: [MessageSoup.Field] = [
+    .text(1), .message(2, v1Setting), .message(2, v1Setting),
+  ]
+  package static let v1Setting: [MessageSoup.Field] = [
+    .text(1), .varint(2), .varint(3), .text(4), .message(5, v1SettingList), .text(6), .text(7),
+  ]
+  package static let v1SettingList: [MessageSoup.Field] = [.text(1), .text(1)]
   package static let linkV1RouterFrame: [MessageSoup.Field] = [
     .message(1, linkV1Hello), .varint(2), .packed(3), .varint(3), .packed(4), .varint(4),
     .message(5, linkV1MapOffer), .message(6, linkV1LinkCall), .message(6, linkV1LinkCall),
@@ -573,6 +590,19 @@ extension TwoReaders {
     TwoReaders(
       V1.LogLevelResponse.self, Ringstore_V1_LogLevelResponse.self,
       schema: Schemas.v1LogLevelResponse),
+    TwoReaders(
+      V1.SlowLogRequest.self, Ringstore_V1_SlowLogRequest.self, schema: Schemas.v1SlowLogRequest),
+    TwoReaders(
+      V1.SlowLogResponse.self, Ringstore_V1_SlowLogResponse.self, schema: Schemas.v1SlowLogResponse),
+    TwoReaders(V1.SlowCall.self, Ringstore_V1_SlowCall.self, schema: Schemas.v1SlowCall),
+    TwoReaders(
+      V1.ConfigRequest.self, Ringstore_V1_ConfigRequest.self, schema: Schemas.v1ConfigRequest),
+    TwoReaders(
+      V1.ConfigResponse.self, Ringstore_V1_ConfigResponse.self, schema: Schemas.v1ConfigResponse,
+      replacesMembers: true),
+    TwoReaders(
+      V1.Setting.self, Ringstore_V1_Setting.self, schema: Schemas.v1Setting, replacesMembers: true),
+    TwoReaders(V1.SettingList.self, Ringstore_V1_SettingList.self, schema: Schemas.v1SettingList),
     TwoReaders(
       LinkV1.RouterFrame.self, Ringstore_Internal_V1_RouterFrame.self,
       schema: Schemas.linkV1RouterFrame),

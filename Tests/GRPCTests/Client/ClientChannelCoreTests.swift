@@ -3,6 +3,7 @@
 import HTTP2
 import NIOCore
 import NIOEmbedded
+import TestSeeds
 import Testing
 
 @testable import GRPC

@@ -52,7 +52,7 @@ func eventually(_ condition: () -> Bool) async -> Bool {
   return condition()
 }
 
-@Suite struct ClientChannelTests {
+@Suite(.timeLimit(.minutes(15))) struct ClientChannelTests {
   @Test func unaryCallsAreAnswered() async throws {
     try await withLoopback { channel, _, _ in
       for size in [0, 1, 70_000, 3_000_000] {

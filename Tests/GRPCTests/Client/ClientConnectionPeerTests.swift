@@ -4,6 +4,7 @@
 import HTTP2
 import NIOCore
 import NIOEmbedded
+import TestSeeds
 import Testing
 
 @testable import GRPC

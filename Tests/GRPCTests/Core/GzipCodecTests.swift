@@ -1,6 +1,7 @@
 // gzip as messages travel in it: there and back, bombs, and bytes that are no gzip.
 
 import NIOCore
+import TestSeeds
 import Testing
 
 @testable import GRPC

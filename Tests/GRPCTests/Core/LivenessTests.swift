@@ -1,6 +1,7 @@
 // The watch over silent peers, by itself: loops that are late, peers that live and peers that
 // don't.
 
+import TestSeeds
 import Testing
 
 @testable import GRPC

@@ -58,6 +58,48 @@ private final class Target: Flushable {
     #expect(!target.isMarkedDirty)
   }
 
+  /// As when thousands of connections end at once: each has a piece of work that waits for a turn.
+  @Test func aLongQueueOfWorkLetsTheLoopLookAtItsSockets() throws {
+    let pieces = 20_000
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    let clients = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    defer {
+      try? clients.syncShutdownGracefully()
+      try? group.syncShutdownGracefully()
+    }
+    let loop = group.next()
+    let done = NIOLockedValueBox(0)
+    let seen = NIOLockedValueBox<Int?>(nil)
+    let server = try ServerBootstrap(group: group)
+      .childChannelInitializer { channel in
+        seen.withLockedValue { $0 = $0 ?? done.withLockedValue { $0 } }
+        return channel.eventLoop.makeSucceededVoidFuture()
+      }
+      .bind(host: "127.0.0.1", port: 0).wait()
+    let address = try #require(server.localAddress)
+    let begun = loop.makePromise(of: Void.self)
+    let ended = loop.makePromise(of: Void.self)
+    loop.execute {
+      let scheduler = LoopScheduler(eventLoop: loop)
+      for _ in 0..<pieces {
+        scheduler.yieldThenRun {
+          Self.burn()
+          let number = done.withLockedValue {
+            $0 += 1
+            return $0
+          }
+          if number == 1 { begun.succeed() }
+          if number == pieces { ended.succeed() }
+          _ = scheduler.hasTurns
+        }
+      }
+    }
+    try begun.futureResult.wait()
+    try ClientBootstrap(group: clients).connect(to: address).wait().close().wait()
+    try ended.futureResult.wait()
+    #expect(seen.withLockedValue { $0 } ?? .max < pieces)
+  }
+
   /// Runs a chain of at most `turns` links on a real loop, each begun by `next`, and tells how many
   /// had run when a connection that another thread made meanwhile was accepted.
   func linksBeforeAccept(

@@ -1,5 +1,6 @@
 // Metadata: what an application may set, and what a peer may send.
 
+import TestSeeds
 import Testing
 
 @testable import GRPC

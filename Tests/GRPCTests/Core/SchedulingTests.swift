@@ -2,6 +2,7 @@
 
 import NIOCore
 import NIOEmbedded
+import TestSeeds
 import Testing
 
 @testable import GRPC

@@ -1,5 +1,6 @@
 // Percent coding, grpc-timeout and status numbers: what peers send may be anything.
 
+import TestSeeds
 import Testing
 
 @testable import GRPC

@@ -7,6 +7,20 @@ import Testing
 
 @testable import GRPC
 
+/// A socket that takes nothing: what is written to it waits in the channel.
+private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler {
+  typealias OutboundIn = ByteBuffer
+  private var writes: [EventLoopPromise<Void>?] = []
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    writes.append(promise)
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) {
+    for promise in writes { promise?.fail(ChannelError.ioOnClosedChannel) }
+  }
+}
+
 @Suite struct ClientMemoryTests {
   static let hello = ServerHarness.frame([1])
   static let budget = 8 << 20
@@ -66,6 +80,78 @@ import Testing
     #expect(!wasTold(honest) && honest.channel.isActive)
     try leave(crowd)
     #expect(honest.loop.clientMemory.bytes == 0)
+  }
+
+  /// The window is wide open, and the client doesn't read its socket.
+  @Test func answersThatOnlySocketsDoNotTakeAreBoundedInAll() throws {
+    let crowd = try crowd(20, window: 1 << 24)
+    let honest = crowd[0]
+    honest.service.onUnary = { call, message in
+      call.respond { $0.writeRepeatingByte(1, count: message.count > 1 ? 200_000 : 1) }
+    }
+    for harness in crowd.dropFirst() {
+      try harness.pump()
+      try harness.channel.pipeline.syncOperations.addHandler(ShutSocket(), position: .first)
+      for _ in 0..<5 {
+        guard let stream = harness.open(ScriptedService.unaryPath) else { break }
+        harness.send(stream, ServerHarness.frame([1, 2]), isLast: true)
+      }
+      try harness.pump()
+      #expect(honest.loop.clientMemory.bytes <= Self.budget)
+      #expect(try honest.call(body: Self.hello).status == "0")
+    }
+    #expect(honest.loop.clientMemory.bytes > 1_000_000, "what waits in channels is counted")
+    #expect(crowd.dropFirst().filter { !$0.channel.isActive }.count > 5)
+    #expect(honest.channel.isActive)
+    try leave(crowd)
+    #expect(honest.loop.clientMemory.bytes == 0)
+  }
+
+  @Test func whatSocketsHaveTakenIsGivenBackAtTheNextSweep() throws {
+    let harness = try ServerHarness(bounded())
+    harness.service.onUnary = { call, _ in call.respond { $0.writeRepeatingByte(1, count: 60_000) }
+    }
+    try harness.pump()
+    let socket = ShutSocket()
+    try harness.channel.pipeline.syncOperations.addHandler(socket, position: .first)
+    try harness.call(body: Self.hello)
+    #expect(harness.loop.clientMemory.bytes > 60_000)
+    try harness.channel.pipeline.syncOperations.removeHandler(socket).wait()
+    harness.eventLoop.advanceTime(by: .seconds(6))
+    #expect(harness.loop.clientMemory.bytes == 0)
+  }
+
+  /// Those that are gone are freed in a later turn, and hold the most until then.
+  @Test(.timeLimit(.minutes(1))) func connectionsThatHaveJustGoneAreFreedAtOnceWhereMemoryIsShort()
+    throws
+  {
+    let crowd = try crowd(8)
+    let half = Array(ServerHarness.frame([UInt8](repeating: 1, count: 250_000)).dropLast())
+    func hold(_ harness: ServerHarness, _ count: Int) throws {
+      for _ in 0..<count {
+        harness.send(try #require(harness.open(ScriptedService.unaryPath)), half)
+      }
+    }
+    for harness in crowd[1...4] {
+      try hold(harness, 7)
+      try harness.pump()
+    }
+    #expect(crowd[0].loop.clientMemory.bytes > Self.budget * 3 / 4)
+    try crowd[5].pump()
+    try hold(crowd[5], 6)
+    var last = ByteBuffer()
+    for _ in 0..<20 {
+      var part = ByteBuffer()
+      crowd[5].client.writePending(into: &part)
+      last.writeBuffer(&part)
+    }
+    for harness in crowd[1...4] { harness.channel.pipeline.fireChannelInactive() }
+    // Within the same turn.
+    try crowd[5].channel.writeInbound(last)
+    #expect(crowd[5].handler.chargedBytes > 6 * 249_000, "it is spared")
+    #expect(crowd[0].loop.clientMemory.bytes <= Self.budget)
+    try leave(crowd)
+    #expect(crowd[0].loop.clientMemory.bytes == 0)
   }
 
   @Test(arguments: [true, false])
@@ -153,7 +239,7 @@ import Testing
   }
 
   @Test func whatWasFreedIsGivenBackOnceForEachFall() {
-    var memory = ClientMemory(bytesMax: 1 << 30, messageBytesMax: 4 << 20)
+    let memory = ClientMemory(bytesMax: 1 << 30, messageBytesMax: 4 << 20)
     let fall = ClientMemory.fallBytes
     var falls: [Bool] = []
     for change in [2 * fall, 1 - fall, -1, 0, -fall] {

@@ -1,6 +1,7 @@
 // Calls whose messages are in gzip, either way.
 
 import NIOCore
+import TestSeeds
 import Testing
 
 @testable import GRPC

@@ -111,7 +111,7 @@ import Testing
         Issue.record("a call went through")
       } catch {
         #expect(error.code == .unavailable)
-        #expect(error.message.contains("TLS: the peer doesn't speak TLS"), "\(error.message)")
+        #expect(error.message.contains("TLS: the peer doesn't use TLS"), "\(error.message)")
       }
     }
   }

@@ -57,14 +57,15 @@ import Testing
         // It is told once.
         #expect(server.contexts.refresh() == .unchanged)
       }
-      put("nothing", "holds no certificate in PEM form")
+      put("nothing", "contains no certificate in PEM form")
       put(
         try String(contentsOfFile: strangers.router.certificate, encoding: .utf8),
-        "the key is not the certificate's")
+        "the key doesn't belong to the certificate")
       #expect(try await server.call(.trusting(own.authority)) == nil)
       try Data(good.utf8).write(to: URL(filePath: own.router.certificate), options: .atomic)
       #expect(server.contexts.refresh() == .changing)
       #expect(server.contexts.refresh() == .renewed)
+      #expect(server.contexts.reloadCounts == (usable: 1, failed: 2))
       #expect(try await server.call(.trusting(own.authority)) == nil)
     }
   }
@@ -85,19 +86,19 @@ import Testing
     #expect(sentence(.server(certificate: pair.certificate, key: missing)) == isMissing)
     #expect(
       sentence(.server(certificate: pair.key, key: pair.key))
-        == "\(pair.key) holds no certificate in PEM form")
+        == "\(pair.key) contains no certificate in PEM form")
     #expect(
       sentence(.server(certificate: pair.certificate, key: pair.certificate))
-        .hasPrefix("\(pair.certificate) holds no private key in PEM form"))
+        .hasPrefix("\(pair.certificate) contains no private key in PEM form"))
     #expect(
       sentence(.server(certificate: pair.certificate, key: own.shard.key))
-        .contains("the key is not the certificate's"))
+        .contains("the key doesn't belong to the certificate"))
     #expect(sentence(.server(pair, clientAuthority: missing)) == isMissing)
     let long = "\(own.folder)/long.pem"
     try Data(count: TLSFiles.fileBytesMax + 1).write(to: URL(filePath: long))
     #expect(
       sentence(.client(authority: long)) == "\(long) can't be read: it has more than 1048576 bytes")
-    #expect(sentence(.client(authority: "/dev/zero")).contains("it is no file"))
+    #expect(sentence(.client(authority: "/dev/zero")).contains("it is not a file"))
     #expect(sentence(.client(authority: own.authority)) == "(taken)")
   }
 }

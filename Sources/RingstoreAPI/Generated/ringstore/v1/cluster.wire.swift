@@ -137,14 +137,14 @@ extension V1 {
     package var memoryBytes: Int64 = 0
     /// progress while loading, or why it is unreachable or not serving
     package var detail: UnsafeRawBufferPointer = noBytes
-    /// of a shard: new at every start, which empties its memory; 0 where unknown
+    /// of a shard: new at every start; 0 if unknown
     package var incarnation: UInt64 = 0
-    /// of a shard: what memory_bytes may come to; 0: there is no limit
+    /// of a shard: the limit of memory_bytes; 0: no limit
     package var memoryLimitBytes: Int64 = 0
-    /// of a shard: calls that it has answered with an error since it started
+    /// of a shard: failed calls since it started
     package var errors: UInt64 = 0
-    /// Of a shard: how many calls have taken how long since it started, in 97 buckets of
-    /// microseconds, the last ones left out where they are empty. PROTOCOL.md has their bounds.
+    /// Of a shard: a histogram of call durations since it started, in 97 buckets of
+    /// microseconds; empty buckets at the end are left out. PROTOCOL.md has their bounds.
     package var durations: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -324,7 +324,7 @@ extension V1 {
       package static var draining: Self { Self(rawValue: 3) }
       @inlinable
       package static var unreachable: Self { Self(rawValue: 4) }
-      /// a router that answers no call on keys; detail says why
+      /// a router that serves no calls on keys; detail says why
       @inlinable
       package static var notServing: Self { Self(rawValue: 5) }
 
@@ -349,7 +349,7 @@ extension V1 {
   }
 
   /// A stored, versioned document: made once for a new cluster, changed only by a rebalance,
-  /// never recomputed.
+  /// never computed again.
   package struct SlotMap: WireMessage {
     package static let name = "ringstore.v1.SlotMap"
     package var epoch: UInt64 = 0
@@ -443,7 +443,7 @@ extension V1 {
       package var id: UnsafeRawBufferPointer = noBytes
       package var address: UnsafeRawBufferPointer = noBytes
       package var weight: Double = 0
-      /// merged, never compared: no part of what the map says of placement
+      /// merged, never compared: not a part of the map's placement
       package var lineage: V1.Lineage? = nil
       /// Whether the message carried a field, at any level, that is not in the contract.
       package private(set) var hasUnknownField = false
@@ -600,16 +600,16 @@ extension V1 {
 
   }
 
-  /// Which data a shard has, as the cluster knows it. Of two records of a shard the one with
-  /// more losses counts; of two with as many the one that has an id, where the other has
-  /// none; and two ids make a dispute.
+  /// The cluster's record of a shard's data. Of two records of a shard the one with more
+  /// losses wins; with the same number, one with an id wins over one without; two different
+  /// ids make a dispute.
   package struct Lineage: WireMessage {
     package static let name = "ringstore.v1.Lineage"
-    /// 16 bytes, made with the data; empty: none is known, or the shard is in memory only
+    /// 16 bytes, created with the data; empty: unknown, or the shard is in memory only
     package var id: UnsafeRawBufferPointer = noBytes
     /// how often an operator has accepted that the shard has other data than before
     package var acceptedLosses: UInt64 = 0
-    /// two ids were recorded: no data is taken for the shard's until a loss is accepted
+    /// two ids were recorded: all data is refused until a loss is accepted
     package var disputed: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -682,7 +682,7 @@ extension V1 {
   /// `ringstore.v1.StatsRequest`.
   package struct StatsRequest: WireMessage {
     package static let name = "ringstore.v1.StatsRequest"
-    /// the one node whose counters are wanted; empty: the node asked and all shards
+    /// the id of a single node; empty: this node and all shards
     package var node: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -741,7 +741,7 @@ extension V1 {
   /// `ringstore.v1.StatsResponse`.
   package struct StatsResponse: WireMessage {
     package static let name = "ringstore.v1.StatsResponse"
-    /// the same names that the metrics page will export
+    /// by name; docs/PROTOCOL.md lists them
     package var counters: RepeatedMessages<V1.StatsResponse.CountersEntry> = RepeatedMessages<
       V1.StatsResponse.CountersEntry
     >()
@@ -878,7 +878,7 @@ extension V1 {
   package struct ShutdownRequest: WireMessage {
     package static let name = "ringstore.v1.ShutdownRequest"
     package var wholeCluster: Bool = false
-    /// the shard to end; empty: the node that is asked
+    /// the shard to stop; empty: this node
     package var node: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -973,11 +973,11 @@ extension V1 {
 
   }
 
-  /// Has a router read its list of shards again, and the cluster change to it. Refused as a
-  /// whole where a slot with keys would change hands, or a shard can't be asked.
+  /// Makes a router read its list of shards again, and changes the cluster to it. Refused as
+  /// a whole if a slot with keys would change its owner, or a shard can't be reached.
   package struct ReloadRequest: WireMessage {
     package static let name = "ringstore.v1.ReloadRequest"
-    /// tell what would change, and change nothing
+    /// report what would change, and change nothing
     package var planOnly: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1230,7 +1230,7 @@ extension V1 {
   /// `ringstore.v1.HotKeysRequest`.
   package struct HotKeysRequest: WireMessage {
     package static let name = "ringstore.v1.HotKeysRequest"
-    /// how many keys at most; 0: 10
+    /// the maximum number of keys; 0: 10
     package var count: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1289,9 +1289,9 @@ extension V1 {
   /// `ringstore.v1.HotKeysResponse`.
   package struct HotKeysResponse: WireMessage {
     package static let name = "ringstore.v1.HotKeysResponse"
-    /// of all databases, the one looked up most often first
+    /// of all databases, the most frequent first
     package var keys: RepeatedMessages<V1.HotKey> = RepeatedMessages<V1.HotKey>()
-    /// shards that are missing, and why
+    /// unreachable shards, and the reason
     package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1373,16 +1373,16 @@ extension V1 {
   package struct HotKey: KeyedMessage {
     package static let name = "ringstore.v1.HotKey"
     package static let keyFields = KeyFields(key: 10, database: 16)
-    /// it need not be there
+    /// it may be missing in the store
     package var key: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
     package var slot: UInt32 = 0
     package var shard: UnsafeRawBufferPointer = noBytes
-    /// counts fade to a half in a minute
+    /// counts decay by half every minute
     package var callsPerSecond: Double = 0
     /// of all look-ups of the shard, 0 to 1
     package var share: Double = 0
-    /// what that rests on: the relative error is about one over its root
+    /// the relative error is about one over its square root
     package var samples: Double = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1481,7 +1481,7 @@ extension V1 {
   /// `ringstore.v1.BigKeysRequest`.
   package struct BigKeysRequest: WireMessage {
     package static let name = "ringstore.v1.BigKeysRequest"
-    /// how many keys of a ranking at most; 0: 10
+    /// the maximum number of keys in a ranking; 0: 10
     package var count: UInt32 = 0
     package var database: UInt32 = 0
     package var allDatabases: Bool = false
@@ -1554,9 +1554,9 @@ extension V1 {
   /// `ringstore.v1.BigKeysResponse`.
   package struct BigKeysResponse: WireMessage {
     package static let name = "ringstore.v1.BigKeysResponse"
-    /// those of which there are keys
+    /// types that have keys
     package var types: RepeatedMessages<V1.BigKeysOfType> = RepeatedMessages<V1.BigKeysOfType>()
-    /// shards that are missing, or were lost on the way, and why
+    /// shards that are unreachable, or were lost meanwhile, and the reason
     package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1640,11 +1640,11 @@ extension V1 {
     package var type: V1.ValueType = V1.ValueType(rawValue: 0)
     /// all of the type
     package var keys: Int64 = 0
-    /// what these take together
+    /// the bytes that these use together
     package var bytes: Int64 = 0
     /// the largest one first
     package var byBytes: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
-    /// not of strings: those with the most values
+    /// not for strings: those with the most values
     package var byLength: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1748,7 +1748,7 @@ extension V1 {
     package var key: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
     package var type: V1.ValueType = V1.ValueType(rawValue: 0)
-    /// of memory, as of Inspect
+    /// of memory, as in Inspect
     package var bytes: Int64 = 0
     /// bytes of a string, values of a list
     package var length: Int64 = 0
@@ -1884,7 +1884,7 @@ extension V1 {
   /// `ringstore.v1.SnapshotProgress`.
   package struct SnapshotProgress: WireMessage {
     package static let name = "ringstore.v1.SnapshotProgress"
-    /// those that have said something so far
+    /// those that have reported so far
     package var shards: RepeatedMessages<V1.ShardSnapshot> = RepeatedMessages<V1.ShardSnapshot>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2049,9 +2049,9 @@ extension V1 {
   /// `ringstore.v1.DigestRequest`.
   package struct DigestRequest: WireMessage {
     package static let name = "ringstore.v1.DigestRequest"
-    /// tell of each slot as well
+    /// return the digest of each slot too
     package var slots: Bool = false
-    /// versions count, and so does how integers are kept: only for copies of one log
+    /// include versions and the encoding of integers: only for copies of one log
     package var withVersions: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2117,7 +2117,7 @@ extension V1 {
   package struct DigestResponse: WireMessage {
     package static let name = "ringstore.v1.DigestResponse"
     package var shards: RepeatedMessages<V1.ShardDigest> = RepeatedMessages<V1.ShardDigest>()
-    /// shards that are missing, and why
+    /// unreachable shards, and the reason
     package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2195,20 +2195,20 @@ extension V1 {
 
   }
 
-  /// Keys that have expired don't count, whether they are deleted yet or not.
+  /// Expired keys don't count, even if they are not deleted yet.
   package struct ShardDigest: WireMessage {
     package static let name = "ringstore.v1.ShardDigest"
     package var shard: UnsafeRawBufferPointer = noBytes
     package var keys: Int64 = 0
-    /// those among them that expire
+    /// of these, keys with an expiry
     package var expiringKeys: Int64 = 0
     /// the sum of the slots', modulo 2^64
     package var digest: UInt64 = 0
-    /// the same of the keys that don't expire
+    /// the same for keys without an expiry
     package var lastingDigest: UInt64 = 0
-    /// of so many slots keys changed meanwhile: what is told of those is of no moment
+    /// slots whose keys changed meanwhile: their digests are not valid
     package var slotsChanged: UInt32 = 0
-    /// those with keys, in rising order
+    /// those with keys, in ascending order
     package var slots: RepeatedMessages<V1.SlotDigest> = RepeatedMessages<V1.SlotDigest>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2439,18 +2439,18 @@ extension V1 {
 
   }
 
-  /// What comes next in one file of one shard. The shards' pieces come in any order.
+  /// The next piece of one file of one shard. The shards' pieces come in any order.
   package struct BackupPiece: WireMessage {
     package static let name = "ringstore.v1.BackupPiece"
     package var shard: UnsafeRawBufferPointer = noBytes
     package var file: V1.BackupPiece.File = V1.BackupPiece.File(rawValue: 0)
     package var data: UnsafeRawBufferPointer = noBytes
-    /// nothing follows of the shard
+    /// the shard's last piece
     package var complete: Bool = false
     package var keysDone: Int64 = 0
     /// that the shard has
     package var keys: Int64 = 0
-    /// with complete: the moment of what the files hold
+    /// with complete: the moment of the state in the files
     package var takenUnixMillis: Int64 = 0
     /// how many the shard has, used or not
     package var databases: UInt32 = 0
@@ -2568,7 +2568,7 @@ extension V1 {
       /// images of all keys
       @inlinable
       package static var pass: Self { Self(rawValue: 1) }
-      /// what was changed meanwhile
+      /// changes made meanwhile
       @inlinable
       package static var log: Self { Self(rawValue: 2) }
 
@@ -2651,9 +2651,9 @@ extension V1 {
   /// `ringstore.v1.AcceptLossResponse`.
   package struct AcceptLossResponse: WireMessage {
     package static let name = "ringstore.v1.AcceptLossResponse"
-    /// ids of the other shards that have it on record, durably where they have a disk
+    /// ids of the other shards that have recorded it, durably if they have a disk
     package var recorded: RepeatedBytes = RepeatedBytes()
-    /// of those that could not be told; they are when they are back
+    /// ids of those that could not be reached; they get the record when they are back
     package var missing: RepeatedBytes = RepeatedBytes()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2719,9 +2719,9 @@ extension V1 {
   /// `ringstore.v1.ClientsRequest`.
   package struct ClientsRequest: WireMessage {
     package static let name = "ringstore.v1.ClientsRequest"
-    /// its id, as Describe has it; empty: the node that is asked
+    /// its id, as in Describe; empty: this node
     package var node: UnsafeRawBufferPointer = noBytes
-    /// how many connections at most; 0: 100; at most 10,000
+    /// the maximum number of connections; 0: 100; at most 10,000
     package var count: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2786,7 +2786,7 @@ extension V1 {
   /// `ringstore.v1.ClientsResponse`.
   package struct ClientsResponse: WireMessage {
     package static let name = "ringstore.v1.ClientsResponse"
-    /// those for which the node holds the most bytes first, then the oldest
+    /// those with the most held bytes first, then the oldest
     package var clients: RepeatedMessages<V1.Client> = RepeatedMessages<V1.Client>()
     /// connections that the node has
     package var total: UInt32 = 0
@@ -2861,19 +2861,19 @@ extension V1 {
   /// One connection.
   package struct Client: WireMessage {
     package static let name = "ringstore.v1.Client"
-    /// of the node, never given twice while it runs
+    /// never reused by the node while it runs
     package var id: UInt64 = 0
     /// grpc, line, or link: that of a router to a shard
     package var kind: UnsafeRawBufferPointer = noBytes
     package var address: UnsafeRawBufferPointer = noBytes
-    /// of the latest call; empty: the node has no users, or there was none
+    /// of the latest call; empty: the node has no users, or there was no call
     package var user: UnsafeRawBufferPointer = noBytes
     package var encrypted: Bool = false
     package var ageMillis: Int64 = 0
-    /// since it was last seen busy, to within a few seconds
+    /// since it was last busy, to within a few seconds
     package var idleMillis: Int64 = 0
     package var openCalls: UInt32 = 0
-    /// since it began; of a line connection its commands
+    /// since it was opened; for a line connection its commands
     package var calls: UInt64 = 0
     /// of unfinished requests and unread replies
     package var heldBytes: Int64 = 0
@@ -3121,7 +3121,7 @@ extension V1 {
     package static let name = "ringstore.v1.LogLevelRequest"
     /// as in ClientsRequest
     package var node: UnsafeRawBufferPointer = noBytes
-    /// trace, debug, info, notice, warning, error or critical; empty: only tell
+    /// trace, debug, info, notice, warning, error or critical; empty: don't change it
     package var level: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -3186,9 +3186,9 @@ extension V1 {
   /// `ringstore.v1.LogLevelResponse`.
   package struct LogLevelResponse: WireMessage {
     package static let name = "ringstore.v1.LogLevelResponse"
-    /// that is in force now
+    /// in force now
     package var level: UnsafeRawBufferPointer = noBytes
-    /// that the node was started with
+    /// at the node's start
     package var configured: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -3252,6 +3252,657 @@ extension V1 {
 
   }
 
+  /// `ringstore.v1.SlowLogRequest`.
+  package struct SlowLogRequest: WireMessage {
+    package static let name = "ringstore.v1.SlowLogRequest"
+    /// as in ClientsRequest
+    package var node: UnsafeRawBufferPointer = noBytes
+    /// how many calls of each list at most; 0: 10
+    package var count: UInt32 = 0
+    /// forget all of them, once they are told
+    package var reset: Bool = false
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(node: UnsafeRawBufferPointer = noBytes, count: UInt32 = 0, reset: Bool = false) {
+      self.node = node
+      self.count = count
+      self.reset = reset
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.node = try reader.readBytes()
+        case 16: self.count = try reader.readUInt32()
+        case 24: self.reset = try reader.readBool()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.node.count)
+      size &+= WireSize.optionalVarintField(2, UInt64(self.count))
+      size &+= WireSize.optionalVarintField(3, (self.reset ? 1 : 0))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.node)
+      cursor.put(2, optionalVarint: UInt64(self.count))
+      cursor.put(3, optionalVarint: (self.reset ? 1 : 0))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 19 &+ self.node.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var node: BytesField { BytesField(1) }
+      @inlinable
+      package static var count: UIntField { UIntField(2) }
+      @inlinable
+      package static var reset: BoolField { BoolField(3) }
+    }
+
+  }
+
+  /// `ringstore.v1.SlowLogResponse`.
+  package struct SlowLogResponse: WireMessage {
+    package static let name = "ringstore.v1.SlowLogResponse"
+    /// the slowest one first
+    package var slowest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>()
+    /// the largest one first
+    package var largest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>()
+    /// from what duration on calls are kept; 0: none are for that
+    package var slowMillis: Int64 = 0
+    /// from what size on; 0: none are for that
+    package var largeBytes: Int64 = 0
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      slowest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>(),
+      largest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>(),
+      slowMillis: Int64 = 0, largeBytes: Int64 = 0
+    ) {
+      self.slowest = slowest
+      self.largest = largest
+      self.slowMillis = slowMillis
+      self.largeBytes = largeBytes
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.slowest = RepeatedMessages<V1.SlowCall>(in: encoded, 10)
+      self.largest = RepeatedMessages<V1.SlowCall>(in: encoded, 18)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.SlowCall(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.slowest.count &+= 1
+        case 18:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.SlowCall(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.largest.count &+= 1
+        case 24: self.slowMillis = try reader.readInt64()
+        case 32: self.largeBytes = try reader.readInt64()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.slowest.byteCount(field: 1)
+      size &+= self.largest.byteCount(field: 2)
+      size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: self.slowMillis))
+      size &+= WireSize.optionalVarintField(4, UInt64(bitPattern: self.largeBytes))
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.slowest.write(field: 1, to: &cursor)
+      self.largest.write(field: 2, to: &cursor)
+      cursor.put(3, optionalVarint: UInt64(bitPattern: self.slowMillis))
+      cursor.put(4, optionalVarint: UInt64(bitPattern: self.largeBytes))
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var slowest: BytesField { BytesField(1) }
+      @inlinable
+      package static var largest: BytesField { BytesField(2) }
+      @inlinable
+      package static var slowMillis: IntField { IntField(3) }
+      @inlinable
+      package static var largeBytes: IntField { IntField(4) }
+    }
+
+  }
+
+  /// What is kept of one call, or of all calls of one tick of a shard's loop.
+  package struct SlowCall: WireMessage {
+    package static let name = "ringstore.v1.SlowCall"
+    /// call or tick
+    package var kind: UnsafeRawBufferPointer = noBytes
+    /// in lower case; of a tick, the one that most of its calls were
+    package var command: UnsafeRawBufferPointer = noBytes
+    /// when it ended
+    package var unixMillis: Int64 = 0
+    /// 0: it was not measured
+    package var durationMicros: Int64 = 0
+    package var failed: Bool = false
+    /// of a tick
+    package var calls: UInt32 = 0
+    package var requestBytes: Int64 = 0
+    package var replyBytes: Int64 = 0
+    /// that a router has asked
+    package var shard: UnsafeRawBufferPointer = noBytes
+    package var slot: UInt32? = nil
+    package var database: UInt32? = nil
+    package var keyKept: KeyKept? = nil
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      kind: UnsafeRawBufferPointer = noBytes, command: UnsafeRawBufferPointer = noBytes,
+      unixMillis: Int64 = 0, durationMicros: Int64 = 0, failed: Bool = false, calls: UInt32 = 0,
+      requestBytes: Int64 = 0, replyBytes: Int64 = 0, shard: UnsafeRawBufferPointer = noBytes,
+      slot: UInt32? = nil, database: UInt32? = nil, keyKept: KeyKept? = nil
+    ) {
+      self.kind = kind
+      self.command = command
+      self.unixMillis = unixMillis
+      self.durationMicros = durationMicros
+      self.failed = failed
+      self.calls = calls
+      self.requestBytes = requestBytes
+      self.replyBytes = replyBytes
+      self.shard = shard
+      self.slot = slot
+      self.database = database
+      self.keyKept = keyKept
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.kind = try reader.readBytes()
+        case 18: self.command = try reader.readBytes()
+        case 24: self.unixMillis = try reader.readInt64()
+        case 32: self.durationMicros = try reader.readInt64()
+        case 40: self.failed = try reader.readBool()
+        case 48: self.calls = try reader.readUInt32()
+        case 56: self.requestBytes = try reader.readInt64()
+        case 64: self.replyBytes = try reader.readInt64()
+        case 74: self.shard = try reader.readBytes()
+        case 80: self.slot = try reader.readUInt32()
+        case 88: self.database = try reader.readUInt32()
+        case 98: self.keyKept = .keyDigest(try reader.readBytes())
+        case 106: self.keyKept = .keyStart(try reader.readBytes())
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.kind.count)
+      size &+= WireSize.optionalBytesField(2, count: self.command.count)
+      size &+= WireSize.optionalVarintField(3, UInt64(bitPattern: self.unixMillis))
+      size &+= WireSize.optionalVarintField(4, UInt64(bitPattern: self.durationMicros))
+      size &+= WireSize.optionalVarintField(5, (self.failed ? 1 : 0))
+      size &+= WireSize.optionalVarintField(6, UInt64(self.calls))
+      size &+= WireSize.optionalVarintField(7, UInt64(bitPattern: self.requestBytes))
+      size &+= WireSize.optionalVarintField(8, UInt64(bitPattern: self.replyBytes))
+      size &+= WireSize.optionalBytesField(9, count: self.shard.count)
+      if let value = self.slot { size &+= WireSize.varintField(10, UInt64(value)) }
+      if let value = self.database { size &+= WireSize.varintField(11, UInt64(value)) }
+      switch self.keyKept {
+      case .keyDigest(let value):
+        size &+= WireSize.bytesField(12, count: value.count)
+      case .keyStart(let value):
+        size &+= WireSize.bytesField(13, count: value.count)
+      case nil: break
+      }
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.kind)
+      cursor.put(2, optionalBytes: self.command)
+      cursor.put(3, optionalVarint: UInt64(bitPattern: self.unixMillis))
+      cursor.put(4, optionalVarint: UInt64(bitPattern: self.durationMicros))
+      cursor.put(5, optionalVarint: (self.failed ? 1 : 0))
+      cursor.put(6, optionalVarint: UInt64(self.calls))
+      cursor.put(7, optionalVarint: UInt64(bitPattern: self.requestBytes))
+      cursor.put(8, optionalVarint: UInt64(bitPattern: self.replyBytes))
+      cursor.put(9, optionalBytes: self.shard)
+      if let value = self.slot { cursor.put(10, varint: UInt64(value)) }
+      if let value = self.database { cursor.put(11, varint: UInt64(value)) }
+      switch self.keyKept {
+      case .keyDigest(let value):
+        cursor.put(12, bytes: value)
+      case .keyStart(let value):
+        cursor.put(13, bytes: value)
+      case nil: break
+      }
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var kind: BytesField { BytesField(1) }
+      @inlinable
+      package static var command: BytesField { BytesField(2) }
+      @inlinable
+      package static var unixMillis: IntField { IntField(3) }
+      @inlinable
+      package static var durationMicros: IntField { IntField(4) }
+      @inlinable
+      package static var failed: BoolField { BoolField(5) }
+      @inlinable
+      package static var calls: UIntField { UIntField(6) }
+      @inlinable
+      package static var requestBytes: IntField { IntField(7) }
+      @inlinable
+      package static var replyBytes: IntField { IntField(8) }
+      @inlinable
+      package static var shard: BytesField { BytesField(9) }
+      @inlinable
+      package static var slot: UIntField { UIntField(10) }
+      @inlinable
+      package static var database: UIntField { UIntField(11) }
+      @inlinable
+      package static var keyDigest: BytesField { BytesField(12) }
+      @inlinable
+      package static var keyStart: BytesField { BytesField(13) }
+    }
+
+    /// Which field of `key_kept` is set: the last one that came.
+    package enum KeyKept {
+      case keyDigest(UnsafeRawBufferPointer)
+      /// its first 128 bytes
+      case keyStart(UnsafeRawBufferPointer)
+    }
+
+  }
+
+  /// `ringstore.v1.ConfigRequest`.
+  package struct ConfigRequest: WireMessage {
+    package static let name = "ringstore.v1.ConfigRequest"
+    /// as in ClientsRequest
+    package var node: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(node: UnsafeRawBufferPointer = noBytes) {
+      self.node = node
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.init()
+      try merge(encoded)
+    }
+
+    /// Reads a message on top of what was read before.
+    @inline(__always)
+    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.node = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.node.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.node)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: 11 &+ self.node.count) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var node: BytesField { BytesField(1) }
+    }
+
+  }
+
+  /// `ringstore.v1.ConfigResponse`.
+  package struct ConfigResponse: WireMessage {
+    package static let name = "ringstore.v1.ConfigResponse"
+    /// of the process: shard, router or local
+    package var kind: UnsafeRawBufferPointer = noBytes
+    /// in the order of the documentation
+    package var settings: RepeatedMessages<V1.Setting> = RepeatedMessages<V1.Setting>()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      kind: UnsafeRawBufferPointer = noBytes,
+      settings: RepeatedMessages<V1.Setting> = RepeatedMessages<V1.Setting>()
+    ) {
+      self.kind = kind
+      self.settings = settings
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      try self.init(encoded, checkingElements: true)
+    }
+
+    /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
+    /// they are to be read one by one from their `encoded` form.
+    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+      self.settings = RepeatedMessages<V1.Setting>(in: encoded, 18)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.kind = try reader.readBytes()
+        case 18:
+          let next = try reader.readBytes()
+          if checkingElements {
+            let element = try V1.Setting(next)
+            if element.hasUnknownField { hasUnknownField = true }
+          }
+          self.settings.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.kind.count)
+      size &+= self.settings.byteCount(field: 2)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.kind)
+      self.settings.write(field: 2, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var kind: BytesField { BytesField(1) }
+      @inlinable
+      package static var settings: BytesField { BytesField(2) }
+    }
+
+  }
+
+  /// `ringstore.v1.Setting`.
+  package struct Setting: WireMessage {
+    package static let name = "ringstore.v1.Setting"
+    /// as in a configuration file
+    package var name: UnsafeRawBufferPointer = noBytes
+    package var value: Value? = nil
+    /// default, file, environment or flag
+    package var source: UnsafeRawBufferPointer = noBytes
+    /// the flag, the variable, or the name and its file; empty for a default
+    package var from: UnsafeRawBufferPointer = noBytes
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(
+      name: UnsafeRawBufferPointer = noBytes, value: Value? = nil,
+      source: UnsafeRawBufferPointer = noBytes, from: UnsafeRawBufferPointer = noBytes
+    ) {
+      self.name = name
+      self.value = value
+      self.source = source
+      self.from = from
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10: self.name = try reader.readBytes()
+        case 16: self.value = .number(try reader.readInt64())
+        case 24: self.value = .flag(try reader.readBool())
+        case 34: self.value = .text(try reader.readBytes())
+        case 42:
+          if case .list = self.value { throw .messageInPieces }
+          let part = try V1.SettingList(try reader.readBytes())
+          self.value = .list(part)
+          if part.hasUnknownField { hasUnknownField = true }
+        case 50: self.source = try reader.readBytes()
+        case 58: self.from = try reader.readBytes()
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= WireSize.optionalBytesField(1, count: self.name.count)
+      switch self.value {
+      case .number(let value):
+        size &+= WireSize.varintField(2, UInt64(bitPattern: value))
+      case .flag(let value):
+        size &+= WireSize.varintField(3, (value ? 1 : 0))
+      case .text(let value):
+        size &+= WireSize.bytesField(4, count: value.count)
+      case .list(let value):
+        size &+= WireSize.bytesField(5, count: value.byteCount)
+      case nil: break
+      }
+      size &+= WireSize.optionalBytesField(6, count: self.source.count)
+      size &+= WireSize.optionalBytesField(7, count: self.from.count)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      cursor.put(1, optionalBytes: self.name)
+      switch self.value {
+      case .number(let value):
+        cursor.put(2, varint: UInt64(bitPattern: value))
+      case .flag(let value):
+        cursor.put(3, varint: (value ? 1 : 0))
+      case .text(let value):
+        cursor.put(4, bytes: value)
+      case .list(let value):
+        cursor.put(5, message: value)
+      case nil: break
+      }
+      cursor.put(6, optionalBytes: self.source)
+      cursor.put(7, optionalBytes: self.from)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var name: BytesField { BytesField(1) }
+      @inlinable
+      package static var number: IntField { IntField(2) }
+      @inlinable
+      package static var flag: BoolField { BoolField(3) }
+      @inlinable
+      package static var text: BytesField { BytesField(4) }
+      @inlinable
+      package static var list: BytesField { BytesField(5) }
+      @inlinable
+      package static var source: BytesField { BytesField(6) }
+      @inlinable
+      package static var from: BytesField { BytesField(7) }
+    }
+
+    /// Which field of `value` is set: the last one that came.
+    package enum Value {
+      case number(Int64)
+      case flag(Bool)
+      case text(UnsafeRawBufferPointer)
+      case list(V1.SettingList)
+    }
+
+  }
+
+  /// `ringstore.v1.SettingList`.
+  package struct SettingList: WireMessage {
+    package static let name = "ringstore.v1.SettingList"
+    package var items: RepeatedBytes = RepeatedBytes()
+    /// Whether the message carried a field, at any level, that is not in the contract.
+    package private(set) var hasUnknownField = false
+
+    @inlinable
+    package init() {}
+
+    @inlinable
+    package init(items: RepeatedBytes = RepeatedBytes()) {
+      self.items = items
+    }
+
+    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      self.items = RepeatedBytes(in: encoded, 10)
+      var reader = WireReader(encoded)
+      while let tag = try reader.nextTag() {
+        switch tag.rawValue {
+        case 10:
+          _ = try reader.readBytes()
+          self.items.count &+= 1
+        default:
+          try reader.skip(tag)
+          hasUnknownField = true
+        }
+      }
+    }
+
+    @inline(__always)
+    package var byteCount: Int {
+      var size = 0
+      size &+= self.items.byteCount(field: 1)
+      return size
+    }
+
+    @inline(__always)
+    package func write(to cursor: inout WireCursor) {
+      self.items.write(field: 1, to: &cursor)
+    }
+
+    package func write(into buffer: inout ByteBuffer) {
+      buffer.writeFields(size: byteCount) { write(to: &$0) }
+    }
+
+    /// The message's fields, for those who write them one by one.
+    package enum Field {
+      @inlinable
+      package static var items: BytesField { BytesField(1) }
+    }
+
+  }
+
   /// The calls of `ringstore.v1.Cluster`.
   package enum Cluster {
     package static let name = "ringstore.v1.Cluster"
@@ -3280,76 +3931,89 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// The keys that calls look up most often, from a sample of the look-ups.
+    /// The keys that are looked up most often, from a sample of the look-ups.
     package static let hotKeys = RPC(
       service: name, name: "HotKeys", request: V1.HotKeysRequest.self,
       reply: V1.HotKeysResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: true,
       method: nil, keyFields: nil)
-    /// The largest keys, by a walk over all of them.
+    /// The largest keys, by a scan of all keys.
     package static let bigKeys = RPC(
       service: name, name: "BigKeys", request: V1.BigKeysRequest.self,
       reply: V1.BigKeysResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: true,
       method: nil, keyFields: nil)
-    /// Has every shard write all its keys to its disk anew, at once; tells how far that is, and
-    /// ends when it is done.
+    /// Makes every shard write all its keys to disk now; reports the progress, and ends when it
+    /// is done.
     package static let snapshot = RPC(
       service: name, name: "Snapshot", request: V1.SnapshotRequest.self,
       reply: V1.SnapshotProgress.self, streamsRequests: false,
       streamsReplies: true,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// Numbers that stand for the contents of the shards and slots, by a walk over all keys.
+    /// Digests of the data of shards and slots, by a scan of all keys.
     package static let digest = RPC(
       service: name, name: "Digest", request: V1.DigestRequest.self,
       reply: V1.DigestResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: true,
       method: nil, keyFields: nil)
-    /// The files of a backup in pieces: the keys of each shard as they are at one moment.
+    /// The files of a backup in pieces: the keys of each shard at one moment.
     package static let backup = RPC(
       service: name, name: "Backup", request: V1.BackupRequest.self,
       reply: V1.BackupPiece.self, streamsRequests: false,
       streamsReplies: true,
       isReadOnly: true,
       method: nil, keyFields: nil)
-    /// Has the cluster take a shard as it is, that has other data than it had, or none. Asked
-    /// of a router.
+    /// Makes the cluster accept a shard whose data was lost or replaced. For routers only.
     package static let acceptLoss = RPC(
       service: name, name: "AcceptLoss", request: V1.AcceptLossRequest.self,
       reply: V1.AcceptLossResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// The calls below are about one node: the one that is asked, or another one of the cluster
-    /// that a router is asked for. The connections of a node's clients.
+    /// The calls below apply to one node: the one that gets the call, or on a router also a
+    /// shard of the cluster. The connections of a node's clients.
     package static let clients = RPC(
       service: name, name: "Clients", request: V1.ClientsRequest.self,
       reply: V1.ClientsResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: true,
       method: nil, keyFields: nil)
-    /// Ends one of them.
+    /// Closes one of them.
     package static let killClient = RPC(
       service: name, name: "KillClient", request: V1.KillClientRequest.self,
       reply: V1.KillClientResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// Tells or changes which events a node logs.
+    /// Shows or changes the log level of a node.
     package static let logLevel = RPC(
       service: name, name: "LogLevel", request: V1.LogLevelRequest.self,
       reply: V1.LogLevelResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
+    /// Tells which calls took long or were large lately, and forgets them where it is asked to.
+    package static let slowLog = RPC(
+      service: name, name: "SlowLog", request: V1.SlowLogRequest.self,
+      reply: V1.SlowLogResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: false,
+      method: nil, keyFields: nil)
+    /// The settings that a node was started with, and where each of them is from.
+    package static let config = RPC(
+      service: name, name: "Config", request: V1.ConfigRequest.self,
+      reply: V1.ConfigResponse.self, streamsRequests: false,
+      streamsReplies: false,
+      isReadOnly: true,
+      method: nil, keyFields: nil)
 
     package static let all: [RPC] = [
       describe, stats, shutdown, reload, hotKeys, bigKeys, snapshot, digest, backup, acceptLoss,
-      clients, killClient, logLevel,
+      clients, killClient, logLevel, slowLog, config,
     ]
   }
 

@@ -99,7 +99,7 @@ extension V1 {
     }
   }
 
-  /// How a value lies in memory.
+  /// How a value is stored in memory.
   package struct ValueEncoding: WireEnum {
     package let rawValue: Int32
 
@@ -116,7 +116,7 @@ extension V1 {
     /// a string in one block with its key
     @inlinable
     package static var inline: Self { Self(rawValue: 2) }
-    /// a string in a block of its own
+    /// a string in a separate block
     @inlinable
     package static var block: Self { Self(rawValue: 3) }
     /// a list
@@ -140,8 +140,7 @@ extension V1 {
     }
   }
 
-  /// As Redis's NX, XX, GT and LT. A key that doesn't expire counts as one that expires later
-  /// than any other.
+  /// As Redis's NX, XX, GT and LT. A key without an expiry counts as the latest.
   package struct ExpireCondition: WireEnum {
     package let rawValue: Int32
 
@@ -152,13 +151,13 @@ extension V1 {
 
     @inlinable
     package static var always: Self { Self(rawValue: 0) }
-    /// the key doesn't expire yet
+    /// the key has no expiry
     @inlinable
     package static var ifNone: Self { Self(rawValue: 1) }
-    /// the key expires
+    /// the key has an expiry
     @inlinable
     package static var ifAny: Self { Self(rawValue: 2) }
-    /// than the key expires now
+    /// later than the current expiry
     @inlinable
     package static var ifLater: Self { Self(rawValue: 3) }
     @inlinable
@@ -181,7 +180,7 @@ extension V1 {
     }
   }
 
-  /// Unary calls that may travel in a batch. Numbers never change.
+  /// Unary calls that can be sent in a batch. Numbers never change.
   package struct Method: WireEnum {
     package let rawValue: Int32
 
@@ -383,7 +382,7 @@ extension V1 {
     package var database: UInt32 = 0
     package var expiry: Expiry? = nil
     package var condition: V1.SetCondition = V1.SetCondition(rawValue: 0)
-    /// with SET_CONDITION_IF_VERSION; 0: the key isn't there
+    /// with SET_CONDITION_IF_VERSION; 0: the key doesn't exist
     package var ifVersion: UInt64 = 0
     package var returnPrevious: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
@@ -629,9 +628,9 @@ extension V1 {
     package var found: Bool = false
     /// grows with every write of the key's slot; never reused for a key
     package var version: UInt64 = 0
-    /// remaining; absent where the key doesn't expire
+    /// remaining; absent if the key doesn't expire
     package var ttlMillis: Int64? = nil
-    /// of a pop with other_keys: which one it was
+    /// of a pop with other_keys: the list of the value
     package var key: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -721,9 +720,9 @@ extension V1 {
     package var ok: Bool = false
     /// keys removed or changed, elements now in the list, bytes of the string, ...
     package var count: Int64 = 0
-    /// of the write; of the key as it is where nothing was written
+    /// of the write; without a write the key's current version
     package var version: UInt64 = 0
-    /// with return_previous; found = false where there was none
+    /// with return_previous; found = false if there was none
     package var previous: V1.Value? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -810,7 +809,7 @@ extension V1 {
     /// LPUSH k 1 2 3 leaves 3, 2, 1
     package var values: RepeatedBytes = RepeatedBytes()
     package var database: UInt32 = 0
-    /// a key that is missing stays so: ok = false
+    /// a missing list is not created: ok = false
     package var onlyIfPresent: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -889,7 +888,7 @@ extension V1 {
     package static let keyFields = KeyFields(key: 10, database: 16)
     package var key: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
-    /// how long to wait for an element where there is none; found = false then
+    /// how long to wait for an element if there is none; then found = false
     package var waitMillis: UInt32 = 0
     /// of the same slot, tried after `key` in this order
     package var otherKeys: RepeatedBytes = RepeatedBytes()
@@ -970,7 +969,7 @@ extension V1 {
     package static let keyFields = KeyFields(key: 10, database: 16)
     package var key: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
-    /// or as many as there are
+    /// the maximum number
     package var count: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1283,7 +1282,7 @@ extension V1 {
     package static let keyFields = KeyFields(key: 10, database: 16)
     package var key: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
-    /// so many from the head, or from the tail where negative; 0: all
+    /// how many from the head, if negative from the tail; 0: all
     package var count: Int64 = 0
     package var value: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
@@ -1369,7 +1368,7 @@ extension V1 {
     package var database: UInt32 = 0
     package var pivot: UnsafeRawBufferPointer = noBytes
     package var value: UnsafeRawBufferPointer = noBytes
-    /// behind the pivot, not in front of it
+    /// after the pivot, not before it
     package var after: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1462,11 +1461,11 @@ extension V1 {
     package var key: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
     package var value: UnsafeRawBufferPointer = noBytes
-    /// the first to count: 1 (or 0) the first, -1 the first from the tail
+    /// the first match to return: 1 (or 0) the first, -1 the first from the tail
     package var rank: Int64 = 0
-    /// how many are wanted, 0: all; absent: one
+    /// the maximum number of matches, 0: all; absent: one
     package var count: Int64? = nil
-    /// how many values are looked at; 0: all
+    /// how many values are compared; 0: all
     package var maxLength: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1560,7 +1559,7 @@ extension V1 {
   package struct ListPositions: WireMessage {
     package static let name = "ringstore.v1.ListPositions"
     package var indexes: RepeatedNumbers = RepeatedNumbers()
-    /// whether there is the list
+    /// whether the list exists
     package var found: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1619,14 +1618,14 @@ extension V1 {
 
   }
 
-  /// Both keys in one slot: {hash tags} see to that.
+  /// Both keys must be in one slot: use {hash tags}.
   package struct ListMoveRequest: KeyedMessage {
     package static let name = "ringstore.v1.ListMoveRequest"
     package static let keyFields = KeyFields(key: 10, database: 16)
-    /// the list that loses a value
+    /// the list that a value is removed from
     package var key: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
-    /// the list that gets it
+    /// the list that gets the value
     package var destination: UnsafeRawBufferPointer = noBytes
     package var from: V1.ListEnd = V1.ListEnd(rawValue: 0)
     package var to: V1.ListEnd = V1.ListEnd(rawValue: 0)
@@ -1938,18 +1937,18 @@ extension V1 {
     package var found: Bool = false
     package var type: V1.ValueType = V1.ValueType(rawValue: 0)
     package var encoding: V1.ValueEncoding = V1.ValueEncoding(rawValue: 0)
-    /// of memory that the key and its value take
+    /// of memory that the key and its value use
     package var bytes: Int64 = 0
     /// bytes of a string, values of a list
     package var length: Int64 = 0
-    /// since a call has used the key
+    /// since the last call that used the key
     package var idleMillis: Int64 = 0
-    /// remaining; absent where the key doesn't expire
+    /// remaining; absent if the key doesn't expire
     package var ttlMillis: Int64? = nil
     package var version: UInt64 = 0
-    /// of the key, whether it is there or not
+    /// of the key, also if it doesn't exist
     package var slot: UInt32 = 0
-    /// the id of the shard that has answered
+    /// the id of the shard that replied
     package var shard: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2071,7 +2070,7 @@ extension V1 {
     package var key: UnsafeRawBufferPointer = noBytes
     package var delta: Int64 = 0
     package var database: UInt32 = 0
-    /// of a key that the call makes; 0: it doesn't expire
+    /// for a key that the call creates; 0: it doesn't expire
     package var ttlMillis: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2220,7 +2219,7 @@ extension V1 {
 
   }
 
-  /// The keys in one slot: {hash tags} see to that.
+  /// The keys must be in one slot: use {hash tags}.
   package struct MSetIfAbsentRequest: KeyedMessage {
     package static let name = "ringstore.v1.MSetIfAbsentRequest"
     package static let keyFields = KeyFields(key: 10, database: 24)
@@ -2228,7 +2227,7 @@ extension V1 {
     package var key: UnsafeRawBufferPointer = noBytes
     package var value: UnsafeRawBufferPointer = noBytes
     package var database: UInt32 = 0
-    /// the further ones; a key that comes twice gets its last value
+    /// further keys; a key that is given twice gets its last value
     package var others: RepeatedMessages<V1.KeyAndValue> = RepeatedMessages<V1.KeyAndValue>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -2640,7 +2639,7 @@ extension V1 {
 
   }
 
-  /// Zeros fill what lies between the end of the value and the offset.
+  /// Zeros fill a gap between the end of the value and the offset.
   package struct SetRangeRequest: KeyedMessage {
     package static let name = "ringstore.v1.SetRangeRequest"
     package static let keyFields = KeyFields(key: 10, database: 16)
@@ -2723,8 +2722,8 @@ extension V1 {
 
   }
 
-  /// When a key expires: from now on, or at a time. One that is not in the future deletes the
-  /// key.
+  /// When a key expires: a time from now, or an absolute time. A time that is not in the
+  /// future deletes the key.
   package struct ExpireRequest: KeyedMessage {
     package static let name = "ringstore.v1.ExpireRequest"
     package static let keyFields = KeyFields(key: 10, database: 16)
@@ -2839,7 +2838,7 @@ extension V1 {
   package struct TtlResponse: WireMessage {
     package static let name = "ringstore.v1.TtlResponse"
     package var found: Bool = false
-    /// remaining; absent where the key doesn't expire
+    /// remaining; absent if the key doesn't expire
     package var ttlMillis: Int64? = nil
     package var expireAtUnixMillis: Int64? = nil
     package var version: UInt64 = 0
@@ -2920,7 +2919,7 @@ extension V1 {
 
   }
 
-  /// One item's failure inside a reply that is otherwise OK.
+  /// The error of one item, inside a reply that is otherwise OK.
   package struct Error: WireMessage {
     package static let name = "ringstore.v1.Error"
     /// google.rpc.Code
@@ -3492,7 +3491,7 @@ extension V1 {
 
   }
 
-  /// Of MExists and MTouch.
+  /// For MExists and MTouch.
   package struct ManyKeysRequest: WireMessage {
     package static let name = "ringstore.v1.ManyKeysRequest"
     package var keys: RepeatedMessages<V1.Key> = RepeatedMessages<V1.Key>()
@@ -4002,7 +4001,7 @@ extension V1 {
 
     /// Which field of `kind` is set: the last one that came.
     package enum Kind {
-      /// Redis's glob
+      /// as in Redis
       case glob(UnsafeRawBufferPointer)
       /// RE2 syntax over bytes, must match from the first byte (Python's re.match)
       case regex(UnsafeRawBufferPointer)
@@ -4012,8 +4011,8 @@ extension V1 {
   }
 
   /// All matching keys, or `limit` of them and a token for the rest. Without a limit a reply
-  /// that would pass the message limit fails with RESOURCE_EXHAUSTED, RESPONSE_TOO_LARGE: use
-  /// Scan.
+  /// that would exceed the message limit fails with RESOURCE_EXHAUSTED, RESPONSE_TOO_LARGE:
+  /// use Scan.
   package struct KeysRequest: WireMessage {
     package static let name = "ringstore.v1.KeysRequest"
     /// absent: every key
@@ -4112,7 +4111,7 @@ extension V1 {
     package static let name = "ringstore.v1.KeysResponse"
     package var keys: RepeatedBytes = RepeatedBytes()
     package var nextPageToken: UnsafeRawBufferPointer = noBytes
-    /// only with allow_partial; shard and why
+    /// only with allow_partial; the shard and the reason
     package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -4193,7 +4192,7 @@ extension V1 {
   }
 
   /// A key present during the whole scan is returned at least once; one written or deleted
-  /// meanwhile may be or not.
+  /// meanwhile may be returned or not.
   package struct ScanRequest: WireMessage {
     package static let name = "ringstore.v1.ScanRequest"
     package var pattern: V1.Pattern? = nil
@@ -4928,14 +4927,14 @@ extension V1 {
   /// `ringstore.v1.Call`.
   package struct Call: WireMessage {
     package static let name = "ringstore.v1.Call"
-    /// chosen by the caller, unique among its unanswered calls
+    /// chosen by the caller, unique among its pending calls
     package var id: UInt64 = 0
     package var method: V1.Method = V1.Method(rawValue: 0)
     /// the encoded request message of that method
     package var request: UnsafeRawBufferPointer = noBytes
     /// 0: none
     package var timeoutMillis: UInt32 = 0
-    /// optional, for calls that must not run twice (not served yet: refused)
+    /// optional, for calls that must not run twice (not supported yet: refused)
     package var requestID: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -5041,7 +5040,7 @@ extension V1 {
     package var code: Int32 = 0
     package var message: UnsafeRawBufferPointer = noBytes
     package var response: UnsafeRawBufferPointer = noBytes
-    /// google.rpc.Status, encoded, where code is not 0
+    /// google.rpc.Status, encoded, if code is not 0
     package var details: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -5204,7 +5203,7 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: true,
       method: .touch, keyFields: V1.Key.keyFields)
-    /// What a key takes and is. The key doesn't count as used by it.
+    /// Memory use and details of a key. The key doesn't count as used by it.
     package static let inspect = RPC(
       service: name, name: "Inspect", request: V1.InspectRequest.self,
       reply: V1.InspectResponse.self, streamsRequests: false,
@@ -5247,7 +5246,8 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: true,
       method: .ttl, keyFields: V1.Key.keyFields)
-    /// The value, which is gone; the value, whose key expires at another time.
+    /// GetDel returns the value and removes the key; GetEx returns the value and changes the
+    /// key's expiry.
     package static let getDel = RPC(
       service: name, name: "GetDel", request: V1.Key.self,
       reply: V1.Value.self, streamsRequests: false,
@@ -5326,22 +5326,21 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: .rPopMany, keyFields: V1.PopManyRequest.keyFields)
-    /// Several keys of one slot, all of them or none.
+    /// Several keys of one slot: all are stored, or none.
     package static let mSetIfAbsent = RPC(
       service: name, name: "MSetIfAbsent", request: V1.MSetIfAbsentRequest.self,
       reply: V1.Status.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: false,
       method: .mSetIfAbsent, keyFields: V1.MSetIfAbsentRequest.keyFields)
-    /// Chunks of one consistent view of the list, however many writers push meanwhile.
+    /// Chunks of one consistent view of the list, even if other clients push meanwhile.
     package static let lRangeStream = RPC(
       service: name, name: "LRangeStream", request: V1.ListRange.self,
       reply: V1.ListValues.self, streamsRequests: false,
       streamsReplies: true,
       isReadOnly: true,
       method: nil, keyFields: V1.ListRange.keyFields)
-    /// Many keys, on any shards. Not atomic as a whole: each item has its own outcome, in
-    /// request order.
+    /// Many keys, on any shards. Not atomic: each item has its own outcome, in request order.
     package static let mGet = RPC(
       service: name, name: "MGet", request: V1.MGetRequest.self,
       reply: V1.MGetResponse.self, streamsRequests: false,
@@ -5409,8 +5408,8 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// Many calls on one stream. Calls that name the same key run in the order sent; replies
-    /// are matched by id.
+    /// Many calls on one stream. Calls on the same key run in the order sent; replies are
+    /// matched by id.
     package static let pipeline = RPC(
       service: name, name: "Pipeline", request: V1.CallBatch.self,
       reply: V1.ReplyBatch.self, streamsRequests: true,

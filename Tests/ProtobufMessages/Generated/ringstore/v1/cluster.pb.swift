@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// What the cluster is and how it does. Served by routers (the whole cluster) and shards (themselves).
+/// The state and administration of the cluster. Served by routers (the whole cluster) and shards (themselves).
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -86,17 +86,17 @@ package nonisolated struct Ringstore_V1_Node: Sendable {
   /// progress while loading, or why it is unreachable or not serving
   package var detail: String = String()
 
-  /// of a shard: new at every start, which empties its memory; 0 where unknown
+  /// of a shard: new at every start; 0 if unknown
   package var incarnation: UInt64 = 0
 
-  /// of a shard: what memory_bytes may come to; 0: there is no limit
+  /// of a shard: the limit of memory_bytes; 0: no limit
   package var memoryLimitBytes: Int64 = 0
 
-  /// of a shard: calls that it has answered with an error since it started
+  /// of a shard: failed calls since it started
   package var errors: UInt64 = 0
 
-  /// Of a shard: how many calls have taken how long since it started, in 97 buckets of microseconds, the last ones
-  /// left out where they are empty. PROTOCOL.md has their bounds.
+  /// Of a shard: a histogram of call durations since it started, in 97 buckets of microseconds; empty buckets at the
+  /// end are left out. PROTOCOL.md has their bounds.
   package var durations: [UInt64] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -147,7 +147,7 @@ package nonisolated struct Ringstore_V1_Node: Sendable {
     case draining // = 3
     case unreachable // = 4
 
-    /// a router that answers no call on keys; detail says why
+    /// a router that serves no calls on keys; detail says why
     case notServing // = 5
     case UNRECOGNIZED(Int)
 
@@ -194,7 +194,7 @@ package nonisolated struct Ringstore_V1_Node: Sendable {
   package init() {}
 }
 
-/// A stored, versioned document: made once for a new cluster, changed only by a rebalance, never recomputed.
+/// A stored, versioned document: made once for a new cluster, changed only by a rebalance, never computed again.
 package nonisolated struct Ringstore_V1_SlotMap: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -220,7 +220,7 @@ package nonisolated struct Ringstore_V1_SlotMap: Sendable {
 
     package var weight: Double = 0
 
-    /// merged, never compared: no part of what the map says of placement
+    /// merged, never compared: not a part of the map's placement
     package var lineage: Ringstore_V1_Lineage {
       get {_lineage ?? Ringstore_V1_Lineage()}
       set {_lineage = newValue}
@@ -258,20 +258,20 @@ package nonisolated struct Ringstore_V1_SlotMap: Sendable {
   package init() {}
 }
 
-/// Which data a shard has, as the cluster knows it. Of two records of a shard the one with more losses counts; of two
-/// with as many the one that has an id, where the other has none; and two ids make a dispute.
+/// The cluster's record of a shard's data. Of two records of a shard the one with more losses wins; with the same
+/// number, one with an id wins over one without; two different ids make a dispute.
 package nonisolated struct Ringstore_V1_Lineage: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// 16 bytes, made with the data; empty: none is known, or the shard is in memory only
+  /// 16 bytes, created with the data; empty: unknown, or the shard is in memory only
   package var id: Data = Data()
 
   /// how often an operator has accepted that the shard has other data than before
   package var acceptedLosses: UInt64 = 0
 
-  /// two ids were recorded: no data is taken for the shard's until a loss is accepted
+  /// two ids were recorded: all data is refused until a loss is accepted
   package var disputed: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -284,7 +284,7 @@ package nonisolated struct Ringstore_V1_StatsRequest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// the one node whose counters are wanted; empty: the node asked and all shards
+  /// the id of a single node; empty: this node and all shards
   package var node: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -297,7 +297,7 @@ package nonisolated struct Ringstore_V1_StatsResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// the same names that the metrics page will export
+  /// by name; docs/PROTOCOL.md lists them
   package var counters: Dictionary<String,Int64> = [:]
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -312,7 +312,7 @@ package nonisolated struct Ringstore_V1_ShutdownRequest: Sendable {
 
   package var wholeCluster: Bool = false
 
-  /// the shard to end; empty: the node that is asked
+  /// the shard to stop; empty: this node
   package var node: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -330,14 +330,14 @@ package nonisolated struct Ringstore_V1_ShutdownResponse: Sendable {
   package init() {}
 }
 
-/// Has a router read its list of shards again, and the cluster change to it. Refused as a whole where a slot with keys
-/// would change hands, or a shard can't be asked.
+/// Makes a router read its list of shards again, and changes the cluster to it. Refused as a whole if a slot with
+/// keys would change its owner, or a shard can't be reached.
 package nonisolated struct Ringstore_V1_ReloadRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// tell what would change, and change nothing
+  /// report what would change, and change nothing
   package var planOnly: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -392,7 +392,7 @@ package nonisolated struct Ringstore_V1_HotKeysRequest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// how many keys at most; 0: 10
+  /// the maximum number of keys; 0: 10
   package var count: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -405,10 +405,10 @@ package nonisolated struct Ringstore_V1_HotKeysResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// of all databases, the one looked up most often first
+  /// of all databases, the most frequent first
   package var keys: [Ringstore_V1_HotKey] = []
 
-  /// shards that are missing, and why
+  /// unreachable shards, and the reason
   package var unreachable: [Ringstore_V1_Error] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -421,7 +421,7 @@ package nonisolated struct Ringstore_V1_HotKey: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// it need not be there
+  /// it may be missing in the store
   package var key: Data = Data()
 
   package var database: UInt32 = 0
@@ -430,13 +430,13 @@ package nonisolated struct Ringstore_V1_HotKey: Sendable {
 
   package var shard: String = String()
 
-  /// counts fade to a half in a minute
+  /// counts decay by half every minute
   package var callsPerSecond: Double = 0
 
   /// of all look-ups of the shard, 0 to 1
   package var share: Double = 0
 
-  /// what that rests on: the relative error is about one over its root
+  /// the relative error is about one over its square root
   package var samples: Double = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -449,7 +449,7 @@ package nonisolated struct Ringstore_V1_BigKeysRequest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// how many keys of a ranking at most; 0: 10
+  /// the maximum number of keys in a ranking; 0: 10
   package var count: UInt32 = 0
 
   package var database: UInt32 = 0
@@ -466,10 +466,10 @@ package nonisolated struct Ringstore_V1_BigKeysResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// those of which there are keys
+  /// types that have keys
   package var types: [Ringstore_V1_BigKeysOfType] = []
 
-  /// shards that are missing, or were lost on the way, and why
+  /// shards that are unreachable, or were lost meanwhile, and the reason
   package var unreachable: [Ringstore_V1_Error] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -487,13 +487,13 @@ package nonisolated struct Ringstore_V1_BigKeysOfType: Sendable {
   /// all of the type
   package var keys: Int64 = 0
 
-  /// what these take together
+  /// the bytes that these use together
   package var bytes: Int64 = 0
 
   /// the largest one first
   package var byBytes: [Ringstore_V1_BigKey] = []
 
-  /// not of strings: those with the most values
+  /// not for strings: those with the most values
   package var byLength: [Ringstore_V1_BigKey] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -512,7 +512,7 @@ package nonisolated struct Ringstore_V1_BigKey: Sendable {
 
   package var type: Ringstore_V1_ValueType = .none
 
-  /// of memory, as of Inspect
+  /// of memory, as in Inspect
   package var bytes: Int64 = 0
 
   /// bytes of a string, values of a list
@@ -542,7 +542,7 @@ package nonisolated struct Ringstore_V1_SnapshotProgress: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// those that have said something so far
+  /// those that have reported so far
   package var shards: [Ringstore_V1_ShardSnapshot] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -580,10 +580,10 @@ package nonisolated struct Ringstore_V1_DigestRequest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// tell of each slot as well
+  /// return the digest of each slot too
   package var slots: Bool = false
 
-  /// versions count, and so does how integers are kept: only for copies of one log
+  /// include versions and the encoding of integers: only for copies of one log
   package var withVersions: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -598,7 +598,7 @@ package nonisolated struct Ringstore_V1_DigestResponse: Sendable {
 
   package var shards: [Ringstore_V1_ShardDigest] = []
 
-  /// shards that are missing, and why
+  /// unreachable shards, and the reason
   package var unreachable: [Ringstore_V1_Error] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -606,7 +606,7 @@ package nonisolated struct Ringstore_V1_DigestResponse: Sendable {
   package init() {}
 }
 
-/// Keys that have expired don't count, whether they are deleted yet or not.
+/// Expired keys don't count, even if they are not deleted yet.
 package nonisolated struct Ringstore_V1_ShardDigest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -616,19 +616,19 @@ package nonisolated struct Ringstore_V1_ShardDigest: Sendable {
 
   package var keys: Int64 = 0
 
-  /// those among them that expire
+  /// of these, keys with an expiry
   package var expiringKeys: Int64 = 0
 
   /// the sum of the slots', modulo 2^64
   package var digest: UInt64 = 0
 
-  /// the same of the keys that don't expire
+  /// the same for keys without an expiry
   package var lastingDigest: UInt64 = 0
 
-  /// of so many slots keys changed meanwhile: what is told of those is of no moment
+  /// slots whose keys changed meanwhile: their digests are not valid
   package var slotsChanged: UInt32 = 0
 
-  /// those with keys, in rising order
+  /// those with keys, in ascending order
   package var slots: [Ringstore_V1_SlotDigest] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -668,7 +668,7 @@ package nonisolated struct Ringstore_V1_BackupRequest: Sendable {
   package init() {}
 }
 
-/// What comes next in one file of one shard. The shards' pieces come in any order.
+/// The next piece of one file of one shard. The shards' pieces come in any order.
 package nonisolated struct Ringstore_V1_BackupPiece: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -680,7 +680,7 @@ package nonisolated struct Ringstore_V1_BackupPiece: Sendable {
 
   package var data: Data = Data()
 
-  /// nothing follows of the shard
+  /// the shard's last piece
   package var complete: Bool = false
 
   package var keysDone: Int64 = 0
@@ -688,7 +688,7 @@ package nonisolated struct Ringstore_V1_BackupPiece: Sendable {
   /// that the shard has
   package var keys: Int64 = 0
 
-  /// with complete: the moment of what the files hold
+  /// with complete: the moment of the state in the files
   package var takenUnixMillis: Int64 = 0
 
   /// how many the shard has, used or not
@@ -705,7 +705,7 @@ package nonisolated struct Ringstore_V1_BackupPiece: Sendable {
     /// images of all keys
     case pass // = 1
 
-    /// what was changed meanwhile
+    /// changes made meanwhile
     case log // = 2
     case UNRECOGNIZED(Int)
 
@@ -761,10 +761,10 @@ package nonisolated struct Ringstore_V1_AcceptLossResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// ids of the other shards that have it on record, durably where they have a disk
+  /// ids of the other shards that have recorded it, durably if they have a disk
   package var recorded: [String] = []
 
-  /// of those that could not be told; they are when they are back
+  /// ids of those that could not be reached; they get the record when they are back
   package var missing: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -777,10 +777,10 @@ package nonisolated struct Ringstore_V1_ClientsRequest: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// its id, as Describe has it; empty: the node that is asked
+  /// its id, as in Describe; empty: this node
   package var node: String = String()
 
-  /// how many connections at most; 0: 100; at most 10,000
+  /// the maximum number of connections; 0: 100; at most 10,000
   package var count: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -793,7 +793,7 @@ package nonisolated struct Ringstore_V1_ClientsResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// those for which the node holds the most bytes first, then the oldest
+  /// those with the most held bytes first, then the oldest
   package var clients: [Ringstore_V1_Client] = []
 
   /// connections that the node has
@@ -810,7 +810,7 @@ package nonisolated struct Ringstore_V1_Client: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// of the node, never given twice while it runs
+  /// never reused by the node while it runs
   package var id: UInt64 = 0
 
   /// grpc, line, or link: that of a router to a shard
@@ -818,19 +818,19 @@ package nonisolated struct Ringstore_V1_Client: Sendable {
 
   package var address: String = String()
 
-  /// of the latest call; empty: the node has no users, or there was none
+  /// of the latest call; empty: the node has no users, or there was no call
   package var user: String = String()
 
   package var encrypted: Bool = false
 
   package var ageMillis: Int64 = 0
 
-  /// since it was last seen busy, to within a few seconds
+  /// since it was last busy, to within a few seconds
   package var idleMillis: Int64 = 0
 
   package var openCalls: UInt32 = 0
 
-  /// since it began; of a line connection its commands
+  /// since it was opened; for a line connection its commands
   package var calls: UInt64 = 0
 
   /// of unfinished requests and unread replies
@@ -876,7 +876,7 @@ package nonisolated struct Ringstore_V1_LogLevelRequest: Sendable {
   /// as in ClientsRequest
   package var node: String = String()
 
-  /// trace, debug, info, notice, warning, error or critical; empty: only tell
+  /// trace, debug, info, notice, warning, error or critical; empty: don't change it
   package var level: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -889,11 +889,240 @@ package nonisolated struct Ringstore_V1_LogLevelResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// that is in force now
+  /// in force now
   package var level: String = String()
 
-  /// that the node was started with
+  /// at the node's start
   package var configured: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_SlowLogRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// as in ClientsRequest
+  package var node: String = String()
+
+  /// how many calls of each list at most; 0: 10
+  package var count: UInt32 = 0
+
+  /// forget all of them, once they are told
+  package var reset: Bool = false
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_SlowLogResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// the slowest one first
+  package var slowest: [Ringstore_V1_SlowCall] = []
+
+  /// the largest one first
+  package var largest: [Ringstore_V1_SlowCall] = []
+
+  /// from what duration on calls are kept; 0: none are for that
+  package var slowMillis: Int64 = 0
+
+  /// from what size on; 0: none are for that
+  package var largeBytes: Int64 = 0
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+/// What is kept of one call, or of all calls of one tick of a shard's loop.
+package nonisolated struct Ringstore_V1_SlowCall: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// call or tick
+  package var kind: String = String()
+
+  /// in lower case; of a tick, the one that most of its calls were
+  package var command: String = String()
+
+  /// when it ended
+  package var unixMillis: Int64 = 0
+
+  /// 0: it was not measured
+  package var durationMicros: Int64 = 0
+
+  package var failed: Bool = false
+
+  /// of a tick
+  package var calls: UInt32 = 0
+
+  package var requestBytes: Int64 = 0
+
+  package var replyBytes: Int64 = 0
+
+  /// that a router has asked
+  package var shard: String = String()
+
+  package var slot: UInt32 {
+    get {_slot ?? 0}
+    set {_slot = newValue}
+  }
+  /// Returns true if `slot` has been explicitly set.
+  package var hasSlot: Bool {self._slot != nil}
+  /// Clears the value of `slot`. Subsequent reads from it will return its default value.
+  package mutating func clearSlot() {self._slot = nil}
+
+  package var database: UInt32 {
+    get {_database ?? 0}
+    set {_database = newValue}
+  }
+  /// Returns true if `database` has been explicitly set.
+  package var hasDatabase: Bool {self._database != nil}
+  /// Clears the value of `database`. Subsequent reads from it will return its default value.
+  package mutating func clearDatabase() {self._database = nil}
+
+  /// as slowlog_keys says
+  package var keyKept: Ringstore_V1_SlowCall.OneOf_KeyKept? = nil
+
+  package var keyDigest: String {
+    get {
+      if case .keyDigest(let v)? = keyKept {return v}
+      return String()
+    }
+    set {keyKept = .keyDigest(newValue)}
+  }
+
+  /// its first 128 bytes
+  package var keyStart: Data {
+    get {
+      if case .keyStart(let v)? = keyKept {return v}
+      return Data()
+    }
+    set {keyKept = .keyStart(newValue)}
+  }
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// as slowlog_keys says
+  package nonisolated enum OneOf_KeyKept: Equatable, Sendable {
+    case keyDigest(String)
+    /// its first 128 bytes
+    case keyStart(Data)
+
+  }
+
+  package init() {}
+
+  fileprivate var _slot: UInt32? = nil
+  fileprivate var _database: UInt32? = nil
+}
+
+package nonisolated struct Ringstore_V1_ConfigRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// as in ClientsRequest
+  package var node: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_ConfigResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// of the process: shard, router or local
+  package var kind: String = String()
+
+  /// in the order of the documentation
+  package var settings: [Ringstore_V1_Setting] = []
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_Setting: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// as in a configuration file
+  package var name: String = String()
+
+  /// none: nothing says it, and it has no default
+  package var value: Ringstore_V1_Setting.OneOf_Value? = nil
+
+  package var number: Int64 {
+    get {
+      if case .number(let v)? = value {return v}
+      return 0
+    }
+    set {value = .number(newValue)}
+  }
+
+  package var flag: Bool {
+    get {
+      if case .flag(let v)? = value {return v}
+      return false
+    }
+    set {value = .flag(newValue)}
+  }
+
+  package var text: String {
+    get {
+      if case .text(let v)? = value {return v}
+      return String()
+    }
+    set {value = .text(newValue)}
+  }
+
+  package var list: Ringstore_V1_SettingList {
+    get {
+      if case .list(let v)? = value {return v}
+      return Ringstore_V1_SettingList()
+    }
+    set {value = .list(newValue)}
+  }
+
+  /// default, file, environment or flag
+  package var source: String = String()
+
+  /// the flag, the variable, or the name and its file; empty for a default
+  package var from: String = String()
+
+  package var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  /// none: nothing says it, and it has no default
+  package nonisolated enum OneOf_Value: Equatable, Sendable {
+    case number(Int64)
+    case flag(Bool)
+    case text(String)
+    case list(Ringstore_V1_SettingList)
+
+  }
+
+  package init() {}
+}
+
+package nonisolated struct Ringstore_V1_SettingList: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  package var items: [String] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2500,6 +2729,399 @@ nonisolated extension Ringstore_V1_LogLevelResponse: SwiftProtobuf.Message, Swif
   package static func ==(lhs: Ringstore_V1_LogLevelResponse, rhs: Ringstore_V1_LogLevelResponse) -> Bool {
     if lhs.level != rhs.level {return false}
     if lhs.configured != rhs.configured {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_SlowLogRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SlowLogRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0\u{1}count\0\u{1}reset\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.node) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.count) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.reset) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.node.isEmpty {
+      try visitor.visitSingularStringField(value: self.node, fieldNumber: 1)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt32Field(value: self.count, fieldNumber: 2)
+    }
+    if self.reset != false {
+      try visitor.visitSingularBoolField(value: self.reset, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_SlowLogRequest, rhs: Ringstore_V1_SlowLogRequest) -> Bool {
+    if lhs.node != rhs.node {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.reset != rhs.reset {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_SlowLogResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SlowLogResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}slowest\0\u{1}largest\0\u{3}slow_millis\0\u{3}large_bytes\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.slowest) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.largest) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.slowMillis) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.largeBytes) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.slowest.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.slowest, fieldNumber: 1)
+    }
+    if !self.largest.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.largest, fieldNumber: 2)
+    }
+    if self.slowMillis != 0 {
+      try visitor.visitSingularInt64Field(value: self.slowMillis, fieldNumber: 3)
+    }
+    if self.largeBytes != 0 {
+      try visitor.visitSingularInt64Field(value: self.largeBytes, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_SlowLogResponse, rhs: Ringstore_V1_SlowLogResponse) -> Bool {
+    if lhs.slowest != rhs.slowest {return false}
+    if lhs.largest != rhs.largest {return false}
+    if lhs.slowMillis != rhs.slowMillis {return false}
+    if lhs.largeBytes != rhs.largeBytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_SlowCall: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SlowCall"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}command\0\u{3}unix_millis\0\u{3}duration_micros\0\u{1}failed\0\u{1}calls\0\u{3}request_bytes\0\u{3}reply_bytes\0\u{1}shard\0\u{1}slot\0\u{1}database\0\u{3}key_digest\0\u{3}key_start\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.kind) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.command) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.unixMillis) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.durationMicros) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.failed) }()
+      case 6: try { try decoder.decodeSingularUInt32Field(value: &self.calls) }()
+      case 7: try { try decoder.decodeSingularInt64Field(value: &self.requestBytes) }()
+      case 8: try { try decoder.decodeSingularInt64Field(value: &self.replyBytes) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.shard) }()
+      case 10: try { try decoder.decodeSingularUInt32Field(value: &self._slot) }()
+      case 11: try { try decoder.decodeSingularUInt32Field(value: &self._database) }()
+      case 12: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.keyKept != nil {try decoder.handleConflictingOneOf()}
+          self.keyKept = .keyDigest(v)
+        }
+      }()
+      case 13: try {
+        var v: Data?
+        try decoder.decodeSingularBytesField(value: &v)
+        if let v = v {
+          if self.keyKept != nil {try decoder.handleConflictingOneOf()}
+          self.keyKept = .keyStart(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.kind.isEmpty {
+      try visitor.visitSingularStringField(value: self.kind, fieldNumber: 1)
+    }
+    if !self.command.isEmpty {
+      try visitor.visitSingularStringField(value: self.command, fieldNumber: 2)
+    }
+    if self.unixMillis != 0 {
+      try visitor.visitSingularInt64Field(value: self.unixMillis, fieldNumber: 3)
+    }
+    if self.durationMicros != 0 {
+      try visitor.visitSingularInt64Field(value: self.durationMicros, fieldNumber: 4)
+    }
+    if self.failed != false {
+      try visitor.visitSingularBoolField(value: self.failed, fieldNumber: 5)
+    }
+    if self.calls != 0 {
+      try visitor.visitSingularUInt32Field(value: self.calls, fieldNumber: 6)
+    }
+    if self.requestBytes != 0 {
+      try visitor.visitSingularInt64Field(value: self.requestBytes, fieldNumber: 7)
+    }
+    if self.replyBytes != 0 {
+      try visitor.visitSingularInt64Field(value: self.replyBytes, fieldNumber: 8)
+    }
+    if !self.shard.isEmpty {
+      try visitor.visitSingularStringField(value: self.shard, fieldNumber: 9)
+    }
+    try { if let v = self._slot {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 10)
+    } }()
+    try { if let v = self._database {
+      try visitor.visitSingularUInt32Field(value: v, fieldNumber: 11)
+    } }()
+    switch self.keyKept {
+    case .keyDigest?: try {
+      guard case .keyDigest(let v)? = self.keyKept else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 12)
+    }()
+    case .keyStart?: try {
+      guard case .keyStart(let v)? = self.keyKept else { preconditionFailure() }
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 13)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_SlowCall, rhs: Ringstore_V1_SlowCall) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.command != rhs.command {return false}
+    if lhs.unixMillis != rhs.unixMillis {return false}
+    if lhs.durationMicros != rhs.durationMicros {return false}
+    if lhs.failed != rhs.failed {return false}
+    if lhs.calls != rhs.calls {return false}
+    if lhs.requestBytes != rhs.requestBytes {return false}
+    if lhs.replyBytes != rhs.replyBytes {return false}
+    if lhs.shard != rhs.shard {return false}
+    if lhs._slot != rhs._slot {return false}
+    if lhs._database != rhs._database {return false}
+    if lhs.keyKept != rhs.keyKept {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ConfigRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ConfigRequest"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}node\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.node) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.node.isEmpty {
+      try visitor.visitSingularStringField(value: self.node, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ConfigRequest, rhs: Ringstore_V1_ConfigRequest) -> Bool {
+    if lhs.node != rhs.node {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_ConfigResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".ConfigResponse"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}settings\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.kind) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.settings) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.kind.isEmpty {
+      try visitor.visitSingularStringField(value: self.kind, fieldNumber: 1)
+    }
+    if !self.settings.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.settings, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_ConfigResponse, rhs: Ringstore_V1_ConfigResponse) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.settings != rhs.settings {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_Setting: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".Setting"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}number\0\u{1}flag\0\u{1}text\0\u{1}list\0\u{1}source\0\u{1}from\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try {
+        var v: Int64?
+        try decoder.decodeSingularInt64Field(value: &v)
+        if let v = v {
+          if self.value != nil {try decoder.handleConflictingOneOf()}
+          self.value = .number(v)
+        }
+      }()
+      case 3: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.value != nil {try decoder.handleConflictingOneOf()}
+          self.value = .flag(v)
+        }
+      }()
+      case 4: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.value != nil {try decoder.handleConflictingOneOf()}
+          self.value = .text(v)
+        }
+      }()
+      case 5: try {
+        var v: Ringstore_V1_SettingList?
+        var hadOneofValue = false
+        if let current = self.value {
+          hadOneofValue = true
+          if case .list(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.value = .list(v)
+        }
+      }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.source) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.from) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    switch self.value {
+    case .number?: try {
+      guard case .number(let v)? = self.value else { preconditionFailure() }
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 2)
+    }()
+    case .flag?: try {
+      guard case .flag(let v)? = self.value else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 3)
+    }()
+    case .text?: try {
+      guard case .text(let v)? = self.value else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 4)
+    }()
+    case .list?: try {
+      guard case .list(let v)? = self.value else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case nil: break
+    }
+    if !self.source.isEmpty {
+      try visitor.visitSingularStringField(value: self.source, fieldNumber: 6)
+    }
+    if !self.from.isEmpty {
+      try visitor.visitSingularStringField(value: self.from, fieldNumber: 7)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_Setting, rhs: Ringstore_V1_Setting) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs.value != rhs.value {return false}
+    if lhs.source != rhs.source {return false}
+    if lhs.from != rhs.from {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Ringstore_V1_SettingList: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  package static let protoMessageName: String = _protobuf_package + ".SettingList"
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}items\0")
+
+  package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.items) }()
+      default: break
+      }
+    }
+  }
+
+  package func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.items.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.items, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  package static func ==(lhs: Ringstore_V1_SettingList, rhs: Ringstore_V1_SettingList) -> Bool {
+    if lhs.items != rhs.items {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

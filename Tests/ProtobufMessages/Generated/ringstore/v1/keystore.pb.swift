@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// The public API, served alike by routers and shards.
+/// The public API, served by routers and shards in the same way.
 ///
 /// Keys and values are bytes. A missing key is not an error: found = false. Errors are gRPC statuses with
 /// google.rpc.ErrorInfo (domain "ringstore") in grpc-status-details-bin; docs/PROTOCOL.md lists the reasons.
@@ -146,7 +146,7 @@ package nonisolated enum Ringstore_V1_ValueType: SwiftProtobuf.Enum, Swift.CaseI
 
 }
 
-/// How a value lies in memory.
+/// How a value is stored in memory.
 package nonisolated enum Ringstore_V1_ValueEncoding: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
   case none // = 0
@@ -157,7 +157,7 @@ package nonisolated enum Ringstore_V1_ValueEncoding: SwiftProtobuf.Enum, Swift.C
   /// a string in one block with its key
   case inline // = 2
 
-  /// a string in a block of its own
+  /// a string in a separate block
   case block // = 3
 
   /// a list
@@ -201,18 +201,18 @@ package nonisolated enum Ringstore_V1_ValueEncoding: SwiftProtobuf.Enum, Swift.C
 
 }
 
-/// As Redis's NX, XX, GT and LT. A key that doesn't expire counts as one that expires later than any other.
+/// As Redis's NX, XX, GT and LT. A key without an expiry counts as the latest.
 package nonisolated enum Ringstore_V1_ExpireCondition: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
   case always // = 0
 
-  /// the key doesn't expire yet
+  /// the key has no expiry
   case ifNone // = 1
 
-  /// the key expires
+  /// the key has an expiry
   case ifAny // = 2
 
-  /// than the key expires now
+  /// later than the current expiry
   case ifLater // = 3
   case ifSooner // = 4
   case UNRECOGNIZED(Int)
@@ -254,7 +254,7 @@ package nonisolated enum Ringstore_V1_ExpireCondition: SwiftProtobuf.Enum, Swift
 
 }
 
-/// Unary calls that may travel in a batch. Numbers never change.
+/// Unary calls that can be sent in a batch. Numbers never change.
 package nonisolated enum Ringstore_V1_Method: SwiftProtobuf.Enum, Swift.CaseIterable {
   package typealias RawValue = Int
   case unspecified // = 0
@@ -471,7 +471,7 @@ package nonisolated struct Ringstore_V1_KeyValue: Sendable {
 
   package var condition: Ringstore_V1_SetCondition = .always
 
-  /// with SET_CONDITION_IF_VERSION; 0: the key isn't there
+  /// with SET_CONDITION_IF_VERSION; 0: the key doesn't exist
   package var ifVersion: UInt64 = 0
 
   package var returnPrevious: Bool = false
@@ -541,7 +541,7 @@ package nonisolated struct Ringstore_V1_Value: Sendable {
   /// grows with every write of the key's slot; never reused for a key
   package var version: UInt64 = 0
 
-  /// remaining; absent where the key doesn't expire
+  /// remaining; absent if the key doesn't expire
   package var ttlMillis: Int64 {
     get {_ttlMillis ?? 0}
     set {_ttlMillis = newValue}
@@ -551,7 +551,7 @@ package nonisolated struct Ringstore_V1_Value: Sendable {
   /// Clears the value of `ttlMillis`. Subsequent reads from it will return its default value.
   package mutating func clearTtlMillis() {self._ttlMillis = nil}
 
-  /// of a pop with other_keys: which one it was
+  /// of a pop with other_keys: the list of the value
   package var key: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -572,10 +572,10 @@ package nonisolated struct Ringstore_V1_Status: Sendable {
   /// keys removed or changed, elements now in the list, bytes of the string, ...
   package var count: Int64 = 0
 
-  /// of the write; of the key as it is where nothing was written
+  /// of the write; without a write the key's current version
   package var version: UInt64 = 0
 
-  /// with return_previous; found = false where there was none
+  /// with return_previous; found = false if there was none
   package var previous: Ringstore_V1_Value {
     get {_previous ?? Ringstore_V1_Value()}
     set {_previous = newValue}
@@ -604,7 +604,7 @@ package nonisolated struct Ringstore_V1_ListInsert: Sendable {
 
   package var database: UInt32 = 0
 
-  /// a key that is missing stays so: ok = false
+  /// a missing list is not created: ok = false
   package var onlyIfPresent: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -621,7 +621,7 @@ package nonisolated struct Ringstore_V1_PopRequest: Sendable {
 
   package var database: UInt32 = 0
 
-  /// how long to wait for an element where there is none; found = false then
+  /// how long to wait for an element if there is none; then found = false
   package var waitMillis: UInt32 = 0
 
   /// of the same slot, tried after `key` in this order
@@ -641,7 +641,7 @@ package nonisolated struct Ringstore_V1_PopManyRequest: Sendable {
 
   package var database: UInt32 = 0
 
-  /// or as many as there are
+  /// the maximum number
   package var count: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -712,7 +712,7 @@ package nonisolated struct Ringstore_V1_ListRemoveRequest: Sendable {
 
   package var database: UInt32 = 0
 
-  /// so many from the head, or from the tail where negative; 0: all
+  /// how many from the head, if negative from the tail; 0: all
   package var count: Int64 = 0
 
   package var value: Data = Data()
@@ -735,7 +735,7 @@ package nonisolated struct Ringstore_V1_ListInsertRequest: Sendable {
 
   package var value: Data = Data()
 
-  /// behind the pivot, not in front of it
+  /// after the pivot, not before it
   package var after: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -754,10 +754,10 @@ package nonisolated struct Ringstore_V1_ListPositionRequest: Sendable {
 
   package var value: Data = Data()
 
-  /// the first to count: 1 (or 0) the first, -1 the first from the tail
+  /// the first match to return: 1 (or 0) the first, -1 the first from the tail
   package var rank: Int64 = 0
 
-  /// how many are wanted, 0: all; absent: one
+  /// the maximum number of matches, 0: all; absent: one
   package var count: Int64 {
     get {_count ?? 0}
     set {_count = newValue}
@@ -767,7 +767,7 @@ package nonisolated struct Ringstore_V1_ListPositionRequest: Sendable {
   /// Clears the value of `count`. Subsequent reads from it will return its default value.
   package mutating func clearCount() {self._count = nil}
 
-  /// how many values are looked at; 0: all
+  /// how many values are compared; 0: all
   package var maxLength: Int64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -784,7 +784,7 @@ package nonisolated struct Ringstore_V1_ListPositions: Sendable {
 
   package var indexes: [UInt64] = []
 
-  /// whether there is the list
+  /// whether the list exists
   package var found: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -792,18 +792,18 @@ package nonisolated struct Ringstore_V1_ListPositions: Sendable {
   package init() {}
 }
 
-/// Both keys in one slot: {hash tags} see to that.
+/// Both keys must be in one slot: use {hash tags}.
 package nonisolated struct Ringstore_V1_ListMoveRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// the list that loses a value
+  /// the list that a value is removed from
   package var key: Data = Data()
 
   package var database: UInt32 = 0
 
-  /// the list that gets it
+  /// the list that gets the value
   package var destination: Data = Data()
 
   package var from: Ringstore_V1_ListEnd = .head
@@ -875,16 +875,16 @@ package nonisolated struct Ringstore_V1_InspectResponse: Sendable {
 
   package var encoding: Ringstore_V1_ValueEncoding = .none
 
-  /// of memory that the key and its value take
+  /// of memory that the key and its value use
   package var bytes: Int64 = 0
 
   /// bytes of a string, values of a list
   package var length: Int64 = 0
 
-  /// since a call has used the key
+  /// since the last call that used the key
   package var idleMillis: Int64 = 0
 
-  /// remaining; absent where the key doesn't expire
+  /// remaining; absent if the key doesn't expire
   package var ttlMillis: Int64 {
     get {_ttlMillis ?? 0}
     set {_ttlMillis = newValue}
@@ -896,10 +896,10 @@ package nonisolated struct Ringstore_V1_InspectResponse: Sendable {
 
   package var version: UInt64 = 0
 
-  /// of the key, whether it is there or not
+  /// of the key, also if it doesn't exist
   package var slot: UInt32 = 0
 
-  /// the id of the shard that has answered
+  /// the id of the shard that replied
   package var shard: String = String()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -920,7 +920,7 @@ package nonisolated struct Ringstore_V1_IncrByRequest: Sendable {
 
   package var database: UInt32 = 0
 
-  /// of a key that the call makes; 0: it doesn't expire
+  /// for a key that the call creates; 0: it doesn't expire
   package var ttlMillis: Int64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -942,7 +942,7 @@ package nonisolated struct Ringstore_V1_IncrByResponse: Sendable {
   package init() {}
 }
 
-/// The keys in one slot: {hash tags} see to that.
+/// The keys must be in one slot: use {hash tags}.
 package nonisolated struct Ringstore_V1_MSetIfAbsentRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -955,7 +955,7 @@ package nonisolated struct Ringstore_V1_MSetIfAbsentRequest: Sendable {
 
   package var database: UInt32 = 0
 
-  /// the further ones; a key that comes twice gets its last value
+  /// further keys; a key that is given twice gets its last value
   package var others: [Ringstore_V1_KeyAndValue] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1063,7 +1063,7 @@ package nonisolated struct Ringstore_V1_GetRangeRequest: Sendable {
   package init() {}
 }
 
-/// Zeros fill what lies between the end of the value and the offset.
+/// Zeros fill a gap between the end of the value and the offset.
 package nonisolated struct Ringstore_V1_SetRangeRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1082,7 +1082,7 @@ package nonisolated struct Ringstore_V1_SetRangeRequest: Sendable {
   package init() {}
 }
 
-/// When a key expires: from now on, or at a time. One that is not in the future deletes the key.
+/// When a key expires: a time from now, or an absolute time. A time that is not in the future deletes the key.
 package nonisolated struct Ringstore_V1_ExpireRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1130,7 +1130,7 @@ package nonisolated struct Ringstore_V1_TtlResponse: Sendable {
 
   package var found: Bool = false
 
-  /// remaining; absent where the key doesn't expire
+  /// remaining; absent if the key doesn't expire
   package var ttlMillis: Int64 {
     get {_ttlMillis ?? 0}
     set {_ttlMillis = newValue}
@@ -1159,7 +1159,7 @@ package nonisolated struct Ringstore_V1_TtlResponse: Sendable {
   fileprivate var _expireAtUnixMillis: Int64? = nil
 }
 
-/// One item's failure inside a reply that is otherwise OK.
+/// The error of one item, inside a reply that is otherwise OK.
 package nonisolated struct Ringstore_V1_Error: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1286,7 +1286,7 @@ package nonisolated struct Ringstore_V1_MDeleteResponse: Sendable {
   package init() {}
 }
 
-/// Of MExists and MTouch.
+/// For MExists and MTouch.
 package nonisolated struct Ringstore_V1_ManyKeysRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1410,7 +1410,7 @@ package nonisolated struct Ringstore_V1_Pattern: Sendable {
 
   package var kind: Ringstore_V1_Pattern.OneOf_Kind? = nil
 
-  /// Redis's glob
+  /// as in Redis
   package var glob: Data {
     get {
       if case .glob(let v)? = kind {return v}
@@ -1439,7 +1439,7 @@ package nonisolated struct Ringstore_V1_Pattern: Sendable {
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package nonisolated enum OneOf_Kind: Equatable, Sendable {
-    /// Redis's glob
+    /// as in Redis
     case glob(Data)
     /// RE2 syntax over bytes, must match from the first byte (Python's re.match)
     case regex(Data)
@@ -1450,8 +1450,8 @@ package nonisolated struct Ringstore_V1_Pattern: Sendable {
   package init() {}
 }
 
-/// All matching keys, or `limit` of them and a token for the rest. Without a limit a reply that would pass the
-/// message limit fails with RESOURCE_EXHAUSTED, RESPONSE_TOO_LARGE: use Scan.
+/// All matching keys, or `limit` of them and a token for the rest. Without a limit a reply that
+/// would exceed the message limit fails with RESOURCE_EXHAUSTED, RESPONSE_TOO_LARGE: use Scan.
 package nonisolated struct Ringstore_V1_KeysRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1491,7 +1491,7 @@ package nonisolated struct Ringstore_V1_KeysResponse: Sendable {
 
   package var nextPageToken: Data = Data()
 
-  /// only with allow_partial; shard and why
+  /// only with allow_partial; the shard and the reason
   package var unreachable: [Ringstore_V1_Error] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1499,7 +1499,8 @@ package nonisolated struct Ringstore_V1_KeysResponse: Sendable {
   package init() {}
 }
 
-/// A key present during the whole scan is returned at least once; one written or deleted meanwhile may be or not.
+/// A key present during the whole scan is returned at least once; one written or deleted meanwhile
+/// may be returned or not.
 package nonisolated struct Ringstore_V1_ScanRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1665,7 +1666,7 @@ package nonisolated struct Ringstore_V1_Call: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// chosen by the caller, unique among its unanswered calls
+  /// chosen by the caller, unique among its pending calls
   package var id: UInt64 = 0
 
   package var method: Ringstore_V1_Method = .unspecified
@@ -1676,7 +1677,7 @@ package nonisolated struct Ringstore_V1_Call: Sendable {
   /// 0: none
   package var timeoutMillis: UInt32 = 0
 
-  /// optional, for calls that must not run twice (not served yet: refused)
+  /// optional, for calls that must not run twice (not supported yet: refused)
   package var requestID: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1698,7 +1699,7 @@ package nonisolated struct Ringstore_V1_Reply: Sendable {
 
   package var response: Data = Data()
 
-  /// google.rpc.Status, encoded, where code is not 0
+  /// google.rpc.Status, encoded, if code is not 0
   package var details: Data = Data()
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()

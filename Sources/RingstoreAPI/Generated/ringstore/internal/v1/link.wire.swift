@@ -17,12 +17,12 @@ extension LinkV1 {
 
     @inlinable
     package static var unspecified: Self { Self(rawValue: 0) }
-    /// would the shard adopt it? Nothing changes
+    /// check whether the shard would adopt it; nothing changes
     @inlinable
     package static var check: Self { Self(rawValue: 1) }
     @inlinable
     package static var adopt: Self { Self(rawValue: 2) }
-    /// the map is in force. Has no reply. Said only after questions that were asked
+    /// the map is in force. Has no reply. Sent only after queries that began
     @inlinable
     package static var inForce: Self { Self(rawValue: 3) }
 
@@ -42,23 +42,23 @@ extension LinkV1 {
     }
   }
 
-  /// A shard reads a frame in one pass and executes each call as it comes to it. What
-  /// concerns a call stands before it: so the fields are numbered in the order in which they
+  /// A shard reads a frame in one pass and executes each call when it reads it. Data that
+  /// concerns a call comes before it: so the fields are numbered in the order in which they
   /// are written.
   package struct RouterFrame: WireMessage {
     package static let name = "ringstore.internal.v1.RouterFrame"
     /// in the first frame, and only there
     package var hello: LinkV1.Hello? = nil
-    /// the newest clock_millis that the router had heard on this link when it began the
+    /// the newest clock_millis that the router had received on this link when it began the
     package var heardMillis: UInt64 = 0
-    /// frame. Calls of a frame that gets there too long after it are not executed, so bytes
-    /// that were held somewhere on the way do nothing later. Sent as a sign of life as well,
-    /// over both lanes, whenever a clock_millis has come
+    /// frame. Calls of a frame that arrives too long after it are not executed, so bytes that
+    /// were delayed on the way have no later effect. Also sent as a keep-alive, over both
+    /// lanes, for each received clock_millis
     package var cancels: RepeatedNumbers = RepeatedNumbers()
     /// message, never a stream reset
     package var placedAnew: RepeatedNumbers = RepeatedNumbers()
-    /// since. A shard that has returned a call returns all later ones on its slot that come
-    /// over the same lane, until one of these comes: none overtakes another
+    /// since. A shard that has returned a call returns all later ones on its slot that arrive
+    /// over the same lane, until one of these arrives: none overtakes another
     package var offer: LinkV1.MapOffer? = nil
     package var calls: RepeatedMessages<LinkV1.LinkCall> = RepeatedMessages<LinkV1.LinkCall>()
     /// for streamed replies
@@ -251,16 +251,16 @@ extension LinkV1 {
 
   }
 
-  /// How a slot map reaches shards whose links are open. A shard serves a slot that it gains
-  /// only once it is told that the map is in force: that all shards of it have held it at one
-  /// moment, and so let go of the slots that they lose.
+  /// Sends a slot map to shards whose links are open. A shard serves a gained slot only after
+  /// an offer that says that the map is in force: that all its shards have held it at one
+  /// moment, and so have given up the slots that they lose.
   package struct MapOffer: WireMessage {
     package static let name = "ringstore.internal.v1.MapOffer"
     package var step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0)
     package var map: V1.SlotMap? = nil
     /// as in Hello
     package var inForceEpoch: UInt64 = 0
-    /// of ADOPT: comes back in the reply. A shard that has adopted the map already is
+    /// of ADOPT: returned in the reply. A shard that has already adopted the map is
     package var round: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -348,17 +348,17 @@ extension LinkV1 {
     package var cluster: UnsafeRawBufferPointer = noBytes
     /// id of router and event loop
     package var router: UnsafeRawBufferPointer = noBytes
-    /// grows with every (re)connection of this router loop: once a shard has seen a
+    /// increases with every (re)connection of this router loop: once a shard has seen a
     package var generation: UInt64 = 0
-    /// newer one, it executes nothing more that the older connection had sent
+    /// newer one, it executes nothing more from the older connection
     package var expectedShard: UnsafeRawBufferPointer = noBytes
     package var map: V1.SlotMap? = nil
     /// a keyed digest of the cluster's hash seed and of this Hello; never the seed
     package var hashSeedCheck: UnsafeRawBufferPointer = noBytes
-    /// of the newest map that has come into force, as far as the router knows; 0: it
+    /// of the newest map that the router knows to be in force; 0: it
     package var inForceEpoch: UInt64 = 0
-    /// knows of none. The shard adopts the map of this Hello, and serves what it gains by it
-    /// when it is told that it is in force
+    /// knows none. The shard adopts the map of this Hello, and serves the slots that it gains
+    /// when an offer says that it is in force
     package var parkedCalls: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -481,14 +481,14 @@ extension LinkV1 {
     package var id: UInt64 = 0
     /// ringstore.v1.Method, or 64 and up for the internal parts of fan-outs
     package var method: UInt32 = 0
-    /// the client's message, untouched
+    /// the client's message, unchanged
     package var request: UnsafeRawBufferPointer = noBytes
     /// the client's deadline on the shard's clock (clock_millis); 0: none
     package var deadlineMillis: UInt64 = 0
     package var requestID: UnsafeRawBufferPointer = noBytes
-    /// of a call that is traced: the trace (16 bytes), the router's span (8) and the
+    /// of a traced call: trace (16 bytes), span (8), flags (1), tracestate; else absent
     package var traceContext: UnsafeRawBufferPointer = noBytes
-    /// flags (1) of W3C Trace Context, then its tracestate. Absent of all others
+    /// of parts of fan-outs whose caller may not access everything; absent: it may
     package var restriction: LinkV1.Restriction? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -602,7 +602,7 @@ extension LinkV1 {
 
   }
 
-  /// Which keys a caller may touch. What isn't said here isn't allowed.
+  /// The keys that a caller may access. Everything else is forbidden.
   package struct Restriction: WireMessage {
     package static let name = "ringstore.internal.v1.Restriction"
     package var everyDatabase: Bool = false
@@ -705,7 +705,7 @@ extension LinkV1 {
   package struct DatabaseRange: WireMessage {
     package static let name = "ringstore.internal.v1.DatabaseRange"
     package var first: UInt32 = 0
-    /// included
+    /// inclusive
     package var last: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -838,13 +838,13 @@ extension LinkV1 {
     /// in the first frame, and only there
     package var hello: LinkV1.HelloReply? = nil
     package var replies: RepeatedMessages<LinkV1.LinkReply> = RepeatedMessages<LinkV1.LinkReply>()
-    /// the shard is leaving: send nothing new; every call received is answered
+    /// the shard is stopping: send nothing new; every received call gets its reply
     package var draining: Bool = false
-    /// the shard's clock, which begins with the shard: with each HelloReply, and every
+    /// the shard's clock, which starts with the shard: with each HelloReply, and every
     package var clockMillis: UInt64 = 0
     /// half second over the calls lane
     package var mapReply: LinkV1.MapReply? = nil
-    /// the shard has adopted a map, or was told that it is in force, over another link
+    /// over another link the shard has adopted a map, or learned that it is in force
     package var mapNews: LinkV1.MapNews? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -996,20 +996,20 @@ extension LinkV1 {
   package struct MapReply: WireMessage {
     package static let name = "ringstore.internal.v1.MapReply"
     package var step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0)
-    /// of the map that was offered
+    /// of the offered map
     package var epoch: UInt64 = 0
     package var accepted: Bool = false
     /// as in HelloReply
     package var refusal: UnsafeRawBufferPointer = noBytes
-    /// what would move, where that is the reason
+    /// what would move, if that is the reason
     package var detail: UnsafeRawBufferPointer = noBytes
-    /// the shard's, where the offer was refused and it has one
+    /// the shard's, if the offer was refused and it has one
     package var map: V1.SlotMap? = nil
     /// whether the shard's map is in force
     package var inForce: Bool = false
     /// of the offer
     package var round: UInt64 = 0
-    /// where it was accepted: what the shard has on record now, durably
+    /// if it was accepted: the records that the shard has now stored durably
     package var lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<
       LinkV1.ShardLineage
     >()
@@ -1203,31 +1203,31 @@ extension LinkV1 {
   package struct HelloReply: WireMessage {
     package static let name = "ringstore.internal.v1.HelloReply"
     package var shard: UnsafeRawBufferPointer = noBytes
-    /// new at every start: tells a restart from a reconnect
+    /// new at every start: distinguishes a restart from a reconnect
     package var incarnation: UInt64 = 0
     package var mapEpoch: UInt64 = 0
     package var accepted: Bool = false
     /// WRONG_CLUSTER, WRONG_SHARD, STALE_MAP (ours is newer), MAP_CONFLICT (same epoch,
     package var refusal: UnsafeRawBufferPointer = noBytes
-    /// other content; or we hold keys that this map gives away; or it doesn't list a shard that
-    /// may own slots), UNAUTHENTICATED, WRONG_HASH_SEED, DATA_LOST (the map has another lineage
-    /// on record for this shard than its data has)
+    /// other content; or we hold keys that this map assigns to others; or it doesn't list a
+    /// shard that may own slots), UNAUTHENTICATED, WRONG_HASH_SEED, DATA_LOST (the map has
+    /// recorded another lineage for this shard than its data has)
     package var map: V1.SlotMap? = nil
     /// whether the shard's map is in force
     package var mapInForce: Bool = false
-    /// which keys would be given away, where that is the reason
+    /// which keys would be assigned to others, if that is the reason
     package var detail: UnsafeRawBufferPointer = noBytes
-    /// whether it serves any slot: one that has just started doesn't until it is told
+    /// whether it serves any slot: a new one doesn't until its map is in force
     package var serving: Bool = false
     /// those of parked_calls that were executed, or may have been; the others were not.
     package var ranCalls: RepeatedNumbers = RepeatedNumbers()
-    /// Of another incarnation it says nothing: that has executed none of them
+    /// Another incarnation lists none: it has executed none of them
     package var lineage: UnsafeRawBufferPointer = noBytes
-    /// where it was accepted: what the shard has on record, of all shards of its map
+    /// if it was accepted: the shard's records, of all shards of its map
     package var lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<
       LinkV1.ShardLineage
     >()
-    /// the shard keeps its data, so what an earlier incarnation has executed of
+    /// the shard keeps its data, so calls of parked_calls that an earlier incarnation
     package var recovers: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1456,8 +1456,8 @@ extension LinkV1 {
     /// further parts follow (bulk stream only). With a code that is not 0 the call was
     package var more: Bool = false
     /// returned: it was not executed, because its key's slot isn't the shard's; `response` is
-    /// the LinkCall then, to be placed anew, and the error is the one that its caller gets
-    /// where that can't be done
+    /// then the LinkCall, to be routed again, and the error is the one that its caller gets if
+    /// that isn't possible
     package var parked: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false

@@ -6,27 +6,27 @@
 import NIOCore
 
 extension LinkV1 {
-  /// Asks a shard for one slice of its matching keys.
+  /// Requests one slice of a shard's matching keys.
   package struct KeysPartRequest: WireMessage {
     package static let name = "ringstore.internal.v1.KeysPartRequest"
     /// absent: every key
     package var pattern: V1.Pattern? = nil
     package var database: UInt32 = 0
-    /// the slot to go on in; slots before it are done
+    /// the slot to continue in; earlier slots are done
     package var startSlot: UInt32 = 0
     /// where in that slot; 0: at its beginning
     package var cursor: UInt64 = 0
-    /// bounds of the slice, whichever is met first: keys answered; 0: no bound
+    /// limits of the slice, the first one reached: returned keys; 0: no limit
     package var maxKeys: UInt32 = 0
-    /// bytes of keys answered; the key that passes it is still in
+    /// bytes of returned keys; the key that exceeds it is included
     package var maxBytes: UInt32 = 0
-    /// keys looked at
+    /// visited keys
     package var maxVisits: UInt32 = 0
-    /// only keys that hold this; VALUE_TYPE_NONE: any
+    /// only keys of this type; VALUE_TYPE_NONE: any
     package var type: V1.ValueType = V1.ValueType(rawValue: 0)
-    /// the slot before which the shard stops; 0: behind the last
+    /// the slot before which the shard stops; 0: after the last
     package var endSlot: UInt32 = 0
-    /// whether the reply is to say where each key lies
+    /// whether the reply must have the position of each key
     package var wantsPositions: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -151,9 +151,9 @@ extension LinkV1 {
     package var keys: RepeatedBytes = RepeatedBytes()
     package var nextSlot: UInt32 = 0
     package var nextCursor: UInt64 = 0
-    /// no further keys before the end slot; else go on with next_slot, next_cursor
+    /// no further keys before the end slot; else continue with next_slot, next_cursor
     package var done: Bool = false
-    /// the cursor behind each key in its slot, 0 where nothing can follow
+    /// the cursor after each key in its slot, 0 if nothing can follow
     package var positions: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -236,13 +236,13 @@ extension LinkV1 {
 
   }
 
-  /// Asks a shard to remove one slice of a database's keys.
+  /// Removes one slice of a database's keys.
   package struct ResetPartRequest: WireMessage {
     package static let name = "ringstore.internal.v1.ResetPartRequest"
     package var database: UInt32 = 0
     package var allDatabases: Bool = false
     package var startSlot: UInt32 = 0
-    /// bound of the slice: keys removed or looked at
+    /// limit of the slice: keys removed or visited
     package var maxVisits: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -318,7 +318,7 @@ extension LinkV1 {
 
   }
 
-  /// What one slice of a reset removed.
+  /// The number of keys that one slice of a reset removed.
   package struct ResetPartReply: WireMessage {
     package static let name = "ringstore.internal.v1.ResetPartReply"
     package var removed: Int64 = 0
@@ -390,11 +390,11 @@ extension LinkV1 {
 
   }
 
-  /// Asks a shard for a key drawn by lot.
+  /// Requests a random key.
   package struct RandomKeyPartRequest: WireMessage {
     package static let name = "ringstore.internal.v1.RandomKeyPartRequest"
     package var database: UInt32 = 0
-    /// what the lots are drawn by
+    /// the seed of the random draw
     package var seed: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -456,16 +456,16 @@ extension LinkV1 {
 
   }
 
-  /// A key, each of the shard's as likely as any other.
+  /// A random key, all keys of the shard equally likely.
   package struct RandomKeyPartReply: WireMessage {
     package static let name = "ringstore.internal.v1.RandomKeyPartReply"
     package var key: UnsafeRawBufferPointer = noBytes
     package var found: Bool = false
-    /// of the database on this shard: what the key counts for. Of a caller who may see
+    /// of the database on this shard: the weight of the key. For a caller that may see
     package var keys: Int64 = 0
-    /// only some of them an estimate of how many these are
+    /// only some of them, an estimate of their number
     package var again: Bool = false
-    /// the caller may see none of those that were drawn
+    /// the caller may see none of the drawn keys
     package var hidden: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -548,18 +548,18 @@ extension LinkV1 {
 
   }
 
-  /// Asks a shard for the large ones of one slice of its keys.
+  /// Requests the largest keys of one slice of a shard's keys.
   package struct BigKeysPartRequest: WireMessage {
     package static let name = "ringstore.internal.v1.BigKeysPartRequest"
     /// where the slice begins, as in KeysPartRequest
     package var database: UInt32 = 0
-    /// whether it goes on with the next database
+    /// whether it continues with the next database
     package var allDatabases: Bool = false
     package var startSlot: UInt32 = 0
     package var cursor: UInt64 = 0
-    /// keys looked at
+    /// visited keys
     package var maxVisits: UInt32 = 0
-    /// only strings that take more memory are of interest,
+    /// only strings that use more memory,
     package var stringBytesAbove: Int64 = 0
     /// and lists that do, or
     package var listBytesAbove: Int64 = 0
@@ -673,7 +673,7 @@ extension LinkV1 {
     package var nextSlot: UInt32 = 0
     package var nextCursor: UInt64 = 0
     package var done: Bool = false
-    /// keys that were looked at, and what they take
+    /// visited keys, and the memory that they use
     package var strings: Int64 = 0
     package var stringBytes: Int64 = 0
     package var lists: Int64 = 0
@@ -790,11 +790,11 @@ extension LinkV1 {
 
   }
 
-  /// Asks a shard to make a pass at once, or how far one is that was asked for. Answered when
-  /// there is news.
+  /// Makes a shard start a pass, or requests the progress of one. The reply comes when there
+  /// is progress.
   package struct SnapshotPartRequest: WireMessage {
     package static let name = "ringstore.internal.v1.SnapshotPartRequest"
-    /// of the reply before; 0: none
+    /// of the previous reply; 0: none
     package var pass: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -853,7 +853,7 @@ extension LinkV1 {
   /// `ringstore.internal.v1.SnapshotPartReply`.
   package struct SnapshotPartReply: WireMessage {
     package static let name = "ringstore.internal.v1.SnapshotPartReply"
-    /// which one counts for this call; numbers begin at 1 with each start of a shard
+    /// the pass of this call; numbers begin at 1 with each start of a shard
     package var pass: UInt64 = 0
     package var progress: V1.ShardSnapshot? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
@@ -920,10 +920,10 @@ extension LinkV1 {
 
   }
 
-  /// Asks a shard for the next piece of a backup, or to begin one.
+  /// Requests the next piece of a backup, or begins one.
   package struct BackupPartRequest: WireMessage {
     package static let name = "ringstore.internal.v1.BackupPartRequest"
-    /// of the reply before; 0: a new one
+    /// of the previous reply; 0: a new one
     package var backup: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1048,7 +1048,7 @@ extension LinkV1 {
 
   }
 
-  /// Asks a shard for a call about itself that a router was asked for.
+  /// A call about a shard that was made on a router.
   package struct NodePartRequest: WireMessage {
     package static let name = "ringstore.internal.v1.NodePartRequest"
     /// the number of the call, as routers and shards know it
@@ -1172,8 +1172,8 @@ extension LinkV1 {
 
   }
 
-  /// What a shard answers, on the call's own lane, in place of a response too long for that
-  /// lane: the response follows in pieces on the bulk lane, as the router grants credit for
+  /// The reply, on the call's own lane, in place of a response that is too long for that
+  /// lane: the response follows in chunks on the bulk lane, as the router grants credit for
   /// them.
   package struct LargeReplyNotice: WireMessage {
     package static let name = "ringstore.internal.v1.LargeReplyNotice"

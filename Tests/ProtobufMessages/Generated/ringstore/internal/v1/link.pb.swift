@@ -9,7 +9,7 @@
 //   https://github.com/apple/swift-protobuf/
 
 /// Router to shard: one long-lived stream per (router event loop, shard), plus one for bulk replies.
-/// Not for clients: it carries what a router vouches for. A shard that requires authentication serves it to
+/// Not for clients: the shard trusts what a router sends. A shard that requires authentication serves it to
 /// authenticated routers only.
 
 #if canImport(FoundationEssentials)
@@ -33,11 +33,11 @@ package nonisolated enum Ringstore_Internal_V1_SlotMapStep: SwiftProtobuf.Enum, 
   package typealias RawValue = Int
   case unspecified // = 0
 
-  /// would the shard adopt it? Nothing changes
+  /// check whether the shard would adopt it; nothing changes
   case check // = 1
   case adopt // = 2
 
-  /// the map is in force. Has no reply. Said only after questions that were asked
+  /// the map is in force. Has no reply. Sent only after queries that began
   case inForce // = 3
   case UNRECOGNIZED(Int)
 
@@ -75,7 +75,7 @@ package nonisolated enum Ringstore_Internal_V1_SlotMapStep: SwiftProtobuf.Enum, 
 
 }
 
-/// A shard reads a frame in one pass and executes each call as it comes to it. What concerns a call stands before it: so
+/// A shard reads a frame in one pass and executes each call when it reads it. Data that concerns a call comes before it: so
 /// the fields are numbered in the order in which they are written.
 package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
@@ -92,15 +92,15 @@ package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendabl
   /// Clears the value of `hello`. Subsequent reads from it will return its default value.
   package mutating func clearHello() {_uniqueStorage()._hello = nil}
 
-  /// the newest clock_millis that the router had heard on this link when it began the
+  /// the newest clock_millis that the router had received on this link when it began the
   package var heardMillis: UInt64 {
     get {_storage._heardMillis}
     set {_uniqueStorage()._heardMillis = newValue}
   }
 
-  /// frame. Calls of a frame that gets there too long after it are not executed, so
-  /// bytes that were held somewhere on the way do nothing later. Sent as a sign of
-  /// life as well, over both lanes, whenever a clock_millis has come
+  /// frame. Calls of a frame that arrives too long after it are not executed, so
+  /// bytes that were delayed on the way have no later effect. Also sent as a keep-alive,
+  /// over both lanes, for each received clock_millis
   package var cancels: [UInt64] {
     get {_storage._cancels}
     set {_uniqueStorage()._cancels = newValue}
@@ -113,7 +113,7 @@ package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendabl
   }
 
   /// since. A shard that has returned a call returns all later ones on its slot that
-  /// come over the same lane, until one of these comes: none overtakes another
+  /// arrive over the same lane, until one of these arrives: none overtakes another
   package var offer: Ringstore_Internal_V1_MapOffer {
     get {_storage._offer ?? Ringstore_Internal_V1_MapOffer()}
     set {_uniqueStorage()._offer = newValue}
@@ -141,8 +141,8 @@ package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendabl
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
-/// How a slot map reaches shards whose links are open. A shard serves a slot that it gains only once it is told that
-/// the map is in force: that all shards of it have held it at one moment, and so let go of the slots that they lose.
+/// Sends a slot map to shards whose links are open. A shard serves a gained slot only after an offer that says that
+/// the map is in force: that all its shards have held it at one moment, and so have given up the slots that they lose.
 package nonisolated struct Ringstore_Internal_V1_MapOffer: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -162,7 +162,7 @@ package nonisolated struct Ringstore_Internal_V1_MapOffer: Sendable {
   /// as in Hello
   package var inForceEpoch: UInt64 = 0
 
-  /// of ADOPT: comes back in the reply. A shard that has adopted the map already is
+  /// of ADOPT: returned in the reply. A shard that has already adopted the map is
   package var round: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -185,10 +185,10 @@ package nonisolated struct Ringstore_Internal_V1_Hello: Sendable {
   /// id of router and event loop
   package var router: String = String()
 
-  /// grows with every (re)connection of this router loop: once a shard has seen a
+  /// increases with every (re)connection of this router loop: once a shard has seen a
   package var generation: UInt64 = 0
 
-  /// newer one, it executes nothing more that the older connection had sent
+  /// newer one, it executes nothing more from the older connection
   package var expectedShard: String = String()
 
   package var map: Ringstore_V1_SlotMap {
@@ -203,11 +203,11 @@ package nonisolated struct Ringstore_Internal_V1_Hello: Sendable {
   /// a keyed digest of the cluster's hash seed and of this Hello; never the seed
   package var hashSeedCheck: Data = Data()
 
-  /// of the newest map that has come into force, as far as the router knows; 0: it
+  /// of the newest map that the router knows to be in force; 0: it
   package var inForceEpoch: UInt64 = 0
 
-  /// knows of none. The shard adopts the map of this Hello, and serves what it gains
-  /// by it when it is told that it is in force
+  /// knows none. The shard adopts the map of this Hello, and serves the slots that it
+  /// gains when an offer says that it is in force
   package var parkedCalls: [UInt64] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -227,7 +227,7 @@ package nonisolated struct Ringstore_Internal_V1_LinkCall: Sendable {
   /// ringstore.v1.Method, or 64 and up for the internal parts of fan-outs
   package var method: UInt32 = 0
 
-  /// the client's message, untouched
+  /// the client's message, unchanged
   package var request: Data = Data()
 
   /// the client's deadline on the shard's clock (clock_millis); 0: none
@@ -235,10 +235,10 @@ package nonisolated struct Ringstore_Internal_V1_LinkCall: Sendable {
 
   package var requestID: Data = Data()
 
-  /// of a call that is traced: the trace (16 bytes), the router's span (8) and the
+  /// of a traced call: trace (16 bytes), span (8), flags (1), tracestate; else absent
   package var traceContext: Data = Data()
 
-  /// flags (1) of W3C Trace Context, then its tracestate. Absent of all others
+  /// of parts of fan-outs whose caller may not access everything; absent: it may
   package var restriction: Ringstore_Internal_V1_Restriction {
     get {_restriction ?? Ringstore_Internal_V1_Restriction()}
     set {_restriction = newValue}
@@ -255,7 +255,7 @@ package nonisolated struct Ringstore_Internal_V1_LinkCall: Sendable {
   fileprivate var _restriction: Ringstore_Internal_V1_Restriction? = nil
 }
 
-/// Which keys a caller may touch. What isn't said here isn't allowed.
+/// The keys that a caller may access. Everything else is forbidden.
 package nonisolated struct Ringstore_Internal_V1_Restriction: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -282,7 +282,7 @@ package nonisolated struct Ringstore_Internal_V1_DatabaseRange: Sendable {
 
   package var first: UInt32 = 0
 
-  /// included
+  /// inclusive
   package var last: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -324,13 +324,13 @@ package nonisolated struct Ringstore_Internal_V1_ShardFrame: @unchecked Sendable
     set {_uniqueStorage()._replies = newValue}
   }
 
-  /// the shard is leaving: send nothing new; every call received is answered
+  /// the shard is stopping: send nothing new; every received call gets its reply
   package var draining: Bool {
     get {_storage._draining}
     set {_uniqueStorage()._draining = newValue}
   }
 
-  /// the shard's clock, which begins with the shard: with each HelloReply, and every
+  /// the shard's clock, which starts with the shard: with each HelloReply, and every
   package var clockMillis: UInt64 {
     get {_storage._clockMillis}
     set {_uniqueStorage()._clockMillis = newValue}
@@ -346,7 +346,7 @@ package nonisolated struct Ringstore_Internal_V1_ShardFrame: @unchecked Sendable
   /// Clears the value of `mapReply`. Subsequent reads from it will return its default value.
   package mutating func clearMapReply() {_uniqueStorage()._mapReply = nil}
 
-  /// the shard has adopted a map, or was told that it is in force, over another link
+  /// over another link the shard has adopted a map, or learned that it is in force
   package var mapNews: Ringstore_Internal_V1_MapNews {
     get {_storage._mapNews ?? Ringstore_Internal_V1_MapNews()}
     set {_uniqueStorage()._mapNews = newValue}
@@ -370,7 +370,7 @@ package nonisolated struct Ringstore_Internal_V1_MapReply: Sendable {
 
   package var step: Ringstore_Internal_V1_SlotMapStep = .unspecified
 
-  /// of the map that was offered
+  /// of the offered map
   package var epoch: UInt64 = 0
 
   package var accepted: Bool = false
@@ -378,10 +378,10 @@ package nonisolated struct Ringstore_Internal_V1_MapReply: Sendable {
   /// as in HelloReply
   package var refusal: String = String()
 
-  /// what would move, where that is the reason
+  /// what would move, if that is the reason
   package var detail: String = String()
 
-  /// the shard's, where the offer was refused and it has one
+  /// the shard's, if the offer was refused and it has one
   package var map: Ringstore_V1_SlotMap {
     get {_map ?? Ringstore_V1_SlotMap()}
     set {_map = newValue}
@@ -397,7 +397,7 @@ package nonisolated struct Ringstore_Internal_V1_MapReply: Sendable {
   /// of the offer
   package var round: UInt64 = 0
 
-  /// where it was accepted: what the shard has on record now, durably
+  /// if it was accepted: the records that the shard has now stored durably
   package var lineages: [Ringstore_Internal_V1_ShardLineage] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -438,7 +438,7 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
 
   package var shard: String = String()
 
-  /// new at every start: tells a restart from a reconnect
+  /// new at every start: distinguishes a restart from a reconnect
   package var incarnation: UInt64 = 0
 
   package var mapEpoch: UInt64 = 0
@@ -448,9 +448,9 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
   /// WRONG_CLUSTER, WRONG_SHARD, STALE_MAP (ours is newer), MAP_CONFLICT (same epoch,
   package var refusal: String = String()
 
-  /// other content; or we hold keys that this map gives away; or it doesn't list a
+  /// other content; or we hold keys that this map assigns to others; or it doesn't list a
   /// shard that may own slots), UNAUTHENTICATED, WRONG_HASH_SEED, DATA_LOST (the map
-  /// has another lineage on record for this shard than its data has)
+  /// has recorded another lineage for this shard than its data has)
   package var map: Ringstore_V1_SlotMap {
     get {_map ?? Ringstore_V1_SlotMap()}
     set {_map = newValue}
@@ -463,22 +463,22 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
   /// whether the shard's map is in force
   package var mapInForce: Bool = false
 
-  /// which keys would be given away, where that is the reason
+  /// which keys would be assigned to others, if that is the reason
   package var detail: String = String()
 
-  /// whether it serves any slot: one that has just started doesn't until it is told
+  /// whether it serves any slot: a new one doesn't until its map is in force
   package var serving: Bool = false
 
   /// those of parked_calls that were executed, or may have been; the others were not.
   package var ranCalls: [UInt64] = []
 
-  /// Of another incarnation it says nothing: that has executed none of them
+  /// Another incarnation lists none: it has executed none of them
   package var lineage: Data = Data()
 
-  /// where it was accepted: what the shard has on record, of all shards of its map
+  /// if it was accepted: the shard's records, of all shards of its map
   package var lineages: [Ringstore_Internal_V1_ShardLineage] = []
 
-  /// the shard keeps its data, so what an earlier incarnation has executed of
+  /// the shard keeps its data, so calls of parked_calls that an earlier incarnation
   package var recovers: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -530,8 +530,8 @@ package nonisolated struct Ringstore_Internal_V1_LinkReply: Sendable {
   package var more: Bool = false
 
   /// returned: it was not executed, because its key's slot isn't the shard's;
-  /// `response` is the LinkCall then, to be placed anew, and the error is the one
-  /// that its caller gets where that can't be done
+  /// `response` is then the LinkCall, to be routed again, and the error is the one
+  /// that its caller gets if that isn't possible
   package var parked: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()

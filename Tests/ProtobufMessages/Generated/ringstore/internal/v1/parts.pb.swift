@@ -8,14 +8,14 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// The messages of fan-out parts: what routers ask shards for when a call concerns many of them. A shard does
-/// one slice of work per part and says where to go on. Routers and shards of one version are rolled out together,
+/// The messages of fan-out parts: the calls of routers to shards for a call on many keys or shards. A shard does
+/// one slice of work per part and replies where to continue. All nodes of a cluster run the same version,
 /// and clients never see these.
 ///
-/// DbSizePart takes DbSizeRequest and answers DbSizeResponse; HotKeysPart takes HotKeysRequest and answers
-/// HotKeysResponse; DigestPart takes DigestRequest and answers ShardDigest; DescribePart takes nothing and answers an encoded
-/// Node; ListStreamPart takes ListRange and answers any number of ListValues; StatsPart takes nothing and answers
-/// StatsResponse; ShutdownPart takes and answers nothing.
+/// DbSizePart takes DbSizeRequest and returns DbSizeResponse; HotKeysPart takes HotKeysRequest and returns
+/// HotKeysResponse; DigestPart takes DigestRequest and returns ShardDigest; DescribePart takes nothing and returns an encoded
+/// Node; ListStreamPart takes ListRange and returns any number of ListValues; StatsPart takes nothing and returns
+/// StatsResponse; ShutdownPart takes and returns nothing.
 
 #if canImport(FoundationEssentials)
 import FoundationEssentials
@@ -34,7 +34,7 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
-/// Asks a shard for one slice of its matching keys.
+/// Requests one slice of a shard's matching keys.
 package nonisolated struct Ringstore_Internal_V1_KeysPartRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -52,28 +52,28 @@ package nonisolated struct Ringstore_Internal_V1_KeysPartRequest: Sendable {
 
   package var database: UInt32 = 0
 
-  /// the slot to go on in; slots before it are done
+  /// the slot to continue in; earlier slots are done
   package var startSlot: UInt32 = 0
 
   /// where in that slot; 0: at its beginning
   package var cursor: UInt64 = 0
 
-  /// bounds of the slice, whichever is met first: keys answered; 0: no bound
+  /// limits of the slice, the first one reached: returned keys; 0: no limit
   package var maxKeys: UInt32 = 0
 
-  /// bytes of keys answered; the key that passes it is still in
+  /// bytes of returned keys; the key that exceeds it is included
   package var maxBytes: UInt32 = 0
 
-  /// keys looked at
+  /// visited keys
   package var maxVisits: UInt32 = 0
 
-  /// only keys that hold this; VALUE_TYPE_NONE: any
+  /// only keys of this type; VALUE_TYPE_NONE: any
   package var type: Ringstore_V1_ValueType = .none
 
-  /// the slot before which the shard stops; 0: behind the last
+  /// the slot before which the shard stops; 0: after the last
   package var endSlot: UInt32 = 0
 
-  /// whether the reply is to say where each key lies
+  /// whether the reply must have the position of each key
   package var wantsPositions: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -95,10 +95,10 @@ package nonisolated struct Ringstore_Internal_V1_KeysPartReply: Sendable {
 
   package var nextCursor: UInt64 = 0
 
-  /// no further keys before the end slot; else go on with next_slot, next_cursor
+  /// no further keys before the end slot; else continue with next_slot, next_cursor
   package var done: Bool = false
 
-  /// the cursor behind each key in its slot, 0 where nothing can follow
+  /// the cursor after each key in its slot, 0 if nothing can follow
   package var positions: [UInt64] = []
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -106,7 +106,7 @@ package nonisolated struct Ringstore_Internal_V1_KeysPartReply: Sendable {
   package init() {}
 }
 
-/// Asks a shard to remove one slice of a database's keys.
+/// Removes one slice of a database's keys.
 package nonisolated struct Ringstore_Internal_V1_ResetPartRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -118,7 +118,7 @@ package nonisolated struct Ringstore_Internal_V1_ResetPartRequest: Sendable {
 
   package var startSlot: UInt32 = 0
 
-  /// bound of the slice: keys removed or looked at
+  /// limit of the slice: keys removed or visited
   package var maxVisits: UInt32 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -126,7 +126,7 @@ package nonisolated struct Ringstore_Internal_V1_ResetPartRequest: Sendable {
   package init() {}
 }
 
-/// What one slice of a reset removed.
+/// The number of keys that one slice of a reset removed.
 package nonisolated struct Ringstore_Internal_V1_ResetPartReply: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -143,7 +143,7 @@ package nonisolated struct Ringstore_Internal_V1_ResetPartReply: Sendable {
   package init() {}
 }
 
-/// Asks a shard for a key drawn by lot.
+/// Requests a random key.
 package nonisolated struct Ringstore_Internal_V1_RandomKeyPartRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -151,7 +151,7 @@ package nonisolated struct Ringstore_Internal_V1_RandomKeyPartRequest: Sendable 
 
   package var database: UInt32 = 0
 
-  /// what the lots are drawn by
+  /// the seed of the random draw
   package var seed: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -159,7 +159,7 @@ package nonisolated struct Ringstore_Internal_V1_RandomKeyPartRequest: Sendable 
   package init() {}
 }
 
-/// A key, each of the shard's as likely as any other.
+/// A random key, all keys of the shard equally likely.
 package nonisolated struct Ringstore_Internal_V1_RandomKeyPartReply: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -169,13 +169,13 @@ package nonisolated struct Ringstore_Internal_V1_RandomKeyPartReply: Sendable {
 
   package var found: Bool = false
 
-  /// of the database on this shard: what the key counts for. Of a caller who may see
+  /// of the database on this shard: the weight of the key. For a caller that may see
   package var keys: Int64 = 0
 
-  /// only some of them an estimate of how many these are
+  /// only some of them, an estimate of their number
   package var again: Bool = false
 
-  /// the caller may see none of those that were drawn
+  /// the caller may see none of the drawn keys
   package var hidden: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -183,7 +183,7 @@ package nonisolated struct Ringstore_Internal_V1_RandomKeyPartReply: Sendable {
   package init() {}
 }
 
-/// Asks a shard for the large ones of one slice of its keys.
+/// Requests the largest keys of one slice of a shard's keys.
 package nonisolated struct Ringstore_Internal_V1_BigKeysPartRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -192,17 +192,17 @@ package nonisolated struct Ringstore_Internal_V1_BigKeysPartRequest: Sendable {
   /// where the slice begins, as in KeysPartRequest
   package var database: UInt32 = 0
 
-  /// whether it goes on with the next database
+  /// whether it continues with the next database
   package var allDatabases: Bool = false
 
   package var startSlot: UInt32 = 0
 
   package var cursor: UInt64 = 0
 
-  /// keys looked at
+  /// visited keys
   package var maxVisits: UInt32 = 0
 
-  /// only strings that take more memory are of interest,
+  /// only strings that use more memory,
   package var stringBytesAbove: Int64 = 0
 
   /// and lists that do, or
@@ -231,7 +231,7 @@ package nonisolated struct Ringstore_Internal_V1_BigKeysPartReply: Sendable {
 
   package var done: Bool = false
 
-  /// keys that were looked at, and what they take
+  /// visited keys, and the memory that they use
   package var strings: Int64 = 0
 
   package var stringBytes: Int64 = 0
@@ -245,13 +245,13 @@ package nonisolated struct Ringstore_Internal_V1_BigKeysPartReply: Sendable {
   package init() {}
 }
 
-/// Asks a shard to make a pass at once, or how far one is that was asked for. Answered when there is news.
+/// Makes a shard start a pass, or requests the progress of one. The reply comes when there is progress.
 package nonisolated struct Ringstore_Internal_V1_SnapshotPartRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// of the reply before; 0: none
+  /// of the previous reply; 0: none
   package var pass: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -264,7 +264,7 @@ package nonisolated struct Ringstore_Internal_V1_SnapshotPartReply: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// which one counts for this call; numbers begin at 1 with each start of a shard
+  /// the pass of this call; numbers begin at 1 with each start of a shard
   package var pass: UInt64 = 0
 
   package var progress: Ringstore_V1_ShardSnapshot {
@@ -283,13 +283,13 @@ package nonisolated struct Ringstore_Internal_V1_SnapshotPartReply: Sendable {
   fileprivate var _progress: Ringstore_V1_ShardSnapshot? = nil
 }
 
-/// Asks a shard for the next piece of a backup, or to begin one.
+/// Requests the next piece of a backup, or begins one.
 package nonisolated struct Ringstore_Internal_V1_BackupPartRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// of the reply before; 0: a new one
+  /// of the previous reply; 0: a new one
   package var backup: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -320,7 +320,7 @@ package nonisolated struct Ringstore_Internal_V1_BackupPartReply: Sendable {
   fileprivate var _piece: Ringstore_V1_BackupPiece? = nil
 }
 
-/// Asks a shard for a call about itself that a router was asked for.
+/// A call about a shard that was made on a router.
 package nonisolated struct Ringstore_Internal_V1_NodePartRequest: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -348,8 +348,8 @@ package nonisolated struct Ringstore_Internal_V1_NodePartReply: Sendable {
   package init() {}
 }
 
-/// What a shard answers, on the call's own lane, in place of a response too long for that lane: the response
-/// follows in pieces on the bulk lane, as the router grants credit for them.
+/// The reply, on the call's own lane, in place of a response that is too long for that lane: the response
+/// follows in chunks on the bulk lane, as the router grants credit for them.
 package nonisolated struct Ringstore_Internal_V1_LargeReplyNotice: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
