@@ -52,6 +52,7 @@ extension RouterCore {
       if call.isOrdered { laneOrder.largeEnded(reply.id) }
     }
     measure(call, replyBytes: reply.response.count, isError: reply.code != 0)
+    if call.span != 0 { endSpan(call, reply.error, replyBytes: reply.response.count) }
     switch (consume call).intoTarget() {
     case .abandoned:
       if reply.code != 0 { links[shard].callsFailed += 1 }
@@ -175,6 +176,7 @@ extension RouterCore {
 
   private func finish(_ stream: StreamedReply, _ call: PendingCall<Caller>) {
     measure(call, replyBytes: stream.byteCount, isError: false)
+    endSpan(call, nil, replyBytes: stream.byteCount)
     switch (stream.kind, call.target) {
     case (.pieces, .caller(let caller)):
       driver.finishAnswer(caller)
@@ -197,6 +199,7 @@ extension RouterCore {
       ? CallError.outcomeUnknown(links[call.shard].shardID) : error
     if hasBegun, case .caller(let caller) = call.target {
       measure(call, isError: true)
+      endSpan(call, told)
       driver.failAnswer(caller, error: told)
     } else {
       tellFailure(call, told)

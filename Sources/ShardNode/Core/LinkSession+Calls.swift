@@ -6,6 +6,7 @@ import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Tracing
 
 extension LinkSession {
   /// How far a session has got with the calls of a frame.
@@ -112,6 +113,7 @@ extension LinkSession {
     var context = calls.context
     context.deadlineNanos =
       call.deadlineMillis == 0 ? 0 : core.nanos(ofMillis: call.deadlineMillis)
+    if !call.traceContext.isEmpty { context.span = core.beginSpan(of: call, context) }
     guard call.method < InternalMethod.firstNumber else {
       return answerPart(call, calls.peer, &context)
     }
@@ -121,6 +123,7 @@ extension LinkSession {
       begin(later, call, calls.peer, context)
     } else {
       passGate(call.id, call.method, since: start)
+      if context.span != 0 { core.answered(context.span) }
     }
     core.serveParked()
   }
@@ -144,8 +147,10 @@ extension LinkSession {
   /// Executes a slice in its turn, and replies.
   func answer(_ method: UInt32, _ id: UInt64, _ request: ByteBuffer, _ context: CallContext) {
     let start = output.writerIndex
+    if context.span != 0 { core.spanBegins(context.span) }
     request.withUnsafeReadableBytes { core.answer(method, id: id, $0, into: &output, context) }
     passGate(id, method, since: start)
+    if context.span != 0 { core.answered(context.span) }
     flushUnlessWorking()
   }
 
@@ -157,6 +162,7 @@ extension LinkSession {
         context.principal = try RestrictionMessage.principal(restriction)
       } catch {
         core.counters.failed(error)
+        if context.span != 0 { core.tracer?.end(context.span, SpanOutcome(of: error)) }
         return output.writeReply(.link, id: call.id, error: error)
       }
     }
@@ -180,12 +186,14 @@ extension LinkSession {
         }
       }
       passGate(call.id, call.method, since: start)
+      if context.span != 0 { core.answered(context.span) }
     default:
       let start = output.writerIndex
       if let later = core.answer(call, into: &output, context) {
         begin(later, call, peer, context)
       } else {
         passGate(call.id, call.method, since: start)
+        if context.span != 0 { core.answered(context.span) }
       }
     }
   }
@@ -194,9 +202,10 @@ extension LinkSession {
     _ later: Remainder, _ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: CallContext
   ) {
     guard !peer.isInProgress(call.id) else {
+      if context.span != 0 { core.tracer?.end(context.span, SpanOutcome(.internal)) }
       return output.writeReply(.link, id: call.id, error: .callInProgress(call.id))
     }
-    let reply = ReplyHandle(call.id, to: self, method: call.method, core: core)
+    let reply = ReplyHandle(call.id, to: self, method: call.method, span: context.span, core: core)
     peer.began(reply)
     core.proceed(
       with: later, of: call.method, ByteBuffer(bytes: call.request), context, to: reply,

@@ -1,0 +1,12 @@
+// What a call carries is copied for every call, so its size is looked after.
+
+import Commands
+import Testing
+
+@Suite struct CallContextTests {
+  @Test("The span of a traced call has its place in what was padding")
+  func size() {
+    #expect(MemoryLayout<CallContext>.size == 48)
+    #expect(CallContext().span == 0)
+  }
+}

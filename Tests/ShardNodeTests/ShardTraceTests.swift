@@ -1,0 +1,151 @@
+// The spans of traced calls at a shard, over a link: what they say, and when they end.
+
+import Commands
+import GRPC
+import NIOCore
+import NodeCore
+import ProtobufMessages
+import RingstoreAPI
+import SwiftProtobuf
+import Testing
+import Tracing
+
+@testable import ShardNode
+
+@Suite("Traced calls at a shard")
+struct ShardTraceTests {
+  let shard = ShardFixture()
+  let link: Link
+  let queue = SpanQueue(spansPerSecond: 1_000_000)
+  let tracer: Tracer
+  private static let parent = TraceContext(
+    traceID: TraceID(high: 1, low: 2), spanID: 3, flags: 1, state: "a=b")
+
+  init() throws {
+    link = try Link(to: shard)
+    // One thread has both.
+    nonisolated(unsafe) let clock = shard.clock
+    tracer = Tracer(
+      TraceSettings(), queue, TraceResource(role: "shard", cluster: "c", id: "a", version: "1"),
+      clock: TraceClock(nanos: { clock.nowNanos }, unixNanos: { clock.nowNanos }),
+      random: SplitMix64(seed: 1))
+    shard.core.tracer = tracer
+  }
+
+  private func ended() -> [Span] { queue.take(max: .max) }
+
+  private func give(
+    _ id: UInt64, _ method: UInt32, _ request: some Message,
+    context: [UInt8] = Self.parent.encoded
+  ) throws {
+    let encoded: [UInt8] = try request.serializedBytes()
+    link.calls.give { frame in
+      encoded.withUnsafeBytes {
+        frame.bytes.writeLinkCall(
+          id: id, method: method, request: $0, deadlineMillis: 0, restriction: nil,
+          traceContext: ByteBuffer(bytes: context))
+      }
+    }
+  }
+
+  private func give(_ id: UInt64, _ command: CommandID, _ request: some Message) throws {
+    try give(id, UInt32(command.rawValue), request)
+  }
+
+  @Test("A call that is answered at once has ended with its reply")
+  func atOnce() throws {
+    try give(1, .set, Requests.set("k", "v"))
+    let span = try #require(ended().first)
+    #expect(span.parentID == 3 && span.context.traceID == Self.parent.traceID)
+    #expect(span.context.state == "a=b" && span.kind == .server)
+    #expect(span.name == "ringstore.v1.KeyStore/Set" && span.outcome == .ok)
+    #expect(span["ringstore.shard"] == .text("a") && span["ringstore.database"] == .number(0))
+    #expect(span["ringstore.queue_nanos"] == .number(0))
+    #expect(tracer.openCount == 0 && link.calls.take().count == 1)
+  }
+
+  @Test("A call without a trace, or with one that is malformed, is executed and has no span")
+  func untraced() throws {
+    #expect(link.call(1, .set, Requests.set("k", "v")).count == 1)
+    try give(2, UInt32(CommandID.get.rawValue), Requests.key("k"), context: [1, 2, 3])
+    #expect(link.calls.take().count == 1 && ended().isEmpty)
+  }
+
+  @Test("An error is the span's outcome")
+  func failed() throws {
+    try give(1, .set, Requests.set("k", "v"))
+    try give(2, .lLen, Requests.key("k"))
+    #expect(ended().map(\.outcome.reason) == [nil, "WRONG_TYPE"])
+  }
+
+  @Test("A reply that waits for the log keeps its span open, and says so")
+  func gate() throws {
+    let marks = shard.holding()
+    try give(1, .set, Requests.set("k", "v"))
+    #expect(ended().isEmpty && tracer.openCount == 1)
+    shard.clock.nowNanos += 5_000
+    marks.commit()
+    let span = try #require(ended().first)
+    #expect(span.events.map(\.name) == ["waits for the log"])
+    #expect(span.endUnixNanos - span.startUnixNanos == 5_000)
+    #expect(shard.core.gate.isEmpty)
+  }
+
+  @Test("A reply that is never committed ends its span with an error")
+  func gaveUp() throws {
+    _ = shard.holding()
+    try give(1, .set, Requests.set("k", "v"))
+    shard.core.gate.giveUp()
+    #expect(ended().map(\.outcome.code) == [.unavailable])
+  }
+
+  @Test("A slice has waited for its turn")
+  func slices() throws {
+    let part = LinkV1.KeysPartRequest.with(maxVisits: 10)
+    let encoded = part.encoded
+    link.calls.give { frame in
+      encoded.withUnsafeBytes {
+        frame.bytes.writeLinkCall(
+          id: 1, method: InternalMethod.keysPart.rawValue, request: $0, deadlineMillis: 0,
+          restriction: nil, traceContext: ByteBuffer(bytes: Self.parent.encoded))
+      }
+    }
+    shard.clock.nowNanos += 700
+    #expect(ended().isEmpty)
+    shard.runTurns()
+    let span = try #require(ended().first)
+    #expect(span.name == "ringstore.internal.v1.Link/KeysPart")
+    #expect(span["ringstore.queue_nanos"] == .number(700))
+    #expect(tracer.openCount == 0)
+  }
+
+  @Test("A pop that waits has a span until it has a value, or its router is gone")
+  func parked() throws {
+    var pop = Ringstore_V1_PopRequest()
+    pop.key = .init("list".utf8)
+    pop.waitMillis = 10_000
+    try give(1, .lPop, pop)
+    try give(2, .lPop, pop)
+    #expect(ended().isEmpty && tracer.openCount == 2)
+    #expect(link.call(3, .rPush, Requests.push("list", ["v"])).isEmpty == false)
+    let span = try #require(ended().first)
+    #expect(span.events.map(\.name) == ["parked"] && span.outcome == .ok)
+    link.calls.session?.lost()
+    #expect(ended().map(\.outcome.code) == [.cancelled] && tracer.openCount == 0)
+  }
+}
+
+extension LinkV1.KeysPartRequest {
+  fileprivate static func with(maxVisits: UInt32) -> Self {
+    var part = LinkV1.KeysPartRequest()
+    part.maxVisits = maxVisits
+    part.maxBytes = 1 << 20
+    return part
+  }
+
+  fileprivate var encoded: [UInt8] {
+    var request = ByteBuffer()
+    write(into: &request)
+    return Array(request.readableBytesView)
+  }
+}
