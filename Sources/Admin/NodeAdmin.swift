@@ -14,7 +14,7 @@ package enum NodeAdmin {
   ///   - settings: those of the process.
   ///   - logLinesDropped: the number of log lines that were dropped because stderr accepted none.
   ///   - library: what libraries count.
-  ///   - processMetrics: adds what else the process counts.
+  ///   - processMetrics: adds further metrics of the process.
   ///   - startPage: what browsers see at `/`, and what it asks for.
   /// - Throws: as `AdminServer.start`.
   package static func start(

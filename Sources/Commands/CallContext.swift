@@ -11,8 +11,8 @@ package struct CallContext: Sendable {
   package var principal: Principal?
   /// The database that the call is about; known once its request has been read.
   package var database: UInt32 = 0
-  /// The number of the call's span in the tracer of its loop; 0: the call isn't traced. It occupies
-  /// what was padding, so it costs calls that aren't traced no memory.
+  /// The number of the call's span in the tracer of its loop; 0: the call isn't traced. It is in
+  /// space that would be padding, so it needs no memory.
   package var span: UInt32 = 0
   /// The time after which the call must not be executed, and ends with DEADLINE_EXCEEDED, in
   /// nanoseconds of the node's clock; 0: none.

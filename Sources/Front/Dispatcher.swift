@@ -27,7 +27,7 @@ package protocol Dispatcher: StandardServicesNode {
   /// - Parameters:
   ///   - block: the block that contains the message, if it may be kept.
   ///   - principal: the caller; nil: the node has no users.
-  ///   - span: the call's; 0: it isn't traced.
+  ///   - span: the number of the call's span; 0: it isn't traced.
   func unary(
     _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
     _ principal: Principal?, span: UInt32

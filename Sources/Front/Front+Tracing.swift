@@ -1,11 +1,11 @@
-// Which clients' calls are traced, and what their spans say. A caller's `traceparent` decides where
-// there is one; calls without one are drawn by lot, those that come as lines as well. A Pipeline
-// has one context for all of its calls:
+// Decides which clients' calls are traced, and makes their spans. If a call has a `traceparent`,
+// that decides; other calls are sampled, and so are commands on the line port. All calls of a
+// Pipeline share one `traceparent`:
 //
-//   its caller's trace is sampled: a span for the stream, and below it one for the first call of
-//     each batch (a message may hold thousands, and they are alike);
-//   it isn't sampled: none;
-//   there is none: calls are drawn by lot, each in a trace of its own.
+//   sampled: a span for the stream, and below it one for the first call of each batch (a message
+//     may contain thousands of similar calls);
+//   not sampled: no spans;
+//   none: calls are sampled one by one, each begins a trace.
 //
 // Event loop of the node.
 
@@ -21,8 +21,9 @@ import Users
 /// How calls of a Pipeline are traced.
 enum PipelineTracing: Equatable {
   case off
-  case below(UInt32)
-  case byLot
+  /// The first call of each batch, below the span with this number.
+  case firstOfBatch(UInt32)
+  case sampled
 }
 
 extension Front {
@@ -34,7 +35,7 @@ extension Front {
   func trace(_ call: ServerCall, _ message: UnsafeRawBufferPointer?) -> UInt32 {
     guard let tracer else { return 0 }
     let parent = Self.parent(of: call)
-    guard parent?.isSampled ?? tracer.draws() else { return 0 }
+    guard parent?.isSampled ?? tracer.samples() else { return 0 }
     return begin(parent, call, message, tracer)
   }
 
@@ -42,29 +43,29 @@ extension Front {
   func tracePipeline(_ call: ServerCall) -> PipelineTracing {
     guard let tracer else { return .off }
     guard let parent = Self.parent(of: call) else {
-      return tracer.settings.sampleRatio > 0 ? .byLot : .off
+      return tracer.settings.sampleRatio > 0 ? .sampled : .off
     }
     guard parent.isSampled else { return .off }
     let number = begin(parent, call, nil, tracer)
-    return number == 0 ? .off : .below(number)
+    return number == 0 ? .off : .firstOfBatch(number)
   }
 
   private func begin(
     _ parent: TraceContext?, _ call: ServerCall, _ message: UnsafeRawBufferPointer?,
     _ tracer: Tracer
   ) -> UInt32 {
-    guard let rpc = Self.rpc(of: call.methodID),
+    guard let (name, rpc) = Self.method(call.methodID),
       let span = tracer.begin(
-        rpc.spanName, parent: parent, sinceNanos: dispatcher.flusher.scheduler.tickNanos)
+        name.text, parent: parent, sinceNanos: dispatcher.flusher.scheduler.tickNanos)
     else { return 0 }
-    span.describe(rpc, system: "grpc", peer: call.connection?.remoteAddress, tracer)
+    span.describe(name, system: "grpc", peer: call.connection?.remoteAddress, tracer)
     if let message { span.describe(message, of: rpc, tracer) }
     let number = span.number
     call.whenEnded { tracer.end(number, SpanOutcome(of: $0)) }
     return number
   }
 
-  /// What the caller says; nil: nothing, or nothing that the standard knows.
+  /// The caller's span; nil: there is no `traceparent`, or it is malformed.
   private static func parent(of call: ServerCall) -> TraceContext? {
     let fields = call.metadataValues("traceparent")
     guard fields.count == 1, let parent = TraceContext(traceparent: fields[0]) else { return nil }
@@ -73,52 +74,57 @@ extension Front {
       traceparent: fields[0], state: TraceContext.state(call.metadataValues("tracestate")))
   }
 
-  private static func rpc(of methodID: Int) -> RPC? {
-    if let legacy = LegacyMethod(rawValue: methodID) { return legacy.rpc }
-    return CommandID(rawValue: methodID).flatMap { CommandTable.command($0)?.rpc }
+  private static func method(_ methodID: Int) -> (name: CallName, rpc: RPC)? {
+    if let legacy = LegacyMethod(rawValue: methodID) { return (CallName(legacy.rpc), legacy.rpc) }
+    return CommandID(rawValue: methodID).flatMap { CommandTable.command($0) }
+      .map { (CallName($0), $0.rpc) }
   }
 
   // MARK: - Calls of a Pipeline
 
-  /// Begins the span of a call of a Pipeline, where it is traced. Who executes the call ends it.
+  /// Begins the span of a call of a Pipeline, if it is traced. The node that executes the call ends
+  /// the span.
+  ///
+  /// - Parameters:
+  ///   - isFirst: whether it is the first call of its batch.
+  ///   - sinceNanos: when its batch arrived.
   func trace(
-    _ next: V1.Call, _ tracing: PipelineTracing, isFirst: Bool, peer: String?
+    _ next: V1.Call, _ tracing: PipelineTracing, isFirst: Bool, sinceNanos: UInt64, peer: String?
   ) -> OpenSpan? {
-    // Asked for each call: what is looked up for a span comes later.
-    guard let tracer, tracing == .byLot ? tracer.draws() : isFirst,
-      let rpc = Self.rpc(of: Int(next.methodNumber))
+    guard let tracer, tracing == .sampled ? tracer.samples() : isFirst,
+      let (name, rpc) = Self.method(Int(next.methodNumber))
     else { return nil }
-    let since = dispatcher.flusher.scheduler.tickNanos
     let begun: OpenSpan? =
       switch tracing {
       case .off: nil
-      case .below(let number):
-        tracer.begin(rpc.spanName, .server, below: number, sinceNanos: since)
-      case .byLot: tracer.begin(rpc.spanName, parent: nil, sinceNanos: since)
+      case .firstOfBatch(let number):
+        tracer.begin(name.text, .server, below: number, sinceNanos: sinceNanos)
+      case .sampled: tracer.begin(name.text, parent: nil, sinceNanos: sinceNanos)
       }
     guard let span = begun else { return nil }
-    span.describe(rpc, system: "grpc", peer: peer, tracer)
+    span.describe(name, system: "grpc", peer: peer, tracer)
     span.describe(next.request, of: rpc, tracer)
     span.attributes.append(SpanAttribute("ringstore.pipeline", .flag(true)))
     return span
   }
 
-  // MARK: - Calls from within
+  // MARK: - Local calls
 
-  /// Begins the span of a call made from within, where the lot falls on it.
+  /// Begins the span of a local call, if it is sampled. It ends with the call.
   @inline(never)
   func trace(_ call: LocalCall, _ request: (any KeyedCall)?, _ context: inout CallContext) {
-    guard let tracer, context.span == 0, let caller = call.caller, caller.isTracedByLot,
-      tracer.draws()
+    guard let tracer, context.span == 0, let caller = call.caller, caller.samplesCalls,
+      tracer.samples()
     else { return }
-    let rpc = call.command.rpc
+    let name = CallName(call.command)
     guard
       let span = tracer.begin(
-        rpc.spanName, parent: nil, sinceNanos: dispatcher.flusher.scheduler.tickNanos)
+        name.text, parent: nil, sinceNanos: dispatcher.flusher.scheduler.tickNanos)
     else { return }
-    span.describe(rpc, system: "ringstore.line", peer: caller.peer, tracer)
+    span.describe(name, system: "ringstore.line", peer: caller.peer, tracer)
     if let request {
-      span.attributes.append(SpanAttribute("ringstore.database", request.database))
+      span.attributes.append(SpanAttribute("ringstore.request_bytes", request.byteCount))
+      span.describe(database: request.database)
       span.describe(key: request.key, tracer)
     }
     let number = span.number
@@ -127,21 +133,16 @@ extension Front {
   }
 }
 
-// MARK: - What spans say
-
-extension RPC {
-  /// "ringstore.v1.KeyStore/Get".
-  fileprivate var spanName: String { String(path.dropFirst()) }
-}
+// MARK: - Attributes
 
 extension OpenSpan {
-  fileprivate func describe(_ rpc: RPC, system: String, peer: String?, _ tracer: Tracer) {
-    attributes += [
-      SpanAttribute("rpc.system", system), SpanAttribute("rpc.service", rpc.service),
-      SpanAttribute("rpc.method", rpc.name),
-    ]
+  fileprivate func describe(_ name: CallName, system: String, peer: String?, _ tracer: Tracer) {
+    attributes += name.attributes(.server, system: system)
     if let server = tracer.serverAddress {
-      attributes.append(SpanAttribute("server.address", server.host))
+      // A node that listens on all addresses doesn't know which one the client has used.
+      if !["0.0.0.0", "::"].contains(server.host) {
+        attributes.append(SpanAttribute("server.address", server.host))
+      }
       attributes.append(SpanAttribute("server.port", server.port))
     }
     guard let peer else { return }
@@ -153,13 +154,12 @@ extension OpenSpan {
     }
   }
 
-  /// What the request says of its key.
   fileprivate func describe(
     _ message: UnsafeRawBufferPointer, of rpc: RPC, _ tracer: Tracer
   ) {
-    attributes.append(SpanAttribute("rpc.request.bytes", message.count))
+    attributes.append(SpanAttribute("ringstore.request_bytes", message.count))
     guard let target = try? rpc.keyFields?.find(in: message) else { return }
-    attributes.append(SpanAttribute("ringstore.database", target.database))
+    describe(database: target.database)
     describe(key: target.key, tracer)
   }
 
@@ -170,7 +170,7 @@ extension OpenSpan {
 }
 
 extension SpanOutcome {
-  /// How a client's call has ended.
+  /// The outcome of a client's call.
   fileprivate init(of status: RPCStatus) {
     let error = CallError(code: status.code, message: status.message, details: status.details)
     self.init(status.code, reason: error.reason?.rawValue)

@@ -29,7 +29,7 @@ package final class Front: ServerService {
   let audit: AuditLog?
   /// Whether writes are recorded: checked for each call.
   let notesWrites: Bool
-  /// Which calls are traced; nil: none. Asked for each call.
+  /// Traces calls; nil: none is traced. Checked for each call.
   let tracer: Tracer?
   package let limits: Limits
   let eventLoop: any EventLoop
@@ -95,7 +95,7 @@ package final class Front: ServerService {
     guard call.methodID < CallNumbers.local.lowerBound else {
       return unaryWithCare(call, message)
     }
-    // Before it is refused to anybody.
+    // Before the call may be refused, so that refusals are traced too.
     let span = tracer == nil ? 0 : trace(call, message)
     var principal: Principal?
     if let access {

@@ -49,7 +49,7 @@ package final class FrontPipeline {
   /// A large reply that will be a separate batch.
   private var large = Large.none
   private let tracing: PipelineTracing
-  /// Whether calls of it may be traced: checked for each.
+  /// Whether some of its calls may be traced: checked for each.
   package let mayTrace: Bool
   /// Whether the next call is the first of its batch.
   private var isFirstOfBatch = false
@@ -107,12 +107,14 @@ package final class FrontPipeline {
     }
   }
 
-  /// Begins the span of the next call, where it is traced.
+  /// Begins the span of the next call, if it is traced.
   @inline(never)
   package func trace(_ next: V1.Call) -> OpenSpan? {
     let isFirst = isFirstOfBatch
     isFirstOfBatch = false
-    return front.trace(next, tracing, isFirst: isFirst, peer: call?.connection?.remoteAddress)
+    return front.trace(
+      next, tracing, isFirst: isFirst, sinceNanos: receivedNanos,
+      peer: call?.connection?.remoteAddress)
   }
 
   // MARK: - Calls

@@ -19,7 +19,7 @@ package final class LegacyCall: LocalCaller {
   let port: any LocalDispatcher
   private let deadlineNanos: UInt64?
   package let principal: Principal?
-  /// The span of the client's call; 0: it isn't traced.
+  /// The number of the span of the client's call; 0: it isn't traced.
   private let span: UInt32
   /// The call of ringstore.v1 that is in progress.
   private var step: LocalCall?
@@ -30,7 +30,7 @@ package final class LegacyCall: LocalCaller {
   ///
   /// - Parameters:
   ///   - principal: the caller; nil: the node has no users.
-  ///   - span: the call's; 0: it isn't traced.
+  ///   - span: the number of the call's span; 0: it isn't traced.
   package static func start(
     _ call: ServerCall, message: UnsafeRawBufferPointer, on port: any LocalDispatcher,
     _ principal: Principal? = nil, span: UInt32 = 0

@@ -39,7 +39,7 @@ public final class RingstoreClient: Sendable {
     /// How messages are compressed. It costs CPU time on both sides, and helps if the network is
     /// the bottleneck.
     public var compression = Compression.none
-    /// The trace that calls belong to unless they say otherwise; nil: none.
+    /// The trace that calls belong to, unless their options have another; nil: none.
     public var traceContext: RingstoreTraceContext?
 
     public init() {}
@@ -130,7 +130,7 @@ public struct RingstoreCallOptions: Sendable {
   public var timeout: Duration?
   /// The database it works on; nil: as configured.
   public var database: UInt32?
-  /// The trace it belongs to; nil: as configured.
+  /// The trace that the call belongs to; nil: as configured.
   public var traceContext: RingstoreTraceContext?
 
   public init(

@@ -1,23 +1,24 @@
-// Which trace calls belong to: passed on to the nodes as W3C Trace Context has it. A value; any
-// thread.
+// The trace that calls belong to, sent to the nodes by W3C Trace Context. A value; any thread.
 
 internal import GRPC
 
-/// The span of the program's own that calls are a part of. A node that exports traces
-/// (`trace_endpoint`) follows it where it is sampled.
+/// The program's span that calls are a part of. A node that exports traces (`trace_endpoint`)
+/// continues its trace if it is sampled.
 ///
-/// With swift-distributed-tracing, inject the current context into one:
+/// With swift-distributed-tracing, inject the current context into a value:
 ///
 ///     struct Injector: Instrumentation.Injector {
-///       func inject(_ value: String, forKey key: String, into context: inout RingstoreTraceContext) {
-///         if key == "traceparent" { context.traceparent = value }
-///         if key == "tracestate" { context.tracestate = value }
+///       typealias Carrier = RingstoreTraceContext
+///       func inject(_ value: String, forKey key: String, into carrier: inout Carrier) {
+///         if key == "traceparent" { carrier.traceparent = value }
+///         if key == "tracestate" { carrier.tracestate = value }
 ///       }
 ///     }
 public struct RingstoreTraceContext: Sendable, Hashable {
-  /// `00-`, the trace, `-`, the span, `-01` where it is sampled; an empty one is not sent.
+  /// `00-TRACE-SPAN-01` with 32 and 16 hexadecimal digits, `-00` at the end if it isn't sampled. An
+  /// empty one is not sent.
   public var traceparent: String
-  /// What tracing systems add to it; nil: nothing.
+  /// Data of tracing systems; nil: none.
   public var tracestate: String?
 
   public init(traceparent: String, tracestate: String? = nil) {
@@ -27,13 +28,13 @@ public struct RingstoreTraceContext: Sendable, Hashable {
 }
 
 extension RingstoreClient {
-  /// What a call bears beside its request.
+  /// The metadata of a call.
   func metadata(_ options: RingstoreCallOptions) -> Metadata {
     var metadata = Metadata()
     guard let trace = options.traceContext ?? configuration.traceContext,
       !trace.traceparent.isEmpty
     else { return metadata }
-    // What no header can hold is left out: a call doesn't fail because of its trace.
+    // Values that a header can't contain are left out: a call doesn't fail because of its trace.
     metadata.add("traceparent", trace.traceparent)
     if let state = trace.tracestate, !state.isEmpty { metadata.add("tracestate", state) }
     return metadata

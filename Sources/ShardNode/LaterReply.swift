@@ -22,7 +22,8 @@ final class LaterReply: ReplyExit {
   /// - Parameters:
   ///   - deadlineNanos: when the call ends, on the core's clock; 0: never, or the server enforces
   ///     it.
-  ///   - span: of a call of a Pipeline; those of others end with their calls. 0: none.
+  ///   - span: the number of the span of a Pipeline's call; 0: none. (Other spans end with the
+  ///     client's call.)
   init(
     _ id: UInt64, _ method: UInt32, deadlineNanos: UInt64, span: UInt32, for caller: FrontCaller,
     _ service: ShardService

@@ -47,7 +47,7 @@ package struct ShardConfiguration: Sendable {
   /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always
   /// open.
   package var marks: (@Sendable (ReplyGate, any EventLoop) -> any MarkSource)?
-  /// What traces calls; nil: none is traced.
+  /// Traces calls; nil: none is traced.
   package var traces: ProcessTraces?
   /// Called once when the shard's data can't be read or written any more, with a sentence for the
   /// operator. The process must exit: its memory no longer matches the disk.

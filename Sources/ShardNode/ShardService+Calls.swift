@@ -29,7 +29,7 @@ extension ShardService: Dispatcher {
     var context = core.context(
       principal, deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos)
     context.span = span
-    if span != 0 { core.spanBegins(span) }
+    if span != 0 { core.executes(span) }
     do throws(CallError) {
       if let later = try core.execute(
         method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin, context)
@@ -150,17 +150,17 @@ extension ShardService: Dispatcher {
       context.span = 0
       if pipeline.mayTrace, let span = pipeline.trace(next) {
         context.span = span.number
-        core.spanBegins(span.number)
+        core.executes(span.number)
       }
       let start = replies.writerIndex
       let later = answer(next, in: block, into: &replies, context, of: pipeline)
       var isHeldUp = false
+      if context.span != 0, later == nil { core.answered(context.span, next.methodNumber) }
       if let later {
         isHeldUp = begin(later, next, &replies, context, of: pipeline)
       } else if core.gate.holds(core.latestMark) {
         hold(next, &replies, since: start, context.deadlineNanos, of: pipeline)
       }
-      if context.span != 0, later == nil { core.answered(context.span) }
       core.serveParked()
       if replies.readableBytes >= LinkProtocol.frameBytes { pipeline.send(&replies) }
       if isHeldUp || (replies.readableBytes == 0 && !pipeline.hasRoomForReplies),
@@ -183,7 +183,7 @@ extension ShardService: Dispatcher {
       try pipeline.letIn(next)
     } catch {
       core.refused(error)
-      if context.span != 0 { core.tracer?.tell(SpanOutcome(of: error), of: context.span) }
+      if context.span != 0 { core.tracer?.setOutcome(SpanOutcome(of: error), of: context.span) }
       replies.writeReply(.pipeline, id: next.id, error: error)
       return nil
     }

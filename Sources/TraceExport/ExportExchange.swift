@@ -1,5 +1,5 @@
-// One request to the collector, over a connection of its own: writes it when the connection is
-// there, and tells what was answered. What the answer holds beside its status is passed over.
+// One request to the collector, on a connection of its own: sends it when the connection is made,
+// and reports the answer.
 //
 // Event loop of the exporter.
 
@@ -13,23 +13,19 @@ final class ExportExchange: ChannelInboundHandler {
   typealias OutboundOut = HTTPClientRequestPart
 
   enum Outcome {
-    case answered(HTTPResponseStatus)
-    /// - Parameter reason: of a few, by which failures are told apart.
+    case answered(CollectorAnswer)
+    /// - Parameter reason: one of a few words, by which log lines are limited.
     case failed(reason: String, detail: String)
   }
-
-  /// What an answer may have: a collector has a sentence or two to say.
-  private static let answerBytesMax = 64 << 10
 
   private let endpoint: TraceEndpoint
   private let body: ByteBuffer
   private let version: String
   private var completion: ((ExportExchange, Outcome) -> Void)?
   private var context: ChannelHandlerContext?
-  private var status: HTTPResponseStatus?
-  private var answerBytes = 0
+  private var answer: CollectorAnswer?
 
-  /// - Parameter completion: told once.
+  /// - Parameter completion: called once, unless the exchange is dropped.
   init(
     _ endpoint: TraceEndpoint, _ body: ByteBuffer, version: String,
     completion: @escaping (ExportExchange, Outcome) -> Void
@@ -40,7 +36,7 @@ final class ExportExchange: ChannelInboundHandler {
     self.completion = completion
   }
 
-  /// Ends it, and tells nobody.
+  /// Ends it without an outcome.
   func drop() {
     completion = nil
     closeSoon()
@@ -66,7 +62,7 @@ final class ExportExchange: ChannelInboundHandler {
   // MARK: - The connection
 
   func handlerAdded(context: ChannelHandlerContext) {
-    // It was given up while it was being connected.
+    // It ended while the connection was being made.
     guard completion != nil else { return context.closeSoon() }
     self.context = context
     do {
@@ -88,12 +84,12 @@ final class ExportExchange: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch unwrapInboundIn(data) {
     case .head(let head):
-      status = head.status
+      answer = CollectorAnswer(head)
     case .body(let bytes):
-      answerBytes += bytes.readableBytes
-      if answerBytes > Self.answerBytesMax, let status { end(.answered(status)) }
+      // The status has decided: the rest of a long answer isn't read.
+      if answer?.append(bytes) == false, let answer { end(.answered(answer)) }
     case .end:
-      if let status { end(.answered(status)) }
+      if let answer { end(.answered(answer)) }
     }
   }
 

@@ -1,16 +1,15 @@
-// What the exporter's thread does.
+// Sends batches of spans to the collector.
 //
-//   idle --spans wait--> sending --taken--> idle, or the next batch
+//   idle --spans wait--> sending --accepted--> idle, or the next batch
 //     ^                    |  +--refused for good--> idle; the batch is lost
-//     |                    +--away, slow, busy--> pausing --time--> sending, a few times
-//     +---------------------------------------------------the batch is lost
+//     |                    +--no answer, busy--> pausing --time--> sending, up to `attemptsMax`
+//     +---------------------------------------------then the batch is lost
 //
 // Event loop of the exporter.
 
 import GRPC
 import Logging
 import NIOCore
-import NIOHTTP1
 import Tracing
 
 final class ExportLoop {
@@ -18,13 +17,13 @@ final class ExportLoop {
   private let queue: SpanQueue
   private let eventLoop: any EventLoop
   private let logger: Logger
-  /// What is being sent, or is to be sent again.
+  /// The batch that is being sent, or will be sent again.
   private var batch: [Span] = []
   private var attempts = 0
   private var exchange: ExportExchange?
   private var backoff: Backoff
   private var random = SystemRandomNumberGenerator()
-  /// When a batch may be sent again.
+  /// Nothing is sent before this time.
   private var pauseEnd = NIODeadline.uptimeNanoseconds(0)
   private var nextLook: Scheduled<Void>?
   private var timeout: Scheduled<Void>?
@@ -44,7 +43,7 @@ final class ExportLoop {
       maxNanos: UInt64(clamping: configuration.pauseMax.nanoseconds))
   }
 
-  /// Looks at the queue now and then. (Who adds a span tells nobody: that would cost its loop more
+  /// Checks the queue at an interval. (Waking this loop for a span would cost the span's loop more
   /// than the span does.)
   func start() {
     nextLook = eventLoop.assumeIsolated().scheduleTask(in: configuration.interval) { [self] in
@@ -53,7 +52,7 @@ final class ExportLoop {
     }
   }
 
-  /// Sends what waits, if it is taken at once and within a limit.
+  /// Sends the waiting spans, each batch once, and within a time limit.
   func stop(within limit: TimeAmount) -> EventLoopFuture<Void> {
     let promise = eventLoop.makePromise(of: Void.self)
     nextLook?.cancel()
@@ -64,6 +63,7 @@ final class ExportLoop {
     return promise.futureResult
   }
 
+  /// Ends a stop. Spans that still wait are lost.
   private func giveUp() {
     guard let promise = stopping else { return }
     stopping = nil
@@ -71,6 +71,7 @@ final class ExportLoop {
     exchange?.drop()
     exchange = nil
     let lost = batch.count + queue.take(max: .max).count
+    batch = []
     if lost > 0 {
       queue.exportFailed(lost: lost)
       logger.warning("spans were lost at the end", metadata: ["spans": "\(lost)"])
@@ -114,42 +115,55 @@ final class ExportLoop {
     timeout?.cancel()
     timeout = nil
     switch outcome {
-    case .answered(let status) where (200...299).contains(status.code):
-      queue.exported(batch.count)
-      batch = []
-      backoff.reset()
-      if hasFailed { logger.notice("spans are exported again") }
-      hasFailed = false
-    case .answered(let status) where Self.isTemporary(status):
-      failed("status", "\(status.code)", isTemporary: true)
-    case .answered(let status):
-      failed("status", "\(status.code)", isTemporary: false)
+    case .answered(let answer) where answer.isSuccess:
+      accepted(answer)
+    case .answered(let answer):
+      failed(
+        "status", "\(answer.status.code)", isTemporary: answer.isTemporary,
+        pauseSeconds: answer.pauseSeconds)
     case .failed(let reason, let detail):
       failed(reason, detail, isTemporary: true)
     }
-    // The next batch at once; from another event, so that the depth stays bounded.
+    // The next batch, in another event, so that the stack stays bounded.
     eventLoop.assumeIsolated().execute { [self] in look() }
   }
 
-  /// Those that OTLP names.
-  private static func isTemporary(_ status: HTTPResponseStatus) -> Bool {
-    [429, 502, 503, 504].contains(status.code)
+  private func accepted(_ answer: CollectorAnswer) {
+    let rejected = answer.rejected(of: batch.count)
+    queue.exported(batch.count, rejected: rejected?.spans ?? 0)
+    batch = []
+    backoff.reset()
+    if let rejected {
+      logger.warning(
+        "the collector has rejected spans",
+        metadata: ["spans": "\(rejected.spans)", "message": "\(rejected.message)"])
+    }
+    if hasFailed { logger.notice("spans are exported again") }
+    hasFailed = false
   }
 
-  private func failed(_ reason: String, _ detail: String, isTemporary: Bool) {
+  private func failed(
+    _ reason: String, _ detail: String, isTemporary: Bool, pauseSeconds: Int? = nil
+  ) {
     hasFailed = true
-    // At the end there is no time for another attempt.
+    // While the process ends there is no time for another attempt.
     let isLost = !isTemporary || attempts >= configuration.attemptsMax || stopping != nil
-    queue.exportFailed(lost: isLost ? batch.count : 0)
+    let lost = isLost ? batch.count : 0
+    if isLost { batch = [] }
+    queue.exportFailed(lost: lost)
+    var pause = TimeAmount.zero
+    if isTemporary {
+      let own = Int64(clamping: backoff.nextNanos(using: &random))
+      pause = max(.nanoseconds(own), .seconds(Int64(pauseSeconds ?? 0)))
+      pauseEnd = eventLoop.now + pause
+    }
     logger.warning(
       "spans can't be exported",
       metadata: [
-        "reason": "\(reason)", "detail": "\(detail)", "lost": "\(isLost ? batch.count : 0)",
+        "reason": "\(reason)", "detail": "\(detail)", "lost": "\(lost)",
         "endpoint": "\(configuration.endpoint.address)",
+        "pause_millis": "\(pause.nanoseconds / 1_000_000)",
       ])
-    if isLost { batch = [] }
-    guard isTemporary else { return }
-    pauseEnd = eventLoop.now + .nanoseconds(Int64(clamping: backoff.nextNanos(using: &random)))
-    if stopping != nil { giveUp() }
+    if isTemporary, stopping != nil { giveUp() }
   }
 }

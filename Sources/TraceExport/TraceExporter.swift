@@ -1,7 +1,7 @@
-// Sends the spans of a process to an OTLP/HTTP collector: batches, one at a time, from a thread of
-// its own, so that no collector that is away, slow or broken takes time of the loops that serve
-// calls. What can't be sent waits within `SpanQueue`'s bound, and then is lost and counted.
-// Sendable.
+// Sends the spans of a process to an OTLP/HTTP collector, in batches, one at a time. It has a
+// thread of its own, so a collector that is unreachable, slow or broken takes no time of the loops
+// that serve calls. Spans that can't be sent wait within `SpanQueue.spansMax`, then they are
+// dropped and counted. Sendable.
 
 import GRPC
 import Logging
@@ -9,23 +9,24 @@ import NIOCore
 import NIOPosix
 import Tracing
 
-/// Where spans go, and how patiently. The bounds are the same for everybody; tests have their own.
+/// The collector, and the limits of exporting. Only tests change the limits.
 package struct TraceExporterConfiguration: Sendable {
   package let endpoint: TraceEndpoint
-  /// How the collector is spoken to; nil: not encrypted.
+  /// nil: the connection isn't encrypted.
   package var tls: ClientTLS?
-  /// Of what makes the spans.
+  /// The program's.
   package var version = ""
-  /// Spans of one request.
+  /// The maximum number of spans of a request.
   package var batchSpansMax = 512
-  /// How often the queue is looked at.
+  /// The interval at which the queue is checked.
   package var interval = TimeAmount.milliseconds(500)
-  /// What a connection may take to be made, and a request to be answered with all before it.
+  /// The time for the TCP connection, and for the whole request with its connection.
   package var connectTimeout = TimeAmount.seconds(3)
   package var requestTimeout = TimeAmount.seconds(10)
-  /// How often a batch is sent that the collector doesn't take for now.
+  /// How often a batch is sent that the collector can't accept at the moment.
   package var attemptsMax = 5
-  /// From the first pause between attempts to the longest.
+  /// The first pause after a failure; each further one is twice as long, up to the longest. A
+  /// collector may request a longer one (`CollectorAnswer.pauseSecondsMax`).
   package var pause = TimeAmount.milliseconds(500)
   package var pauseMax = TimeAmount.seconds(15)
 
@@ -38,7 +39,7 @@ package final class TraceExporter: Sendable {
   private let group: MultiThreadedEventLoopGroup
   private let loop: NIOLoopBoundBox<ExportLoop>
 
-  /// - Parameter queue: what the process's tracers fill.
+  /// - Parameter queue: the queue of the process's tracers.
   package init(_ configuration: TraceExporterConfiguration, _ queue: SpanQueue, logger: Logger) {
     group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     let eventLoop = group.next()
@@ -49,7 +50,8 @@ package final class TraceExporter: Sendable {
     eventLoop.execute { loop.value.start() }
   }
 
-  /// Sends what waits, for at most so long, and ends. What is left is lost and counted.
+  /// Sends the waiting spans within a time limit, and ends. Spans that are left are lost and
+  /// counted.
   package func stop(within limit: TimeAmount) async {
     let loop = loop
     try? await group.any().flatSubmit { loop.value.stop(within: limit) }.get()

@@ -1,11 +1,11 @@
-// The metrics of traces: docs/METRICS.md explains them. Values; any thread.
+// The metrics of traces; docs/METRICS.md explains them. Values; any thread.
 
 import MetricTypes
 import Tracing
 
 package enum TraceMetric {
   package static let spans = MetricDefinition(
-    .counter, "ringstore_trace_spans_total", "Spans, by what has become of them.")
+    .counter, "ringstore_trace_spans_total", "Spans, by outcome.")
   package static let exports = MetricDefinition(
     .counter, "ringstore_trace_exports_total", "Batches of spans that were sent to the collector.")
   package static let waiting = MetricDefinition(

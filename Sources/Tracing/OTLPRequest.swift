@@ -1,19 +1,19 @@
-// A batch of spans as OTLP/HTTP wants it, in its JSON form
+// A batch of spans in OTLP's JSON encoding
 // (https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding): ids in hexadecimal digits,
-// numbers of 64 bits as text. Pure.
+// 64-bit numbers as text. Pure.
 
 import TextForms
 
 package enum OTLPRequest {
-  /// What is posted when nothing else is said.
+  /// The default path.
   package static let path = "/v1/traces"
   package static let contentType = "application/json"
 
   /// An ExportTraceServiceRequest.
   ///
-  /// - Parameter version: of what made the spans.
+  /// - Parameter version: of the program that made the spans.
   package static func body(_ spans: [Span], version: String) -> String {
-    // Few nodes are in one process.
+    // A process has few nodes.
     var nodes: [(resource: TraceResource, spans: [JSONValue])] = []
     for span in spans {
       if let place = nodes.firstIndex(where: { $0.resource === span.resource }) {
@@ -68,7 +68,7 @@ package enum OTLPRequest {
     return .object(members)
   }
 
-  /// STATUS_CODE_ERROR. Others are unset, as the conventions have it.
+  /// STATUS_CODE_ERROR. By the conventions, the status of a span that has not failed stays unset.
   private static let statusError: Int64 = 2
 
   private static func json(_ event: SpanEvent) -> JSONValue {

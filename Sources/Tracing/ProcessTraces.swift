@@ -1,4 +1,5 @@
-// What a process's nodes need to trace their calls, or nil in its place. Sendable.
+// What all nodes of a process share to trace calls: settings, clocks and the queue of spans.
+// Sendable.
 
 package final class ProcessTraces: Sendable {
   package let settings: TraceSettings
@@ -6,7 +7,7 @@ package final class ProcessTraces: Sendable {
   private let clock: TraceClock
   private let random: @Sendable () -> any RandomNumberGenerator
 
-  /// - Parameter random: makes a source of ids for a loop, seeded so that no two are alike.
+  /// - Parameter random: makes the source of ids for one event loop; each has another seed.
   package init(
     _ settings: TraceSettings, clock: TraceClock,
     random: @escaping @Sendable () -> any RandomNumberGenerator
@@ -17,7 +18,7 @@ package final class ProcessTraces: Sendable {
     queue = SpanQueue(spansPerSecond: settings.spansPerSecond)
   }
 
-  /// The tracer of an event loop, to be used on it alone.
+  /// A tracer for one event loop.
   package func tracer(_ resource: TraceResource) -> Tracer {
     Tracer(settings, queue, resource, clock: clock, random: random())
   }

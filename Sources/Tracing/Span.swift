@@ -1,9 +1,11 @@
-// Spans as OpenTelemetry has them: what one call, or one part of it, did at one node, and when.
-// Names and attributes follow its semantic conventions for RPC. Values; any thread.
+// Spans as OpenTelemetry defines them: the work of one node on one call, or on a part of it, with
+// its beginning and end. Names and attributes follow OpenTelemetry's semantic conventions for RPC
+// and databases (rpc.*, db.*, server.*, client.*, error.type); attributes that it has no name for
+// begin with "ringstore.". Values; any thread.
 
 import StatusCodes
 
-/// Which side of a call a span tells of. The numbers are OTLP's.
+/// The side of a call that a span describes. The numbers are OTLP's.
 package enum SpanKind: Int, Sendable {
   case server = 2
   case client = 3
@@ -41,10 +43,10 @@ package struct SpanEvent: Sendable, Hashable {
   }
 }
 
-/// How what a span tells of has ended.
+/// The outcome of what a span describes.
 package struct SpanOutcome: Sendable, Hashable {
   package let code: StatusCode
-  /// As in PROTOCOL.md; nil: the code says it all.
+  /// The reason of an error, as in PROTOCOL.md; nil: it has none.
   package let reason: String?
 
   package init(_ code: StatusCode, reason: String? = nil) {
@@ -54,8 +56,8 @@ package struct SpanOutcome: Sendable, Hashable {
 
   package static let ok = SpanOutcome(.ok)
 
-  /// Whether the span counts as failed. Of a server's spans only those do that the server is to
-  /// blame for, as the conventions have it.
+  /// Whether the span counts as failed. By the conventions a server's span does only for errors of
+  /// the server, a client's for every error.
   func isError(_ kind: SpanKind) -> Bool {
     switch code {
     case .ok: false
@@ -63,15 +65,23 @@ package struct SpanOutcome: Sendable, Hashable {
     default: kind == .client
     }
   }
+
+  /// The attributes of a span that ends with it.
+  func attributes(_ kind: SpanKind) -> [SpanAttribute] {
+    var attributes = [SpanAttribute("rpc.response.status_code", code.name)]
+    if isError(kind) { attributes.append(SpanAttribute("error.type", code.name)) }
+    if let reason { attributes.append(SpanAttribute("ringstore.reason", reason)) }
+    return attributes
+  }
 }
 
-/// The node that spans are of.
+/// The node that made a span.
 package final class TraceResource: Sendable {
   package let attributes: [SpanAttribute]
 
   /// - Parameters:
   ///   - role: "router" or "shard".
-  ///   - id: the node's, unique among those of its role.
+  ///   - id: the node's, unique among the nodes with its role.
   package init(role: String, cluster: String, id: String, version: String) {
     attributes = [
       SpanAttribute("service.name", "ringstore-\(role)"),
@@ -86,7 +96,7 @@ package final class TraceResource: Sendable {
 package struct Span: Sendable {
   package let resource: TraceResource
   package let context: TraceContext
-  /// 0: it begins its trace.
+  /// 0: the trace begins with it.
   package let parentID: UInt64
   package let name: String
   package let kind: SpanKind

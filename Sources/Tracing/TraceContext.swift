@@ -1,15 +1,15 @@
-// Who a call belongs to, as W3C Trace Context has it (https://www.w3.org/TR/trace-context/):
+// The trace that a call belongs to, by W3C Trace Context (https://www.w3.org/TR/trace-context/):
 //
 //   traceparent = version "-" trace-id "-" parent-id "-" trace-flags
-//   version     = 2HEXDIGLC    ; ff is none
+//   version     = 2HEXDIGLC    ; not ff
 //   trace-id    = 32HEXDIGLC   ; not all 0
 //   parent-id   = 16HEXDIGLC   ; not all 0
 //   trace-flags = 2HEXDIGLC    ; bit 0: sampled, bit 1: the trace id is random
 //
-// On links it goes as bytes (`trace_context`): 16 of the trace, 8 of the span, 1 of flags, most
-// significant first, and behind them `tracestate` as text. Values; any thread.
+// On links it is sent as bytes (`trace_context`): 16 of the trace, 8 of the span, 1 of flags, most
+// significant first, then `tracestate` as text. Values; any thread.
 
-/// A trace.
+/// The id of a trace.
 package struct TraceID: Sendable, Hashable {
   package let high: UInt64
   package let low: UInt64
@@ -19,16 +19,16 @@ package struct TraceID: Sendable, Hashable {
     self.low = low
   }
 
-  /// Whether it names a trace.
+  /// Whether it is an id: 0 isn't.
   package var isValid: Bool { high | low != 0 }
 }
 
-/// A span of a trace, whose children are to name it as their parent.
+/// A span within its trace: the parent of the spans below it.
 package struct TraceContext: Sendable, Hashable {
-  /// What `tracestate` may have: the standard wants at least so many characters passed on. A longer
-  /// one is left out.
+  /// The maximum length of `tracestate`, which is what the standard requires to be passed on. A
+  /// longer one is left out.
   package static let stateBytesMax = 512
-  /// Those that are passed on.
+  /// The flags that are passed on.
   private static let knownFlags: UInt8 = 0b11
   private static let sampledFlag: UInt8 = 0b1
   private static let textBytes = 55
@@ -38,7 +38,7 @@ package struct TraceContext: Sendable, Hashable {
   package let traceID: TraceID
   package let spanID: UInt64
   package let flags: UInt8
-  /// `tracestate`, as it came; empty: none.
+  /// `tracestate`, unchanged; empty: none.
   package let state: String
 
   package init(traceID: TraceID, spanID: UInt64, flags: UInt8, state: String = "") {
@@ -50,7 +50,7 @@ package struct TraceContext: Sendable, Hashable {
 
   package var isSampled: Bool { flags & Self.sampledFlag != 0 }
 
-  /// A span that begins a trace.
+  /// The first span of a trace.
   static func root(_ traceID: TraceID, _ spanID: UInt64) -> TraceContext {
     TraceContext(traceID: traceID, spanID: spanID, flags: sampledFlag)
   }
@@ -62,8 +62,8 @@ package struct TraceContext: Sendable, Hashable {
 
   // MARK: - As a header
 
-  /// Reads `traceparent`; nil where it is none: a new trace may then begin. Of versions above 00
-  /// what stands behind the flags is passed over.
+  /// Reads `traceparent`; nil if it is malformed: then a new trace may begin. Of versions above 00,
+  /// anything after the flags is ignored.
   package init?(traceparent text: UnsafeRawBufferPointer, state: String = "") {
     guard text.count >= Self.textBytes, let version = Self.hex(text, 0..<2), version != 0xff,
       text[2] == Self.hyphen, text[35] == Self.hyphen, text[52] == Self.hyphen,
@@ -79,14 +79,14 @@ package struct TraceContext: Sendable, Hashable {
       flags: UInt8(truncatingIfNeeded: flags) & Self.knownFlags, state: state)
   }
 
-  /// The header, of version 00.
+  /// As a header of version 00.
   package var traceparent: String {
     "00-" + Self.text(traceID) + "-" + Self.text(spanID, digits: 16) + "-"
       + Self.text(UInt64(flags), digits: 2)
   }
 
-  /// The fields `tracestate` of a request as one; empty where they are longer than is passed on, or
-  /// hold what a header can't.
+  /// Joins the fields `tracestate` of a request; empty if they are too long, or contain bytes that
+  /// a header can't.
   package static func state(_ fields: [UnsafeRawBufferPointer]) -> String {
     let joined = fields.filter { !$0.isEmpty }.joined(separator: [UInt8(ascii: ",")])
     let bytes = Array(joined)
@@ -100,7 +100,7 @@ package struct TraceContext: Sendable, Hashable {
 
   // MARK: - On links
 
-  /// Reads what a router has sent; nil where it is malformed, and the call isn't traced.
+  /// Reads the bytes that a router has sent; nil if they are malformed: then the call isn't traced.
   package init?(encoded bytes: UnsafeRawBufferPointer) {
     guard bytes.count >= Self.encodedBytesMin,
       bytes.count <= Self.encodedBytesMin + Self.stateBytesMax
@@ -139,7 +139,7 @@ package struct TraceContext: Sendable, Hashable {
     return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
   }
 
-  /// At most 16 digits, all in small letters: the standard has no capital ones.
+  /// Reads at most 16 digits, in lower case only, as the standard requires.
   private static func hex(_ bytes: UnsafeRawBufferPointer, _ places: Range<Int>) -> UInt64? {
     var number: UInt64 = 0
     for place in places {

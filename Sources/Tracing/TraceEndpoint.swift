@@ -1,4 +1,4 @@
-// Where spans are posted: a URL as people write it, http://127.0.0.1:4318/v1/traces. A value.
+// The collector's address: a URL like http://127.0.0.1:4318/v1/traces. A value; any thread.
 
 import TextForms
 
@@ -8,9 +8,9 @@ package struct TraceEndpoint: Sendable, Hashable {
   /// With its query, if it has one.
   package let path: String
 
-  /// Without a port the scheme's own; without a path, OTLP's.
+  /// The default port is the scheme's, the default path is OTLP's.
   ///
-  /// - Returns: nil where the text is no such URL. A name and a password in it are none of it.
+  /// - Returns: nil if the text is not such a URL. A user name and a password are not accepted.
   package init?(_ url: String) {
     let rest: Substring
     if url.hasPrefix("http://") {
@@ -36,5 +36,11 @@ package struct TraceEndpoint: Sendable, Hashable {
       return nil
     }
     self.path = path.isEmpty || path == "/" ? OTLPRequest.path : path
+  }
+
+  /// The URL without its query, which may be a secret.
+  package var shown: String {
+    (isEncrypted ? "https://" : "http://") + address.description
+      + path.prefix { $0 != "?" } + (path.contains("?") ? "?(secret)" : "")
   }
 }

@@ -1,13 +1,13 @@
-// The spans of one event loop: which calls are traced, and what is known of them while they are
-// under way. A call that isn't traced costs a comparison and a subtraction here; one that is has an
-// object, a number by which it is named where calls are handed on (CallContext.span), and an entry
-// in a table.
+// The spans of one event loop: decides which calls are traced, and keeps their spans until they
+// end. An untraced call costs a comparison and a subtraction here. A traced one has an object, a
+// number that identifies it wherever the call is passed on (CallContext.span), and an entry in a
+// table.
 //
-// A call is traced where its caller says so (a `traceparent` that is sampled), or else by lot, and
-// only as far as the bounds allow. That is decided once, where it comes in, so that a tree of spans
-// is whole or not there.
+// A call is traced if its caller's trace is sampled (`traceparent`), or by chance if it has none,
+// and only within the limits. That is decided once, at the first node, so that a trace is complete
+// or absent.
 //
-// Pure; the clocks and the random numbers come from outside. Belongs to its event loop.
+// Pure; clocks and random numbers are passed in. Belongs to its event loop.
 
 #if canImport(Glibc)
   import Glibc
@@ -15,7 +15,7 @@
   import Darwin
 #endif
 
-/// Time, for spans.
+/// The clocks of spans.
 package struct TraceClock: Sendable {
   /// Nanoseconds, never going back.
   package let nanos: @Sendable () -> UInt64
@@ -31,22 +31,22 @@ package struct TraceClock: Sendable {
 }
 
 package final class Tracer {
-  /// Spans of a loop that may be under way. Calls that come past it are not traced.
+  /// The maximum number of open spans of a loop. Further calls are not traced.
   package static let openMax = 4_096
-  /// Spans that may be below one at this node: a call on many keys, or a walk over all, would have
-  /// thousands. How many there were beside them is an attribute.
+  /// The maximum number of spans below one at this node: a call on many keys, or a walk over all,
+  /// would have thousands. The number of those that were left out is an attribute.
   package static let childrenMax = 128
-  /// Events of a span.
+  /// The maximum number of events of a span.
   package static let eventsMax = 32
 
   package let settings: TraceSettings
-  /// The port that the node's clients use, once it is known.
+  /// The port of the node's clients, once it is known.
   package var serverAddress: (host: String, port: Int)?
   private let queue: SpanQueue
   private let resource: TraceResource
   private let clock: TraceClock
   private var random: any RandomNumberGenerator
-  /// Calls until the next one is traced by lot.
+  /// The number of calls before the next sampled one.
   private var untilSample: UInt64 = 0
   private var open: [UInt32: OpenSpan] = [:]
   private var lastNumber: UInt32 = 0
@@ -63,14 +63,14 @@ package final class Tracer {
     untilSample = nextDistance()
   }
 
-  /// Spans under way.
+  /// The number of open spans.
   package var openCount: Int { open.count }
 
-  // MARK: - Which calls are traced
+  // MARK: - Sampling
 
-  /// Whether the lot falls on the next call.
+  /// Whether the next call without a caller's trace is traced.
   @inline(__always)
-  package func draws() -> Bool {
+  package func samples() -> Bool {
     guard untilSample == 0 else {
       untilSample &-= 1
       return false
@@ -79,13 +79,13 @@ package final class Tracer {
     return true
   }
 
-  /// How many calls are passed over: geometrically distributed, so that each call has the same
-  /// chance whatever came before it.
+  /// The number of calls to leave out. It is geometrically distributed, so that each call has the
+  /// same chance, independent of earlier ones.
   private func nextDistance() -> UInt64 {
     let ratio = settings.sampleRatio
     guard ratio > 0 else { return .max }
     guard ratio < 1 else { return 0 }
-    // Between 0 and 1, and neither.
+    // Between 0 and 1, both excluded.
     let uniform = (Double(random.next() >> 11) + 0.5) / Double(UInt64(1) << 53)
     let distance = log(uniform) / log1p(-ratio)
     return distance < 1e18 ? UInt64(distance) : .max
@@ -93,12 +93,12 @@ package final class Tracer {
 
   // MARK: - Spans
 
-  /// Begins the span of a call that comes in; nil: the bounds don't allow it.
+  /// Begins the span of an incoming call; nil if a limit is reached.
   ///
   /// - Parameters:
   ///   - name: the call's, with its service.
   ///   - parent: the caller's span; nil: a new trace begins.
-  ///   - sinceNanos: when the call came, on the clock; 0: now.
+  ///   - sinceNanos: when the call arrived, on the clock that never goes back; 0: now.
   package func begin(
     _ name: String, parent: TraceContext?, sinceNanos: UInt64 = 0
   ) -> OpenSpan? {
@@ -106,11 +106,10 @@ package final class Tracer {
       parent?.with(spanID: randomID())
       ?? .root(TraceID(high: randomID(), low: randomID()), randomID())
     return add(
-      name, .server, context, parentID: parent?.spanID ?? 0, below: nil, sinceNanos: sinceNanos)
+      name, .server, context, parentID: parent?.spanID ?? 0, below: 0, sinceNanos: sinceNanos)
   }
 
-  /// Begins a span below one of this loop; nil where that isn't under way, or the bounds don't
-  /// allow it.
+  /// Begins a span below an open one of this loop; nil if that has ended, or a limit is reached.
   package func begin(
     _ name: String, _ kind: SpanKind, below number: UInt32, sinceNanos: UInt64 = 0
   ) -> OpenSpan? {
@@ -121,20 +120,21 @@ package final class Tracer {
     }
     let span = add(
       name, kind, parent.context.with(spanID: randomID()), parentID: parent.context.spanID,
-      below: parent, sinceNanos: sinceNanos)
+      below: number, sinceNanos: sinceNanos)
     if span == nil { parent.childrenOmitted += 1 } else { parent.childCount += 1 }
     return span
   }
 
   private func add(
     _ name: String, _ kind: SpanKind, _ context: TraceContext, parentID: UInt64,
-    below parent: OpenSpan?, sinceNanos: UInt64
+    below parent: UInt32, sinceNanos: UInt64
   ) -> OpenSpan? {
     let now = clock.nanos()
-    guard open.count < Self.openMax, queue.admits(nowNanos: now) else {
-      queue.refused()
+    guard open.count < Self.openMax else {
+      queue.countLimited()
       return nil
     }
+    guard queue.admits(nowNanos: now) else { return nil }
     let waited = sinceNanos > 0 && now > sinceNanos ? now - sinceNanos : 0
     let span = OpenSpan(
       number: nextNumber(), context, parentID: parentID, name, kind, below: parent,
@@ -155,29 +155,27 @@ package final class Tracer {
     }
   }
 
-  /// A span under way; nil where it has ended.
+  /// An open span; nil if it has ended.
   package func span(_ number: UInt32) -> OpenSpan? { open[number] }
 
-  /// Something has happened within a span.
+  /// Adds an event to an open span.
   package func note(_ event: String, in number: UInt32) {
     guard let span = open[number], span.events.count < Self.eventsMax else { return }
     span.events.append(SpanEvent(name: event, unixNanos: unixNanos(of: span)))
   }
 
-  /// Says how a span will have ended, unless its end says otherwise.
-  package func tell(_ outcome: SpanOutcome, of number: UInt32) {
+  /// Sets the outcome of an open span, unless its end gives another.
+  package func setOutcome(_ outcome: SpanOutcome, of number: UInt32) {
     open[number]?.outcome = outcome
   }
 
-  /// Ends a span. Does nothing where it has ended.
+  /// Ends a span. Does nothing if it has ended.
   ///
-  /// - Parameter outcome: nil: as was told, or well.
+  /// - Parameter outcome: nil: as `setOutcome` has set it, or OK.
   package func end(_ number: UInt32, _ outcome: SpanOutcome? = nil) {
     guard let span = open.removeValue(forKey: number) else { return }
     let outcome = outcome ?? span.outcome ?? .ok
-    var attributes = span.attributes
-    attributes.append(SpanAttribute("rpc.grpc.status_code", outcome.code.rawValue))
-    if let reason = outcome.reason { attributes.append(SpanAttribute("ringstore.reason", reason)) }
+    var attributes = span.attributes + outcome.attributes(span.kind)
     if span.childrenOmitted > 0 {
       attributes.append(SpanAttribute("ringstore.spans_omitted", span.childrenOmitted))
     }
@@ -186,32 +184,32 @@ package final class Tracer {
         resource: resource, context: span.context, parentID: span.parentID, name: span.name,
         kind: span.kind, startUnixNanos: span.startUnixNanos, endUnixNanos: unixNanos(of: span),
         attributes: attributes, events: span.events, outcome: outcome))
-    if let parent = span.parent, parent.endsWithChild { end(parent.number, outcome) }
+    if let parent = open[span.parent], parent.endsWithChild { end(span.parent, outcome) }
   }
 
-  /// Now, as far from the span's beginning as the clock that never goes back says.
+  /// The current time, measured from the span's beginning with the clock that never goes back.
   private func unixNanos(of span: OpenSpan) -> UInt64 {
-    let now = clock.nanos()
-    return span.startUnixNanos &+ (now > span.startedNanos ? now - span.startedNanos : 0)
+    span.startUnixNanos &+ nanos(of: span)
   }
 
-  /// How long a span has been under way.
+  /// The time since a span's beginning.
   package func nanos(of span: OpenSpan) -> UInt64 {
     let now = clock.nanos()
     return now > span.startedNanos ? now - span.startedNanos : 0
   }
 }
 
-/// A span under way. Belongs to its tracer and the tracer's loop.
+/// A span that has not ended. Belongs to its tracer and the tracer's loop.
 package final class OpenSpan {
-  /// Names it within its loop; never 0.
+  /// Identifies it within its loop; never 0.
   package let number: UInt32
-  /// What children elsewhere are told.
+  /// The context that other nodes are sent for their spans below it.
   package let context: TraceContext
   let parentID: UInt64
   let name: String
   let kind: SpanKind
-  private(set) weak var parent: OpenSpan?
+  /// The number of the span above it in the same loop; 0: none.
+  let parent: UInt32
   let startedNanos: UInt64
   let startUnixNanos: UInt64
   package var attributes: [SpanAttribute] = []
@@ -219,12 +217,13 @@ package final class OpenSpan {
   var outcome: SpanOutcome?
   var childCount = 0
   var childrenOmitted = 0
-  /// Whether it ends as its one child does: a call of which nothing else tells the end.
+  /// Whether it ends together with its one child. For a call whose end is not reported in another
+  /// way.
   package var endsWithChild = false
 
   init(
     number: UInt32, _ context: TraceContext, parentID: UInt64, _ name: String, _ kind: SpanKind,
-    below parent: OpenSpan?, startedNanos: UInt64, startUnixNanos: UInt64
+    below parent: UInt32, startedNanos: UInt64, startUnixNanos: UInt64
   ) {
     self.number = number
     self.context = context

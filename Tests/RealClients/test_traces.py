@@ -1,5 +1,5 @@
-"""Traces: what a collector gets of calls through a router and its shards, which calls it gets
-nothing of, and that no collector disturbs a call."""
+"""Traces: the spans of calls through a router and its shards, the calls without spans, and
+collectors that must not disturb calls."""
 
 import itertools
 import os
@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 
 class Trace:
-    """A caller's span, and the metadata that tells of it."""
+    """A caller's span, and the metadata for it."""
 
     def __init__(self, sampled: bool = True, state: str | None = None):
         number = next(_numbers)
@@ -56,7 +56,7 @@ def client(traced):
 
 
 def parts(spans):
-    """The spans of a trace: of the call, of its way to shards, and of shards."""
+    """The spans of a trace: of the call, of the sub-requests, and of the shards."""
     server = [s for s in spans if s.service == "ringstore-router" and s.kind == "server"]
     links = [s for s in spans if s.kind == "client"]
     shards = [s for s in spans if s.service == "ringstore-shard"]
@@ -73,17 +73,21 @@ def test_a_call_is_a_span_at_the_router_on_the_link_and_at_its_shard(collector, 
     assert {span.state for span in (server, link, shard)} == {"vendor=1,other=2"}
     for span in (server, link, shard):
         assert span.error is None
-        assert span.attributes["rpc.system"] == "grpc"
-        assert span.attributes["rpc.service"] == SERVICE
-        assert span.attributes["rpc.method"] == "Set"
-        assert span.attributes["rpc.grpc.status_code"] == 0
-        assert span.attributes["rpc.request.bytes"] > 0
+        assert span.attributes["rpc.system.name"] == "grpc"
+        assert span.attributes["rpc.method"] == f"{SERVICE}/Set"
+        assert span.attributes["rpc.response.status_code"] == "OK"
+        assert "error.type" not in span.attributes
+        assert span.attributes["ringstore.request_bytes"] > 0
         assert "ringstore.key_digest" not in span.attributes
     host, port = client.address.rsplit(":", 1)
     assert server.attributes["server.address"] == host
     assert server.attributes["server.port"] == int(port)
     assert server.attributes["client.address"] == "127.0.0.1"
-    assert server.attributes["ringstore.database"] == 0
+    for span in (server, shard):
+        assert span.attributes["db.system.name"] == "ringstore"
+        assert span.attributes["db.operation.name"] == "Set"
+        assert span.attributes["db.namespace"] == "0"
+    assert "db.system.name" not in link.attributes
     assert link.attributes["ringstore.shard"] == shard.node == shard.attributes["ringstore.shard"]
     assert link.attributes["ringstore.lane"] == "calls"
     assert 0 <= link.attributes["ringstore.slot"] < 16384
@@ -91,7 +95,7 @@ def test_a_call_is_a_span_at_the_router_on_the_link_and_at_its_shard(collector, 
     assert server.nanos >= link.nanos > 0
 
 
-def test_a_call_whose_trace_is_not_sampled_tells_nothing(collector, client):
+def test_a_call_whose_trace_is_not_sampled_has_no_spans(collector, client):
     quiet, loud = Trace(sampled=False), Trace()
     for trace in (quiet, loud):
         client.stub.Get(pb.Key(key=b"k"), metadata=trace.metadata, timeout=60)
@@ -109,7 +113,7 @@ def test_a_call_whose_trace_is_not_sampled_tells_nothing(collector, client):
         "ff-" + "1" * 32 + "-" + "1" * 16 + "-01", "00-" + "A" * 32 + "-" + "1" * 16 + "-01",
     ],
 )
-def test_a_malformed_traceparent_is_passed_over(collector, client, text):
+def test_a_malformed_traceparent_is_ignored(collector, client, text):
     before = len(collector.spans)
     stub = client.stub
     stub.Get(pb.Key(key=b"k"), metadata=[("traceparent", text)], timeout=60)
@@ -126,15 +130,16 @@ def test_an_error_is_the_outcome_of_all_three(collector, client):
         client.stub.IncrBy(pb.IncrByRequest(key=b"list", delta=1), metadata=trace.metadata)
     assert explain(failure.value).reason == "WRONG_TYPE"
     (server,), (link,), (shard,) = parts(collector.wait(trace.id, 3))
-    code = grpc.StatusCode.FAILED_PRECONDITION.value[0]
     for span in (server, link, shard):
-        assert span.attributes["rpc.grpc.status_code"] == code
+        assert span.attributes["rpc.response.status_code"] == "FAILED_PRECONDITION"
         assert span.attributes["ringstore.reason"] == "WRONG_TYPE"
-    # A server is not to blame for it.
+    # It isn't an error of the servers.
     assert (server.error, link.error, shard.error) == (None, "WRONG_TYPE", None)
+    failed = [span for span in (server, link, shard) if "error.type" in span.attributes]
+    assert failed == [link] and link.attributes["error.type"] == "FAILED_PRECONDITION"
 
 
-def test_a_call_that_is_refused_before_a_shard_is_asked_has_one_span(collector, client):
+def test_a_call_that_the_router_refuses_has_one_span(collector, client):
     trace = Trace()
     with pytest.raises(grpc.RpcError):
         client.stub.Get(pb.Key(key=b""), metadata=trace.metadata, timeout=60)
@@ -192,11 +197,11 @@ def test_a_large_value_is_traced_both_ways(collector, client):
     reply = client.stub.Get(pb.Key(key=b"large"), metadata=got.metadata, timeout=60)
     assert reply.value == large
     (server,), (link,), (shard,) = parts(collector.wait(got.id, 3))
-    assert link.attributes["rpc.response.bytes"] >= len(large)
+    assert link.attributes["ringstore.response_bytes"] >= len(large)
     assert (server.parent, link.parent, shard.parent) == (got.span, server.id, link.id)
 
 
-def test_a_pop_that_waits_says_so(collector, client):
+def test_a_pop_that_waits_has_an_event(collector, client):
     trace = Trace()
     request = pb.PopRequest(key=b"waits", wait_millis=30_000)
     popped = client.stub.LPop.future(request, metadata=trace.metadata, timeout=60)
@@ -226,7 +231,7 @@ def test_a_pipeline_has_a_span_and_one_for_the_first_call_of_each_batch(collecto
     assert len(collector.of(trace.id)) == 7
 
 
-def test_the_older_services_are_traced_as_what_they_are(collector, client):
+def test_calls_of_the_older_services_are_traced(collector, client):
     trace = Trace()
     stub = kv_store_pb2_grpc.KVStoreStub(client.channel)
     request = kv_store_pb2.SetRequest(key="old", value=1)
@@ -243,7 +248,7 @@ def answers(client) -> bool:
         return False
 
 
-def test_a_shard_that_is_asked_itself_has_a_server_span(collector, tmp_path):
+def test_a_call_on_a_shard_itself_has_a_server_span(collector, tmp_path):
     data = ("--data-dir", str(tmp_path), "--fsync", "always")
     shard = start_shard("alone", *collector.flags, *data)
     try:
@@ -264,7 +269,7 @@ def test_a_shard_that_is_asked_itself_has_a_server_span(collector, tmp_path):
         shard.stop()
 
 
-def test_calls_without_a_trace_are_drawn_by_lot_lines_as_well(collector):
+def test_calls_without_a_trace_are_sampled_lines_too(collector):
     flags = ("--trace-sample-ratio", "1", "--trace-keys", "digest")
     node = start_local(2, *collector.flags, *flags, "--line-port", "0")
     try:
@@ -279,20 +284,20 @@ def test_calls_without_a_trace_are_drawn_by_lot_lines_as_well(collector):
         node.kill()
     spans = collector.spans[before:]
     roots = [span for span in spans if span.parent is None]
-    # The drain has exported what was left.
+    # The drain has exported the remaining spans.
     assert sorted(span.name for span in roots) == sorted(
         [f"{SERVICE}/Set", *[f"{SERVICE}/Get"] * 5]
     )
     assert len({span.trace for span in roots}) == 6
     assert len(spans) == 3 * 6
-    systems = [span.attributes["rpc.system"] for span in roots]
+    systems = [span.attributes["rpc.system.name"] for span in roots]
     assert sorted(systems) == ["grpc"] * 5 + ["ringstore.line"]
     digest = subprocess.run("printf %s k | sha256sum | cut -c1-16", shell=True, text=True,
                             capture_output=True, check=True).stdout.strip()
     assert {span.attributes["ringstore.key_digest"] for span in roots} == {digest}
 
 
-def test_no_more_spans_are_begun_in_a_second_than_may_be(collector):
+def test_the_number_of_spans_that_begin_in_a_second_is_limited(collector):
     flags = ("--trace-sample-ratio", "1", "--trace-spans-per-second", "1")
     shard = start_shard("few", *collector.flags, *flags, "--admin-port", "0")
     try:
@@ -307,7 +312,7 @@ def test_no_more_spans_are_begun_in_a_second_than_may_be(collector):
     assert len(begun) + counts.value(outcome="limited") == 50
 
 
-def test_the_swift_client_passes_a_trace_on(collector, traced):
+def test_the_command_line_sends_a_trace(collector, traced):
     trace = Trace(state="a=b")
     environment = clean_environment() | {
         "TRACEPARENT": trace.metadata[0][1], "TRACESTATE": "a=b",
@@ -318,7 +323,7 @@ def test_the_swift_client_passes_a_trace_on(collector, traced):
     assert server.parent == trace.span and server.state == "a=b"
 
 
-# What a collector must not be able to do
+# Collectors that must not disturb calls
 
 
 def calls_go_on(address):
@@ -330,7 +335,7 @@ def calls_go_on(address):
             assert own.get(b"k%d" % number).found
 
 
-def test_a_collector_that_is_away_disturbs_no_call():
+def test_an_unreachable_collector_disturbs_no_call():
     with Collector() as gone:
         pass
     node = start_local(2, *gone.flags, "--admin-port", "0")
@@ -344,7 +349,7 @@ def test_a_collector_that_is_away_disturbs_no_call():
         node.kill()
 
 
-def test_a_collector_that_answers_nothing_disturbs_no_call_and_no_drain():
+def test_a_collector_without_answers_disturbs_no_call_and_no_drain():
     with Collector() as slow:
         slow.held.set()
         node = start_local(2, *slow.flags)
@@ -368,7 +373,7 @@ def test_a_collector_that_refuses_disturbs_no_call():
             node.kill()
 
 
-def test_an_encrypted_collector_is_spoken_to_if_it_is_who_it_should_be():
+def test_spans_are_sent_to_an_encrypted_collector_with_a_valid_certificate():
     certificates = Certificates()
     pair = (certificates.file("router", "certificate"), certificates.file("router", "key"))
     with Collector(certificate=pair) as secure:
@@ -395,13 +400,13 @@ def test_an_encrypted_collector_is_spoken_to_if_it_is_who_it_should_be():
 @pytest.mark.parametrize(
     "flags, sentence",
     [
-        (["--trace-endpoint", "localhost:4318"], "must be off or a URL"),
+        (["--trace-endpoint", "localhost:4318"], "must be off, or a URL"),
         (["--trace-endpoint", "http://h/", "--trace-ca", "x.pem"], "is not https"),
         (["--trace-endpoint", "https://h/", "--trace-ca", "x.pem"], "x.pem"),
         (["--trace-sample-ratio", "1.5"], "from 0 to 1"),
         (["--trace-keys", "key"], "must be none or digest"),
     ],
 )
-def test_a_setting_that_is_wrong_is_told(flags, sentence):
+def test_a_wrong_setting_ends_the_start(flags, sentence):
     ended = run("shard", "--id", "a", "--port", "0", *flags)
     assert ended.returncode != 0 and sentence in ended.stderr

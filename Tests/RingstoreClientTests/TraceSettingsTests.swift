@@ -1,5 +1,6 @@
-// Settings of traces, and the trace that the client passes on.
+// The settings of traces, and the trace context of the client.
 
+import NodeCore
 import RingstoreClient
 import Testing
 import ringstore
@@ -10,7 +11,7 @@ import ringstore
       .shard, flags: flags.merging([.id: ["a"]]) { own, _ in own }, environment: [:], file: nil)
   }
 
-  @Test("There are no traces unless an endpoint is named")
+  @Test("Traces are off without an endpoint")
   func off() throws {
     #expect(try sources([:]).traceConfiguration() == nil)
     for text in ["off", ""] {
@@ -18,7 +19,7 @@ import ringstore
     }
   }
 
-  @Test("An endpoint, a ratio, a bound and what is said of keys")
+  @Test("An endpoint, a ratio, a limit and the form of keys")
   func on() throws {
     let endpoint = ["http://127.0.0.1:4318/v1/traces"]
     let defaults = try #require(try sources([.traceEndpoint: endpoint]).traceConfiguration())
@@ -35,7 +36,7 @@ import ringstore
   }
 
   @Test(
-    "A value that is none is refused, whether there is an endpoint or not",
+    "A wrong value is refused, with or without an endpoint",
     arguments: [
       (Setting.traceEndpoint, "localhost:4318"), (.traceSampleRatio, "1.01"),
       (.traceSampleRatio, "-0.1"), (.traceSampleRatio, "nan"), (.traceSampleRatio, "half"),
@@ -47,7 +48,21 @@ import ringstore
     }
   }
 
-  @Test("An authority is for https, and must be there")
+  @Test("Neither a password nor a query of the endpoint is shown")
+  func secrets() throws {
+    do {
+      _ = try sources([.traceEndpoint: ["http://user:secret@host/"]]).traceConfiguration()
+      Issue.record("it was accepted")
+    } catch let error as ConfigurationError {
+      #expect(!error.sentence.contains("secret"))
+    }
+    let sources = sources([.traceEndpoint: ["https://host/v1?token=secret"]])
+    #expect(try sources.traceConfiguration()?.exporter.endpoint.path == "/v1?token=secret")
+    let shown = sources.ledger.settings.settings.first { $0.name == "trace_endpoint" }
+    #expect(shown?.value == .text("https://host:443/v1?(secret)"))
+  }
+
+  @Test("An authority needs an https endpoint, and must be a file")
   func authority() {
     for endpoint in ["http://h/", "https://h/"] {
       #expect(throws: ConfigurationError.self) {
@@ -56,7 +71,7 @@ import ringstore
     }
   }
 
-  @Test("A call's own trace wins over its client's")
+  @Test("The trace of a call's options replaces the client's")
   func options() {
     let own = RingstoreTraceContext(traceparent: "own", tracestate: "a=b")
     var configuration = RingstoreClient.Configuration()

@@ -1,4 +1,4 @@
-// The spans of traced calls at a router: one for each sub-request, whatever becomes of it.
+// The spans of traced calls at a router: one for each sub-request, with each outcome.
 
 import Commands
 import GRPC
@@ -15,8 +15,9 @@ import Tracing
 @Suite("Traced calls at a router")
 struct RouterTraceTests {
   let router: RouterFixture
-  let queue = SpanQueue(spansPerSecond: 1_000_000)
+  let queue = SpanQueue(spansPerSecond: Self.spansPerSecond)
   let tracer: Tracer
+  private static let spansPerSecond = 1_000
 
   init() throws {
     var limits = LinkLimits()
@@ -33,7 +34,7 @@ struct RouterTraceTests {
   /// The spans that have ended.
   private func ended() -> [Span] { queue.take(max: .max) }
 
-  /// A call on a key below a span of its own.
+  /// A call on a key, below a new span.
   @discardableResult
   private func call(
     _ id: CommandID, _ key: String, caller: Int, bytes: Int = 0, givesBlock: Bool = false,
@@ -59,7 +60,7 @@ struct RouterTraceTests {
     Array(call.traceContext).withUnsafeBytes { TraceContext(encoded: $0) }
   }
 
-  @Test("A traced call tells its shard its trace and the router's span; others tell nothing")
+  @Test("A traced call has its trace and the router's span in its frame; others have none")
   func told() throws {
     let key = router.key(of: 0)
     let (id, span) = try call(.set, key, caller: 1)
@@ -79,7 +80,7 @@ struct RouterTraceTests {
   }
 
   @Test(
-    "A large request goes with its trace, from where it lies or copied", arguments: [true, false])
+    "A large request has its trace context, whether it is copied or not", arguments: [true, false])
   func large(givesBlock: Bool) throws {
     let (id, _) = try call(
       .set, router.key(of: 0), caller: 1, bytes: 2 << 20, givesBlock: givesBlock)
@@ -100,7 +101,7 @@ struct RouterTraceTests {
     #expect(link.isError)
   }
 
-  @Test("A call whose link is lost, whose caller goes or whose time is over has an end as well")
+  @Test("A span ends when the link is lost, the caller disconnects or the deadline passes")
   func cutOff() throws {
     try call(.set, router.key(of: 0), caller: 1)
     let (second, _) = try call(.set, router.key(of: 1), caller: 2)
@@ -114,7 +115,7 @@ struct RouterTraceTests {
     #expect(ended().map(\.outcome.code) == [.deadlineExceeded])
   }
 
-  @Test("What a call has waited for is told; one that waits too long ends as refused")
+  @Test("Waits are events of the span")
   func waits() throws {
     let key = router.key(of: 0)
     for caller in 1...2 { router.get(key, caller: caller) }
@@ -133,7 +134,7 @@ struct RouterTraceTests {
     #expect(ended().count == 1 && tracer.openCount == 2)
   }
 
-  @Test("A call that its shard returns goes on with the same span")
+  @Test("A call that its shard returns keeps its span")
   func returned() throws {
     let (id, _) = try call(.get, router.key(of: 0), caller: 1)
     let first = try #require(try router.sent(to: 0).calls.first)
@@ -153,7 +154,7 @@ struct RouterTraceTests {
     #expect(link.events.first?.name == "returned by a")
   }
 
-  @Test("A span that ends with its sub-request ends without one too")
+  @Test("A span that ends with its sub-request also ends if there is none")
   func refusedBefore() throws {
     let span = try #require(tracer.begin("s/M", parent: nil))
     span.endsWithChild = true
@@ -165,6 +166,31 @@ struct RouterTraceTests {
     }
     #expect(id == nil)
     #expect(ended().map(\.outcome.reason) == ["INVALID_KEY"])
+  }
+
+  @Test("A call whose sub-request may have no span is traced with the span above it")
+  func limited() throws {
+    let span = try #require(tracer.begin("s/M", parent: nil))
+    span.endsWithChild = true
+    for _ in 1..<Self.spansPerSecond {
+      tracer.end(try #require(tracer.begin("s/M", parent: nil)).number)
+    }
+    #expect(ended().count == Self.spansPerSecond - 1)
+    var context = CallContext()
+    context.span = span.number
+    var key = Ringstore_V1_Key()
+    key.key = .init(router.key(of: 0).utf8)
+    let request: [UInt8] = try key.serializedBytes()
+    let id = request.withUnsafeBytes {
+      router.core.submit(
+        UInt32(CommandID.get.rawValue), message: $0, context, endsAtDeadline: true, caller: 1)
+    }
+    let sent = try #require(try router.sent(to: 0).calls.first)
+    #expect(self.context(sent)?.spanID == span.context.spanID)
+    try router.reply(try #require(id), from: 0)
+    let whole = try #require(ended().first)
+    #expect(whole.kind == .server && whole["ringstore.shard"] == .text("a"))
+    #expect(whole["ringstore.spans_omitted"] == .number(1) && tracer.openCount == 0)
   }
 
   @Test("A call on every shard has a span for each of them")

@@ -1,4 +1,4 @@
-// The spans of traced calls at a shard, over a link: what they say, and when they end.
+// The spans of traced calls at a shard, over a link: their contents, and when they end.
 
 import Commands
 import GRPC
@@ -23,7 +23,7 @@ struct ShardTraceTests {
 
   init() throws {
     link = try Link(to: shard)
-    // One thread has both.
+    // Both are used by one thread.
     nonisolated(unsafe) let clock = shard.clock
     tracer = Tracer(
       TraceSettings(), queue, TraceResource(role: "shard", cluster: "c", id: "a", version: "1"),
@@ -52,23 +52,27 @@ struct ShardTraceTests {
     try give(id, UInt32(command.rawValue), request)
   }
 
-  @Test("A call that is answered at once has ended with its reply")
+  @Test("The span of a call with an immediate reply ends with it")
   func atOnce() throws {
     try give(1, .set, Requests.set("k", "v"))
     let span = try #require(ended().first)
     #expect(span.parentID == 3 && span.context.traceID == Self.parent.traceID)
     #expect(span.context.state == "a=b" && span.kind == .server)
     #expect(span.name == "ringstore.v1.KeyStore/Set" && span.outcome == .ok)
-    #expect(span["ringstore.shard"] == .text("a") && span["ringstore.database"] == .number(0))
+    #expect(span["ringstore.shard"] == .text("a") && span["db.namespace"] == .text("0"))
+    #expect(span["rpc.method"] == .text("ringstore.v1.KeyStore/Set"))
+    #expect(span["db.operation.name"] == .text("Set"))
     #expect(span["ringstore.queue_nanos"] == .number(0))
     #expect(tracer.openCount == 0 && link.calls.take().count == 1)
   }
 
-  @Test("A call without a trace, or with one that is malformed, is executed and has no span")
+  @Test("Without a context, or with a malformed or an unsampled one, a call has no span")
   func untraced() throws {
     #expect(link.call(1, .set, Requests.set("k", "v")).count == 1)
     try give(2, UInt32(CommandID.get.rawValue), Requests.key("k"), context: [1, 2, 3])
-    #expect(link.calls.take().count == 1 && ended().isEmpty)
+    let unsampled = TraceContext(traceID: TraceID(high: 1, low: 2), spanID: 3, flags: 0)
+    try give(3, UInt32(CommandID.get.rawValue), Requests.key("k"), context: unsampled.encoded)
+    #expect(link.calls.take().count == 2 && ended().isEmpty)
   }
 
   @Test("An error is the span's outcome")
@@ -78,7 +82,7 @@ struct ShardTraceTests {
     #expect(ended().map(\.outcome.reason) == [nil, "WRONG_TYPE"])
   }
 
-  @Test("A reply that waits for the log keeps its span open, and says so")
+  @Test("While a reply waits for the log, its span is open and has an event")
   func gate() throws {
     let marks = shard.holding()
     try give(1, .set, Requests.set("k", "v"))
@@ -96,10 +100,10 @@ struct ShardTraceTests {
     _ = shard.holding()
     try give(1, .set, Requests.set("k", "v"))
     shard.core.gate.giveUp()
-    #expect(ended().map(\.outcome.code) == [.unavailable])
+    #expect(ended().map(\.outcome.reason) == ["OUTCOME_UNKNOWN"])
   }
 
-  @Test("A slice has waited for its turn")
+  @Test("The span of a slice has the time that it waited for its turn")
   func slices() throws {
     let part = LinkV1.KeysPartRequest.with(maxVisits: 10)
     let encoded = part.encoded
@@ -119,7 +123,7 @@ struct ShardTraceTests {
     #expect(tracer.openCount == 0)
   }
 
-  @Test("A pop that waits has a span until it has a value, or its router is gone")
+  @Test("The span of a pop that waits ends with its value, or with its link")
   func parked() throws {
     var pop = Ringstore_V1_PopRequest()
     pop.key = .init("list".utf8)

@@ -1,7 +1,6 @@
-// The exporter against a collector that takes spans, refuses them, is slow, breaks, or isn't there.
+// The exporter with a collector that accepts spans, refuses them, is slow, broken or unreachable.
 
 import GRPC
-import Logging
 import NIOCore
 import Testing
 import Tracing
@@ -42,7 +41,7 @@ import Tracing
       }
     }
 
-    /// Waits until what has become of spans is as a closure has it.
+    /// Waits until the counts of spans fulfil a condition.
     func counts(_ isReached: (SpanQueue.Counts) -> Bool) async {
       while !isReached(traces.queue.counts) { await Task.yield() }
     }
@@ -55,7 +54,7 @@ import Tracing
     let collector = try await FakeCollector()
     let source = try Source(port: collector.port) {
       $0.batchSpansMax = 3
-      // The test makes all of them before any is taken.
+      // All spans are made before the first batch is taken.
       $0.interval = .hours(1)
     }
     source.make(7)
@@ -76,7 +75,7 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("Spans are exported without an end of the process")
+  @Test("Spans are exported while the process runs")
   func meanwhile() async throws {
     let collector = try await FakeCollector()
     let source = try Source(port: collector.port)
@@ -90,9 +89,10 @@ import Tracing
   }
 
   @Test(
-    "A batch that the collector doesn't take for now is sent again, and is told in the log",
+    "A batch that the collector can't accept at the moment is sent again, and the log says so",
     arguments: [
-      FakeCollector.Answer.status(503), .status(429), .status(502), .status(504), .close, .garbage,
+      FakeCollector.Answer.status(503), .status(429), .status(502), .status(504), .close,
+      .closeHalfway, .garbage,
     ])
   func again(answer: FakeCollector.Answer) async throws {
     let collector = try await FakeCollector()
@@ -112,10 +112,10 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("A batch that is refused for good, or too often, is lost; the next one goes")
+  @Test("A batch that is refused for good, or too often, is lost; the next one is sent")
   func lost() async throws {
     let collector = try await FakeCollector()
-    collector.answer([.status(400), .status(503), .status(503), .status(503)])
+    collector.answer([.status(500), .status(503), .status(503), .status(503)])
     let source = try Source(port: collector.port) { $0.attemptsMax = 3 }
     source.make()
     await source.counts { $0.failed == 1 }
@@ -128,7 +128,48 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("A collector that says nothing is given up in time")
+  @Test("A collector that is busy is left alone for as long as it requests")
+  func retryAfter() async throws {
+    let collector = try await FakeCollector()
+    collector.answer([.reply(503, retryAfter: 120), .status(503)])
+    let source = try Source(port: collector.port)
+    source.make()
+    await source.counts { $0.exportsFailed == 1 }
+    // The end of the process doesn't wait for that.
+    await source.stop()
+    #expect(source.log.events.first?.metadata["pause_millis"] == "120000")
+    #expect(collector.requests.count == 2 && source.traces.queue.counts.failed == 1)
+    await collector.stop()
+  }
+
+  @Test("Spans that an accepting collector has rejected count as failed")
+  func rejected() async throws {
+    let collector = try await FakeCollector()
+    let body = #"{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}"#
+    collector.answer([.reply(200, body: body)])
+    let source = try Source(port: collector.port) { $0.interval = .hours(1) }
+    source.make(5)
+    await source.stop()
+    let counts = source.traces.queue.counts
+    #expect(counts.exported == 3 && counts.failed == 2 && counts.exportsDone == 1)
+    #expect(source.log.messages == ["the collector has rejected spans"])
+    #expect(source.log.events.first?.metadata == ["spans": "2", "message": "too old"])
+    await collector.stop()
+  }
+
+  @Test("An answer without an end is read up to a limit")
+  func endless() async throws {
+    let collector = try await FakeCollector()
+    collector.answer([.endless])
+    let source = try Source(port: collector.port) { $0.requestTimeout = .hours(1) }
+    source.make()
+    await source.counts { $0.exported == 1 }
+    await source.stop()
+    #expect(source.log.messages.isEmpty)
+    await collector.stop()
+  }
+
+  @Test("A request without an answer ends in time")
   func silent() async throws {
     let collector = try await FakeCollector()
     collector.answer([.silence])
@@ -143,7 +184,7 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("Without a collector spans wait, are lost past the bounds, and go when it is there")
+  @Test("Spans wait while the collector is unreachable")
   func away() async throws {
     let collector = try await FakeCollector()
     let port = collector.port
@@ -160,7 +201,7 @@ import Tracing
     await back.stop()
   }
 
-  @Test("The end waits for a collector only so long")
+  @Test("The end of the process waits for the collector within a limit")
   func endInTime() async throws {
     let collector = try await FakeCollector()
     collector.answer([.silence])
@@ -174,7 +215,7 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("The end of a process whose collector is away waits for no further attempt")
+  @Test("The end of the process waits for no further attempt")
   func endWithout() async throws {
     let collector = try await FakeCollector()
     let port = collector.port
@@ -183,33 +224,5 @@ import Tracing
     source.make(3)
     await source.stop(within: .hours(1))
     #expect(source.traces.queue.counts.failed == 3)
-  }
-}
-
-/// What was logged.
-final class EventLog: Sendable {
-  private let lines = NIOLockedLines()
-
-  var messages: [String] { lines.all.map(\.message) }
-  /// Of failures, in order.
-  var reasons: [String] { lines.all.compactMap { $0.reason } }
-
-  var logger: Logger {
-    Logger(label: "test") { [lines] _ in Handler(lines: lines) }
-  }
-
-  private struct Handler: LogHandler {
-    let lines: NIOLockedLines
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.trace
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-      get { metadata[key] }
-      set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-      lines.add("\(event.message)", event.metadata?["reason"].map { "\($0)" })
-    }
   }
 }

@@ -1,4 +1,4 @@
-// A collector that keeps what it gets and answers as it is told, on a port of its own.
+// A collector that keeps requests and answers as the test says, on a port of its own.
 
 import GRPC
 import NIOConcurrencyHelpers
@@ -12,14 +12,19 @@ final class FakeCollector: Sendable {
     var body: String
   }
 
-  /// What becomes of a request.
+  /// The answer to a request.
   enum Answer: Sendable, Equatable {
-    case status(Int)
-    /// The connection is closed without a word.
+    case reply(Int, retryAfter: Int? = nil, body: String = "{}")
+    /// The connection is closed without an answer.
     case close
-    /// Nothing comes.
+    /// The connection is closed within the answer.
+    case closeHalfway
     case silence
     case garbage
+    /// A success whose body doesn't end.
+    case endless
+
+    static func status(_ code: Int) -> Answer { .reply(code) }
   }
 
   private struct State {
@@ -60,12 +65,12 @@ final class FakeCollector: Sendable {
       .bind(host: "127.0.0.1", port: port).get()
   }
 
-  /// How the next requests are answered; those after them with 200.
+  /// The answers to the next requests; later ones get 200.
   func answer(_ answers: [Answer]) { state.withLockedValue { $0.answers = answers } }
 
   var requests: [Request] { state.withLockedValue { $0.requests } }
 
-  /// Waits until so many requests have come.
+  /// Waits until so many requests have arrived.
   func requests(_ count: Int) async -> [Request] {
     await withCheckedContinuation { continuation in
       let isThere = state.withLockedValue { state in
@@ -87,8 +92,10 @@ final class FakeCollector: Sendable {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
 
+    private static let chunk = ByteBuffer(repeating: UInt8(ascii: " "), count: 32 << 10)
     private let receive: (Request) -> Answer
     private var request: Request?
+    private var isEndless = false
 
     init(_ receive: @escaping (Request) -> Answer) { self.receive = receive }
 
@@ -107,15 +114,46 @@ final class FakeCollector: Sendable {
       switch answer {
       case .silence: break
       case .close: context.closeSoon()
+      case .closeHalfway:
+        begin(200, ["Content-Length": "100"], context)
+        write("{", context)
+        context.flush()
+        context.closeSoon()
       case .garbage:
         _ = try? context.pipeline.syncOperations.context(handlerType: HTTPResponseEncoder.self)
           .writeAndFlush(NIOAny(ByteBuffer(string: "no http at all\r\n\r\n")), promise: nil)
-      case .status(let code):
-        var head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: code))
-        head.headers.add(name: "Content-Length", value: "2")
-        context.write(wrapOutboundOut(.head(head)), promise: nil)
-        context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: "{}")))), promise: nil)
+      case .endless:
+        begin(200, [:], context)
+        isEndless = true
+        continueEndless(context)
+      case .reply(let code, let retryAfter, let body):
+        var headers = ["Content-Length": "\(body.utf8.count)"]
+        if let retryAfter { headers["Retry-After"] = "\(retryAfter)" }
+        begin(code, headers, context)
+        write(body, context)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+      }
+    }
+
+    private func begin(
+      _ code: Int, _ headers: [String: String], _ context: ChannelHandlerContext
+    ) {
+      var head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: code))
+      for (name, value) in headers { head.headers.add(name: name, value: value) }
+      context.write(wrapOutboundOut(.head(head)), promise: nil)
+    }
+
+    private func write(_ body: String, _ context: ChannelHandlerContext) {
+      context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(string: body)))), promise: nil)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+      if isEndless { continueEndless(context) }
+    }
+
+    private func continueEndless(_ context: ChannelHandlerContext) {
+      while context.channel.isActive, context.channel.isWritable {
+        context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(Self.chunk))), promise: nil)
       }
     }
   }

@@ -1,4 +1,4 @@
-// What is posted to a collector, and where.
+// The requests to a collector, and its URL.
 
 import Foundation
 import Testing
@@ -91,7 +91,7 @@ import Tracing
     var resourceSpans: [ResourceSpans]
   }
 
-  @Test("An endpoint is a URL, with OTLP's path where it has none")
+  @Test("An endpoint is a URL, with OTLP's path by default")
   func endpoint() throws {
     let local = try #require(TraceEndpoint("http://127.0.0.1:4318/v1/traces"))
     #expect(!local.isEncrypted && local.address.description == "127.0.0.1:4318")
@@ -101,11 +101,13 @@ import Tracing
     #expect(bare.path == "/v1/traces")
     let odd = try #require(TraceEndpoint("http://[::1]/a/b?key=x"))
     #expect(odd.address.description == "[::1]:80" && odd.path == "/a/b?key=x")
+    #expect(odd.shown == "http://[::1]:80/a/b?(secret)")
+    #expect(bare.shown == "https://collector.example:443/v1/traces")
     #expect(TraceEndpoint("http://host:9/")?.path == "/v1/traces")
   }
 
   @Test(
-    "Other texts are none",
+    "Other texts are not accepted",
     arguments: [
       "", "off", "127.0.0.1:4318", "ftp://host/", "http://", "http:///v1", "http://host:0/",
       "http://host:99999/", "http://user:secret@host/", "http://host/a b", "http://host/#a",

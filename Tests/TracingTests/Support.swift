@@ -1,11 +1,11 @@
-// A tracer with clocks that the test moves and random numbers that it names.
+// A tracer with clocks that the test moves and random numbers that it chooses.
 
 import Synchronization
 import Tracing
 
 final class TestClock: Sendable {
   private let time = Mutex<UInt64>(1_000)
-  /// What the wall clock is ahead.
+  /// The wall clock, when the other clock is at 0.
   static let unixNanos: UInt64 = 1_700_000_000_000_000_000
 
   var nanos: UInt64 { time.withLock { $0 } }
@@ -17,7 +17,7 @@ final class TestClock: Sendable {
   }
 }
 
-/// Counts up: ids are then 1, 2, 3.
+/// Counts up: ids are 1, 2, 3.
 struct CountingNumbers: RandomNumberGenerator {
   var last: UInt64 = 0
 
@@ -27,7 +27,7 @@ struct CountingNumbers: RandomNumberGenerator {
   }
 }
 
-/// As SplitMix64 has it.
+/// SplitMix64.
 struct MixedNumbers: RandomNumberGenerator {
   var state: UInt64
 

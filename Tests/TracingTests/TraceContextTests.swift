@@ -1,4 +1,4 @@
-// `traceparent` and `tracestate` as the W3C's own test suite has them, and their form on links.
+// `traceparent` and `tracestate`, with the cases of the W3C's test suite, and their form on links.
 
 import Testing
 import Tracing
@@ -19,7 +19,7 @@ import Tracing
   }
 
   @Test(
-    "What the standard forbids is no traceparent",
+    "A malformed traceparent is not accepted",
     arguments: [
       // traceparent_version_0xff, _illegal_characters, _too_short, _too_long
       "ff-12345678901234567890123456789012-1234567890123456-01",
@@ -45,7 +45,7 @@ import Tracing
       "00-12345678901234567890123456789012-1234567890123456-0.",
       "00-12345678901234567890123456789012-1234567890123456-001",
       "00-12345678901234567890123456789012-1234567890123456-1",
-      // Capital letters, version 00 with more behind it, other separators, nothing at all.
+      // Upper case, version 00 with further fields, other separators, no text.
       "00-ABCDEF78901234567890123456789012-1234567890123456-01",
       "00-12345678901234567890123456789012-1234567890123456-01-what-the-future",
       "00-12345678901234567890123456789012-1234567890123456-01.",
@@ -57,7 +57,7 @@ import Tracing
   }
 
   @Test(
-    "Of a version that is to come what this one has is read",
+    "Of a later version, the fields of this one are read",
     arguments: [
       "cc-12345678901234567890123456789012-1234567890123456-01",
       "cc-12345678901234567890123456789012-1234567890123456-01-what-the-future-will-be-like",
@@ -68,13 +68,13 @@ import Tracing
     #expect(context?.traceparent == Self.parent)
   }
 
-  @Test("A later version that goes on without a hyphen is malformed")
+  @Test("A later version without a hyphen after the flags is malformed")
   func futureMalformed() {
     let text = "cc-12345678901234567890123456789012-1234567890123456-01.what-the-future"
     #expect(TraceContext(text: text) == nil)
   }
 
-  @Test("Flags that aren't known are not passed on")
+  @Test("Unknown flags are not passed on")
   func flags() throws {
     let context = try #require(
       TraceContext(text: "00-12345678901234567890123456789012-1234567890123456-ff"))
@@ -83,7 +83,7 @@ import Tracing
     #expect(unsampled?.isSampled == false)
   }
 
-  @Test("A tracestate goes on as it came, its fields as one; a long or odd one doesn't")
+  @Test("A tracestate is passed on, its fields joined; a long or a malformed one isn't")
   func state() {
     #expect(TraceContext.state(["foo=1,bar=2"]) == "foo=1,bar=2")
     #expect(TraceContext.state(["foo=1", "", "bar=2 "]) == "foo=1,bar=2 ")
@@ -105,7 +105,7 @@ import Tracing
     #expect(TraceContext.decoded(Array(bytes.prefix(25)))?.state == "")
   }
 
-  @Test("A malformed context of a link is none")
+  @Test("A malformed context from a link is not accepted")
   func encodedMalformed() throws {
     let bytes = try #require(TraceContext(text: Self.parent)).encoded
     #expect(TraceContext.decoded([]) == nil)

@@ -1,4 +1,4 @@
-// Which calls are traced, what spans say, and the bounds.
+// Which calls are traced, what their spans contain, and the limits.
 
 import StatusCodes
 import Testing
@@ -10,36 +10,36 @@ import Tracing
       traceID: TraceID(high: 5, low: 6), spanID: 7, flags: sampled ? 1 : 0, state: "a=b")
   }
 
-  // MARK: - The lot
+  // MARK: - Sampling
 
-  @Test("Of calls without a trace none is drawn at 0, and each at 1")
+  @Test("At a ratio of 0 no call is sampled, at 1 each")
   func noneAndAll() {
     let none = TracerFixture(ratio: 0)
     let all = TracerFixture(ratio: 1)
     for _ in 0..<1_000 {
-      #expect(!none.tracer.draws())
-      #expect(all.tracer.draws())
+      #expect(!none.tracer.samples())
+      #expect(all.tracer.samples())
     }
   }
 
-  @Test("As many calls are drawn as the ratio says", arguments: [0.5, 0.1, 0.01])
-  func drawn(ratio: Double) {
+  @Test("The share of sampled calls is the ratio", arguments: [0.5, 0.1, 0.01])
+  func share(ratio: Double) {
     let fixture = TracerFixture(ratio: ratio, random: MixedNumbers(state: 42))
     let calls = 200_000
-    let drawn = (0..<calls).count(where: { _ in fixture.tracer.draws() })
+    let sampled = (0..<calls).count(where: { _ in fixture.tracer.samples() })
     let expected = Double(calls) * ratio
     // Six standard deviations of the binomial distribution; the numbers are the same each time.
     let spread = 6 * (expected * (1 - ratio)).squareRoot()
-    #expect(abs(Double(drawn) - expected) < spread)
+    #expect(abs(Double(sampled) - expected) < spread)
   }
 
-  @Test("A call that follows one that was drawn has the same chance")
+  @Test("A call after a sampled one has the same chance")
   func independent() {
     let fixture = TracerFixture(ratio: 0.5, random: MixedNumbers(state: 7))
     var pairs = 0
     var before = false
     for _ in 0..<100_000 {
-      let now = fixture.tracer.draws()
+      let now = fixture.tracer.samples()
       if before, now { pairs += 1 }
       before = now
     }
@@ -48,7 +48,7 @@ import Tracing
 
   // MARK: - Spans
 
-  @Test("A span of a caller's trace has its ids, its tracestate and its own id")
+  @Test("A span of a caller's trace has the trace's id and tracestate, and an id of its own")
   func child() throws {
     let fixture = TracerFixture()
     let span = try #require(fixture.tracer.begin("s/M", parent: caller()))
@@ -63,12 +63,12 @@ import Tracing
     #expect(ended.name == "s/M" && ended.kind == .server)
     #expect(ended.endUnixNanos - ended.startUnixNanos == 1_000)
     #expect(ended.events == [SpanEvent(name: "half", unixNanos: ended.startUnixNanos + 500)])
-    #expect(ended["a"] == .number(1) && ended["rpc.grpc.status_code"] == .number(0))
-    #expect(!ended.isError)
+    #expect(ended["a"] == .number(1) && ended["rpc.response.status_code"] == .text("OK"))
+    #expect(!ended.isError && ended["error.type"] == nil)
     #expect(fixture.tracer.openCount == 0)
   }
 
-  @Test("A trace that begins here is sampled and has no parent")
+  @Test("A trace that begins here is sampled, and its span has no parent")
   func root() throws {
     let fixture = TracerFixture()
     let span = try #require(fixture.tracer.begin("s/M", parent: nil))
@@ -77,7 +77,7 @@ import Tracing
     #expect(ended.parentID == 0 && ended.context.isSampled && ended.context.traceID.isValid)
   }
 
-  @Test("A span below another names it; one that began earlier has waited")
+  @Test("A span below another has its id as parent; a span may begin before now")
   func below() throws {
     let fixture = TracerFixture()
     fixture.clock.advance(nanos: 10_000)
@@ -95,7 +95,7 @@ import Tracing
     #expect(fixture.tracer.begin("s/N", .client, below: parent.number) == nil)
   }
 
-  @Test("A span that ends with its child ends as the child does, once")
+  @Test("A span that ends with its child has the child's outcome, once")
   func endsWithChild() throws {
     let fixture = TracerFixture()
     let parent = try #require(fixture.tracer.begin("s/M", parent: nil))
@@ -109,19 +109,19 @@ import Tracing
     #expect(ended.allSatisfy { $0["ringstore.reason"] == .text("SHARD_UNAVAILABLE") })
   }
 
-  @Test("What was told of a span's end holds unless its end says otherwise")
-  func told() throws {
+  @Test("An outcome that was set holds unless the end gives another")
+  func outcomeSet() throws {
     let fixture = TracerFixture()
     for outcome in [nil, SpanOutcome.ok] {
       let span = try #require(fixture.tracer.begin("s/M", parent: nil))
-      fixture.tracer.tell(SpanOutcome(.notFound), of: span.number)
+      fixture.tracer.setOutcome(SpanOutcome(.notFound), of: span.number)
       fixture.tracer.end(span.number, outcome)
     }
     #expect(fixture.ended().map(\.outcome.code) == [.notFound, .ok])
   }
 
   @Test(
-    "A server's span fails where the server is to blame, a client's with each error",
+    "A server's span fails for errors of the server, a client's for each error",
     arguments: [
       (StatusCode.ok, false, false), (.unavailable, true, true), (.notFound, false, true),
       (.invalidArgument, false, true), (.internal, true, true), (.deadlineExceeded, true, true),
@@ -133,12 +133,15 @@ import Tracing
     let below = try #require(fixture.tracer.begin("s/M", .client, below: span.number))
     fixture.tracer.end(below.number, SpanOutcome(code))
     fixture.tracer.end(span.number, SpanOutcome(code))
-    #expect(fixture.ended().map(\.isError) == [client, server])
+    let ended = fixture.ended()
+    #expect(ended.map(\.isError) == [client, server])
+    #expect(ended.allSatisfy { $0["rpc.response.status_code"] == .text(code.name) })
+    #expect(ended.map { $0["error.type"] } == [client, server].map { $0 ? .text(code.name) : nil })
   }
 
-  // MARK: - Bounds
+  // MARK: - Limits
 
-  @Test("No more spans are begun in a second than may be; the next second has its own")
+  @Test("The number of spans that begin in a second is limited; each second counts anew")
   func perSecond() {
     let fixture = TracerFixture(spansPerSecond: 3)
     func begin() -> Bool {
@@ -154,7 +157,7 @@ import Tracing
     #expect(fixture.queue.counts.limited == 3)
   }
 
-  @Test("A span has so many below it at most, and says how many there were beside them")
+  @Test("The number of spans below one is limited; it has the number of those left out")
   func children() throws {
     let fixture = TracerFixture()
     let parent = try #require(fixture.tracer.begin("s/M", parent: nil))
@@ -167,18 +170,19 @@ import Tracing
     #expect(fixture.ended().last?["ringstore.spans_omitted"] == .number(5))
   }
 
-  @Test("So many spans of a loop are under way at most")
+  @Test("The number of open spans of a loop is limited")
   func open() throws {
     let fixture = TracerFixture()
     var last: OpenSpan?
     for _ in 0..<Tracer.openMax { last = fixture.tracer.begin("s/M", parent: nil) }
     #expect(last != nil && fixture.tracer.openCount == Tracer.openMax)
     #expect(fixture.tracer.begin("s/M", parent: nil) == nil)
+    #expect(fixture.queue.counts.limited == 1)
     fixture.tracer.end(try #require(last).number)
     #expect(fixture.tracer.begin("s/M", parent: nil) != nil)
   }
 
-  @Test("A span has so many events at most")
+  @Test("The number of events of a span is limited")
   func events() throws {
     let fixture = TracerFixture()
     let span = try #require(fixture.tracer.begin("s/M", parent: nil))
@@ -187,7 +191,7 @@ import Tracing
     #expect(fixture.ended().first?.events.count == Tracer.eventsMax)
   }
 
-  @Test("Spans that nobody exports are lost past the queue's bound, and counted")
+  @Test("Spans beyond the queue's limit are dropped and counted")
   func queue() throws {
     let fixture = TracerFixture()
     for _ in 0..<(SpanQueue.spansMax + 7) {
@@ -200,13 +204,13 @@ import Tracing
     #expect(fixture.queue.counts.waiting == SpanQueue.spansMax - 10)
   }
 
-  @Test("Numbers that name no span do nothing")
+  @Test("Numbers without an open span have no effect")
   func strangers() {
     let fixture = TracerFixture()
     fixture.tracer.end(0)
     fixture.tracer.end(77, .ok)
     fixture.tracer.note("e", in: 77)
-    fixture.tracer.tell(.ok, of: 77)
+    fixture.tracer.setOutcome(.ok, of: 77)
     #expect(fixture.tracer.begin("s/N", .client, below: 77) == nil)
     #expect(fixture.ended().isEmpty)
   }

@@ -70,7 +70,7 @@ package final class ServerCall {
     stream.headers.first(name).map { Array($0) }
   }
 
-  /// The values of the fields of one name, in order, as they came. Valid until the call is over.
+  /// The values of all request fields with a name, in their order. Valid until the call is over.
   /// O(fields).
   package func metadataValues(_ name: StaticString) -> [UnsafeRawBufferPointer] {
     var values: [UnsafeRawBufferPointer] = []
@@ -80,8 +80,8 @@ package final class ServerCall {
     return values
   }
 
-  /// Has somebody told once how the call has ended, before its reply leaves: beside those who asked
-  /// before.
+  /// Calls a closure once with the outcome of the call, before its reply is sent, in addition to
+  /// earlier closures.
   package func whenEnded(_ tell: @escaping (RPCStatus) -> Void) {
     guard let earlier = onEnd else {
       onEnd = tell

@@ -448,7 +448,7 @@ extension LineAction {
 extension LineSession: LocalCaller {
   package var mayCall: Bool { pauses == 0 && !isGone }
 
-  package var isTracedByLot: Bool { true }
+  package var samplesCalls: Bool { true }
 
   package func pauseReading() {
     pauses += 1

@@ -70,8 +70,8 @@ package final class LocalCall {
     context = nil
   }
 
-  /// Has somebody told once how the call has ended, beside those who asked before: nil where it has
-  /// ended well.
+  /// Calls a closure once with the error of the call, or nil if it succeeded, in addition to
+  /// earlier closures.
   package func whenEnded(_ tell: @escaping (CallError?) -> Void) {
     guard let earlier = onEnd else {
       onEnd = tell

@@ -33,12 +33,12 @@ extension ByteBuffer {
     }
   }
 
-  /// A call on a link with the fields that few calls have.
+  /// A call on a link with fields that few calls have.
   ///
   /// - Parameters:
-  ///   - restriction: an encoded `Restriction`, of a part of a fan-out whose caller may not touch
-  ///     everything; nil: he may.
-  ///   - traceContext: of a call that is traced; nil: it isn't.
+  ///   - restriction: an encoded `Restriction`, of a part of a fan-out whose caller has rights on
+  ///     only some keys; nil: it has them on all.
+  ///   - traceContext: of a traced call; nil: it isn't traced.
   package mutating func writeLinkCall(
     id: UInt64, method: UInt32, request: UnsafeRawBufferPointer, deadlineMillis: UInt64,
     restriction: ByteBuffer?, traceContext: ByteBuffer?

@@ -30,8 +30,10 @@ extension RouterCore {
     // Its cancel was sent.
     guard !call.isAbandoned else { return }
     guard let parked = try? LinkV1.LinkCall(reply.response) else {
+      let error = CallError.outcomeUnknown(links[shard].shardID)
+      endSpan(call, error)
       withdraw(id)
-      return tellFailure(call, .outcomeUnknown(links[shard].shardID))
+      return tellFailure(call, error)
     }
     let wait = CommandTable.waitField(ofMethod: parked.method)?.millis(in: parked.request) ?? 0
     parkedCalls.add(

@@ -194,9 +194,7 @@ extension RouterCore {
   /// Ends a call whose chunked reply may have begun. A write was executed before its reply was
   /// announced, so its caller's error must not say that it wasn't.
   func fail(_ call: PendingCall<Caller>, hasBegun: Bool, _ error: CallError) {
-    let told =
-      call.isWrite && call.reply == .inParts
-      ? CallError.outcomeUnknown(links[call.shard].shardID) : error
+    let told = errorForCaller(call, error)
     if hasBegun, case .caller(let caller) = call.target {
       measure(call, isError: true)
       endSpan(call, told)
@@ -206,10 +204,18 @@ extension RouterCore {
     }
   }
 
+  /// The error that the caller gets.
+  private func errorForCaller(_ call: PendingCall<Caller>, _ error: CallError) -> CallError {
+    call.isWrite && call.reply == .inParts
+      ? .outcomeUnknown(links[call.shard].shardID) : error
+  }
+
   /// Ends a call that its shard still executes: it is cancelled at the shard and abandoned.
   private func giveUp(_ id: UInt64, _ call: PendingCall<Caller>, _ error: CallError) {
     let hasBegun = streams.hasBegun(id)
     guard let current = calls[id] else { return }
+    // Before it is withdrawn, which would end the span as cancelled.
+    endSpan(current, errorForCaller(current, error))
     withdraw(id)
     fail(current, hasBegun: hasBegun, error)
   }

@@ -75,7 +75,7 @@ package final class RouterCore<Driver: RouterDriver> {
   package let replyMemory: MemoryBudget
   /// Durations of clients' calls, and slow and large calls.
   package let meter: CallMeter
-  /// Where traced calls have their spans; nil: none is traced.
+  /// Keeps the spans of traced calls; nil: none is traced.
   package var tracer: Tracer?
   /// How long calls waited that could not be sent at once.
   var linkWaits = DurationCounts()

@@ -1,6 +1,5 @@
-// The name by which a router introduces itself to shards. A value; any thread.
+// The name of a router's loop in its Hello to shards. A value; any thread.
 
-/// The name of a router's loop in its Hello.
 package struct RouterIdentity: Sendable {
   package let cluster: String
   /// The router's id and the loop's number, unique among all loops that talk to the shards.

@@ -17,7 +17,7 @@ struct CallBody {
   /// The restriction of the call's caller for the shard; nil: none, or the call's keys were
   /// checked.
   var restriction: ByteBuffer?
-  /// What the shard is told of the call's trace; nil: it isn't traced.
+  /// The trace context for the shard; nil: the call isn't traced.
   var traceContext: ByteBuffer?
 }
 

@@ -122,8 +122,8 @@ extension LinkSession {
     {
       begin(later, call, calls.peer, context)
     } else {
+      if context.span != 0 { core.answered(context.span, call.method) }
       passGate(call.id, call.method, since: start)
-      if context.span != 0 { core.answered(context.span) }
     }
     core.serveParked()
   }
@@ -147,10 +147,10 @@ extension LinkSession {
   /// Executes a slice in its turn, and replies.
   func answer(_ method: UInt32, _ id: UInt64, _ request: ByteBuffer, _ context: CallContext) {
     let start = output.writerIndex
-    if context.span != 0 { core.spanBegins(context.span) }
+    if context.span != 0 { core.executes(context.span) }
     request.withUnsafeReadableBytes { core.answer(method, id: id, $0, into: &output, context) }
+    if context.span != 0 { core.answered(context.span, method) }
     passGate(id, method, since: start)
-    if context.span != 0 { core.answered(context.span) }
     flushUnlessWorking()
   }
 
@@ -185,15 +185,15 @@ extension LinkSession {
           output.writeReply(.link, id: call.id, error: error)
         }
       }
+      if context.span != 0 { core.answered(context.span, call.method) }
       passGate(call.id, call.method, since: start)
-      if context.span != 0 { core.answered(context.span) }
     default:
       let start = output.writerIndex
       if let later = core.answer(call, into: &output, context) {
         begin(later, call, peer, context)
       } else {
+        if context.span != 0 { core.answered(context.span, call.method) }
         passGate(call.id, call.method, since: start)
-        if context.span != 0 { core.answered(context.span) }
       }
     }
   }

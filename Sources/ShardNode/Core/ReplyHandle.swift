@@ -114,7 +114,8 @@ package final class ReplyHandle: GateWaiter {
   package private(set) var isOver = false
   /// Whether the call waits for a value, or did.
   private(set) var isParked = false
-  /// The call's, which ends with the reply; 0: it isn't traced, or somebody else ends it.
+  /// The number of the call's span, which ends with the reply; 0: there is none, or it ends with
+  /// the client's call.
   private var span: UInt32
 
   /// Whether its caller disconnected while its reply was held.
@@ -134,7 +135,7 @@ package final class ReplyHandle: GateWaiter {
   ///   - method: the call's method.
   ///   - deadlineNanos: when the call ends with DEADLINE_EXCEEDED, on the core's clock; 0: never,
   ///     or its exit ends it.
-  ///   - span: of a call whose end nothing else tells; 0: there is none.
+  ///   - span: the number of a span that ends with this reply; 0: there is none.
   package init(
     _ id: UInt64, to exit: any ReplyExit, method: UInt32, deadlineNanos: UInt64 = 0,
     span: UInt32 = 0, core: ShardCore

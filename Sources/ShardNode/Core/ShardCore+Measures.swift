@@ -38,7 +38,7 @@ extension ShardCore {
   func failed(_ method: UInt32, _ error: CallError, _ context: CallContext) {
     counters.failed(error)
     note(method, isError: true, context)
-    if context.span != 0 { tracer?.tell(SpanOutcome(of: error), of: context.span) }
+    if context.span != 0 { tracer?.setOutcome(SpanOutcome(of: error), of: context.span) }
   }
 
   // MARK: - Slow and large calls

@@ -1,8 +1,8 @@
-// The spans of traced calls at a shard: below that of the router's sub-request, or of a client's
-// call on the shard itself. How long a call waited for its turn is an attribute, that its reply
-// waits for the log is an event, and the span ends when the reply may leave.
+// The spans of traced calls at a shard, below the span of the router's sub-request. (The span of a
+// client's own call is made by Front.) The time before the execution is an attribute, a wait for
+// the log is an event, and the span ends when the reply may be sent.
 //
-// Calls that aren't traced have the number 0: all that they cost here is a comparison.
+// Untraced calls have the number 0, and cost a comparison here.
 //
 // The core's event loop.
 
@@ -12,54 +12,68 @@ import RingstoreAPI
 import Tracing
 
 extension ShardCore {
-  /// Begins the span of a call that a router has traced. Returns its number; 0: it isn't traced
-  /// here.
+  /// Begins the span of a call that the router traces. Returns its number; 0: it isn't traced here.
   @inline(never)
   func beginSpan(of call: LinkV1.LinkCall, _ context: CallContext) -> UInt32 {
-    guard let tracer, let parent = TraceContext(encoded: call.traceContext) else { return 0 }
+    guard let tracer, let parent = TraceContext(encoded: call.traceContext), parent.isSampled else {
+      return 0
+    }
     let name = CallName(method: call.method)
-    guard
-      let span = tracer.begin(name.description, parent: parent, sinceNanos: context.nowNanos)
-    else { return 0 }
-    span.attributes = [
-      SpanAttribute("rpc.system", "grpc"), SpanAttribute("rpc.service", name.service),
-      SpanAttribute("rpc.method", name.method), SpanAttribute("ringstore.shard", id),
-      SpanAttribute("rpc.request.bytes", call.request.count),
+    guard let span = tracer.begin(name.text, parent: parent, sinceNanos: context.nowNanos) else {
+      return 0
+    }
+    span.attributes = name.attributes(.server)
+    span.attributes += [
+      SpanAttribute("ringstore.shard", id),
+      SpanAttribute("ringstore.request_bytes", call.request.count),
     ]
     if let target = try? CommandTable.keyFields(ofMethod: call.method)?.find(in: call.request) {
-      span.attributes.append(SpanAttribute("ringstore.database", target.database))
+      span.describe(database: target.database)
+      if tracer.settings.hasKeyDigests {
+        span.attributes.append(
+          SpanAttribute("ringstore.key_digest", KeyDigest.text(target.key)))
+      }
     }
     // Slices wait for their turn first.
-    if call.method < InternalMethod.firstNumber { spanBegins(span.number) }
+    if call.method < InternalMethod.firstNumber { executes(span.number) }
     return span.number
   }
 
-  /// A traced call is about to be executed.
-  func spanBegins(_ number: UInt32) {
+  /// The execution of a traced call begins.
+  func executes(_ number: UInt32) {
     guard let tracer, let span = tracer.span(number) else { return }
     span.attributes.append(SpanAttribute("ringstore.queue_nanos", tracer.nanos(of: span)))
   }
 
-  /// A traced call was executed, and its reply has been written, or waits at the gate.
+  /// A traced call was executed. Called before its reply passes the gate, so that the decision is
+  /// the same as that of `HeldReplies.take`.
   @inline(never)
-  func answered(_ number: UInt32) {
+  func answered(_ number: UInt32, _ method: UInt32) {
     guard gate.holds(latestMark) else {
       tracer?.end(number)
       return
     }
+    let isWrite = SubRequest.isWrite(method: method)
+    if gate.isFull, !isWrite {
+      tracer?.end(number, SpanOutcome(of: CallError.heldTooMuch(limits)))
+      return
+    }
     tracer?.note("waits for the log", in: number)
-    gate.wait(TracedReply(number, self), for: latestMark)
+    gate.wait(TracedReply(number, isWrite: isWrite, self), for: latestMark)
   }
 }
 
-/// The reply of a traced call that is held in a frame with others: stands at the gate beside it.
+/// Ends the span of a call whose reply is held in a frame with others: it is held for the same
+/// mark.
 private final class TracedReply: GateWaiter {
   private let span: UInt32
+  private let isWrite: Bool
   private unowned let core: ShardCore
   private(set) var isHeld = true
 
-  init(_ span: UInt32, _ core: ShardCore) {
+  init(_ span: UInt32, isWrite: Bool, _ core: ShardCore) {
     self.span = span
+    self.isWrite = isWrite
     self.core = core
   }
 
@@ -70,6 +84,6 @@ private final class TracedReply: GateWaiter {
 
   func gateGaveUp() {
     isHeld = false
-    core.tracer?.end(span, SpanOutcome(.unavailable))
+    core.tracer?.end(span, SpanOutcome(of: CallError.givenUp(isWrite: isWrite, core.id)))
   }
 }

@@ -63,7 +63,7 @@ struct CommandLineCommand: AsyncParsableCommand {
       server = try ServerAddress.of(flag: self.server, environment: environment)
       tls = try tlsOptions.configuration(environment)
       token = try self.token.read()
-      // As OpenTelemetry has it for programs that are started as a part of a trace.
+      // OpenTelemetry's variables for programs that are started as a part of a trace.
       traceContext = environment["TRACEPARENT"].map {
         RingstoreTraceContext(traceparent: $0, tracestate: environment["TRACESTATE"])
       }

@@ -1,4 +1,4 @@
-// The traces of a process: what its nodes need for them, and the exporter. Any thread.
+// The traces of a process: the data that its nodes share for them, and the exporter. Any thread.
 
 import GRPC
 import Logging
@@ -9,14 +9,14 @@ import TraceExport
 import Tracing
 
 struct NodeTracing: Sendable {
-  /// How long the spans of the last calls may take to be exported, at the end of the process.
+  /// How long the export of the last spans may take at the end of the process.
   private static let flushTime = TimeAmount.seconds(2)
 
-  /// Nil: no call is traced.
+  /// nil: no call is traced.
   let traces: ProcessTraces?
   private let exporter: TraceExporter?
 
-  /// Begins to export, where traces are asked for.
+  /// Starts the exporter if traces are configured.
   init(_ configuration: TraceConfiguration?, _ logs: NodeLogs) {
     guard let configuration else {
       traces = nil
@@ -33,17 +33,17 @@ struct NodeTracing: Sendable {
       configuration.exporter, traces.queue, logger: logs.logger("ringstore.traces"))
   }
 
-  /// What has become of spans; zeros where there are none.
+  /// The counts of spans; zeros without an endpoint.
   func addMetrics(to metrics: inout MetricCollection) {
     metrics.add(traces?.queue.counts ?? SpanQueue.Counts())
   }
 
-  /// Exports what waits.
+  /// Exports the waiting spans.
   func end() async { await exporter?.stop(within: Self.flushTime) }
 }
 
 extension RunningNode {
-  /// The same node, whose traces end when it has drained.
+  /// The same node, which exports its last spans when it has drained.
   func with(_ tracing: NodeTracing) -> RunningNode {
     var node = self
     let drainNode = drain

@@ -30,7 +30,7 @@ extension RunningNode {
       server = try await NodeAdmin.start(
         configuration, nodes: probes, version: RingstoreVersion.current,
         settings: { ledger.settings }, logLinesDropped: { logs.linesDropped },
-      library: Self.swiftMetrics, processMetrics: { tracing.addMetrics(to: &$0) },
+        library: Self.swiftMetrics, processMetrics: { tracing.addMetrics(to: &$0) },
         startPage: Dashboard(probes, calls, logs.events, version: RingstoreVersion.current)
           .map { (Dashboard.page, $0.routes) },
         logger: logs.logger("ringstore.admin"))

@@ -1,29 +1,28 @@
-// The flags of all nodes about traces.
+// The flags of traces, which all nodes have. Values; any thread.
 
 import ArgumentParser
 
-/// The flags of traces.
 struct TraceOptions: ParsableArguments {
   @Option(
-    help: "Where spans go, an OTLP/HTTP URL: http://127.0.0.1:4318/v1/traces. (default: off)")
+    help: "The OTLP/HTTP collector of spans: http://127.0.0.1:4318/v1/traces. (default: off)")
   var traceEndpoint: String?
 
   @Option(
     name: .customLong("trace-ca"),
-    help: "The authority that has signed an https collector's certificate. (default: the system's)")
+    help: "The authority that signed an https collector's certificate. (default: the system's)")
   var traceCA: String?
 
   @Option(
     parsing: .unconditional,
-    help: "Of calls without a traceparent, how many are traced: 0 to 1. (default: 0)")
+    help: "The share of calls without a traceparent that are traced: 0 to 1. (default: 0)")
   var traceSampleRatio: String?
 
   @Option(
     parsing: .unconditional,
-    help: "Spans that are begun in a second at most. (default: 1000)")
+    help: "The maximum number of spans that begin in a second. (default: 1000)")
   var traceSpansPerSecond: String?
 
-  @Option(help: "What spans say of keys: none or digest. (default: none)")
+  @Option(help: "How spans contain keys: none or digest. (default: none)")
   var traceKeys: String?
 
   var flags: [Setting: [String]] {

@@ -1,4 +1,5 @@
-"""An OTLP/HTTP collector that keeps the spans it gets: JSON over HTTP/1.1, on a port of its own."""
+"""An OTLP/HTTP collector that keeps the spans it receives: JSON over HTTP/1.1, on a port of its
+own."""
 
 import json
 import ssl
@@ -69,7 +70,7 @@ def spans_of(body: bytes) -> list[Span]:
 
 
 class Collector:
-    """A context manager. `status` is what it answers; while it is `held` it answers nothing."""
+    """A context manager. `status` is the status of its answers; while it is `held` it doesn't answer."""
 
     def __init__(self, certificate: tuple[str, str] | None = None):
         self.status = 200
@@ -122,14 +123,14 @@ class Collector:
         return [span for span in self.spans if span.trace == trace]
 
     def wait(self, trace: str, count: int) -> list[Span]:
-        """The spans of a trace, once there are so many."""
+        """Waits until a trace has so many spans, and returns them."""
         eventually(
             lambda: len(self.of(trace)) >= count, f"{count} spans of {trace}: {self.of(trace)}", 60
         )
         return self.of(trace)
 
     def wait_for_all(self, trace: str, parent: str) -> list[Span]:
-        """The spans of a trace, once there are the caller's child and both sides of each hop."""
+        """Waits for the span below the caller's and both sides of each sub-request."""
 
         def is_whole() -> bool:
             spans = self.of(trace)
