@@ -12,14 +12,12 @@ package struct CallName: Sendable, Hashable {
   package let command: String?
 
   package init(_ command: Command) {
-    text = Self.text(command.rpc)
-    self.command = command.name
+    self.init(text: Self.text(command.rpc), command: command.name)
   }
 
   /// A call of a service that has no commands.
   package init(_ rpc: RPC) {
-    text = Self.text(rpc)
-    command = nil
+    self.init(text: Self.text(rpc), command: nil)
   }
 
   /// - Parameter number: of enum Method, or an `InternalMethod`; any other is its own name.
@@ -29,8 +27,13 @@ package struct CallName: Sendable, Hashable {
       return
     }
     let name = InternalMethod(rawValue: number).map { "\($0)" } ?? "\(number)"
-    text = "\(LinkV1.Link.name)/\(name.prefix(1).uppercased())\(name.dropFirst())"
-    command = nil
+    self.init(
+      text: "\(LinkV1.Link.name)/\(name.prefix(1).uppercased())\(name.dropFirst())", command: nil)
+  }
+
+  private init(text: String, command: String?) {
+    self.text = text
+    self.command = command
   }
 
   private static func text(_ rpc: RPC) -> String { String(rpc.path.dropFirst()) }

@@ -1,6 +1,6 @@
 // Sends batches of spans to the collector.
 //
-//   idle --spans wait--> sending --accepted--> idle, or the next batch
+//   idle --spans wait--> sending --accepted--> idle, or the next batch if it is full
 //     ^                    |  +--refused for good--> idle; the batch is lost
 //     |                    +--no answer, busy--> pausing --time--> sending, up to `attemptsMax`
 //     +---------------------------------------------then the batch is lost
@@ -124,7 +124,9 @@ final class ExportLoop {
     case .failed(let reason, let detail):
       failed(reason, detail, isTemporary: true)
     }
-    // The next batch, in another event, so that the stack stays bounded.
+    // A batch that isn't full waits for the next interval.
+    guard stopping != nil || queue.counts.waiting >= configuration.batchSpansMax else { return }
+    // In another event, so that the stack stays bounded.
     eventLoop.assumeIsolated().execute { [self] in look() }
   }
 

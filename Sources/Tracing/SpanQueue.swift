@@ -57,7 +57,7 @@ package final class SpanQueue: Sendable {
   /// - Parameter nowNanos: the time on a clock that never goes back.
   func admits(nowNanos: UInt64) -> Bool {
     state.withLock { state in
-      if nowNanos >= state.secondNanos &+ Self.secondNanos {
+      if state.inSecond == 0 || nowNanos >= state.secondNanos &+ Self.secondNanos {
         state.secondNanos = nowNanos
         state.inSecond = 0
       }

@@ -10,6 +10,7 @@ import Commands
 import NodeCore
 import RingstoreAPI
 import Tracing
+import Users
 
 extension ShardCore {
   /// Begins the span of a call that the router traces. Returns its number; 0: it isn't traced here.

@@ -70,7 +70,8 @@ def spans_of(body: bytes) -> list[Span]:
 
 
 class Collector:
-    """A context manager. `status` is the status of its answers; while it is `held` it doesn't answer."""
+    """A context manager. `status` is the status of its answers; while it is `held` there is
+    none."""
 
     def __init__(self, certificate: tuple[str, str] | None = None):
         self.status = 200
