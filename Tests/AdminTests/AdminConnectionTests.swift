@@ -9,23 +9,20 @@ import Testing
 @testable import Admin
 
 @Suite struct AdminConnectionTests {
-  @Test(
-    "What is no HTTP/1 request is refused, and the connection ends",
-    arguments: [
-      "\r\n\r\n\0\0", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\nHost\r\n\r\n",
-      "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-      "GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-      "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0",
-    ])
-  func malformed(request: String) throws {
+  @Test(arguments: [
+    "\r\n\r\n\0\0", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\nHost\r\n\r\n",
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    "GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0",
+  ])
+  func whatIsNoHTTP1RequestIsRefusedAndTheConnectionEnds(request: String) throws {
     let client = try AdminClient()
     client.send(request)
     #expect(client.received.hasPrefix("HTTP/1.1 400") || client.received.isEmpty)
     #expect(client.isClosed)
   }
 
-  @Test("A page that there is not is 404, and the connection goes on")
-  func missing() throws {
+  @Test func aPageThatThereIsNotIs404AndTheConnectionGoesOn() throws {
     let client = try AdminClient()
     for _ in 0..<3 {
       #expect(client.exchange("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n").hasPrefix("HTTP/1.1 404"))
@@ -33,26 +30,22 @@ import Testing
     #expect(!client.isClosed)
   }
 
-  @Test(
-    "Other methods than GET and HEAD are refused and named",
-    arguments: ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
-  func methods(method: String) throws {
+  @Test(arguments: ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
+  func otherMethodsThanGETAndHEADAreRefusedAndNamed(method: String) throws {
     let client = try AdminClient()
     let answer = client.exchange("\(method) /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(answer.hasPrefix("HTTP/1.1 405"))
     #expect(answer.contains("Allow: GET, HEAD"))
   }
 
-  @Test("A request with a body is refused, and its connection ends")
-  func bodies() throws {
+  @Test func aRequestWithABodyIsRefusedAndItsConnectionEnds() throws {
     let client = try AdminClient()
     client.send("GET /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
     #expect(client.received.hasPrefix("HTTP/1.1 413"))
     #expect(client.isClosed)
   }
 
-  @Test("A request's line and fields are bounded")
-  func largeRequests() throws {
+  @Test func aRequestsLineAndFieldsAreBounded() throws {
     for request in [
       "GET /" + String(repeating: "a", count: 20_000),
       "GET / HTTP/1.1\r\nA: " + String(repeating: "b", count: 20_000),
@@ -65,15 +58,13 @@ import Testing
     }
   }
 
-  @Test("A request in pieces of a byte is a request")
-  func pieces() throws {
+  @Test func aRequestInPiecesOfAByteIsARequest() throws {
     let client = try AdminClient()
     for byte in "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n".utf8 { client.send([byte]) }
     #expect(client.received.hasPrefix("HTTP/1.1 404"))
   }
 
-  @Test("Requests in a row are answered in their order")
-  func pipelining() throws {
+  @Test func requestsInARowAreAnsweredInTheirOrder() throws {
     let client = try AdminClient()
     client.send(
       "GET /a HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -82,8 +73,7 @@ import Testing
     #expect(codes == ["404", "405", "404"])
   }
 
-  @Test("Connection: close and HTTP/1.0 end the connection behind the answer")
-  func lastRequests() throws {
+  @Test func connectionCloseAndHTTP1To0EndTheConnectionBehindTheAnswer() throws {
     for request in [
       "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET /a HTTP/1.0\r\n\r\n",
     ] {
@@ -94,8 +84,7 @@ import Testing
     }
   }
 
-  @Test("HEAD has the headers of GET, and no body")
-  func head() throws {
+  @Test func headHasTheHeadersOfGETAndNoBody() throws {
     let client = try AdminClient()
     let answer = client.exchange("HEAD /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(answer.hasPrefix("HTTP/1.1 404"))
@@ -105,8 +94,7 @@ import Testing
 
   // MARK: - Time
 
-  @Test("A client that doesn't come to the end of its request is cut")
-  func slowRequests() throws {
+  @Test func aClientThatDoesNotComeToTheEndOfItsRequestIsCut() throws {
     let client = try AdminClient()
     client.send("GET /metrics HTTP/1.1\r\n")
     for _ in 0..<9 {
@@ -119,8 +107,7 @@ import Testing
     #expect(client.connections.count(of: .slowHeaders) == 1)
   }
 
-  @Test("A connection without a request is closed in the end, one with requests is not")
-  func idleConnections() throws {
+  @Test func aConnectionWithoutARequestIsClosedInTheEndOneWithRequestsIsNot() throws {
     let (idle, busy) = (try AdminClient(), try AdminClient())
     for _ in 0..<3 {
       idle.advance(seconds: 61)
@@ -132,15 +119,13 @@ import Testing
     #expect(idle.connections.count(of: .idle) == 1)
   }
 
-  @Test("A drain closes idle connections at once")
-  func drains() throws {
+  @Test func aDrainClosesIdleConnectionsAtOnce() throws {
     let client = try AdminClient()
     client.drain()
     #expect(client.isClosed)
   }
 
-  @Test("Connections beyond the bound are not taken")
-  func connectionBound() {
+  @Test func connectionsBeyondTheBoundAreNotTaken() {
     var limits = AdminLimits()
     limits.connectionsMax = 2
     let connections = AdminServer.connections(limits)

@@ -101,8 +101,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     return (server, connections)
   }
 
-  @Test("A page that is being made when the port ends comes whole, and is the last")
-  func drain() async throws {
+  @Test func aPageThatIsBeingMadeWhenThePortEndsComesWholeAndIsTheLast() async throws {
     let (gate, begun) = (Gate(), Gate())
     let text = String(repeating: "x", count: 2_000_000)
     let (server, _) = try await server {
@@ -125,8 +124,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     #expect(answer.hasSuffix("\r\n\r\n\(text)\n"))
   }
 
-  @Test("A page that is made too late finds an end in order")
-  func late() async throws {
+  @Test func aPageThatIsMadeTooLateFindsAnEndInOrder() async throws {
     let (gate, begun) = (Gate(), Gate())
     let (server, connections) = try await server {
       begun.open()
@@ -142,8 +140,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     #expect(connections.open == 0)
   }
 
-  @Test("A client that reads nothing is cut after a time, and the others are served meanwhile")
-  func unreadAnswers() async throws {
+  @Test func aClientThatReadsNothingIsCutAfterATimeAndTheOthersAreServedMeanwhile() async throws {
     var limits = Self.patient
     (limits.writeNanosMax, limits.sweepNanos) = (1_000_000, 1_000_000)
     let pages = Count()

@@ -21,7 +21,7 @@ import Testing
     RingstoreSlowLog(slowest: calls, largest: calls, slowMillis: 10, largeBytes: 1 << 20)
   }
 
-  @Test func `a slow call is shown with what is known of it`() throws {
+  @Test func aSlowCallIsShownWithWhatIsKnownOfIt() throws {
     let call = try slowCall(
       .with {
         ($0.kind, $0.command, $0.unixMillis) = ("call", "get", 1_000)
@@ -37,7 +37,7 @@ import Testing
     #expect(!json.contains("database") && !json.contains("calls"))
   }
 
-  @Test func `figures at the ends of their types are shown`() throws {
+  @Test func figuresAtTheEndsOfTheirTypesAreShown() throws {
     for number in [Int64.min, -1, .max] {
       let call = try slowCall(
         .with {
@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  @Test func `settings come through the call as they are`() throws {
+  @Test func settingsComeThroughTheCallAsTheyAre() throws {
     let sent = NodeSettings(
       kind: "shard",
       [
@@ -95,7 +95,7 @@ import Testing
     }
   }
 
-  @Test func `a description tells all that a node has told`() throws {
+  @Test func aDescriptionTellsAllThatANodeHasTold() throws {
     let json = ClusterTable.json(try cluster(shard([1, 0, 7]))).text
     for part in [
       #""memory_limit_bytes":67108864"#, #""errors":5"#, #""durations":[1,0,7]"#,
@@ -109,7 +109,7 @@ import Testing
     #expect(ClusterTable.json(try cluster(away)).text.contains(#""durations":null"#))
   }
 
-  @Test func `top tells how long calls took between two looks`() throws {
+  @Test func topTellsHowLongCallsTookBetweenTwoLooks() throws {
     func look(_ durations: [UInt64]) throws -> TopLook {
       let cluster = try cluster(shard(durations))
       return TopLook(
