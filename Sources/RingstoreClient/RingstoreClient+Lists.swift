@@ -155,7 +155,7 @@ extension RingstoreClient {
   /// Removes a value from one end of a list, puts it at an end of another list in the same slot, or
   /// of the same list, and returns it; nil if there is no source, also not after waiting.
   ///
-  /// A worker that moves its jobs loses none: a value that it has not finished is in the other list.
+  /// A worker that moves its jobs loses none: those that it has not finished are in the other list.
   ///
   /// - Parameter waiting: how long it waits for a value if there is none, up to a day, beside the
   ///   timeout.

@@ -7,9 +7,10 @@
 // of streams are requested in the same way, message by message.
 //
 // Limits: the bytes that were requested from one shard and not forwarded are at most its share of
-// `Limits.largeReplyMemoryBytesMax`, except that a single reply may be larger; replies get their part of the
-// share in turn. An announced reply that is not requested yet costs one entry; their number is
-// limited by the clients' calls, and their bytes are held by the shard, for a limited time.
+// `Limits.largeReplyMemoryBytesMax`, except that a single reply may be larger; replies get their
+// part of the share in turn. An announced reply that is not requested yet costs one entry; their
+// number is limited by the clients' calls, and their bytes are held by the shard, for a limited
+// time.
 
 import NIOCore
 import NodeCore
