@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 #
-# The folder in which deploy/run keeps data, with a data directory for each shard in it: where it
-# is, whether a process uses it, and forgetting it. docs/FORMATS.md says what lies in a data
-# directory. Sourced after lib.sh.
+# The folder in which deploy/run keeps data, with a data directory for each shard in it: its path,
+# whether a process uses it, and its removal. docs/FORMATS.md describes a data directory. Sourced
+# after lib.sh.
 
 # What a shard calls its files. Whatever else lies in a directory is not ours to remove.
 readonly DATA_FILES='^(LOCK|spare|reserve|(cut-[0-9]{20}-)?(log|pass)-[0-9]{20}(\.part|\.[0-9]+)?)$'
@@ -19,7 +19,8 @@ default_data_folder() {
   printf '%s\n' "$state/ringstore/run-$1"
 }
 
-# in_use DIRECTORY : whether a shard runs on it. The shard's own lock tells; it goes with a process.
+# in_use DIRECTORY : whether a shard runs on it. The shard's own lock shows it; the lock ends with
+# the process.
 in_use() {
   [ -f "$1/LOCK" ] || return 1
   [ -r "$1/LOCK" ] ||
@@ -27,7 +28,7 @@ in_use() {
   ! (exec 3<"$1/LOCK" && flock --nonblock 3)
 }
 
-# check_data FOLDER SHARD... : ends the script where a shard could not begin on what is there.
+# check_data FOLDER SHARD... : ends the script if a shard could not start with the existing data.
 check_data() {
   local folder=$1 shard
   shift
@@ -38,7 +39,7 @@ check_data() {
   done
 }
 
-# foreign_file DIRECTORY : something in it that no shard has put there; nothing if all is a shard's.
+# foreign_file DIRECTORY : a file in it that doesn't belong to a shard; empty if there is none.
 foreign_file() {
   local path
   while IFS= read -r -d '' path; do
@@ -49,7 +50,7 @@ foreign_file() {
   done < <(find "$1/" -mindepth 1 -maxdepth 1 -print0)
 }
 
-# A file that was begun in the moment of a crash may have zeros where its header should be, or less.
+# A file that was created just before a crash may have zeros instead of its header, or be shorter.
 is_data_file() {
   local begin
   [[ "${1##*/}" =~ $DATA_FILES ]] && [ -f "$1" ] && [ ! -L "$1" ] || return 1
@@ -75,8 +76,8 @@ was removed"
   done
 }
 
-# forget_data FOLDER SHARD... : removes the shards' data and says so. All or nothing, and with every
-# directory locked, so that no shard begins on it meanwhile.
+# forget_data FOLDER SHARD... : removes the shards' data and prints that. All or nothing, and with
+# every directory locked, so that no shard starts with it meanwhile.
 forget_data() (
   local found directory lock files bytes
   found=$(forgettable "$@") || exit 1

@@ -1,11 +1,10 @@
 # shellcheck shell=bash
-# Much of what is set here is read by the scripts that source this file.
-# shellcheck disable=SC2034
+# Many variables here are used by the scripts that source this file. shellcheck disable=SC2034
 #
-# What the scripts beside this file share: messages, preparing the machine, building, and nodes as
-# child processes. Sourced, never run; the caller has set -euo pipefail.
+# Functions for the scripts in this directory: messages, preparing the machine, building, and nodes
+# as child processes. Sourced, never run; the caller has set -euo pipefail.
 
-# The repository's root, wherever the caller stands.
+# The repository's root, independent of the caller's directory.
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly ROOT
 
@@ -22,7 +21,7 @@ libpython3-dev libsqlite3-dev libstdc++-12-dev libxml2-dev tzdata"
 readonly RELEASE_FLAGS=(-c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked)
 
 # How long a node may take from its start to its "Server started" line, and from SIGTERM to its end.
-# Generous, because other work may have the cores.
+# Generous, because other work may use the cores.
 readonly START_SECONDS=60 STOP_SECONDS=60
 
 # --- messages ---------------------------------------------------------------------------------
@@ -31,7 +30,7 @@ say() { printf '%s\n' "$*"; }
 
 complain() { printf '%s: %s\n' "$0" "$*" >&2; }
 
-# Says what is wrong in one sentence and ends the script.
+# Prints an error in one sentence and ends the script.
 fail() {
   complain "$@"
   exit 1
@@ -92,7 +91,7 @@ may_install() {
   command -v apt-get >/dev/null && { [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null; }
 }
 
-# obtain NEED... : installs what is missing. Status 77, for "skipped", where this user may not.
+# obtain NEED... : installs what is missing. Status 77, for "skipped", if this user may not.
 obtain() {
   local missing
   mapfile -t missing < <(missing_packages "$@")
@@ -123,8 +122,8 @@ ensure_packages() {
 
 # --- Swift ------------------------------------------------------------------------------------
 
-# Runs Swift for this package. It leaves folders and locks where temporary files are; they get a
-# folder of their own, beside what is built.
+# Runs Swift for this package. It leaves directories and locks in the directory for temporary files;
+# they get their own directory, beside the build.
 run_swift() {
   local folder=$ROOT/.build/tmp
   mkdir -p "$folder"
@@ -132,7 +131,7 @@ run_swift() {
   TMPDIR=$folder swift "$@"
 }
 
-# try_swift ARGUMENT... : what it prints; a sentence, with its own words above, if it fails.
+# try_swift ARGUMENT... : its output; an error message after Swift's own output if it fails.
 try_swift() {
   local output
   if ! output=$(run_swift "$@" 2>&1); then
@@ -158,7 +157,7 @@ needs these packages of its own: apt-get install $SWIFT_PACKAGES"
   [ "$major" -gt "$SWIFT_MAJOR" ] ||
     { [ "$major" -eq "$SWIFT_MAJOR" ] && [ "$minor" -ge "$SWIFT_MINOR" ]; } ||
     fail "Swift $wanted or newer is needed; this is $found. $advice"
-  # The builder is another program, with needs of its own.
+  # The builder is another program, with its own needs.
   try_swift build --version >/dev/null || exit 1
 }
 
@@ -175,7 +174,7 @@ run with sudo. Remove the folder: sudo rm -rf $folder"
   done
 }
 
-# Prepares the machine for a build: what can't be mended here is looked at first.
+# Prepares the machine for a build: problems that can't be fixed here are checked first.
 prepare_build() {
   check_build_folders
   check_swift
@@ -208,10 +207,10 @@ check_port() {
 }
 
 # start_process LOG COMMAND... : starts it in its own process group, so that a Ctrl-C at the
-# terminal reaches this script alone and the script decides the order of leaving. Leaves its
+# terminal reaches only this script, and the script decides the order of the shutdown. Leaves its
 # process id in STARTED_PID, and in STARTED_KEEPER that of the shell which waits for it and ends
-# with its status: this script's own shell would print a line of its own where a signal ends a
-# child. Our own RINGSTORE_* variables are not the nodes' configuration.
+# with its status: this script's own shell would print an extra line if a signal ends a child. Our
+# own RINGSTORE_* variables are not the nodes' configuration.
 start_process() {
   local log=$1
   shift
@@ -239,8 +238,8 @@ show_log() {
   sed 's/^/  | /' < <(tail -n "${2:-15}" "$1") >&2
 }
 
-# wait_started NAME PID LOG : until the node says that it accepts calls; its port is then in
-# STARTED_PORT. Status 1, with the log shown, if it dies or takes too long.
+# wait_started NAME PID LOG : until the node reports that it accepts calls; its port is then in
+# STARTED_PORT. Status 1, with the log shown, if it ends or takes too long.
 wait_started() {
   local deadline=$((SECONDS + START_SECONDS))
   while true; do
@@ -260,7 +259,7 @@ wait_started() {
   return 1
 }
 
-# stop_process NAME PID : SIGTERM, which a node answers by draining; SIGKILL past the limit.
+# stop_process NAME PID : SIGTERM, at which a node drains; SIGKILL after the limit.
 stop_process() {
   local deadline=$((SECONDS + STOP_SECONDS))
   kill -TERM "$2" 2>/dev/null || return 0

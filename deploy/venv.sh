@@ -7,15 +7,15 @@ readonly REQUIREMENTS=$ROOT/Tests/RealClients/requirements.txt
 readonly PROTOS=$ROOT/Sources/RingstoreAPI/Protos
 readonly INTEROP_PROTOS=$ROOT/Tests/Interop/Protos
 
-# What the environment was made of; another sum means that it has to be made again.
+# A checksum of the environment's inputs; another sum means that it must be made again.
 venv_sum() {
   { python3 --version && cat "$REQUIREMENTS" &&
     find "$PROTOS" "$INTEROP_PROTOS" -name '*.proto' | LC_ALL=C sort | xargs cat; } |
     sha256sum | cut -d ' ' -f 1
 }
 
-# Our own protos and those of the interop tests: Google's others come with the packages, and a
-# second copy would clash with them.
+# Our own protos and those of the interop tests: Google's others are part of the packages, and a
+# second copy would conflict with them.
 generate_stubs() {
   local protos
   mapfile -t protos < <(cd "$PROTOS" && find ringstore older -name '*.proto' | LC_ALL=C sort)
@@ -27,7 +27,7 @@ generate_stubs() {
     --python_out="$VENV/stubs" --grpc_python_out="$VENV/stubs" "${protos[@]#./}")
 }
 
-# Makes the environment, or keeps the one that is there if nothing has changed since.
+# Makes the environment, or keeps the existing one if nothing has changed since.
 prepare_venv() {
   local sum
   sum=$(venv_sum)

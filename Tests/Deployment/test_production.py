@@ -2,9 +2,11 @@
 speaks of as processes of this one, started as the services start them."""
 
 import json
+import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +29,8 @@ UNITS = ROOT / "deploy" / "systemd"
 SHARDS = {f"shard-{name}": name for name in "abc"}
 ROUTERS = ["router-1", "router-2"]
 SECRETS = "/etc/ringstore/secrets"
+# As deploy/debian/ringstore.tmpfiles has it.
+SECRETS_MODE = 0o2750
 SECONDS = 60.0
 
 
@@ -53,11 +57,22 @@ class Machines:
         return str(self._folder / host)
 
     def _bring_secrets(self, host: str, kind: str) -> None:
+        """By the page's own lines, into a folder as the package makes it."""
         place = Path(self._root(host) + SECRETS)
         place.mkdir(parents=True)
-        own = list((self._private / "certificates" / kind).iterdir())
-        for file in [*own, self._private / "users", self._private / "hash-seed"]:
-            (place / file.name).write_bytes(file.read_bytes())
+        place.chmod(SECRETS_MODE)
+        (copy,) = re.findall(r"^  tar --create (?:.*\\\n|.*\|\n)*.*$", PAGE.read_text(), re.MULTILINE)
+        (modes,) = re.findall(r"sudo sh -c '(chmod [^']*)'", PAGE.read_text())
+        lines = f"{copy}\n{modes}".replace("ssh $host.example.org sudo ", "")
+        lines = lines.replace("private/", f"{self._private}/").replace(SECRETS, str(place))
+        subprocess.run(
+            ["bash", "-euc", "set -o pipefail; umask 022\n" + lines],
+            env=os.environ | {"kind": kind}, timeout=SECONDS, check=True,
+        )
+        # The group `ringstore` has to be able to enter it, and the files have to be the group's.
+        assert stat.S_IMODE(place.stat().st_mode) == SECRETS_MODE
+        for file in place.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o640, file
 
     def addressed(self, text: str) -> str:
         """The page's names and ports as those of this machine."""

@@ -122,7 +122,29 @@ struct HouseRulesTests {
   @Test("Every link of the pages leads somewhere")
   func links() throws {
     let pages = try Repository.files().filter { $0.path.hasSuffix(".md") }
-    expectNone(pages.flatMap { TextRules.deadLinks(in: $0, exists: Repository.exists) })
+    let texts = Dictionary(uniqueKeysWithValues: pages.map { ($0.path, $0.text) })
+    expectNone(
+      pages.flatMap {
+        TextRules.deadLinks(in: $0, exists: Repository.exists, page: { texts[$0] })
+      })
+  }
+
+  @Test("Every table of the pages has a header")
+  func tables() throws {
+    let pages = try Repository.files().filter { $0.path.hasSuffix(".md") }
+    expectNone(pages.flatMap(MarkdownPages.brokenTables))
+  }
+
+  @Test("Every alert has its runbook, with its four parts in their order")
+  func runbooks() throws {
+    let pages = try Repository.files(below: "docs").filter { $0.path == "docs/OPERATIONS.md" }
+    let page = try #require(pages.first?.text)
+    let runbooks = page.split(separator: "\n#### Ringstore").dropFirst()
+    #expect(runbooks.count > 20)
+    for runbook in runbooks {
+      let parts = runbook.matches(of: #/\n- \*\*(\w+)\.\*\*/#).map { String($0.1) }
+      #expect(parts == ["Meaning", "Look", "Do", "Ignore"], "\(runbook.prefix { $0 != "\n" })")
+    }
   }
 
   @Test("The top level holds the agreed entries and nothing else")

@@ -121,9 +121,30 @@ struct RulesCanFailTests {
   func deadLink() {
     let there: Set<String> = ["docs/A.md", "README.md"]
     let page = file("docs/B.md", "[a](A.md) [b](../README.md#top) [c](C.md) [d](https://x.y/z)")
-    #expect(TextRules.deadLinks(in: page, exists: there.contains) == ["docs/B.md: C.md"])
-    let outside = file("README.md", "[up](../secret.md)")
-    #expect(TextRules.deadLinks(in: outside, exists: { _ in true }).count == 1)
+    func dead(_ page: SourceFile) -> [String] {
+      TextRules.deadLinks(in: page, exists: there.contains) { _ in "## Top" }
+    }
+    #expect(dead(page) == ["docs/B.md: C.md"])
+    #expect(dead(file("README.md", "[up](../secret.md)")).count == 1)
+    let gone = file("README.md", "[a](docs/A.md#gone) [own](#other) [b](docs/A.md#top) [c](#top)")
+    #expect(
+      dead(gone) == [
+        "README.md: docs/A.md#gone: no such heading", "README.md: #other: no such heading",
+      ])
+  }
+
+  @Test("Anchors are made as GitHub makes them")
+  func anchors() {
+    let text = "# What it's, and `why`\n```\n# no heading\n```\n## A_b-c\n## A_b-c\n"
+    #expect(MarkdownPages.anchors(of: text) == ["what-its-and-why", "a_b-c", "a_b-c-1"])
+  }
+
+  @Test("A table without a header is found")
+  func brokenTable() {
+    let whole = "| a |\n|---|\n| b |\n\n```\n| code\n```\n"
+    #expect(MarkdownPages.brokenTables(in: file("docs/A.md", whole)).isEmpty)
+    #expect(MarkdownPages.brokenTables(in: file("docs/A.md", "\n|---|\n| b |\n")).count == 1)
+    #expect(MarkdownPages.brokenTables(in: file("docs/A.md", "| a |\n| b |\n")).count == 1)
   }
 
   @Test("A stranger at the top level is found")

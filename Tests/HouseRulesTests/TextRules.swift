@@ -78,19 +78,23 @@ enum TextRules {
     !file.isGenerated && !file.text.hasPrefix("//")
   }
 
-  /// Targets of a Markdown file's links that don't exist, seen from the repository's root.
-  static func deadLinks(in file: SourceFile, exists: (String) -> Bool) -> [String] {
+  /// Targets of a Markdown file's links that don't exist, seen from the repository's root: files,
+  /// and headings of pages.
+  /// - Parameter page: the text of a file; nil if there is none.
+  static func deadLinks(
+    in file: SourceFile, exists: (String) -> Bool, page: (String) -> String?
+  ) -> [String] {
     let folder = file.path.split(separator: "/").dropLast().map(String.init)
     return file.text.matches(of: #/\]\(([^)\s]+)\)/#).compactMap { match in
       let target = match.1
-      if target.contains("://") || target.hasPrefix("mailto:") || target.hasPrefix("#") {
-        return nil
-      }
-      let path = target.split(separator: "#").first.map(String.init) ?? ""
-      guard let resolved = resolve(path, in: folder), exists(resolved) else {
-        return "\(file.path): \(target)"
-      }
-      return nil
+      if target.contains("://") || target.hasPrefix("mailto:") { return nil }
+      let parts = target.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
+      let resolved = parts[0].isEmpty ? file.path : resolve(String(parts[0]), in: folder)
+      guard let resolved, exists(resolved) else { return "\(file.path): \(target)" }
+      guard parts.count == 2, resolved.hasSuffix(".md"), let text = page(resolved),
+        !MarkdownPages.anchors(of: text).contains(String(parts[1]))
+      else { return nil }
+      return "\(file.path): \(target): no such heading"
     }
   }
 

@@ -49,6 +49,26 @@ def test_every_example_is_run():
     assert {path.parent.name for path in FOLDER.glob("go/*/*.go")} == {*GO, "store"}
 
 
+def test_no_example_pings_more_often_than_a_node_allows():
+    """By default a node closes connections that ping more than once in min_ping_seconds."""
+    page = (ROOT / "docs" / "OPERATIONS.md").read_text()
+    (allowed,) = re.findall(r"^\| `min_ping_seconds` \|.*\| all \| (\d+) \|", page, re.MULTILINE)
+    python = (FOLDER / "python" / "store.py").read_text()
+    go = (FOLDER / "go" / "store" / "store.go").read_text()
+    (millis,) = re.findall(r'"grpc.keepalive_time_ms", ([\d_]+)', python)
+    (seconds,) = re.findall(r"\bTime: (\d+) \* time.Second", go)
+    assert int(millis) > int(allowed) * 1000
+    assert int(seconds) > int(allowed)
+
+
+def test_an_example_in_python_says_what_it_needs():
+    done = subprocess.run(
+        [sys.executable, "first_steps.py"], cwd=FOLDER / "python", capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
+        timeout=RUN_SECONDS, check=False)
+    assert (done.returncode, done.stderr) == (1, "usage: first_steps.py HOST:PORT\n")
+
+
 @pytest.mark.parametrize("name", PYTHON)
 def test_an_example_in_python_prints_what_it_should(served, client, name):
     path = os.pathsep.join(sys.path)

@@ -1,18 +1,17 @@
 # shellcheck shell=bash
-# The folder, the ports and the executable are set by lib.sh, and what is set here is read by the
-# script that sources this file.
-# shellcheck disable=SC2034,SC2154
+# The directory, the ports and the executable are set by lib.sh, and the variables here are used by
+# the script that sources this file. shellcheck disable=SC2034,SC2154
 #
 # Servers that keep data, on one disk: shards and redis-servers, a pass of a shard's data from its
-# begin to its end, and what a server's directory and memory take meanwhile. Sourced after lib.sh
+# start to its end, and the size of a server's directory and memory meanwhile. Sourced after lib.sh
 # and redis.sh.
 
 # Where every server has its directory.
 data_root=
-# Sets of keys drawn from those that are there: what makes a shard begin a pass.
+# Sets on random existing keys: they make a shard begin a pass.
 readonly OVERWRITES=overwrite.bin
 
-# prepare_disk [FOLDER] : a place for data on a real disk, and what it is. Before prepare_bench.
+# prepare_disk [FOLDER] : a directory on a real disk, and the disk's kind. Before prepare_bench.
 prepare_disk() {
   local folder=${1:-${TMPDIR:-/tmp}} kind
   [ -d "$folder" ] || fail "$folder is no folder"
@@ -36,7 +35,7 @@ tell_disk() {
 
 # --- servers ----------------------------------------------------------------------------------
 
-# start_kept NAME FSYNC : a shard without a router that keeps data; it has loaded what was there.
+# start_kept NAME FSYNC : a shard without a router that keeps data; it has loaded its data.
 start_kept() {
   start_server "$1" shard --id "$1" --data-dir "$data_root/$1" --fsync "$2" "${node_options[@]}"
   await_words "$1" "$LOADED"
@@ -44,7 +43,7 @@ start_kept() {
 readonly LOADED="the data is loaded" REDIS_LOADED="Ready to accept connections"
 
 # redis_command NAME PORT OPTION... : redis-server with a directory of its own, in `command`. It
-# makes snapshots and rewrites its log only when it is told to, unless the options say otherwise.
+# makes snapshots and rewrites its log only on request, unless the options say otherwise.
 redis_command() {
   local name=$1 port=$2
   shift 2
@@ -90,7 +89,7 @@ cpu_with_children() {
     awk -v second="$(getconf CLK_TCK)" '{ printf "%.0f\n", ($12 + $13 + $14 + $15) / second * 1e9 }'
 }
 
-# written_bytes NAME : what the server, and its children that have ended, gave to the disk.
+# written_bytes NAME : bytes that the server and its ended children wrote to the disk.
 written_bytes() { sed -n 's/^write_bytes: //p' "/proc/${pid_of[$1]}/io"; }
 
 # --- contents ---------------------------------------------------------------------------------
@@ -124,8 +123,8 @@ fill_list() {
   fi
 }
 
-# prepare_overwrites KEYS : bodies that overwrite keys drawn from so many. One playing of them is
-# small beside a pass, so that the begin of a pass is noticed in time.
+# prepare_overwrites KEYS : bodies that overwrite random keys of this number. Sending them once is
+# short compared with a pass, so that the start of a pass is noticed in time.
 prepare_overwrites() {
   overwrites=$(($1 / 50 < 20000 ? 20000 : $1 / 50 / 100 * 100))
   bodies "$OVERWRITES" set --count "$overwrites" --among "$1" --value "$VALUE_BYTES" --batch 100
@@ -139,13 +138,13 @@ overwrite() {
 
 # --- passes -----------------------------------------------------------------------------------
 
-# The path of the newest complete one; nothing where there is none.
+# The path of the newest complete one; empty if there is none.
 newest_pass() {
   [ ! -d "$data_root/$1" ] ||
     find "$data_root/$1" -name 'pass-*' ! -name '*.part' | sort | tail -n 1
 }
 
-# Whether one is under way.
+# Whether one is in progress.
 makes_pass() { compgen -G "$data_root/$1/pass-*.part" >/dev/null; }
 
 # write_until_pass NAME : until its pace has a pass begin (Sources/Log/PassPacing.swift).
@@ -155,8 +154,8 @@ write_until_pass() {
   until makes_pass "$1" || [ "$(newest_pass "$1")" != "$before" ]; do overwrite "$1"; done
 }
 
-# begin_pass NAME : returns when a pass has begun, or has ended already. One that was asked for goes
-# as fast as the disk takes it; builds that make none when they are asked begin it by writing.
+# begin_pass NAME : returns when a pass has begun, or has ended already. A requested pass runs as
+# fast as the disk allows; builds without such requests begin it by writing.
 begin_pass() {
   local before asking
   if [ "$passes_by" = writing ]; then

@@ -3,8 +3,8 @@
 # which also say that pid_of goes by names.
 # shellcheck disable=SC2154,SC2004
 #
-# The loads of durability, each with its check, and what is printed of it: one line for a subject in
-# a round. A server whose name begins with redis is a redis-server, any other a shard. Sourced.
+# The loads of durability, each with its check and its output: one line for a subject in a round. A
+# server whose name begins with redis is a redis-server, any other a shard. Sourced.
 
 readonly VALUE_BYTES=64 SET_KEYS=10000 PASS_CALLS=16000
 # Sets that fit between two passes of few keys: there are 64 MiB of log between them at least.
@@ -12,14 +12,14 @@ readonly STRETCH=320000 UNARY_STRETCH=100000
 readonly UNARY_CLIENTS=256 WRITERS=64
 # Gets a second of the probe, on so many connections.
 readonly RATE=2000 PROBES=4 PROBE_SECONDS_MAX=3600 PROBE_DATABASE=15
-# The sync that comes once a second has been made.
+# The sync that is made once a second is done.
 readonly SYNCED_SECONDS=1.2
 
 now_micros() { printf '%s\n' "${EPOCHREALTIME//[.,]/}"; }
 
 # --- Sets -------------------------------------------------------------------------------------
 
-# prepare_sets KEYS SHARD... : bodies of Sets of keys drawn from so many.
+# prepare_sets KEYS SHARD... : bodies of Sets of random keys of this number.
 prepare_sets() {
   local keys=$1 server
   shift
@@ -55,8 +55,8 @@ unary_sets() {
 
 warm_up() { pipeline_sets "$1" "$STRETCH"; }
 
-# measure_sets pipeline|unary SERVER CALLS : a line for summarize.py, in nanoseconds. The shard that
-# keeps data begins each stretch right behind a pass, and no other one falls into it.
+# measure_sets pipeline|unary SERVER CALLS : a line for summarize.py, in nanoseconds. The shard with
+# a data directory begins each stretch right after a pass, and no other pass happens during it.
 measure_sets() {
   local kind=$1 server=$2 calls=$3 stretch=$STRETCH made before nanos=0 pass
   if [ "$kind" = unary ]; then
@@ -99,7 +99,7 @@ synced_sets() {
     "$bench_folder/report")"
 }
 
-# light_sets SHARD : some, of a client that has ten under way.
+# light_sets SHARD : some, from a client with ten in progress.
 light_sets() {
   idly "$bench_folder/pipeline" "127.0.0.1:${port_of[$1]}" 1 1 1 "$bench_folder/light.bin" \
     "$bench_folder/set.prefix" >"$bench_folder/subject.log"
@@ -133,8 +133,8 @@ end_probe() {
   tail -n 1 "$probe_file" | grep -q '^[0-9]' || fail "the probe: $(tail -n 1 "$probe_file")"
 }
 
-# passes_for SHARD SECONDS [LOAD] : passes from their begins to their ends, one at least, with the
-# load beside them.
+# passes_for SHARD SECONDS [LOAD] : passes from their starts to their ends, at least one, with the
+# load at the same time.
 passes_for() {
   local end=$((SECONDS + $2))
   while true; do
@@ -254,7 +254,7 @@ measure_start() {
 # --- steady overwrite -------------------------------------------------------------------------
 
 # overwrite_for_cycles SHARD CYCLES : overwrites from behind one pass to behind the CYCLESth next,
-# with a line "chunk SETS NANOS DURING" for each piece, DURING being 1 where a pass was under way;
+# with a line "chunk SETS NANOS DURING" for each piece, DURING being 1 while a pass was in progress;
 # then "shard SETS WRITTEN LIVE SAMPLES". Leaves the number of Sets in steady_sets.
 overwrite_for_cycles() {
   local name=$1 cycles=$2 before pass written during

@@ -1,9 +1,8 @@
 # shellcheck shell=bash
-# Some of what is set here is read by the scripts that source this file.
-# shellcheck disable=SC2034
+# Some variables here are used by the scripts that source this file. shellcheck disable=SC2034
 #
-# What the benchmarks share: servers on one core, clients on the other, a server's CPU time, and
-# loads whose answers are checked. Sourced, never run; the caller has set -euo pipefail.
+# Functions of the benchmarks: servers on one core, clients on the other, a server's CPU time, and
+# loads whose replies are checked. Sourced, never run; the caller has set -euo pipefail.
 
 # shellcheck source=deploy/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
@@ -27,8 +26,7 @@ bench_folder=
 node_options=()
 
 # prepare_bench NEED... : builds (or takes RINGSTORE_BENCH_BINARY), makes the Python environment
-# and a folder for logs and request bodies, and sees to it that nothing that was started stays
-# behind.
+# and a folder for logs and request bodies, and makes sure that all started processes are stopped.
 prepare_bench() {
   prepare_build
   ensure_packages "${TEST_NEEDS[@]}" "$@"
@@ -49,7 +47,7 @@ check_number() {
 
 # --- servers ----------------------------------------------------------------------------------
 
-# Routers and proxies go before what stands behind them.
+# Routers and proxies are stopped before the servers behind them.
 stop_servers() {
   local name
   for name in router nutcracker "${!pid_of[@]}"; do
@@ -116,7 +114,7 @@ cpu_ticks() {
   done | sed 's/^.*) //' | awk '{ sum += $12 + $13 } END { print sum + 0 }'
 }
 
-# need_command COMMAND : ends the script where this build doesn't have it.
+# need_command COMMAND : ends the script if this build doesn't have it.
 need_command() {
   "$RINGSTORE" cli HELP | grep -q "^$1 \|^$1\$" ||
     fail "this build has no $1 yet (ringstore cli HELP lists what it has)"
@@ -157,7 +155,7 @@ client() {
   taskset -c "$CLIENT_CORE" "$bench_folder/$name" "$@"
 }
 
-# idly COMMAND... : on the clients' core as well, but only when nothing else wants to run there: a
+# idly COMMAND... : on the clients' core as well, but only when nothing else needs to run there: a
 # load that must not take time from the client whose calls are timed.
 idly() { taskset -c "$CLIENT_CORE" chrt --idle 0 "$@"; }
 
@@ -186,8 +184,8 @@ data_bytes() { sed -n 's/^traffic: .*(\([0-9]*\)) data$/\1/p'; }
 
 size_of() { stat -c %s "$bench_folder/$1"; }
 
-# check WHAT REPORT CALLS [BYTES] : every call ended well and, where the size of a reply is known,
-# with as many bytes as it must have.
+# check WHAT REPORT CALLS [BYTES] : every call succeeded and, if the size of a reply is known, with
+# the expected number of bytes.
 check() {
   local good bytes
   good=$(succeeded <"$2") bytes=$(data_bytes <"$2")

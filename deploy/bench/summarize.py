@@ -20,7 +20,7 @@ def sets(kind: str, server: str) -> tuple[str, str]:
     return f"{server}_{kind}_set", server
 
 
-# Name, numerator, denominator, goal (None: there is none, it stands there to compare with).
+# Name, numerator, denominator, goal (None: only for comparison).
 ROWS = [
     ("shard, unary Get : nghttpd GET", LONE, NGHTTPD, 1.15),
     ("shard, unary Set : nghttpd GET", ("lone_set", "lone"), NGHTTPD, 1.15),

@@ -14,7 +14,7 @@ READS = {
     "uint32": "readUInt32()", "uint64": "readVarint()", "int32": "readInt32()",
     "int64": "readInt64()", "sint64": "readSInt()", "fixed64": "readFixed64()",
 }
-# A field's constant, for those who write field by field.
+# A field's constant, for code that writes field by field.
 CONSTANTS = {
     "bytes": "BytesField", "string": "BytesField", "message": "BytesField", "bool": "BoolField",
     "uint32": "UIntField", "uint64": "UIntField", "int32": "IntField", "int64": "IntField",
@@ -22,7 +22,7 @@ CONSTANTS = {
     "double": "Fixed64Field",
 }
 
-# The most bytes of a number; 10 where nothing is said.
+# The most bytes of a number; 10 by default.
 MOST_BYTES = {"bool": 1, "uint32": 5, "fixed64": 8, "double": 8}
 
 # Rows of parts that are read one by one as they come, not as a whole.

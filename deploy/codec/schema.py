@@ -22,7 +22,7 @@ NAMESPACES = {
 }
 
 # Packages of which only the names, paths and field numbers are written: their calls are rare, and
-# what serves them reads and writes their messages field by field.
+# their services read and write messages field by field.
 OUTLINED = {
     "grpc.health.v1", "grpc.reflection.v1", "grpc.reflection.v1alpha", "grpc.channelz.v1",
 }
@@ -31,7 +31,7 @@ OUTLINED = {
 # and a bad one is shown with replacement characters instead of losing the message.
 CHECKED_TEXT = {""}
 
-# Of google.protobuf only what our own files use.
+# Only the messages of google.protobuf that our own files use.
 WELL_KNOWN = {"google/protobuf/any.proto", "google/protobuf/duration.proto"}
 
 KINDS = {
@@ -42,7 +42,7 @@ KINDS = {
     TYPE.TYPE_DOUBLE: "double",
 }
 
-# As protoc-gen-swift has them, so that both codecs have the same names.
+# Named as by protoc-gen-swift, so that both codecs have the same names.
 ACRONYMS = {"url": "URL", "http": "HTTP", "https": "HTTPS", "id": "ID"}
 TYPE_NAMES = {"Any": "AnyMessage"}
 KEYWORDS = {"protocol", "internal", "default", "repeat", "operator", "extension", "import"}

@@ -15,7 +15,7 @@ readonly ENGINE_NEEDS=(
 readonly BASE_NEEDS=("debootstrap:command -v debootstrap")
 
 readonly SUITE=bookworm
-# Whatever changes what the base holds changes this too, or an older one is used again.
+# Change this together with the base's contents, or an older one is used again.
 readonly BASE_RECIPE=1
 
 readonly ENGINE_START_SECONDS=60
@@ -24,11 +24,11 @@ ENGINE_PID=
 
 # --- the engine -------------------------------------------------------------------------------
 
-# True if an engine answers, wherever DOCKER_HOST or Docker's default says it is.
+# True if an engine replies at DOCKER_HOST or Docker's default address.
 engine_answers() { docker version >/dev/null 2>&1; }
 
-# Why this machine can't run an engine whatever we do; nothing if it can. Bits of CapEff: 12 is
-# CAP_NET_ADMIN, 21 CAP_SYS_ADMIN.
+# Why this machine can't run an engine; empty if it can. Bits of CapEff: 12 is CAP_NET_ADMIN, 21
+# CAP_SYS_ADMIN.
 engine_impossible() {
   if [ "$(id -u)" -ne 0 ]; then
     say "no container engine answers, and only root may start one"
@@ -43,8 +43,8 @@ engine_impossible() {
   fi
 }
 
-# start_engine FOLDER : an engine of our own in a network of its own, which ends with it: its
-# bridges and packet filters never touch this machine's. Sets DOCKER_HOST and ENGINE_PID.
+# start_engine FOLDER : a separate engine in a separate network, which ends with it: its bridges and
+# packet filters never affect this machine's. Sets DOCKER_HOST and ENGINE_PID.
 start_engine() {
   local folder=$1 deadline=$((SECONDS + ENGINE_START_SECONDS))
   export DOCKER_HOST=unix://$folder/engine.sock
@@ -75,7 +75,7 @@ beside_engine() {
 
 # --- the base image ---------------------------------------------------------------------------
 
-# What the program needs of the system, as the Dockerfile has it: "a,b,c".
+# The program's system packages, from the Dockerfile: "a,b,c".
 runtime_packages() {
   sed -n 's/^ARG LIBRARIES="\(.*\)"$/\1/p' "$ROOT/deploy/docker/Dockerfile" | tr ' ' ','
 }
@@ -94,7 +94,7 @@ base_archive() {
   if [ ! -f "$archive" ]; then
     mkdir -p "$cache"
     make_base "$folder/base" "$packages" >&2 || return "$?"
-    # Renamed when it is whole, so that nobody finds half of one.
+    # Renamed when it is complete, so that no process finds a partial one.
     tar --create --file "$archive.$$" --directory "$folder/base" . &&
       mv "$archive.$$" "$archive" || return 1
     rm -rf "$folder/base"
@@ -102,7 +102,7 @@ base_archive() {
   printf '%s\n' "$archive"
 }
 
-# make_base FOLDER PACKAGES : what the official slim image leaves out is left out here too.
+# make_base FOLDER PACKAGES : without the files that the official slim image leaves out.
 make_base() {
   obtain "${BASE_NEEDS[@]}" || return "$?"
   if ! debootstrap --variant=minbase --include="$2" "$SUITE" "$1" \

@@ -1,7 +1,6 @@
-"""Read, change, write back only if nobody has written meanwhile."""
+"""Read, change, write back only if no other client has written meanwhile."""
 
 import json
-import sys
 
 from ringstore.v1 import keystore_pb2 as pb
 from store import connect
@@ -13,7 +12,7 @@ def change(store, key: bytes, edit) -> dict:
         old = store.Get(pb.Key(key=key), timeout=5)
         document = json.loads(old.value) if old.found else {}
         edit(document)
-        # Version 0 stands for a key that isn't there.
+        # Version 0 means that the key doesn't exist.
         write = pb.KeyValue(
             key=key, value=json.dumps(document).encode(),
             condition=pb.SET_CONDITION_IF_VERSION, if_version=old.version,
@@ -22,7 +21,7 @@ def change(store, key: bytes, edit) -> dict:
             return document
 
 
-store = connect(sys.argv[1])
+store = connect()
 for name in ("ada", "grace"):
     change(store, b"team", lambda document: document.setdefault("members", []).append(name))
 print(json.loads(store.Get(pb.Key(key=b"team"), timeout=5).value)["members"])

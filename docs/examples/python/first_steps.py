@@ -1,12 +1,10 @@
 """Values, misses, conditions and errors."""
 
-import sys
-
 import grpc
 from ringstore.v1 import keystore_pb2 as pb
 from store import Failure, connect, repeated
 
-store = connect(sys.argv[1])
+store = connect()
 
 # Every call has a deadline. What it bounds is the wait: a write may have been carried out.
 store.Set(pb.KeyValue(key=b"greeting", value=b"hello"), timeout=5)

@@ -6,7 +6,6 @@ the greatest that it has seen.
 """
 
 import secrets
-import sys
 from contextlib import contextmanager
 
 from ringstore.v1 import keystore_pb2 as pb
@@ -15,7 +14,7 @@ from store import connect
 
 @contextmanager
 def lock(store, key: bytes, millis: int):
-    """Gives the fencing token, or None where another holds the lock."""
+    """Returns the fencing token, or None if another client holds the lock."""
     owner = secrets.token_bytes(16)
     taken = store.Set(
         pb.KeyValue(
@@ -31,7 +30,7 @@ def lock(store, key: bytes, millis: int):
         store.Delete(pb.DeleteRequest(key=key, if_value=owner), timeout=5)
 
 
-store = connect(sys.argv[1])
+store = connect()
 with lock(store, b"lock:report", 30_000) as token:
     with lock(store, b"lock:report", 30_000) as other:
         print(token is not None, other is None)

@@ -1,7 +1,5 @@
 """Thousands of calls on one stream: the way to load data, many times as fast as one by one."""
 
-import sys
-
 from ringstore.v1 import keystore_pb2 as pb
 from store import connect
 
@@ -21,13 +19,13 @@ def batches(pairs):
         yield pb.CallBatch(calls=batch)
 
 
-store = connect(sys.argv[1])
+store = connect()
 pairs = ((b"loaded:%d" % number, b"value %d" % number) for number in range(10_000))
 done, failed = 0, []
-# grpcio sends and receives at the same time. The node stops reading where replies are not taken.
+# grpcio sends and receives at the same time. The node stops reading if replies are not read.
 for replies in store.Pipeline(batches(pairs), timeout=60):
     for reply in replies.replies:
-        # Each call has an outcome of its own; the stream goes on.
+        # Each call has its own outcome; the stream continues.
         if reply.code == 0:
             done += 1
         else:

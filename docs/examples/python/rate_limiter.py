@@ -1,6 +1,5 @@
 """So many calls in each window of time, counted over all clients: one call of the store each."""
 
-import sys
 import time
 
 from ringstore.v1 import keystore_pb2 as pb
@@ -8,7 +7,7 @@ from store import connect
 
 
 def allows(store, who: str, calls: int, seconds: int) -> bool:
-    """Counts a call, and tells whether it is one of the first in its window.
+    """Counts a call, and returns whether it is one of the first in its window.
 
     The counter is a key that goes by itself: its time to live is set by the call that makes it.
     """
@@ -21,6 +20,6 @@ def allows(store, who: str, calls: int, seconds: int) -> bool:
     return count.value <= calls
 
 
-store = connect(sys.argv[1])
-# A window of a day, so that no other begins meanwhile (but at midnight).
+store = connect()
+# A window of a day, so that no other window begins meanwhile (except at midnight).
 print([allows(store, "ada", calls=3, seconds=86_400) for _ in range(5)])

@@ -1,6 +1,5 @@
-"""All keys of a pattern, however many there are, in pages; from where it stopped after an error."""
+"""All keys of a pattern, in pages; after an error it continues where it stopped."""
 
-import sys
 from collections.abc import Iterator
 
 import grpc
@@ -24,7 +23,7 @@ def keys(store, prefix: bytes) -> Iterator[bytes]:
                 raise
 
 
-store = connect(sys.argv[1])
+store = connect()
 items = [pb.KeyValue(key=b"user:%d" % number, value=b"x") for number in range(2_500)]
 store.MSet(pb.MSetRequest(items=items), timeout=10)
 print(len(set(keys(store, b"user:"))))

@@ -1,9 +1,10 @@
-"""What every example begins with: a channel, and what an error says.
+"""The common parts of the examples: a channel, and the handling of errors.
 
 Copy it, and change what you need. It takes grpcio, grpcio-status and the generated stubs.
 """
 
 import random
+import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,29 +15,35 @@ from grpc_status import rpc_status
 from ringstore.v1 import keystore_pb2_grpc
 
 # A reply may be as long as the node's max_message_bytes, by default 4 MiB, and grpcio refuses
-# longer ones by default. Set it to what the cluster is set to.
+# longer ones by default. Use the cluster's setting.
 MESSAGE_BYTES_MAX = 4 << 20
 
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + 1024),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX + 1024),
-    # Nothing is sent again behind your back: see `repeated` below.
+    # No call is sent again automatically: see `repeated` below.
     ("grpc.enable_retries", 0),
-    # A peer that has vanished is found within half a minute, also while no call is under way.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    # A router that has vanished is detected while a call waits, after six minutes. A node closes
+    # the connection of a client that pings more often than its min_ping_seconds, by default 300:
+    # lower that first if you need less.
+    ("grpc.keepalive_time_ms", 330_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
 )
 
 Answer = TypeVar("Answer")
 
 
-def connect(address: str) -> keystore_pb2_grpc.KeyStoreStub:
-    """A stub for a router (or a shard on its own). Share it: it may be used by many threads."""
+def connect() -> keystore_pb2_grpc.KeyStoreStub:
+    """A stub for a router (or a shard on its own), whose address is the program's argument. Share
+    it: it may be used by many threads."""
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: {sys.argv[0]} HOST:PORT")
+    address = sys.argv[1]
     return keystore_pb2_grpc.KeyStoreStub(grpc.insecure_channel(address, options=OPTIONS))
 
 
 class Failure:
-    """What an error of a call says. Codes say what kind of trouble it is, reasons which one."""
+    """The error of a call. The code is its kind, the reason its exact cause."""
 
     def __init__(self, error: grpc.RpcError):
         self.code: grpc.StatusCode = error.code()
@@ -62,10 +69,10 @@ class Failure:
 
 
 def repeated(call: Callable[[], Answer], *, is_read: bool, seconds: float = 10.0) -> Answer:
-    """Makes a call again, as long as that is safe, until it succeeds or the time is over.
+    """Makes a call again, while that is safe, until it succeeds or the time has passed.
 
-    A read may be repeated whatever its error was. A write only where it surely has not been carried
-    out: an unknown outcome is for the caller, who has to read before it decides.
+    A read may be repeated after any error. A write may be repeated only if it certainly was not
+    executed: if the outcome is unknown, the caller must read before it decides.
     """
     end = time.monotonic() + seconds
     pause = 0.05

@@ -1,11 +1,10 @@
-"""A queue whose workers wait for work, and from which nothing is lost when a worker dies.
+"""A queue whose workers wait for work, and that loses nothing when a worker crashes.
 
 A job moves from the queue to its worker's own list in one step, and leaves that list when it is
 done. Who finds jobs in the list of a worker that is gone moves them back. The braces put all of the
 queue's lists into one slot: LMove is for lists of the same slot.
 """
 
-import sys
 import threading
 
 import grpc
@@ -17,13 +16,14 @@ WAIT_MILLIS = 1_000
 
 
 def next_job(store, worker: bytes) -> bytes | None:
-    """Waits for a job; None: there was none so long, or it isn't known whether one was taken."""
+    """Waits for a job; None: none arrived in time, or it isn't known whether one was taken."""
     move = pb.ListMoveRequest(
         key=QUEUE, destination=QUEUE + worker, wait_millis=WAIT_MILLIS,
         **{"from": pb.LIST_END_HEAD}, to=pb.LIST_END_TAIL,
     )
     try:
-        # The deadline lies behind the wait, so that the store ends the call and not the client.
+        # The deadline is later than the end of the wait, so that the store ends the call, not the
+        # client.
         reply = store.LMove(move, timeout=WAIT_MILLIS / 1000 + 5)
         return reply.value if reply.found else None
     except grpc.RpcError as error:
@@ -37,7 +37,7 @@ def done(store, worker: bytes, job: bytes) -> None:
 
 
 def take_back(store, worker: bytes) -> int:
-    """What a worker that is gone has left behind goes to the head of the queue."""
+    """The unfinished jobs of a worker that is gone go to the head of the queue."""
     moved = 0
     while store.LMove(
         pb.ListMoveRequest(
@@ -49,7 +49,7 @@ def take_back(store, worker: bytes) -> int:
     return moved
 
 
-store = connect(sys.argv[1])
+store = connect()
 finished = []
 
 

@@ -1,4 +1,4 @@
-// Read, change, write back only if nobody has written meanwhile.
+// Read, change, write back only if no other client has written meanwhile.
 package main
 
 import (
@@ -15,7 +15,7 @@ func change(client pb.KeyStoreClient, key []byte, edit func(string) string) {
 	for {
 		old, err := client.Get(store.Within(5*time.Second), &pb.Key{Key: key})
 		store.Must(err)
-		// Version 0 stands for a key that isn't there.
+		// Version 0 means that the key doesn't exist.
 		reply, err := client.Set(store.Within(5*time.Second), &pb.KeyValue{
 			Key: key, Value: []byte(edit(string(old.Value))),
 			Condition: pb.SetCondition_SET_CONDITION_IF_VERSION, IfVersion: old.Version})

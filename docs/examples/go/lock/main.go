@@ -14,7 +14,7 @@ import (
 	pb "ringstore/v1"
 )
 
-// take gives the fencing token, or false where another holds the lock. Call release in any case.
+// take returns the fencing token, or false if another client holds the lock. Always call release.
 func take(client pb.KeyStoreClient, key string, life time.Duration) (
 	token uint64, ok bool, release func(),
 ) {

@@ -30,7 +30,7 @@ func send(stream pb.KeyStore_PipelineClient) {
 				Id: uint64(id), Method: pb.Method_METHOD_SET, Request: request})
 		}
 		if stream.Send(batch) != nil {
-			// What ended the stream is told by Recv.
+			// Recv returns the reason why the stream ended.
 			return
 		}
 	}
@@ -40,7 +40,7 @@ func send(stream pb.KeyStore_PipelineClient) {
 func main() {
 	stream, err := store.Connect().Pipeline(store.Within(time.Minute))
 	store.Must(err)
-	// At the same time: the node stops reading where replies are not taken.
+	// At the same time: the node stops reading if replies are not read.
 	go send(stream)
 	done, failed := 0, 0
 	for {
@@ -50,7 +50,7 @@ func main() {
 		}
 		store.Must(err)
 		for _, reply := range replies.Replies {
-			// Each call has an outcome of its own; the stream goes on.
+			// Each call has its own outcome; the stream continues.
 			if reply.Code == 0 {
 				done++
 			} else {

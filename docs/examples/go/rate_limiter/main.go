@@ -9,8 +9,8 @@ import (
 	pb "ringstore/v1"
 )
 
-// allows counts a call, and tells whether it is one of the first in its window. The counter is a
-// key that goes by itself: its time to live is set by the call that makes it.
+// allows counts a call, and returns whether it is one of the first in its window. The counter is a
+// key that expires: the call that creates it sets its time to live.
 func allows(client pb.KeyStoreClient, who string, calls int64, window time.Duration) bool {
 	number := time.Now().UnixNano() / int64(window)
 	count, err := client.IncrBy(store.Within(time.Second), &pb.IncrByRequest{
@@ -22,7 +22,7 @@ func allows(client pb.KeyStoreClient, who string, calls int64, window time.Durat
 
 func main() {
 	client := store.Connect()
-	// A window of a day, so that no other begins meanwhile (but at midnight).
+	// A window of a day, so that no other window begins meanwhile (except at midnight).
 	for call := 0; call < 5; call++ {
 		fmt.Println(allows(client, "ada", 3, 24*time.Hour))
 	}

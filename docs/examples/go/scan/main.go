@@ -1,4 +1,5 @@
-// All keys of a pattern, however many there are, in pages; from where it stopped after an error.
+// All keys of a pattern, in pages; after an error it continues where it
+// stopped.
 package main
 
 import (

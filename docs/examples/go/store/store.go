@@ -1,5 +1,5 @@
-// Package store is what every example begins with: a connection, and what an error says. Copy it,
-// and change what you need.
+// Package store has the common parts of the examples: a connection, and the handling of errors.
+// Copy it, and change what you need.
 package store
 
 import (
@@ -24,24 +24,29 @@ const MessageBytesMax = 4 << 20
 // Connect gives a client of a router (or of a shard on its own), whose address is the first
 // argument of the program. Share it: it may be used by many goroutines.
 func Connect() pb.KeyStoreClient {
+	if len(os.Args) != 2 {
+		log.Fatalf("usage: %s HOST:PORT", os.Args[0])
+	}
 	connection, err := grpc.Dial(os.Args[1],
 		// Since grpc-go 1.34: WithTransportCredentials(insecure.NewCredentials()).
 		grpc.WithInsecure(),
-		// Nothing is sent again behind your back: see Repeat.
+		// No call is sent again automatically: see Repeat.
 		grpc.WithDisableRetry(),
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(MessageBytesMax+1024),
 			grpc.MaxCallSendMsgSize(MessageBytesMax+1024)),
-		// A peer that has vanished is found within half a minute, also while no call is under way.
+		// A router that has vanished is detected while a call waits, after six minutes. A node closes
+		// the connection of a client that pings more often than its min_ping_seconds, by default 300:
+		// lower that first if you need less.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time: 20 * time.Second, Timeout: 10 * time.Second}))
+			Time: 330 * time.Second, Timeout: 20 * time.Second}))
 	if err != nil {
 		log.Fatal(err)
 	}
 	return pb.NewKeyStoreClient(connection)
 }
 
-// Within gives a context for one call. Every call has a deadline; what it bounds is the wait: a
+// Within returns a context for one call. Every call has a deadline; what it bounds is the wait: a
 // write may have been carried out.
 func Within(limit time.Duration) context.Context {
 	// Its timer goes with the process, or at the deadline.
@@ -49,7 +54,7 @@ func Within(limit time.Duration) context.Context {
 	return ctx
 }
 
-// Failure is what an error of a call says. Codes say what kind of trouble it is, reasons which one.
+// Failure is the error of a call. The code is its kind, the reason its exact cause.
 type Failure struct {
 	Code       codes.Code
 	Reason     string
@@ -72,20 +77,20 @@ func Explain(err error) Failure {
 	return failure
 }
 
-// DidNotHappen tells whether a write that failed this way has surely changed nothing.
+// DidNotHappen returns whether a write with this error has certainly changed nothing.
 func (failure Failure) DidNotHappen() bool {
 	return failure.Reason != "" && failure.Reason != "OUTCOME_UNKNOWN"
 }
 
-// MayPass tells whether the same call may succeed a little later.
+// MayPass returns whether the same call may succeed a little later.
 func (failure Failure) MayPass() bool {
 	return failure.Code == codes.Unavailable || failure.Code == codes.ResourceExhausted
 }
 
-// Repeat makes a call again, as long as that is safe, until it succeeds or the time is over.
+// Repeat makes a call again, while that is safe, until it succeeds or the time has passed.
 //
-// A read may be repeated whatever its error was. A write only where it surely has not been carried
-// out: an unknown outcome is for the caller, who has to read before it decides.
+// A read may be repeated after any error. A write may be repeated only if it certainly was not
+// executed: if the outcome is unknown, the caller must read before it decides.
 func Repeat(isRead bool, limit time.Duration, call func() error) error {
 	end := time.Now().Add(limit)
 	pause := 50 * time.Millisecond
@@ -111,7 +116,7 @@ func Repeat(isRead bool, limit time.Duration, call func() error) error {
 	}
 }
 
-// Must ends the program where an error has no answer.
+// Must ends the program after an error that it can't handle.
 func Must(err error) {
 	if err != nil {
 		log.Fatal(err)

@@ -1,4 +1,4 @@
-// A queue whose workers wait for work, and from which nothing is lost when a worker dies.
+// A queue whose workers wait for work, and that loses nothing when a worker crashes.
 //
 // A job moves from the queue to its worker's own list in one step, and leaves that list when it is
 // done. Who finds jobs in the list of a worker that is gone moves them back. The braces put all of
@@ -20,9 +20,9 @@ const (
 	stop  = "stop"
 )
 
-// next waits for a job; false: there was none so long, or it isn't known whether one was taken.
+// next waits for a job; false: none arrived in time, or it isn't known whether one was taken.
 func next(client pb.KeyStoreClient, worker string) (string, bool) {
-	// The deadline lies behind the wait, so that the store ends the call and not the client.
+	// The deadline is later than the end of the wait, so that the store ends the call, not the client.
 	reply, err := client.LMove(store.Within(wait+5*time.Second), &pb.ListMoveRequest{
 		Key: []byte(queue), Destination: []byte(queue + worker),
 		From: pb.ListEnd_LIST_END_HEAD, To: pb.ListEnd_LIST_END_TAIL,
@@ -40,7 +40,7 @@ func done(client pb.KeyStoreClient, worker, job string) {
 	store.Must(err)
 }
 
-// takeBack moves what a worker that is gone has left behind to the head of the queue.
+// takeBack moves the unfinished jobs of a worker that is gone to the head of the queue.
 func takeBack(client pb.KeyStoreClient, worker string) {
 	for {
 		reply, err := client.LMove(store.Within(5*time.Second), &pb.ListMoveRequest{

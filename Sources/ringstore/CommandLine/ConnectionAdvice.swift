@@ -1,0 +1,34 @@
+// What to do about a connection that TLS prevents: added to the reason that the transport gives, so
+// that the first mistake with an encrypted cluster explains itself. Pure, any thread.
+
+package enum ConnectionAdvice {
+  /// The options that would help, by a part of the reason.
+  private static let encrypted = [
+    ("not of the certificate authority", "--tls-ca FILE names the authority to trust."),
+    ("requires a certificate", "Add --tls-certificate FILE and --tls-key FILE."),
+    ("doesn't use TLS", "Omit --tls and the other options for TLS."),
+    ("certificate is for another name", "--tls-server-name NAME sets the name to expect."),
+  ]
+
+  /// - Parameters:
+  ///   - message: why a call failed.
+  ///   - isEncrypted: whether the client uses TLS.
+  /// - Returns: the message, and advice as a further sentence if there is any.
+  package static func added(to message: String, isEncrypted: Bool) -> String {
+    let advice: String?
+    if isEncrypted {
+      advice = encrypted.first { message.contains($0.0) }?.1
+    } else {
+      // A node with TLS closes a connection that begins with anything else.
+      advice =
+        message.hasSuffix("the peer closed the connection")
+        ? "If the node uses TLS, add --tls-ca FILE." : nil
+    }
+    return advice.map { "\(Self.sentence(message)) \($0)" } ?? message
+  }
+
+  /// A message with a dot at its end.
+  package static func sentence(_ message: String) -> String {
+    message.hasSuffix(".") ? message : message + "."
+  }
+}
