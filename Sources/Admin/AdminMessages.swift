@@ -109,10 +109,10 @@ package struct AdminRoute: Sendable {
     self.path = path
     self.access = access
     self.isProbe = isProbe
-    self.respond =
-      access == .open
-      ? respond
-      : { request in
+    if access == .open {
+      self.respond = respond
+    } else {
+      self.respond = { request in
         do throws(CallError) {
           try ViewerGuard.check(request)
         } catch {
@@ -120,5 +120,6 @@ package struct AdminRoute: Sendable {
         }
         return await respond(request)
       }
+    }
   }
 }

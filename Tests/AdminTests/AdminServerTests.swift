@@ -232,6 +232,8 @@ private enum Scraper {
     let file = """
       user scraper
         may read
+        keys all
+        databases all
         token sha256:\(TokenDigest(of: token).hexadecimal)
 
       """

@@ -13,7 +13,8 @@ import Users
   private static let anonymous = credential("", certificate: "another")
 
   private static func credential(_ line: String, certificate: String) -> KnownCredential? {
-    let file = "user \(line.isEmpty ? "anonymous" : "known")\n  may read\n  \(line)\n"
+    let name = line.isEmpty ? "anonymous" : "known"
+    let file = "user \(name)\n  may read\n  keys all\n  databases all\n  \(line)\n"
     guard let table = try? UsersFile.parse(Array(file.utf8)) else { return nil }
     let ledger = AccessLedger(nowNanos: { 0 })
     let names = [CertificateName.dns(certificate)]

@@ -344,9 +344,11 @@ def test_keys_of_others_are_kept_from_an_administrator_of_some_keys(tmp_path):
     shard = start_shard("a", *more)
     router = start_router({"a": shard}, *more, "--shard-token-file", str(link))
     try:
-        with Client(router.address, metadata=bearer_metadata(tokens["root"])) as client:
+        with Client(router.address) as client:
+            metadata = (("authorization", f"Bearer {tokens['root']}"),)
             for key in (b"mine:1", b"other:1"):
-                client.set(key, b"x" * 2_000)
+                value = pb.KeyValue(key=key, value=b"x" * 2_000)
+                client.stub.Set(value, timeout=60, metadata=metadata)
         for user, keys in [("root", {"mine:1", "other:1"}), ("half", {"mine:1"})]:
             headers = bearer(tokens[user])
             status, _, text = get(shard.admin_port, "/slowlog", headers=headers)
