@@ -67,7 +67,7 @@ package struct BackupManifest: Equatable, Sendable {
   package var contents: SlotContents { slots.values.reduce(SlotContents()) { $0 + $1 } }
 }
 
-/// What stands for the keys of a slot: sums over its keys, so those of parts can be added up.
+/// The digest of a slot's keys: sums over its keys, so those of parts can be added up.
 package struct SlotContents: Equatable, Sendable {
   package var keys = 0
   package var expiringKeys = 0

@@ -28,7 +28,7 @@ package enum BackupReader {
     }
   }
 
-  /// - Returns: nil where it is longer than any manifest.
+  /// - Returns: nil if it is longer than any manifest.
   private static func contents(
     _ path: String, _ files: any FileSystem
   ) throws(FileError) -> [UInt8]? {

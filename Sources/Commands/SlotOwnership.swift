@@ -82,7 +82,8 @@ package struct SlotOwnership {
   /// Whether a map could be adopted. Changes nothing.
   ///
   /// - Parameters:
-  ///   - inForceEpoch: of the newest map that the router knows to have come into force; 0: of none.
+  ///   - inForceEpoch: of the newest map that, according to the router, has come into force; 0: of
+  ///     none.
   ///   - isFree: whether no router is connected and there are no keys, so that nothing depends on
   ///     the shard's map.
   ///   - keyCount: how many keys the shard holds of a slot, in all databases.
@@ -146,11 +147,15 @@ package struct SlotOwnership {
     states.adopt { restored.owner(ofSlot: $0) == place }
   }
 
+  /// Whether it is news, and about the map that the shard has, that a map is in force.
+  package func canComeIntoForce(_ other: SlotMap) -> Bool {
+    guard let map else { return false }
+    return map.epoch == other.epoch && map.sameContent(as: other) && !isInForce
+  }
+
   /// A map is in force. Returns whether that is new to the shard, and about the map that it has.
   package mutating func comeIntoForce(_ other: SlotMap) -> Bool {
-    guard let map, map.epoch == other.epoch, map.sameContent(as: other), !isInForce else {
-      return false
-    }
+    guard canComeIntoForce(other) else { return false }
     isInForce = true
     states.comeIntoForce()
     return true

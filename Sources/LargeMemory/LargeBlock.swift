@@ -37,7 +37,7 @@ package struct OwnedBytes {
   package let count: Int
 
   /// Bytes inside `block`.
-  /// - Returns: nil where there is no block, or the bytes are not in it.
+  /// - Returns: nil if there is no block, or the bytes are not in it.
   package init?(_ bytes: UnsafeRawBufferPointer, in block: LargeBlock?) {
     guard let block, let start = bytes.baseAddress else { return nil }
     let first = UnsafeRawPointer(block.base)

@@ -78,7 +78,7 @@ package final class StoreCopy: StoreObserver {
     maker.isDone && isTaken && headers.isEmpty && batches.isEmpty && chunk == nil && open == nil
   }
 
-  // MARK: - What the store tells
+  // MARK: - Effects of the store
 
   package func willApply(_ effect: Effect) {
     if !isTaken, !hasOverflowed, maker.isBehind(effect) { appender.willApply(effect) }

@@ -62,8 +62,8 @@ package enum LogEvent {
   /// True: the disk is full, or so full that a pass would not fit; refuse writes. False: no more.
   case diskFull(Bool)
   case failed(LogFailure)
-  /// The directory was removed or replaced while it was in use.
-  case directoryGone
+  /// The directory of this path was removed or replaced while it was in use.
+  case directoryGone(String)
   /// All is written and synced, and the files are closed.
   case closed
 }
@@ -143,10 +143,14 @@ package protocol LogOutput: AnyObject {
 
   /// What is counted for the operator.
   var measures: LogMeasures { get }
+
+  /// What the disk had left when it was looked at last; nil: it wasn't.
+  var room: DiskRoom? { get }
 }
 
 extension LogOutput {
   package var measures: LogMeasures { LogMeasures() }
+  package var room: DiskRoom? { nil }
 }
 
 /// What the lanes have counted since their start.

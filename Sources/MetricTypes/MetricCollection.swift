@@ -125,7 +125,7 @@ package struct MetricCollection: Sendable {
     return families.count - 1
   }
 
-  /// The value of the first series that has these labels; nil where there is none.
+  /// The value of the first series that has these labels; nil if there is none.
   package func value(of name: String, _ labels: [MetricLabel] = []) -> Double? {
     guard let place = places[name] else { return nil }
     let found = families[place].series.first { series in

@@ -20,7 +20,7 @@ package enum MetricText: Sendable, Hashable {
     }
   }
 
-  /// The form that a client asks for by its Accept header: OpenMetrics if it is named and not
+  /// The form that a client requests in its Accept header: OpenMetrics if it is named and not
   /// refused, as by Prometheus since 2.5.
   package init(accept: String?) {
     let wanted = (accept ?? "").lowercased().split(separator: ",").contains { range in

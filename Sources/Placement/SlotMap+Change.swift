@@ -83,7 +83,7 @@ extension SlotMap {
     return SlotMap(epoch: other.epoch + 1, shards: all, owners: owners(in: all))
   }
 
-  /// One epoch on without some shards. Nil where one of them has slots. O(slots x shards).
+  /// One epoch on without some shards. Nil if one of them has slots. O(slots x shards).
   package func dropping(_ ids: Set<String>) -> SlotMap? {
     let kept = shards.filter { !ids.contains($0.id) }
     let counts = slotCounts

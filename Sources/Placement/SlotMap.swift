@@ -41,7 +41,7 @@ package struct SlotMap: Sendable, Equatable {
 
   /// A map from its document, which may come from a peer or a file and is checked completely.
   ///
-  /// - Throws: `PlacementError` where the list of shards is not valid, or the ranges are not
+  /// - Throws: `PlacementError` if the list of shards is not valid, or the ranges are not
   ///   sorted, not gapless from 0 to the last slot, or name a shard that isn't listed.
   package init(
     epoch: UInt64, shards: [ShardDescription], ranges: [SlotRange]

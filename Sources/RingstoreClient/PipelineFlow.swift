@@ -61,7 +61,7 @@ final class PipelineFlow: Sendable {
 
   // MARK: The sender
 
-  /// The next batch; nil where there will be no more.
+  /// The next batch; nil if there will be no more.
   func nextBatch() async -> ByteBuffer? {
     while true {
       let (batch, isOver) = update { state in

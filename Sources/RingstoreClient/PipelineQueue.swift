@@ -144,7 +144,7 @@ package struct PipelineQueue {
     }
   }
 
-  /// The outcome of the oldest command, once; nil where it has none yet.
+  /// The outcome of the oldest command, once; nil if it has none yet.
   package mutating func popOutcome() -> Outcome? {
     guard let slot = slots.first, let outcome = slot.outcome else { return nil }
     heldBytes -= slot.bytes

@@ -6,7 +6,7 @@ extension RingstoreClient {
   /// Returns the list's new length.
   ///
   /// - Parameter onlyIfPresent: a list that isn't there is not made; the length is then 0.
-  /// - Throws: WRONG_TYPE where the key holds a string.
+  /// - Throws: WRONG_TYPE if the key holds a string.
   @discardableResult
   public func lPush(
     _ key: some RingstoreBytes, _ values: [some RingstoreBytes], onlyIfPresent: Bool = false,
@@ -66,7 +66,7 @@ extension RingstoreClient {
   /// Reads a range of one state of the list. Indices are zero-based, both ends count, negative ones
   /// count from the end, and indexes outside the list are cut off.
   ///
-  /// - Throws: RESPONSE_TOO_LARGE where the range doesn't fit into one reply: read smaller ranges.
+  /// - Throws: RESPONSE_TOO_LARGE if the range doesn't fit into one reply: read smaller ranges.
   public func lRange(
     _ key: some RingstoreBytes, _ start: Int64 = 0, _ stop: Int64 = -1,
     options: RingstoreCallOptions = .standard
@@ -84,7 +84,7 @@ extension RingstoreClient {
     try await run(.lTrim(key, start, stop), options: options).status().count
   }
 
-  /// Reads one value of a list; a negative index counts from the end. Nil where there is none.
+  /// Reads one value of a list; a negative index counts from the end. Nil if there is none.
   public func lIndex(
     _ key: some RingstoreBytes, _ index: Int64, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [UInt8]? {
@@ -101,7 +101,7 @@ extension RingstoreClient {
     _ = try await run(.lSet(key, index, to: value), options: options)
   }
 
-  /// Counts the values of a list; 0 where there is none.
+  /// Counts the values of a list; 0 if there is none.
   public func lLen(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> Int {
@@ -129,7 +129,7 @@ extension RingstoreClient {
     return status.ok ? status.count : nil
   }
 
-  /// Finds the first value that is equal to one; nil where there is none.
+  /// Finds the first value that is equal to one; nil if there is none.
   public func lPos(
     _ key: some RingstoreBytes, _ value: some RingstoreBytes, rank: Int64 = 1,
     options: RingstoreCallOptions = .standard

@@ -15,16 +15,16 @@ public enum RingstoreCondition: Sendable, Hashable {
 }
 
 extension RingstoreClient {
-  /// Reads a value; nil where the key doesn't exist.
+  /// Reads a value; nil if the key doesn't exist.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list.
+  /// - Throws: WRONG_TYPE if the key holds a list.
   public func get(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [UInt8]? {
     try await run(.get(key), options: options).value()
   }
 
-  /// Reads a value as text; nil where the key doesn't exist.
+  /// Reads a value as text; nil if the key doesn't exist.
   ///
   /// - Throws: as `get`; NOT_UTF8 if the value is not UTF-8: no byte is replaced.
   public func getString(
@@ -35,10 +35,10 @@ extension RingstoreClient {
     return text
   }
 
-  /// Reads a value with its version and what is left of its time to live; nil where the key doesn't
+  /// Reads a value with its version and the rest of its time to live; nil if the key doesn't
   /// exist.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list.
+  /// - Throws: WRONG_TYPE if the key holds a list.
   public func read(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreValue? {
@@ -48,7 +48,7 @@ extension RingstoreClient {
   /// Stores a value under a key, and replaces any previous value. Returns the new version.
   ///
   /// - Parameter expiry: when the key expires.
-  /// - Throws: INVALID_EXPIRY where the time to live is not above 0.
+  /// - Throws: INVALID_EXPIRY if the time to live is not above 0.
   @discardableResult
   public func set(
     _ key: some RingstoreBytes, to value: some RingstoreBytes,
@@ -57,7 +57,7 @@ extension RingstoreClient {
     try await run(.set(key, to: value, expiring: expiry), options: options).status().version
   }
 
-  /// Stores a value if a condition is met. Returns the new version; nil where it is not met, and
+  /// Stores a value if a condition is met. Returns the new version; nil if it is not met, and
   /// nothing was changed.
   ///
   /// - Throws: as the other `set`.
@@ -70,9 +70,9 @@ extension RingstoreClient {
     return status.ok ? status.version : nil
   }
 
-  /// Stores a value under a key, and returns the one before; nil where there was none.
+  /// Stores a value under a key, and returns the one before; nil if there was none.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE if the previous value fits
+  /// - Throws: WRONG_TYPE if the key holds a list, RESPONSE_TOO_LARGE if the previous value fits
   ///   into no reply; then nothing was changed.
   public func getSet(
     _ key: some RingstoreBytes, to value: some RingstoreBytes,
@@ -93,7 +93,7 @@ extension RingstoreClient {
 
   /// Removes a key if it holds this string. Returns whether it did.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list.
+  /// - Throws: WRONG_TYPE if the key holds a list.
   @discardableResult
   public func delete(
     _ key: some RingstoreBytes, ifValue value: some RingstoreBytes,
@@ -150,7 +150,7 @@ extension RingstoreClient {
 extension RingstoreClient {
   /// Appends bytes to the value of a key; a missing key counts as empty. Returns the new length.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE if the new value would fit
+  /// - Throws: WRONG_TYPE if the key holds a list, RESPONSE_TOO_LARGE if the new value would fit
   ///   into no reply; then it is unchanged.
   @discardableResult
   public func append(
@@ -160,9 +160,9 @@ extension RingstoreClient {
     try await run(.append(key, value), options: options).status().count
   }
 
-  /// How many bytes the value of a key has; 0 where the key doesn't exist.
+  /// How many bytes the value of a key has; 0 if the key doesn't exist.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list.
+  /// - Throws: WRONG_TYPE if the key holds a list.
   public func strLen(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> Int {

@@ -3,18 +3,18 @@
 internal import RingstoreAPI
 
 extension RingstoreClient {
-  /// Removes a key that holds a string and returns its value; nil where the key doesn't exist.
+  /// Removes a key that holds a string and returns its value; nil if the key doesn't exist.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list.
+  /// - Throws: WRONG_TYPE if the key holds a list.
   public func getDel(
     _ key: some RingstoreBytes, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreValue? {
     try await run(.getDel(key), options: options).versionedValue()
   }
 
-  /// Reads a value and changes when its key expires; nil where the key doesn't exist.
+  /// Reads a value and changes when its key expires; nil if the key doesn't exist.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list, INVALID_EXPIRY.
+  /// - Throws: WRONG_TYPE if the key holds a list, INVALID_EXPIRY.
   public func getEx(
     _ key: some RingstoreBytes, expiring expiry: RingstoreExpiry,
     options: RingstoreCallOptions = .standard
@@ -22,10 +22,10 @@ extension RingstoreClient {
     try await run(.getEx(key, expiring: expiry), options: options).versionedValue()
   }
 
-  /// Reads a part of a value; both ends count, negative ones from the end. nil where the key
+  /// Reads a part of a value; both ends count, negative ones from the end. nil if the key
   /// doesn't exist.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list.
+  /// - Throws: WRONG_TYPE if the key holds a list.
   public func getRange(
     _ key: some RingstoreBytes, _ start: Int64, _ stop: Int64,
     options: RingstoreCallOptions = .standard
@@ -36,7 +36,7 @@ extension RingstoreClient {
   /// Writes bytes into a value at an offset; zeros fill the gap between its end and them. Returns
   /// the new length.
   ///
-  /// - Throws: WRONG_TYPE where the key holds a list, RESPONSE_TOO_LARGE if the new value would fit
+  /// - Throws: WRONG_TYPE if the key holds a list, RESPONSE_TOO_LARGE if the new value would fit
   ///   into no reply; then it is unchanged.
   @discardableResult
   public func setRange(

@@ -148,7 +148,7 @@ extension RingstoreReply {
 }
 
 extension RingstoreValue {
-  /// - Returns: nil where there was none.
+  /// - Returns: nil if there was none.
   init?(_ reply: V1.Value) {
     guard reply.found else { return nil }
     self.init(
@@ -159,7 +159,7 @@ extension RingstoreValue {
 }
 
 extension RingstoreTimeToLive {
-  /// - Returns: nil where there was no such key.
+  /// - Returns: nil if there was no such key.
   init?(_ reply: V1.TtlResponse) {
     guard reply.found else { return nil }
     remainingMillis = reply.ttlMillis

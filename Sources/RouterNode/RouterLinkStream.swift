@@ -9,7 +9,7 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
   let shard: Int
   let lane: LinkLane
   let generation: UInt64
-  /// Gets all events of the lane; nil once the router has dropped it or knows that it is lost.
+  /// Gets all events of the lane; nil once the router has dropped it or has detected its loss.
   /// Until then the two hold each other. (A weak reference would make every reference to the
   /// service slower.)
   private var service: RouterService?

@@ -41,7 +41,7 @@ extension RouterService {
 }
 
 extension RouterLoops {
-  /// Lets the first loop that knows of the loss accept it: each loop detects it separately.
+  /// The first loop that has detected the loss accepts it: each loop detects it separately.
   func acceptLoss(of shard: String) async -> Result<LossReport, MapChangeRefusal> {
     var refusal = MapChangeRefusal("the router is starting")
     let services = all

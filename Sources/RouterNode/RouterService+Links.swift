@@ -83,7 +83,9 @@ extension RouterService {
     case .linkLost(let shard, let reason):
       loops.linkLost(shard: shard, of: self)
       guard loops.isNewTrouble(shard: shard, reason: reason, of: self) else { return }
-      logger.warning("link lost", metadata: ["shard": "\(shard)", "reason": "\(reason)"])
+      var metadata: Logger.Metadata = ["shard": "\(shard)", "reason": "\(reason)"]
+      if let advice = LinkTrouble.advice(reason) { metadata["advice"] = "\(advice)" }
+      logger.warning("link lost", metadata: metadata)
     case .linkDraining(let shard):
       loops.linkLost(shard: shard, of: self)
       logger.info("shard is draining", metadata: ["shard": "\(shard)"])

@@ -260,14 +260,7 @@ extension ShardService: Dispatcher {
 
   func context(of call: CallContext) -> CallContext { core.later(call) }
 
-  var notReadyReason: String? {
-    switch core.state {
-    case .serving: nil
-    case .loading: "the shard is loading its data"
-    case .draining: "the shard is draining"
-    default: core.detail.isEmpty ? "the shard is \(core.state)" : core.detail
-    }
-  }
+  var notReadyReason: String? { core.notReadyReason }
 
   var shardHealth: [(id: String, isServing: Bool)] { [(core.id, notReadyReason == nil)] }
 

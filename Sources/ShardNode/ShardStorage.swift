@@ -163,14 +163,14 @@ package final class ShardStorage: CooperativeTask, Flushable {
       of: core.store, gate: core.gate, ceiling: ceiling, slotMap: slotMap,
       newestPass: start.header.newestPass, clock: core.clock)
     log.passes.turns = surroundings.passTurns
-    follow(log)
+    follow(log, recovery.directory.path)
     core.log = log
     log.record(.newLife(life: start.header.life, incarnation: core.incarnation))
     log.record(.versionCeiling(ceiling.value))
     phase = .expires(endLanes: endLanes)
   }
 
-  private func follow(_ log: ShardLog) {
+  private func follow(_ log: ShardLog, _ directory: String) {
     log.passes.wantsTurn = { [unowned self] in
       core.turns.enqueue(log.passes)
       afterWork()
@@ -181,13 +181,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
       afterStateDurable()
       serveWhenDurable()
     }
-    log.onDiskFull = { [logger = surroundings.logger] isFull in
-      if isFull {
-        logger.error("the disk is full, or nearly: writes are refused until there is room")
-      } else {
-        logger.notice("the disk has room again: writes go on")
-      }
-    }
+    log.tellTrouble(to: surroundings.logger, directory)
     log.onFirstChange = { [unowned self, unowned log] in
       if log.isDirect { output?.hold() }
       output?.markFirst(self)

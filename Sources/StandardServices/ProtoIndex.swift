@@ -30,16 +30,16 @@ final class ProtoIndex: Sendable {
     messages = Set(files.flatMap(\.messages))
   }
 
-  /// Nil where there is no such file.
+  /// Nil if there is no such file.
   func file(named name: String) -> Int? { byName[name] }
 
-  /// The file that defines a name; nil where none does.
+  /// The file that defines a name; nil if none does.
   func file(defining symbol: String) -> Int? { bySymbol[Substring(symbol)] }
 
-  /// The file that defines an extension; nil where none does.
+  /// The file that defines an extension; nil if none does.
   func file(extending type: String, number: Int32) -> Int? { byExtension[type]?[number] }
 
-  /// The numbers of the extensions of a message, in order; nil where there is no such message.
+  /// The numbers of the extensions of a message, in order; nil if there is no such message.
   func extensionNumbers(of type: String) -> [Int32]? {
     guard messages.contains(Substring(type)) else { return nil }
     return byExtension[type]?.keys.sorted() ?? []

@@ -2,14 +2,14 @@
 
 extension Store {
   /// Removes a key. O(1); the memory of a list of more than 64 chunks is freed by `collectGarbage`.
-  /// - Returns: the version of the removal, nil where there is no such key.
+  /// - Returns: the version of the removal, nil if there is no such key.
   package func delete(at place: KeyPlace) -> UInt64? {
     guard place.entry != nil else { return nil }
     return change(place, .delete)
   }
 
   /// Has a key expire at another time, or not any more. O(1).
-  /// - Returns: the version of the change, nil where there is no such key.
+  /// - Returns: the version of the change, nil if there is no such key.
   package func setExpiry(_ expiry: Expiry, at place: KeyPlace) -> UInt64? {
     guard place.entry != nil else { return nil }
     return change(place, .expire(expiry))

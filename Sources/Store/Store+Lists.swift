@@ -24,7 +24,7 @@ extension Store {
     }
   }
 
-  /// The outermost element, nil where there is no such key: what `pop` would return. O(1).
+  /// The outermost element, nil if there is no such key: what `pop` would return. O(1).
   package func outermost(
     _ end: ListEnd, at place: KeyPlace
   ) throws(StoreError) -> UnsafeRawBufferPointer? {
@@ -32,7 +32,7 @@ extension Store {
   }
 
   /// Removes and returns the outermost element; with the last one the key goes. Amortised O(1).
-  /// - Returns: the element, and the version of this write; nil where there is no such key.
+  /// - Returns: the element, and the version of this write; nil if there is no such key.
   package func pop(_ end: ListEnd, at place: KeyPlace) throws(StoreError) -> StringView? {
     guard let list = try list(at: place) else { return nil }
     // The bytes outlive the change until the next `freeLeftovers`.
@@ -60,14 +60,14 @@ extension Store {
     return change(place, .remove(count: count, at: end, lengthBefore: length))
   }
 
-  /// Length of a list, nil where there is no such key. O(1).
+  /// Length of a list, nil if there is no such key. O(1).
   package func listLength(at place: KeyPlace) throws(StoreError) -> Int? {
     try list(at: place)?.count
   }
 
   /// The elements from `start` to `stop`, both included; from 0, negative ones from the end, out of
   /// range is clamped, all as in Redis. Copies no element: O(log chunks + chunks of the range).
-  /// - Returns: the view, empty if no element is in the range; nil where there is no such key.
+  /// - Returns: the view, empty if no element is in the range; nil if there is no such key.
   package func range(
     start: Int64, stop: Int64, at place: KeyPlace
   ) throws(StoreError) -> ListView? {

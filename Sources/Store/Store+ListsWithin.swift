@@ -39,7 +39,7 @@ extension Store {
 
   /// Adds a value before the element at an index, 0 ... length; at the length after the last.
   /// O(chunks), and one chunk is rewritten.
-  /// - Returns: the new length, and the version of the write; nil where there is no such key.
+  /// - Returns: the new length, and the version of the write; nil if there is no such key.
   package func insertElement(
     _ value: UnsafeRawBufferPointer, before index: Int, at place: KeyPlace
   ) throws(StoreError) -> (length: Int, version: UInt64)? {
@@ -54,7 +54,7 @@ extension Store {
   /// Removes elements, of which at least one is named; with the last one the key goes. O(elements
   /// of the chunks concerned + chunks).
   /// - Parameter indices: in rising order, each 0 ..< length.
-  /// - Returns: the version of the write; nil where there is no such key.
+  /// - Returns: the version of the write; nil if there is no such key.
   package func removeElements(
     _ indices: [Int], at place: KeyPlace
   ) throws(StoreError) -> UInt64? {

@@ -2,7 +2,7 @@
 
 extension Store {
   /// Holds the value of a string key in place. O(1), no copy.
-  /// - Returns: nil where there is no such key, and if its value is not in a separate block (up to
+  /// - Returns: nil if there is no such key, and if its value is not in a separate block (up to
   ///   2 KiB, numbers): `string` has it.
   package func pinnedString(at place: KeyPlace) throws(StoreError) -> PinnedBytes? {
     check(place)
@@ -16,7 +16,7 @@ extension Store {
 
   /// Holds a whole list in place. O(1), and the next change of the list copies its ring: 24 bytes a
   /// chunk.
-  /// - Returns: nil where there is no such key.
+  /// - Returns: nil if there is no such key.
   package func pinnedList(at place: KeyPlace) throws(StoreError) -> PinnedList? {
     try list(at: place)?.pinned(heap)
   }
@@ -41,7 +41,7 @@ extension Store {
   /// Removes the outermost element as `pop` does, and holds it in place, which costs more than
   /// copying a short one. It holds the element's chunk: an element above 16 KiB has nearly a whole
   /// chunk, a shorter one keeps up to 16 KiB of its neighbours. Amortised O(1).
-  /// - Returns: the element, its version that of this write; nil where there is no such key.
+  /// - Returns: the element, its version that of this write; nil if there is no such key.
   package func popPinned(_ end: ListEnd, at place: KeyPlace) throws(StoreError) -> PinnedBytes? {
     guard let list = try list(at: place) else { return nil }
     let outermost = list.outermost(at: end)

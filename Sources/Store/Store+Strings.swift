@@ -4,7 +4,7 @@ import LargeMemory
 import TextForms
 
 extension Store {
-  /// The value of a string key, nil where there is no such key. O(1), no copy, no allocation.
+  /// The value of a string key, nil if there is no such key. O(1), no copy, no allocation.
   package func string(at place: KeyPlace) throws(StoreError) -> StringView? {
     check(place)
     guard let entry = place.entry else { return nil }

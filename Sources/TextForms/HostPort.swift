@@ -10,7 +10,7 @@ package struct HostPort: Sendable, Hashable {
     self.port = port
   }
 
-  /// nil where the text has another form, or the port is not from 1 to 65535.
+  /// nil if the text has another form, or the port is not from 1 to 65535.
   package init?(_ text: String) {
     guard let colon = text.lastIndex(of: ":") else { return nil }
     let name = String(text[..<colon])

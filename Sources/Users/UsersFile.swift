@@ -159,7 +159,13 @@ struct UsersFileParser {
       let word = String(decoding: argument, as: UTF8.self)
       if word == "nothing", arguments.count == 1, permissions.isEmpty { continue }
       guard let permission = Permissions(name: word) else {
-        throw error("a user may read, write, admin, router, or nothing")
+        // What isn't a word may be a token, which no log may show.
+        let isWord = word.count <= 16 && word.utf8.allSatisfy { (0x61...0x7a).contains($0 | 0x20) }
+        let shown = isWord ? ", not '\(word)'" : ""
+        throw error(
+          word == "nothing"
+            ? "a user that may read, write, admin or router can't have `nothing` too"
+            : "a user may read, write, admin, router, or nothing\(shown)")
       }
       permissions.insert(permission)
     }

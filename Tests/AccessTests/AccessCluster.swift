@@ -21,8 +21,8 @@ struct AccessCluster: Sendable {
   let users: UserDirectory
   let audited: AuditedCalls
 
-  /// Users by name: what each may stands for his name, and `restricted` in front of it means that
-  /// he may touch keys that begin with `mine:`, in databases 0 and 1, and no others.
+  /// Users by name: the name is the permission; with `restricted` before it, the user may use only
+  /// keys that begin with `mine:`, in databases 0 and 1.
   static let names: [String] = {
     let permissions = ["nothing", "read", "write", "admin"]
     return permissions + permissions.map { "restricted-\($0)" }

@@ -12,7 +12,7 @@ import StandardServices
 import Testing
 import Users
 
-@Suite("Every command for every permission")
+@Suite("Every command for every permission", .timeLimit(.minutes(15)))
 struct AccessMatrixTests {
   /// What a call is about, and whether that is the restricted users' own.
   private static let targets: [(key: String, database: UInt32, isOwnKey: Bool, isOwnBase: Bool)] = [
@@ -25,7 +25,7 @@ struct AccessMatrixTests {
   ) -> Bool {
     let isRestricted = user.hasPrefix("restricted-")
     let may = user.split(separator: "-").last ?? ""
-    // A Pipeline is opened by anybody; each of its calls needs its own permission.
+    // Every caller may open a Pipeline; each of its calls needs its own permission.
     if command.id == .pipeline { return true }
     guard may == command.access.rawValue else { return false }
     guard isRestricted else { return true }

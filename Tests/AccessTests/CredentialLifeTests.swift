@@ -8,7 +8,7 @@ import Synchronization
 import Testing
 import Users
 
-@Suite("Credentials, bounds and links")
+@Suite("Credentials, bounds and links", .timeLimit(.minutes(15)))
 struct CredentialLifeTests {
   private static let router = AccessCluster.entry("the-router", may: "router")
 
@@ -118,7 +118,7 @@ struct CredentialLifeTests {
         await cluster.replaceUsers(with: try users(first))
         async let waiting = worker.unary(V1.KeyStore.lPop, Self.pop(key))
         try await Self.waitUntil(parked: 1, root, prefix)
-        // It goes on where he may do the same as before.
+        // It continues if the user has the same rights as before.
         await cluster.replaceUsers(with: try users(slower))
         try await Self.waitUntil(parked: 1, root, prefix)
         await cluster.replaceUsers(with: try users(change))

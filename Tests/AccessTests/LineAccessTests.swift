@@ -7,7 +7,7 @@ import RingstoreAPI
 import Testing
 import Users
 
-@Suite("Users on lines")
+@Suite("Users on lines", .timeLimit(.minutes(15)))
 struct LineAccessTests {
   @Test("Before AUTH there are AUTH, PING and QUIT; every other command is refused")
   func before() async throws {
@@ -115,7 +115,7 @@ struct LineAccessTests {
           where LineCommands.all.contains(where: {
             $0.syntax.name == form.syntax.name
           }) {
-            // A mistake in the words is told before anything is asked.
+            // An error in the words is reported before permissions are checked.
             let count = max(1, form.syntax.words.lowerBound)
             let words = [form.syntax.name] + Array(repeating: "1", count: count - 1)
             let reply = try await lines.send(words.joined(separator: " "))

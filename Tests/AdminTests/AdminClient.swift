@@ -1,5 +1,5 @@
-// A client of the admin port in memory: bytes in, bytes out, and a clock that moves when it is told
-// to. The pages of its server are made elsewhere, so it asks for none.
+// A client of the admin port in memory: bytes in, bytes out, and a clock that moves when the test
+// advances it to. The pages of its server are made elsewhere, so it asks for none.
 
 import GRPC
 import Logging

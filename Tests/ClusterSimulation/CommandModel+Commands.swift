@@ -106,7 +106,7 @@ extension CommandModel {
   }
 
   /// The call with a moment for the time to live that it names, which counts from when it is
-  /// executed; nil where it names none.
+  /// executed; nil if it names none.
   static func timed(_ call: KeyCall, executedAt wallMillis: Int64) -> KeyCall? {
     let mayName = [Command.set, Command.getEx, .incrBy].contains(where: call.isCall(of:))
     guard mayName, let place = call.words.firstIndex(of: word("PX")),

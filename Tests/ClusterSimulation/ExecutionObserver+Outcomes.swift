@@ -44,7 +44,7 @@ extension ExecutionObserver {
   var commitsLate: Bool { context.configuration.commitsLate }
   var keepsData: Bool { context.configuration.keepsData }
 
-  /// Nil where it can't be told: for reads and deletes among the parts of other calls.
+  /// Nil if it can't be told: for reads and deletes among the parts of other calls.
   func timesExecuted(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Int? {
     if case .oneKey = call.kind {
       return executions(of: call)?.count ?? 0

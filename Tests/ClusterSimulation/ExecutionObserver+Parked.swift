@@ -97,7 +97,7 @@ extension ExecutionObserver {
     servedNow = []
   }
 
-  // MARK: - What clients are told
+  // MARK: - Replies to clients
 
   /// A client has just been told what became of a call that waited for a value.
   func checkEnd(_ call: SimulatedCall) {
@@ -125,7 +125,7 @@ extension ExecutionObserver {
 
   // MARK: - For defects
 
-  /// A call that waits at a shard for a value; nil where it doesn't.
+  /// A call that waits at a shard for a value; nil if it doesn't.
   func waiting(_ id: UInt64, _ connection: SimulatedConnection) -> LinkCallKey? {
     let key = key(id, connection)
     return parked[key] == nil ? nil : key

@@ -16,7 +16,7 @@ extension ExecutionObserver {
     return item.valueSet.map(receivedParts.contains) ?? true
   }
 
-  /// Between which moments a call was executed that has not been answered; nil where that isn't
+  /// Between which moments a call was executed that has not been answered; nil if that isn't
   /// known.
   func whenExecuted(
     _ item: SimulatedCall.Item, of call: SimulatedCall

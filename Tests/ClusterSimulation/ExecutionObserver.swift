@@ -385,7 +385,7 @@ final class ExecutionObserver {
     // A reply may leave a shard long after the call, whose disk is full.
     guard !item.call.isRead, call.hasEnded, !keepsData else { return }
     context.cover(.executedAfterItsEnd)
-    // The shard's clock is told in whole milliseconds.
+    // The shard's clock is reported in whole milliseconds.
     let limit = call.endedNanos + (LinkProtocol.callAgeMillisMax + 1) * 1_000_000
     guard context.nowNanos > limit else { return }
     let late = (context.nowNanos - call.endedNanos) / 1_000_000

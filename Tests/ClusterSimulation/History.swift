@@ -5,7 +5,7 @@
 // recorded events: in one thread that orders everything, more finely than virtual time could.
 
 package struct History: Sendable {
-  /// A call under way, from `invoke` to `complete`.
+  /// A call in progress, from `invoke` to `complete`.
   package struct CallID: Sendable, Hashable {
     fileprivate let key: [UInt8]
     fileprivate let index: Int
@@ -25,7 +25,7 @@ package struct History: Sendable {
     return CallID(key: key, index: operations[key, default: []].count - 1)
   }
 
-  /// It has become known what a call under way exactly asks for.
+  /// It has become known what a call in progress exactly asks for.
   package mutating func specify(_ id: CallID, _ call: KeyCall) {
     operations[id.key]?[id.index].call = call
   }

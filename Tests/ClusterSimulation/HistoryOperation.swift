@@ -6,7 +6,7 @@ package struct HistoryOperation: Sendable, Hashable {
   /// The client of a wipe.
   package static let wiper = -1
 
-  /// For the listing only; one client may have several calls under way.
+  /// For the listing only; one client may have several calls in progress.
   package var client: Int
   package var call: KeyCall
   /// Moments of any clock that all clients share. An operation comes before another for certain

@@ -147,7 +147,7 @@ package struct KeyCall: Sendable, Hashable {
 
 /// The answer to a call that was executed. Errors that tell of the key's state are answers too.
 package enum KeyReply: Sendable, Hashable {
-  /// The value, nil where there was none.
+  /// The value, nil if there was none.
   case value([UInt8]?)
   case done
   /// A condition was not met.
@@ -161,11 +161,11 @@ package enum KeyReply: Sendable, Hashable {
   case type(KeyState.Kind)
   /// A condition was not met; the count, and nothing changed.
   case notInserted(Int)
-  /// Where values are, nil where there is no such key.
+  /// Where values are, nil if there is no such key.
   case places([Int]?)
   /// A value taken from the list that has this place in its object.
   case popped([UInt8], from: Int)
-  /// The elements, nil where there is no such key.
+  /// The elements, nil if there is no such key.
   case elements([[UInt8]]?)
   /// Executed, and refused for what the key held; nothing changed.
   case refused(KeyRefusal)
@@ -174,7 +174,7 @@ package enum KeyReply: Sendable, Hashable {
 extension KeyReply {
   /// Reads a response, by the form that the command table says it has.
   ///
-  /// - Throws: `WireError` where it is no such message.
+  /// - Throws: `WireError` if it is no such message.
   package init(_ response: UnsafeRawBufferPointer, to call: KeyCall) throws(WireError) {
     if let message = call.model.message {
       self = try message.read(response)

@@ -1,5 +1,5 @@
 // Which keys were there all the time while a walk went on: the shards' stores are looked at after
-// each of their events, as long as anybody asks.
+// each of their events, as long as it is needed.
 //
 // Owns the moments at which keys were seen absent. One thread.
 

@@ -86,7 +86,7 @@ package struct KeyState: Sendable, Hashable {
     version = isSame ? .atLeast(version.floor) : .atLeast(version.floor + 1)
   }
 
-  /// Versions begin anew.
+  /// Versions begin again.
   mutating func forgetVersion() { version = KnownVersion() }
 
   /// Executes `call` and returns the answer.

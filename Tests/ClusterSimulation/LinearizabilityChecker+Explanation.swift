@@ -64,7 +64,7 @@ extension LinearizabilityChecker {
     }
     lines.append("the operations up to then, as [invoked, returned]:")
     let listed = beginning.filter { $0.outcome != .notExecuted }.sorted { $0.invoked < $1.invoked }
-    // Calls without an answer stay possible for ever, so old ones belong into the list as well.
+    // Calls without an answer stay possible forever, so old ones belong into the list as well.
     let cut = max(0, listed.count - listedMax)
     let open = listed.prefix(cut).filter { $0.returned == nil || $0.outcome == .unknown }
       .filter { !$0.call.isRead }.suffix(listedMax)

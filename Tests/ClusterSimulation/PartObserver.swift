@@ -49,7 +49,7 @@ struct PartObserver {
     }
   }
 
-  /// Between which moments a part of a call that began then was executed, if it was; nil where no
+  /// Between which moments a part of a call that began then was executed, if it was; nil if no
   /// shard has received one.
   ///
   /// - Parameter shard: the one that it is for; nil: any.

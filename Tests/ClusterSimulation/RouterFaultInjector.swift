@@ -18,7 +18,7 @@ struct RouterFaultInjector {
     lost = Array(repeating: [], count: shards)
   }
 
-  /// The error that the client is told.
+  /// The error that the client gets.
   mutating func changed(_ error: CallError, _ call: SimulatedCall) -> CallError {
     guard error.reason == .outcomeUnknown, let shard = error.shard else { return error }
     switch sabotage {

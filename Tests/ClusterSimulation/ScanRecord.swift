@@ -1,7 +1,7 @@
 // A walk over the keys: a Scan, or Keys page by page, through failures and over several routers,
 // from its first call to its end.
 //
-// Owns what it has been given so far. One thread. At most one call of a walk is under way.
+// Owns what it has been given so far. One thread. At most one call of a walk is in progress.
 
 import NIOCore
 import NodeCore

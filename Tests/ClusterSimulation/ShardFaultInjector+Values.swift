@@ -33,7 +33,7 @@ extension ShardFaultInjector {
     }
   }
 
-  /// The other request of a call; nil where it stays as it is.
+  /// The other request of a call; nil if it stays as it is.
   private func changed(_ call: LinkV1.LinkCall) -> ByteBuffer? {
     var request = ByteBuffer()
     switch context.configuration.sabotage {
@@ -82,7 +82,7 @@ extension ShardFaultInjector {
     }
   }
 
-  /// The other response of a reply; nil where it stays as it is.
+  /// The other response of a reply; nil if it stays as it is.
   private func changed(_ reply: LinkV1.LinkReply, _ method: UInt32) -> ByteBuffer? {
     var response = ByteBuffer()
     switch (context.configuration.sabotage, method) {

@@ -66,7 +66,7 @@ final class SimulatedCall {
 
   /// The call of a line session that it is.
   var local: LocalCall?
-  /// What the router's core calls it, while it is under way there.
+  /// What the router's core calls it, while it is in progress there.
   var id: UInt64?
   /// Its place among all calls that were submitted to cores.
   var order = 0
@@ -124,7 +124,7 @@ final class SimulatedCall {
     }
   }
 
-  /// Returns false where it had ended before.
+  /// Returns false if it had ended before.
   func end(nowNanos: UInt64) -> Bool {
     guard !hasEnded else { return false }
     hasEnded = true

@@ -151,7 +151,7 @@ final class SimulatedClient {
 
   // MARK: - Calls that wait for values
 
-  /// One of its calls waits, and counts as under way no more. Returns whether it may.
+  /// One of its calls waits, and counts as in progress no more. Returns whether it may.
   func parks() -> Bool {
     guard isPipeline else { return true }
     guard parked < context.configuration.parkedOfPipelineMax else { return false }

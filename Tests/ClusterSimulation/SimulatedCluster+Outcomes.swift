@@ -6,7 +6,7 @@ import Commands
 import RingstoreAPI
 
 extension SimulatedCluster {
-  /// The outcomes of a call's items; nil where the answer can't be read.
+  /// The outcomes of a call's items; nil if the answer can't be read.
   func outcomes(of call: SimulatedCall, _ response: UnsafeRawBufferPointer) -> [Outcome]? {
     do throws(WireError) {
       switch call.kind {
@@ -43,7 +43,7 @@ extension SimulatedCluster {
     }
   }
 
-  /// The list that the messages of a stream make up; nil where there is none.
+  /// The list that the messages of a stream make up; nil if there is none.
   private func listStreamed(_ call: SimulatedCall) throws(WireError) -> [[UInt8]]? {
     var elements: [[UInt8]] = []
     var first: (index: Int64, length: Int64)?
@@ -97,7 +97,7 @@ extension SimulatedCluster {
       .walkWrong, "\(HistoryOperation.text(key)) was drawn, and was not there: \(call.text)")
   }
 
-  /// Whether a key may have been there for less than one event, while a call was under way.
+  /// Whether a key may have been there for less than one event, while a call was in progress.
   private func mayHaveComeAndGone(_ key: [UInt8], _ call: SimulatedCall) -> Bool {
     calls.contains { other in
       (!other.hasEnded || other.endedNanos >= call.beganNanos

@@ -224,12 +224,12 @@ package final class SimulatedCluster {
 
   // MARK: - Walks
 
-  /// A walk that nobody is on, if there is one.
+  /// A walk without a call in progress, if there is one.
   func takeOpenWalk() -> ScanRecord? {
     openWalks.isEmpty ? nil : openWalks.remove(at: context.number(0...openWalks.count - 1))
   }
 
-  /// A call of a walk has ended: somebody may go on with it.
+  /// A call of a walk has ended: another call may continue it.
   private func leave(_ walk: ScanRecord, _ call: SimulatedCall) {
     if walk.isOver { return }
     if call.mustSucceed {
@@ -462,8 +462,8 @@ package final class SimulatedCluster {
   }
 
   /// Puts into the observed history what has no place in it yet: the parts of many-key calls and of
-  /// Resets whose ids nobody knows, and the calls whose large answers were not sent to the end,
-  /// where their outcome is unknown.
+  /// Resets with unknown ids, and the calls whose large answers were not sent to the end, where
+  /// their outcome is unknown.
   func noteUntold() {
     for call in calls {
       for item in call.items where item.outcome == .unknown || item.outcome == .pending {

@@ -1,7 +1,7 @@
 // One connection between a router's loop and a shard: two directions, each of which keeps the
 // order of what it carries, and which break in every way that connections do.
 //
-// Owns what is under way on it. One thread.
+// Owns what is in progress on it. One thread.
 
 import NIOCore
 import NodeCore
@@ -63,7 +63,7 @@ final class Direction {
   private var underWay: [(number: UInt64, dueNanos: UInt64, item: NetworkItem)] = []
   private var numbers: UInt64 = 0
   private var lastDueNanos: UInt64 = 0
-  /// Bytes of frames that are under way.
+  /// Bytes of frames that are in progress.
   private(set) var bytesUnderWay = 0
   /// Something has left the direction, by arriving or by being lost.
   var moved: () -> Void = {}
@@ -90,7 +90,7 @@ final class Direction {
     enqueue(item, dueNanos: max(earliest, context.nowNanos + delay() + jamNanos))
   }
 
-  /// Breaks it. Of what is under way a part, drawn at random from none to all, still arrives, at
+  /// Breaks it. Of what is in progress a part, drawn at random from none to all, still arrives, at
   /// most `lagNanos` late; then, if given, `notice`.
   func cut(lagNanos: UInt64 = 0, keepsNothing: Bool = false, notice: (NetworkItem, UInt64)? = nil) {
     guard !isCut else { return }
@@ -107,7 +107,7 @@ final class Direction {
     }
   }
 
-  /// Holds what is under way, and what is sent from now on, until then.
+  /// Holds what is in progress, and what is sent from now on, until then.
   func hold(untilNanos: UInt64) {
     heldUntilNanos = max(heldUntilNanos, untilNanos)
     let held = underWay

@@ -16,7 +16,7 @@ final class SimulatedFaults {
   private let kinds: [Kind]
   private let intervalNanosMax: UInt64
   private let endNanos: UInt64
-  /// When the last fault under way ends.
+  /// When the last fault in progress ends.
   private(set) var overNanos: UInt64 = 0
 
   init(context: SimulationContext, cluster: SimulatedCluster, endNanos: UInt64) {

@@ -1,7 +1,7 @@
 // A client that speaks lines: its connection to a router with the real session of the line
 // protocol, whose calls the router's core gets, and a reader of the lines that come back.
 //
-// Owns the session and what is under way between it and the client. One thread. A line is written
+// Owns the session and what is in progress between it and the client. One thread. A line is written
 // for each call, and each reply belongs to the oldest line that has none. A client that closes its
 // connection knows nothing of what it was not told.
 
@@ -246,7 +246,7 @@ extension LineReplies.Reply: CustomStringConvertible {
 
   private var isNoPrevious: Bool { kind == UInt8(ascii: "-") && text == "no value before" }
 
-  /// The error that a client reads; nil where it is none.
+  /// The error that a client reads; nil if it is none.
   var error: CallError? {
     guard kind == UInt8(ascii: "-"), !isMissing, !isNotFound, !isNotMet, !isNoPrevious
     else { return nil }
@@ -257,7 +257,7 @@ extension LineReplies.Reply: CustomStringConvertible {
     return CallError(code: code ?? .unknown, message: text)
   }
 
-  /// What a client concludes of the reply to a call; nil where it makes no sense.
+  /// What a client concludes of the reply to a call; nil if it makes no sense.
   func outcome(of call: SimulatedCall) -> Outcome? {
     let model = call.items[0].call.model
     switch (model.form?.reply, kind) {

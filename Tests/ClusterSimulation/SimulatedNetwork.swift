@@ -14,7 +14,7 @@ final class SimulatedNetwork {
   private unowned let cluster: SimulatedCluster
   /// Those of which either side still knows.
   private var connections: [SimulatedConnection] = []
-  /// Every connection of the run; events under way name them.
+  /// Every connection of the run; events in progress name them.
   private var kept: [SimulatedConnection] = []
   private var connectionsEver = 0
   /// By router and shard: until when frames are slow.
@@ -136,7 +136,7 @@ final class SimulatedNetwork {
     }
   }
 
-  /// A connection has just come up. Some break young, with their Hello under way.
+  /// A connection has just come up. Some break young, with their Hello in progress.
   func cameUp(_ connection: SimulatedConnection) {
     if faultsHappen, context.chance(context.configuration.network.breaksYoung) { jam(connection) }
   }
@@ -161,7 +161,7 @@ final class SimulatedNetwork {
       notice: isBlackHole ? nil : (.closed("connection reset"), lagNanos()))
   }
 
-  /// One direction swallows everything, and nobody is told; the other goes on.
+  /// One direction drops everything without an error; the other continues.
   private func cutOneWay(_ connection: SimulatedConnection) {
     note(.dropped, connection)
     context.cover(.cutOneWay)

@@ -39,7 +39,7 @@ final class SimulatedRouter: RouterDriver {
   private(set) var isDraining = false
   private var wakeupNanos: UInt64 = .max
   private var wakeups = 0
-  /// The calls on one key under way or ended, by the core's id.
+  /// The calls on one key in progress or ended, by the core's id.
   private(set) var callsByID: [UInt64: SimulatedCall] = [:]
   var saboteur: RouterFaultInjector
 
@@ -248,7 +248,7 @@ final class SimulatedRouter: RouterDriver {
     caller.client.unparks()
   }
 
-  /// The router is told to stop: it has no call wait for a value any more.
+  /// The router is asked to stop: no call waits for a value any more.
   func drain() {
     isDraining = true
     core.endParked()

@@ -36,7 +36,7 @@ final class SimulatedShard {
   private var isCommitPlanned = false
   /// A look after the links was due while the process was stopped.
   private var owesWatch = false
-  /// Nil where the shard is in memory only.
+  /// Nil if the shard is in memory only.
   private(set) var storage: SimulatedStorage?
   /// What has arrived while the process was stopped.
   private var inbox: [(item: NetworkItem, connection: SimulatedConnection)] = []

@@ -24,7 +24,7 @@ package struct SimulationConfiguration: Sendable {
   /// where keys stay with their shards.
   package var clocksJump: Bool { !changesMap && !hasStranger && !keepsData }
 
-  /// Routers change the list of shards while calls are under way.
+  /// Routers change the list of shards while calls are in progress.
   package var changesMap = false
 
   /// Requests and responses longer than this go over the bulk lane, and large ones in pieces of
@@ -189,7 +189,7 @@ package struct FaultConfiguration: Sendable {
   /// How long a stopped shard stays stopped, at most: longer than a router waits for a sign of
   /// life.
   package var stallNanosMax: UInt64 = 3_500_000_000
-  /// How long a shard that is told to stop goes on answering, at most.
+  /// How long a shard that is asked to stop still replies, at most.
   package var drainNanosMax: UInt64 = 600_000_000
   /// How long the network holds what a router sends to a shard, at most.
   package var holdNanosMax: UInt64 = 0

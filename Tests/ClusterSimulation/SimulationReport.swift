@@ -47,7 +47,8 @@ package struct SimulationFinding: Sendable, Hashable {
     case tooManyParked
     /// Clients were told to stop and go on reading in a way that doesn't add up.
     case pausesUnbalanced
-    /// Calls under way though nobody waits; links that don't get ready again; time that stands.
+    /// Calls in progress though no caller waits; links that don't get ready again; time that
+    /// stands.
     case leak, notRecovered, stuck
   }
 
@@ -97,7 +98,7 @@ package struct SimulationReport: Sendable, CustomStringConvertible {
     findings.contains { $0.kind == kind }
   }
 
-  /// Of findings beyond this number only the count is told.
+  /// Findings beyond this number are only counted.
   private static let findingsToldMax = 8
 
   package var description: String {

@@ -1,5 +1,5 @@
 // Clusters with a defect put in on purpose: the simulation has to find it, and soon. Without these
-// tests nobody would know that a clean run means anything.
+// tests a clean run would prove nothing.
 
 import ClusterSimulation
 import Testing

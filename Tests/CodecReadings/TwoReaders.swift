@@ -14,7 +14,7 @@ package struct TwoReaders: Sendable {
   package let theirs: @Sendable ([UInt8]) throws -> [String]
   /// The message as SwiftProtobuf writes what it has read, unknown fields among it.
   package let canonical: @Sendable ([UInt8]) throws -> [UInt8]
-  /// The message as we write what we have read: as it was read, and made anew of its fields.
+  /// The message as we write what we have read: as it was read, and made again of its fields.
   package let rewritten: @Sendable (UnsafeRawBufferPointer) throws -> [[UInt8]]
   /// Where our message says its key, and what it reads there itself; nil for other messages.
   package let key: (@Sendable (UnsafeRawBufferPointer) throws -> [KeyReading])?

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Dashboard
 
-@Suite(.serialized) struct DashboardDataTests {
+@Suite(.serialized, .timeLimit(.minutes(15))) struct DashboardDataTests {
   @Test func theOverviewTellsOfTheShardAndItsCalls() async throws {
     try await DataPage.with { page in
       try await page.set("a", "1")

@@ -18,7 +18,7 @@ import Users
 func b64(_ text: String) -> String { Base64URL.encode(Array(text.utf8)) }
 
 struct DataPage {
-  /// `root` may everything, `tenant` touches keys of his own, `operator` may administer alone.
+  /// `root` may do everything, `tenant` uses only its own keys, `operator` may only administer.
   static let users = [
     ("root", "read write admin", "all", "all"), ("tenant", "read", "prefix mine:", "0"),
     ("operator", "admin", "all", "all"),

@@ -46,7 +46,7 @@ struct LocalCallTests {
         var outcomes: [Outcome] = []
         let first = front.call(.set, Requests.set("k", "v")) { outcomes.append($0) }
         let second = front.call(.get, Requests.key("k")) { outcomes.append($0) }
-        #expect(first == nil && second == nil, "nothing is left under way")
+        #expect(first == nil && second == nil, "nothing is left in progress")
         #expect(outcomes.count == 2)
         return loop.makeSucceededFuture(outcomes.last?.bytes ?? [])
       }

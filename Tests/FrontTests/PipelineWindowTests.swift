@@ -25,7 +25,7 @@ struct PipelineWindowTests {
     var mostBytes = 0
     for round in 0..<20_000 {
       while window.isOpen { window.placed() }
-      // Short ones first, so that many are under way when the long ones begin.
+      // Short ones first, so that many are in progress when the long ones begin.
       let byteCount = round < 5_000 ? 10 : 60_000
       if round > 15_000 { mostBytes = max(mostBytes, window.underWay * byteCount) }
       window.replied(byteCount: byteCount)

@@ -1,5 +1,5 @@
-// Every command from every point at which an owner is told of something, in both roles. nghttp2
-// crashes when it is re-entered from its callbacks; these show that an owner can't make it happen.
+// Every command from every callback of an owner, in both roles. nghttp2 crashes when it is
+// re-entered from its callbacks; these show that an owner can't make it happen.
 
 import NIOCore
 import Testing

@@ -42,7 +42,7 @@ struct HouseRulesTests {
   }
 
   /// SwiftPM hands several traits of a package to the compiler in an order of chance, and builds
-  /// everything anew when it differs from the last one. swift-protobuf has two by default.
+  /// everything again when it differs from the last one. swift-protobuf has two by default.
   @Test("No dependency is built with more than one trait")
   func traits() throws {
     let manifest = try #require(Repository.files().first { $0.path == "Package.swift" })

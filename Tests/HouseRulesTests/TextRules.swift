@@ -1,4 +1,4 @@
-// Rules on one file's text: its length, marks of unfinished work, paths of somebody's machine,
+// Rules on one file's text: its length, marks of unfinished work, paths of a developer's machine,
 // access levels, links. Pure functions, so that each can be shown to fail.
 
 import Foundation

@@ -113,7 +113,7 @@ struct LegacyNode: Sendable {
     }
     channel.close()
     await server.drain(gracePeriod: .seconds(1))
-    // Promises that nobody has kept.
+    // Promises without a result.
     try await loop.submit {
       port.value.begun.succeed()
       port.value.cancelled.succeed()
@@ -122,7 +122,7 @@ struct LegacyNode: Sendable {
     try outcome.get()
   }
 
-  /// The status of a call that failed; nil where it was answered.
+  /// The status of a call that failed; nil if it was answered.
   func failure(
     _ path: String, _ request: ByteBuffer, timeout: TimeAmount = .minutes(10)
   ) async -> RPCStatus? {

@@ -7,7 +7,7 @@ import RingstoreAPI
 import RouterNode
 import ShardNode
 
-/// A connection of a link: what is under way in both directions, and the shard's session.
+/// A connection of a link: what is in progress in both directions, and the shard's session.
 final class WireConnection: LinkPort {
   let shard: Int
   let lane: LinkLane
@@ -111,7 +111,7 @@ extension LinkWorld {
     }
   }
 
-  /// Returns whether anything was under way.
+  /// Returns whether anything was in progress.
   func deliverToShards(_ among: some Sequence<Int>) -> Bool {
     var isAny = false
     for shard in among {
@@ -150,7 +150,7 @@ extension LinkWorld {
     return isAny
   }
 
-  /// What was under way to the shard when the router gave its connections up arrives after all.
+  /// What was in progress to the shard when the router gave its connections up arrives after all.
   func deliverLate(_ shard: Int) {
     for connection in lost where connection.shard == shard {
       let frames = connection.toShard

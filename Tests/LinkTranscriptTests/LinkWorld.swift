@@ -8,7 +8,7 @@
 //   unreachable a           they don't
 //   deliver [a]             all that is under way arrives, and what that leads to (to a shard only)
 //   lose a                  the router learns that its connections are gone; the shard does not yet
-//   late a                  what is under way to the shard on lost connections arrives after all
+//   late a                  what is in progress to the shard on lost connections arrives after all
 //   break a                 both sides learn that the connections are gone, with what is under way
 //   call 1 SET @a v         a client's call; @a is a key of shard a
 //   cancel 1                its client goes away

@@ -1,4 +1,4 @@
-// What connections are made of, without sockets: the calls under way, requests and replies, and
+// What connections are made of, without sockets: the calls in progress, requests and replies, and
 // lines that come in pieces.
 
 import NIOCore

@@ -54,7 +54,8 @@ struct CorruptionTests {
         .otherSeed(let file), .mixed(let file, _), .newerFormat(let file, _),
         .missing(let file, _), .fewerDatabases(let file, _):
         return .refused(file: file)
-      case .notADirectory(let file), .inUse(let file): return .refused(file: file)
+      case .notADirectory(let file), .inUse(let file), .noRoom(let file, _, _):
+        return .refused(file: file)
       case .failed(let error): return .refused(file: error.path)
       }
     }

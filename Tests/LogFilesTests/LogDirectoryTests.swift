@@ -92,10 +92,12 @@ struct LogDirectoryTests {
     for (code, words) in [
       (FileErrorCode.readOnly, "read-only"), (FileErrorCode.noPermission, "may not be used"),
       (FileErrorCode.inputOutput, "Input/output error"),
+      (FileErrorCode.noSpace, "are free, and 1 MiB needed"),
+      (FileErrorCode.overQuota, "are free, and 1 MiB needed"),
     ] {
       disk.setFault(.error(code), atCall: disk.calls + 3)
       let sentence = refusal(disk).map { "\($0)" } ?? ""
-      #expect(sentence.contains(words), "\(sentence)")
+      #expect(sentence.contains(words) && sentence.contains("data"), "\(sentence)")
     }
   }
 

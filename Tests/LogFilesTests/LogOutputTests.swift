@@ -383,11 +383,46 @@ struct LogOutputTests {
     rig.output?.keepFree(200_000)
     rig.run(until: rig.now + second)
     #expect(rig.full == [true])
+    let room = try #require(rig.output?.room)
+    #expect(room.needed >= 200_000 && room.free == UInt64(disk.capacity - disk.usedBytes))
     rig.write()
     rig.run()
     #expect(rig.writtenNumber == 1)
     disk.capacity = disk.usedBytes + 300_000
     rig.run(until: rig.now + second)
     #expect(rig.full == [true, false])
+  }
+
+  @Test("A start that finds no room says what is free and needed, and loses nothing")
+  func fullAtStart() throws {
+    let (rig, disk) = try rig(.always)
+    try rig.start()
+    rig.write(3)
+    rig.run()
+    rig.end()
+    // A start that has these to remove makes room by itself.
+    for name in disk.names(in: "data") where name == "spare" || name == "reserve" {
+      try disk.remove("data/\(name)")
+    }
+    disk.capacity = disk.usedBytes
+    let refusal = #expect(throws: LogRefusal.self) { try rig.start() }
+    let sentence = refusal.map { "\($0)" } ?? ""
+    #expect(sentence.hasPrefix("The disk of data is full: "))
+    #expect(sentence.contains(" KiB are free, and 8 KiB needed to start"), "\(sentence)")
+    #expect(sentence.contains("data/spare"), "\(sentence)")
+    rig.end()
+    disk.capacity = .max
+    #expect(try rig.start() == [1, 2, 3])
+  }
+
+  @Test("A shard's own full disk has room for its next start")
+  func fullByItself() throws {
+    let (rig, disk) = try rig(.everysec)
+    try rig.start()
+    rig.write(3)
+    rig.run(until: rig.now + second)
+    rig.end()
+    disk.capacity = disk.usedBytes
+    #expect(try rig.start() == [1, 2, 3])
   }
 }

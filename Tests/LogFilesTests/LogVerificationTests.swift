@@ -170,7 +170,7 @@ struct LogVerificationTests {
     #expect(try StoredLog.verify(disk, replays: false).isSound)
   }
 
-  /// A pass with another byte in the value of a key, and the right checksums all the same.
+  /// A pass with another byte in the value of a key, but with the right checksums.
   private func changed(_ bytes: [UInt8]) throws -> [UInt8] {
     let header = try decode(bytes)
     let reader = BatchReader(identity: header.identity, position: header.firstPosition)

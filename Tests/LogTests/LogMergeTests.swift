@@ -133,7 +133,7 @@ import Testing
 }
 
 extension LoggedStore {
-  /// One is under way afterwards, or complete.
+  /// One is in progress afterwards, or complete.
   func beginPassIfNone() {
     finishPass()
     takeBatch()

@@ -93,7 +93,7 @@ final class LoggedStore {
     if maker.isDone { endPass() }
   }
 
-  /// Takes the rest of a pass that is under way, at once.
+  /// Takes the rest of a pass that is in progress, at once.
   func finishPass() {
     while let maker {
       _ = maker.take(asOf: asOfLag(self), keys: 100, bytes: .max)

@@ -53,7 +53,7 @@ struct StorePicture: Equatable {
     return .list(elements)
   }
 
-  /// Where two differ, in a few words; nil where they don't.
+  /// Where two differ, in a few words; nil if they don't.
   func difference(from other: StorePicture) -> String? {
     for place in Set(keys.keys).union(other.keys.keys) where keys[place] != other.keys[place] {
       let both = [keys[place], other.keys[place]].map { String("\($0 as Any)".prefix(200)) }

@@ -45,7 +45,7 @@ import Testing
 
   @Test("A percentile is at most a quarter above the one of the durations themselves")
   func quantiles() throws {
-    // Beyond the last bound nothing is told apart.
+    // Beyond the last bound all durations are in one bucket.
     let last = DurationBuckets.upperNanos(DurationBuckets.count - 1)
     let all = durations(count: 1_001).map { min($0, last) }.sorted()
     var counts = DurationCounts()

@@ -149,7 +149,7 @@ final class FakePort: FanoutCluster {
   }
 }
 
-/// An operation under way on a FakePort.
+/// An operation in progress on a FakePort.
 final class FakeFanout: FanoutTransport {
   let fanout: Fanout
   private let port: FakePort

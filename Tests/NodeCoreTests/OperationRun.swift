@@ -39,7 +39,7 @@ struct OperationRun {
     return try Answer(serializedBytes: response.array)
   }
 
-  /// Why a request is refused before any part is sent; nil where it isn't.
+  /// Why a request is refused before any part is sent; nil if it isn't.
   static func refusal(_ id: CommandID, _ message: some Message) throws -> CallError? {
     do {
       _ = try OperationRun(id, message, on: FakePort(shards: 1))

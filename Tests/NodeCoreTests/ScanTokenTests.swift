@@ -47,7 +47,7 @@ import Testing
     #expect(position([], query) == .start)
   }
 
-  /// Tokens outlive versions: what was given out once has to be understood for ever.
+  /// Tokens outlive versions: every token must stay valid in later versions.
   @Test func `the bytes of a token are those of the first version`() throws {
     let token = try query().token(of: ScanPosition(slot: 0x1234, cursor: 0x0102_0304_0506_0708))
     let fields: [UInt8] = [1, 0x34, 0x12, 8, 7, 6, 5, 4, 3, 2, 1]

@@ -189,7 +189,7 @@ import Testing
     #expect(counts == [100, 100, 100, 100])
   }
 
-  /// The refusal's sentence; nil where the expression is accepted.
+  /// The refusal's sentence; nil if the expression is accepted.
   private func sentence(_ regex: String) -> String? {
     do throws(PatternError) {
       _ = try Pattern(.regex(Array(regex.utf8)))

@@ -35,7 +35,7 @@ import Testing
     let moves = before.moves(to: after)
     #expect(moves.allSatisfy { $0.from == leaver })
     #expect(moves.count == before.count(of: leaver))
-    // The neediest is served first, so nobody ends above its fair share.
+    // The neediest is served first, so no shard ends above its fair share.
     for owned in after.slotCounts { #expect(Double(owned) < fairShare(list, 0) + 1) }
   }
 

@@ -1,7 +1,7 @@
 """Backups of a running cluster, and what is put back of them."""
 
 import json
-import threading
+import socket
 import threading
 from pathlib import Path
 
@@ -171,6 +171,17 @@ def test_databases_go_where_they_are_told(backup):
         )
     finally:
         node.stop()
+
+
+def test_a_restore_that_gets_no_reply_says_how_far_it_came(backup):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        done = run(
+            "admin", "restore", str(backup), "--server", f"127.0.0.1:{port}", "--timeout", "0.2"
+        )
+    assert done.returncode == 1
+    assert "could not be counted: the deadline passed" in done.stderr, done.stderr
+    assert "Nothing was written; run the restore again, with a longer --timeout." in done.stderr
 
 
 def test_a_cluster_with_keys_takes_it_only_when_told_to_merge(backup):

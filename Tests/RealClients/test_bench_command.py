@@ -112,7 +112,7 @@ def test_counters_and_lists_hold_what_was_done(node: Node, protocol: str):
     with Client(node.address) as client:
         assert int(client.get(b"bench:i:000000000000").value) == counts["incr"]
         assert client.llen(b"bench:l:000000000000") == counts["lpush"]
-    assert "stay in database 0; --clean deletes them" in ended.stderr
+    assert "remain in database 0; --clean deletes them" in ended.stderr
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

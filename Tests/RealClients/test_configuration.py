@@ -205,7 +205,7 @@ def test_the_help_of_a_node_tells_of_its_variables_and_its_port():
         assert "(--line-port)" in told and "(RINGSTORE_LINE_PORT)" in told and "(line_port)" in told
         assert f"0 picks a free one. (default: {port})" in told
         assert "(default: ringstore)" in told
-        assert told.count("(needed)") == (0 if kind == "local" else 1)
+        assert told.count("(required)") == (0 if kind == "local" else 1)
 
 
 def settings(kind: str) -> dict[str, str]:

@@ -355,7 +355,7 @@ def test_a_node_that_comes_back_is_live_again(page, node):
     show(page, node)
     node.refusals["/api/overview"] = (503, "An event loop of the node doesn't respond.")
     page.until("!document.querySelector('#trouble').hidden")
-    assert "doesn't answer" in page.text("#trouble")
+    assert "doesn't respond" in page.text("#trouble")
     del node.refusals["/api/overview"]
     page.until("document.querySelector('#status').textContent === 'Live'")
     assert page.value("document.querySelector('#trouble').hidden")

@@ -13,11 +13,12 @@ from pathlib import Path
 import grpc
 import pytest
 from harness.client import Client, explain, refused
-from harness.cluster import start_shard
+from harness.cluster import start_local, start_shard
 from harness.disk import Disk
 from harness.durable import last_batch_end
 from harness.polling import eventually
 from harness.process import START_SECONDS, Node, binary, run, running
+from ringstore.v1 import cluster_pb2
 
 FAILED = 1
 KEYS = 50
@@ -134,6 +135,39 @@ def test_a_file_in_its_place(directory):
     assert directory.read_bytes() == b"a file"
 
 
+# --- With a directory and without ----------------------------------------------------------------
+
+
+def test_a_shard_without_a_directory_says_that_its_data_goes_with_it():
+    shard = start_shard("a")
+    eventually(lambda: shard.log_lines("data is kept in memory only"), "it says so")
+    shard.stop()
+
+
+def test_a_local_cluster_has_a_folder_for_each_shard(directory):
+    node = start_local(2, "--data-dir", str(directory))
+    keys = [b"key-%d" % number for number in range(KEYS)]
+    with Client(node.address) as client:
+        eventually(lambda: is_served(client), "the cluster serves")
+        for key in keys:
+            client.set(key, key)
+    node.kill()
+    folders = sorted(directory.iterdir())
+    assert len(folders) == 2 and all(segments(folder) for folder in folders)
+    node.restart()
+    with Client(node.address) as client:
+        eventually(lambda: is_served(client), "the cluster serves again")
+        assert all(client.get(key).value == key for key in keys)
+    node.stop()
+
+
+def is_served(client: Client) -> bool:
+    try:
+        return client.size() >= 0
+    except grpc.RpcError as error:
+        if explain(error).reason != "SHARD_UNAVAILABLE":
+            raise
+        return False
 
 
 # --- Directories that can't be written to --------------------------------------------------------
@@ -159,7 +193,7 @@ def test_a_directory_of_another_user(directory):
         moved = Path(shutil.move(directory, folder))
         ended = as_nobody(executable, moved)
         assert ended.returncode == FAILED, ended
-        assert f"{moved}" in ended.stderr and "may not be used by this user" in ended.stderr
+        assert f"{moved}" in ended.stderr and "can't be used by this user" in ended.stderr
         assert contents(moved) == before
 
 
@@ -251,6 +285,62 @@ def test_a_disk_that_fills_up(disk):
         assert client.size() == written + 1
         assert all(client.get(b"key-%d" % n).value == VALUE for n in range(written))
     shard.stop()
+
+
+def fill_up(disk: Disk) -> Path:
+    """Leaves the disk without a free byte."""
+    ballast = disk.path / "ballast"
+    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(bytes(1 << 20))
+    assert shutil.disk_usage(disk.path).free == 0
+    return ballast
+
+
+@needs_root
+def test_a_start_on_a_full_disk_serves_what_there_is(disk):
+    filled(disk.path / "data")
+    ballast = fill_up(disk)
+    shard = keeping(disk.path / "data")
+    eventually(lambda: shard.log_lines("the disk is full"), "it is told in the log")
+    (line,) = shard.log_lines("the disk is full")
+    assert f"data_dir={disk.path / 'data'}" in line
+    assert "free_bytes=" in line and "needed_bytes=" in line
+    with Client(shard.address) as client:
+        assert client.size() == KEYS
+        with refused("RESOURCE_EXHAUSTED", "DISK_FULL") as error:
+            client.set(b"another", b"value")
+        assert "MiB needed" in error.message
+        (node,) = client.cluster.Describe(cluster_pb2.DescribeRequest(), timeout=60).nodes
+        assert "DISK_FULL" in node.detail
+        ballast.unlink()
+        eventually(lambda: is_taken(client), "writes come back")
+    shard.stop()
+
+
+@needs_root
+def test_a_start_without_a_free_byte_is_refused_and_loses_nothing(disk):
+    folder = disk.path / "data"
+    filled(folder)
+    # What a start would remove to make room.
+    for name in ("spare", "reserve"):
+        (folder / name).unlink(missing_ok=True)
+    before = set(contents(folder))
+    ballast = fill_up(disk)
+    sentence = refusal(folder)
+    assert f"The disk of {folder} is full: 0 MiB are free, and 1 MiB needed to start" in sentence
+    assert set(contents(folder)) == before
+    ballast.unlink()
+    shard = keeping(folder)
+    with Client(shard.address) as client:
+        assert client.size() == KEYS
+    shard.stop()
+
+
+@needs_root
+def test_a_new_folder_on_a_full_disk_is_refused(disk):
+    fill_up(disk)
+    assert f"The disk of {disk.path / 'data'} is full" in refusal(disk.path / "data")
 
 
 def is_taken(client: Client, key: bytes = b"another", value: bytes = b"value") -> bool:

@@ -202,7 +202,7 @@ def test_a_shard_that_comes_back_in_memory_only_is_refused(site: Site):
 
 
 def test_only_a_shard_that_is_refused_for_its_data_can_be_accepted(site: Site):
-    for name, words in [("b", "has the data"), ("x", "no shard x")]:
+    for name, words in [("b", "has the right data"), ("x", "no shard x")]:
         ended = site.accept(name, "--yes")
         assert ended.returncode == 1 and words in ended.stderr, ended
     site.shards[LOST].stop()

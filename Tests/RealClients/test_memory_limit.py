@@ -66,7 +66,7 @@ def test_writes_are_refused_and_the_rest_goes_on(start):
 
 
 def test_a_cache_keeps_its_limit(start):
-    """Sizes of all kinds, one after another, and deletions: the process doesn't grow on."""
+    """Sizes of all kinds, one after another, expiry and deletions: the process doesn't grow on."""
     shard = start("--max-memory", "16MiB", "--eviction-policy", "allkeys-lru")
     chance = random.Random(seed())
     with Client(shard.address) as client:
@@ -75,8 +75,11 @@ def test_a_cache_keeps_its_limit(start):
             most = (300, 3_000, 100_000)[round_number // 10 % 3]
             items = []
             for _ in range(min(400, 800_000 // most)):
-                key = b"key:%d" % chance.randrange(100_000)
-                items.append(pb.KeyValue(key=key, value=bytes(chance.randrange(most))))
+                item = pb.KeyValue(key=b"key:%d" % chance.randrange(100_000))
+                item.value = bytes(chance.randrange(most))
+                if chance.random() < 0.3:
+                    item.ttl_millis = chance.randrange(1, 300)
+                items.append(item)
             for outcome in client.stub.MSet(pb.MSetRequest(items=items), timeout=60).items:
                 assert outcome.HasField("status"), outcome
             numbers = [chance.randrange(100_000) for _ in range(100)]
@@ -84,6 +87,7 @@ def test_a_cache_keeps_its_limit(start):
             client.stub.MDelete(pb.MDeleteRequest(keys=doomed), timeout=60)
             assert client.stats()["ringstore_used_bytes"] < LIMIT * 17 // 16
         assert client.stats()["ringstore_evicted_keys_total"] > 10_000
+        assert client.stats()["ringstore_expired_keys_total"] > 1_000
         # Besides: the allocator's gaps, and the messages of this client.
         assert resident_bytes(shard) - empty < 3 * LIMIT
 

@@ -184,8 +184,8 @@ def test_the_command_line_speaks_tls(encrypted, certificates, key):
     digest = command("admin", *server, *flags, "digest")
     assert digest.returncode == 0, digest.stderr
     for wrong, sentence in (
-        ((), "closed"),
-        (("--tls",), "the peer's certificate is not of the certificate authority"),
+        ((), "closed the connection. If the node uses TLS, add --tls-ca FILE."),
+        (("--tls",), "or not valid now. --tls-ca FILE names the authority to trust."),
         ((*flags, "--tls-server-name", "elsewhere"), "certificate is for another name"),
         (("--tls-ca", "/missing.pem"), "/missing.pem can't be read"),
     ):
@@ -196,21 +196,30 @@ def test_the_command_line_speaks_tls(encrypted, certificates, key):
     own = ("--tls-certificate", certificates.file("client", "certificate"))
     own += ("--tls-key", certificates.file("client", "key"))
     assert command("health", *shard, *flags, *own).stdout == "shard a serving\n"
-    assert command("health", *shard, *flags).returncode == 1
+    unknown = command("health", *shard, *flags)
+    assert "a certificate. Add --tls-certificate FILE and --tls-key FILE." in unknown.stderr
+    for way in ("health", "admin", "bench"):
+        action = ("digest",) if way == "admin" else ()
+        bare = command(way, *server, *action)
+        assert "If the node uses TLS, add --tls-ca FILE." in bare.stderr, bare.stderr
 
 
 # --- Links ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("links", "reason"),
+    ("links", "reason", "setting"),
     [
-        ("none", "closed"),
-        ("no certificate", "the peer requires a certificate"),
-        ("another authority", "the peer's certificate is not of the certificate authority"),
+        ("none", "closed", "shard_tls_ca"),
+        ("no certificate", "the peer requires a certificate", "shard_tls_certificate"),
+        (
+            "another authority",
+            "the peer's certificate is not of the certificate authority",
+            "shard_tls_ca",
+        ),
     ],
 )
-def test_links_without_the_right_certificates_are_not_made(certificates, links, reason):
+def test_links_without_the_right_certificates_are_not_made(certificates, links, reason, setting):
     with ExitStack() as stack:
         others = stack.enter_context(Certificates())
         flags = {
@@ -224,6 +233,7 @@ def test_links_without_the_right_certificates_are_not_made(certificates, links, 
         stack.callback(router.stop)
         lines = eventually(lambda: router.log_lines("link lost"), "a lost link")
         assert reason in lines[0], lines
+        assert f"`{setting}`" in lines[0].partition("advice=")[2], lines
         unwell = command("health", "--server", router.address, "--shards")
         assert unwell.returncode == 1
 

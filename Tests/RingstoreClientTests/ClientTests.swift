@@ -3,7 +3,7 @@
 import RingstoreClient
 import Testing
 
-@Suite struct ClientTests {
+@Suite(.timeLimit(.minutes(15))) struct ClientTests {
   @Test func valuesComeBackByteForByte() async throws {
     try await TestCluster.withRouter { client in
       let value: [UInt8] = Array(0...255)
@@ -247,7 +247,7 @@ import Testing
       #expect(closed?.code == .unavailable)
       #expect(closed?.isOutcomeUnknown == false)
     }
-    // Port 1 is nobody's on a test machine; a refused connection is told at once.
+    // Port 1 is unused on a test machine; a refused connection is reported at once.
     let nobody = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
     let refused = await failure { try await nobody.set("k", to: "v") }
     #expect(refused?.code == .unavailable)

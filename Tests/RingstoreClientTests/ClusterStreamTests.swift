@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 import ringstore
 
-@Suite struct ClusterStreamTests {
+@Suite(.timeLimit(.minutes(15))) struct ClusterStreamTests {
   @Test(arguments: [true, false])
   func aScanFindsEveryKeyOfItsDatabaseAndType(throughRouter: Bool) async throws {
     let run = throughRouter ? { try await TestCluster.withRouter($0) } : TestCluster.withShard

@@ -200,7 +200,9 @@ import ringstore
     )
     #expect(HelpText.text(Array("scan".utf8)).hasPrefix("SCAN [pattern | --match G | --regex R"))
     #expect(HelpText.text(Array("reset".utf8)).contains("\n  An admin call that concerns"))
-    #expect(HelpText.text(Array("get".utf8)).contains("\n  A read call that concerns"))
+    #expect(HelpText.text(Array("get".utf8)).contains("\n  A read call that concerns one key\n"))
+    let move = HelpText.text(Array("lmove".utf8))
+    #expect(move.contains("\n  A write call that concerns one key, or several keys of one slot\n"))
     #expect(HelpText.text(Array("exit".utf8)).hasPrefix("QUIT\n"))
     #expect(misuse("HELP", "frob") == "There is no command 'frob'; HELP lists them.")
     #expect(misuse("HELP", "get") == nil)
@@ -224,6 +226,10 @@ import ringstore
     }
     #expect(misuse("INCR") == "Wrong arguments for INCR; usage: INCR key")
     #expect(misuse("PING", "a", "b") == "Wrong arguments for PING; usage: PING [text]")
+    let wrong = CommandLineCall.Misuse(sentence: "No")
+    let words = ["PING", "--server", "x"].map { Array($0.utf8) }
+    #expect(wrong.explained(words).sentence == "No. Options of cli come before the command.")
+    #expect(wrong.explained([Array("PING".utf8), Array("-x".utf8)]) == wrong)
     #expect(misuse("DECRBY", "k", "x") == "The delta must be a 64-bit integer, not 'x'.")
     #expect(misuse("DECRBY", "k", "\(Int64.min)")?.hasPrefix("The delta must be above") == true)
   }

@@ -3,7 +3,7 @@
 import RingstoreClient
 import Testing
 
-@Suite struct ClientCompressionTests {
+@Suite(.timeLimit(.minutes(15))) struct ClientCompressionTests {
   private static let text = String(repeating: "the same words again and again, ", count: 1_000)
 
   /// Bytes that pass while a client works.

@@ -8,7 +8,7 @@ import RingstoreClient
 import Synchronization
 import Testing
 
-@Suite struct ListStreamTests {
+@Suite(.timeLimit(.minutes(15))) struct ListStreamTests {
   private static func chunk(_ values: [String], from first: Int64, of length: Int64) -> ByteBuffer {
     var chunk = ByteBuffer()
     for value in values {

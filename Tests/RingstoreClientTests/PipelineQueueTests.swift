@@ -140,7 +140,7 @@ import Testing
     _ = queue.takeBatch()
     #expect(take(&queue, id: 2, bytes: PipelineLimits.heldBytesMax))
     #expect(!queue.hasRoom)
-    // The missing one must be read all the same, or nothing would ever go on.
+    // The missing one must still be read, or nothing would continue.
     #expect(queue.wantsReplies)
     #expect(take(&queue, id: 1))
     #expect(queue.popOutcome() != nil)

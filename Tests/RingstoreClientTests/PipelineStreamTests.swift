@@ -9,7 +9,7 @@ import RingstoreClient
 import Synchronization
 import Testing
 
-@Suite struct PipelineStreamTests {
+@Suite(.timeLimit(.minutes(15))) struct PipelineStreamTests {
   /// Commands made on demand, which count how many were asked for.
   private struct Commands: AsyncSequence, AsyncIteratorProtocol, Sendable {
     typealias Element = RingstoreCommand

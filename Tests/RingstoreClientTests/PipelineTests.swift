@@ -7,7 +7,7 @@ import RingstoreAPI
 import RingstoreClient
 import Testing
 
-@Suite struct PipelineTests {
+@Suite(.timeLimit(.minutes(15))) struct PipelineTests {
   @Test func outcomesStandInTheOrderOfTheCommands() async throws {
     try await TestCluster.withRouter { client in
       let sets = (0..<1_000).map { RingstoreCommand.set("k\($0)", to: "v\($0)") }

@@ -9,7 +9,7 @@ import Synchronization
 import Testing
 import ringstore
 
-@Suite struct PrintedCallTests {
+@Suite(.timeLimit(.minutes(15))) struct PrintedCallTests {
   private struct Printed {
     var text = ""
     var remarks: [String] = []

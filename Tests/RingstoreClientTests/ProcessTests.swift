@@ -4,7 +4,7 @@ import Foundation
 import RingstoreClient
 import Testing
 
-@Suite struct ProcessTests {
+@Suite(.timeLimit(.minutes(15))) struct ProcessTests {
   /// The executable that was built together with these tests: it lies beside them.
   private static var executable: URL {
     URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "ringstore")

@@ -29,6 +29,21 @@ import ringstore
     #expect(Completion("get ").insertion.isEmpty)
   }
 
+  @Test func optionsOfACommandAreOfferedWhileTheyMayBeGiven() {
+    #expect(Completion("set k v k").insertion == "eepttl ")
+    #expect(Completion("SET k v EX ").choices.isEmpty, "a number must follow")
+    #expect(Completion("SET k v EX 5 ").choices == ["NX", "XX", "GET"])
+    #expect(Completion("set k v get nx ex 5 ") == Completion("frob"))
+    #expect(Completion("set k ").choices.isEmpty)
+    #expect(Completion("expire k 5 ").choices == ["NX", "XX", "GT", "LT"])
+    #expect(Completion("expire k 5 nx ").choices.isEmpty)
+    #expect(Completion("lpos l v rank 1 co").insertion == "unt ")
+    #expect(Completion("LINSERT l ").choices == ["BEFORE", "AFTER"])
+    #expect(Completion("lmove a b l").insertion == "eft ")
+    #expect(Completion("LMOVE a b LEFT ").choices == ["LEFT", "RIGHT"])
+    #expect(Completion("del a ").choices.isEmpty)
+  }
+
   @Test func searchesOfferTheirOptionsOnce() {
     #expect(Completion("scan --ty").insertion == "pe ")
     #expect(Completion("scan --type ").choices == ["string", "list"])

@@ -6,7 +6,7 @@ import RingstoreClient
 import Synchronization
 import Testing
 
-@Suite struct RetryTests {
+@Suite(.timeLimit(.minutes(15))) struct RetryTests {
   /// Every call there is, as a client's user makes it.
   private static let calls:
     [(id: CommandID, make: @Sendable (RingstoreClient) async throws -> Void)] =

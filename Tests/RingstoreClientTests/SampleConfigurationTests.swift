@@ -6,7 +6,7 @@ import RouterNode
 import Testing
 import ringstore
 
-@Suite struct SampleConfigurationTests {
+@Suite(.timeLimit(.minutes(15))) struct SampleConfigurationTests {
   private static let folder = URL(filePath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     .appending(path: "config")

@@ -9,7 +9,7 @@ import RingstoreClient
 import Synchronization
 import Testing
 
-@Suite struct ScanTests {
+@Suite(.timeLimit(.minutes(15))) struct ScanTests {
   private static func page(
     _ keys: [String], token: String, slotsDone: UInt32 = 0, unreachable: String? = nil
   ) -> ByteBuffer {

@@ -112,7 +112,7 @@ private final class ScriptedService: ServerService {
 }
 
 extension ServerConfiguration {
-  /// Of a server whose machine may be busy with other tests: it cuts nobody for being slow.
+  /// Of a server whose machine may be busy with other tests: it ends no client for being slow.
   fileprivate var patient: Self {
     var configuration = self
     configuration.progressTimeoutNanos = 3_600 * 1_000_000_000

@@ -11,7 +11,7 @@ import Testing
 import TextForms
 import ringstore
 
-@Suite struct SessionTests {
+@Suite(.timeLimit(.minutes(15))) struct SessionTests {
   private struct Said {
     var replies = ""
     var remarks: [String] = []

@@ -7,7 +7,7 @@ import Store
 import Testing
 import ringstore
 
-@Suite struct SettingsTests {
+@Suite(.timeLimit(.minutes(15))) struct SettingsTests {
   private func sources(
     _ kind: NodeKind = .shard, flags: [Setting: [String]] = [:],
     environment: [String: String] = [:], file text: String? = nil
@@ -77,6 +77,10 @@ import ringstore
       #expect(said.hasPrefix("'\(key)' in "), "\(said)")
       #expect(said.contains("is not a setting of a shard node"))
     }
+    let near = await sentence { _ = try await sources(file: "fsyncc: always\n") }
+    #expect(near.hasSuffix("is not a setting of a shard node; did you mean fsync?"), "\(near)")
+    let far = await sentence { _ = try await sources(file: "xy: 1\n") }
+    #expect(far.contains("the settings are id, host,"), "\(far)")
     let empty = await sentence { _ = try await sources(file: "prot: {}\n") }
     #expect(empty.contains("uses '{'"), "\(empty)")
   }
@@ -93,7 +97,7 @@ import ringstore
   @Test func filesThatAreNoYAMLOrAreMissingAreErrors() async {
     #expect(
       await sentence { _ = try await ConfigFile.load("/nowhere/x.yaml", for: .shard) }
-        == "the configuration file /nowhere/x.yaml can't be read.")
+        == "the configuration file /nowhere/x.yaml can't be read: No such file or directory.")
     for text in ["port: [1", "port: 1\nport: 2\n", "- a\n", "port: [1, 2]\n"] {
       let said = await sentence {
         _ = try await sources(flags: [.id: ["a"]], file: text).shardConfiguration()

@@ -7,7 +7,7 @@ import RingstoreClient
 import Synchronization
 import Testing
 
-@Suite struct UnaryCallTests {
+@Suite(.timeLimit(.minutes(15))) struct UnaryCallTests {
   /// Runs `body` with a client of a node that gives one answer; returns what it was asked.
   private func asked(
     _ answer: [UInt8], _ body: (RingstoreClient) async throws -> Void

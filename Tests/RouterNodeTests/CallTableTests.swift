@@ -1,4 +1,4 @@
-// The calls and operations under way, by number: what changes in their lives, and their deadlines.
+// The calls and operations under way, by number: their state changes, and their deadlines.
 
 import NodeCore
 import RingstoreAPI

@@ -59,7 +59,7 @@ final class ChangeFixture {
     (try? Ringstore_V1_Key.with { $0.key = Data(key.utf8) }.serializedData()) ?? Data()
   }
 
-  /// The id of a call that is under way.
+  /// The id of a call that is in progress.
   func lastStaying(caller: Int) -> UInt64 {
     core.calls.ids { call in
       if case .caller(caller) = call.target { return true }
@@ -87,13 +87,17 @@ final class ChangeFixture {
   /// - Parameters:
   ///   - inForce: whether it says that the map is in force.
   ///   - round: of the offer; nil: the latest.
-  func adopted(_ shard: Int, inForce: Bool = false, round: UInt64? = nil) throws {
+  ///   - versionsBelow: what it tells of its versions.
+  func adopted(
+    _ shard: Int, inForce: Bool = false, round: UInt64? = nil, versionsBelow: UInt64 = 0
+  ) throws {
     receive(
       .with { frame in
         frame.mapReply.step = .adopt
         frame.mapReply.accepted = true
         frame.mapReply.inForce = inForce
         frame.mapReply.round = round ?? core.agreement.round
+        frame.mapReply.versionsBelow = versionsBelow
       }, from: shard)
   }
 

@@ -48,7 +48,7 @@ struct CrossLaneSequencerTests {
       return (sequence, goes)
     }
 
-    /// Ends a call, under way or held. Returns the calls that go because of it.
+    /// Ends a call, in progress or held. Returns the calls that go because of it.
     @discardableResult
     mutating func end(_ id: UInt64, takesReleased: Bool = true) -> [UInt64] {
       guard let place = calls.firstIndex(where: { $0.id == id }) else { return [] }
@@ -61,7 +61,7 @@ struct CrossLaneSequencerTests {
       return takesReleased ? takeReleased() : []
     }
 
-    /// A small call under way leaves the order, since it waits for a value.
+    /// A small call in progress leaves the order, since it waits for a value.
     mutating func park(_ id: UInt64) {
       end(id)
     }
@@ -209,7 +209,7 @@ struct CrossLaneSequencerTests {
     #expect(model.end(large.id) == [move.id, later.id])
     #expect(model.end(move.id) == [] && model.end(later.id) == [])
     #expect(model.order.isEmpty)
-    #expect(model.begin(1, isLarge: true).goes == false, "a small call of its slot is under way")
+    #expect(model.begin(1, isLarge: true).goes == false, "a small call of its slot is in progress")
   }
 
   @Test func aLargeCallBehindOneOnTwoKeysWaitsForTheSmallCallsOnBoth() {
@@ -249,7 +249,7 @@ struct CrossLaneSequencerTests {
       }
       model.takeReleased()
       while let next = model.calls.first(where: \.isUnderWay) { model.end(next.id) }
-      #expect(model.calls.isEmpty, "some calls are held for ever")
+      #expect(model.calls.isEmpty, "some calls are held forever")
       #expect(model.order.isEmpty && model.order.callCount == 0 && model.order.barrierCount == 0)
     }
   }
@@ -277,7 +277,7 @@ struct CrossLaneSequencerTests {
       }
       model.takeReleased()
       while let next = model.calls.first(where: \.isUnderWay) { model.end(next.id) }
-      #expect(model.calls.isEmpty, "some calls are held for ever")
+      #expect(model.calls.isEmpty, "some calls are held forever")
       #expect(model.order.isEmpty && model.order.callCount == 0 && model.order.barrierCount == 0)
     }
   }

@@ -11,7 +11,7 @@ import RingstoreAPI
 @testable import RouterNode
 
 final class FakeShard {
-  /// A lane's connection: frames under way in both directions.
+  /// A lane's connection: frames in progress in both directions.
   final class Connection {
     let lane: LinkLane
     let generation: UInt64
@@ -36,7 +36,7 @@ final class FakeShard {
     var credit = 0
   }
 
-  /// Old connections too: what is under way on them may still arrive.
+  /// Old connections too: what is in progress on them may still arrive.
   private(set) var connections: [Connection] = []
   private var newestGeneration: UInt64 = 0
   private var pending: [Pending] = []
@@ -78,7 +78,7 @@ final class FakeShard {
     connections.first { $0.lane == lane && $0.generation == generation }
   }
 
-  /// Connections with something under way to the shard.
+  /// Connections with something in progress to the shard.
   var withInput: [Connection] { connections.filter { !$0.toShard.isEmpty } }
 
   func forgetOld(before generation: UInt64) {

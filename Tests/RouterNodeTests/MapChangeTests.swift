@@ -60,6 +60,17 @@ struct MapChangeTests {
     #expect(try world.offers(to: 0).allSatisfy { $0.step != .inForce })
   }
 
+  @Test func theWordThatAMapIsInForceTellsTheGreatestVersionThatShardsHaveTold() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    try world.acceptNewcomer()
+    try world.adopted(0, versionsBelow: 700)
+    try world.adopted(1, versionsBelow: 9)
+    for shard in 0...2 { try world.adopted(shard, versionsBelow: 5) }
+    let told = try world.offers(to: 2).filter { $0.step == .inForce }
+    #expect(told.map(\.versionsBelow) == [700])
+  }
+
   // MARK: - Calls
 
   @Test func callsOnSlotsThatMoveWaitAndGoToTheNewOwnerInTheirOrder() throws {
@@ -79,7 +90,7 @@ struct MapChangeTests {
     try world.adopted(1)
     for shard in 0...2 { try world.adopted(shard) }
     #expect(world.core.map.epoch == 2)
-    #expect(try world.callsSent(to: 2).isEmpty, "one is still under way at the old owner")
+    #expect(try world.callsSent(to: 2).isEmpty, "one is still in progress at the old owner")
     // It was sent before the old owner adopted the map, and comes back behind its adoption.
     try world.returnCall(sent[0], moving.key, from: moving.from)
     let calls = try world.callsSent(to: 2)

@@ -126,7 +126,7 @@ struct MapRestartTests {
     let calls = try world.callsSent(to: moving.from)
     try world.returnCall(calls[0], from: moving.from)
     world.router.advance(millis: 51)
-    #expect(try world.callsSent(to: moving.from).isEmpty, "the other one is under way still")
+    #expect(try world.callsSent(to: moving.from).isEmpty, "the other one is in progress still")
     let next = world.core.nextWakeupNanos
     #expect(next.map { $0 > world.router.nowNanos } ?? true)
     try world.router.reply(calls[1].id, from: moving.from)

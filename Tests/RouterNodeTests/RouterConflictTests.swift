@@ -31,7 +31,7 @@ struct RouterConflictTests {
     router.get(router.key(of: 0), caller: 1)
     try refuse(router, 1, reason)
     #expect(router.driver.connections[0] == nil, "the link to the shard that agreed is dropped")
-    #expect(router.driver.outcomes[1]?.error != nil, "what was under way there has failed")
+    #expect(router.driver.outcomes[1]?.error != nil, "what was in progress there has failed")
     for shard in 0...1 {
       let refusal = try #require(error(router, keyOf: shard, caller: 10 + shard))
       #expect(refusal.reason == .mapConflict)

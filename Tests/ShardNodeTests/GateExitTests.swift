@@ -1,5 +1,5 @@
-// The gate held shut and opened, on the other exits: unary calls, streams, Pipelines, and calls from
-// within. (Lines and the legacy services, which make those: GateLineTests.)
+// The gate held shut and opened, on the other exits: unary calls, streams, Pipelines, and local
+// calls. (Lines and the legacy services, which make those: GateLineTests.)
 
 import GRPC
 import Logging
@@ -14,7 +14,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("The gate, at all exits of a shard", .serialized)
+@Suite("The gate, at all exits of a shard", .serialized, .timeLimit(.minutes(15)))
 struct GateExitTests {
   @Test func aUnaryCallIsAnsweredWhenItIsCommitted() async throws {
     try await GatedShard.with { shard in

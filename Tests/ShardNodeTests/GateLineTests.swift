@@ -1,4 +1,5 @@
-// The gate held shut and opened for what doesn't speak ringstore.v1: lines, and the legacy services.
+// The gate held shut and opened, for calls that aren't of ringstore.v1: lines, and the legacy
+// services.
 
 import NIOConcurrencyHelpers
 import NIOCore
@@ -11,7 +12,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("The gate, for lines and the legacy services", .serialized, .timeLimit(.minutes(10)))
+@Suite("The gate, for lines and the legacy services", .serialized, .timeLimit(.minutes(15)))
 struct GateLineTests {
   // MARK: - Lines
 

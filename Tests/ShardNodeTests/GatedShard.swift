@@ -146,7 +146,7 @@ final class GatedShard: Sendable {
   }
 }
 
-/// A unary call under way.
+/// A unary call in progress.
 final class Pending: Sendable {
   private let task: Task<ByteBuffer, any Error>
   private let done = NIOLockedValueBox(false)
@@ -182,7 +182,7 @@ final class Pending: Sendable {
   }
 }
 
-/// A call under way with one request and a row of replies.
+/// A call in progress with one request and a row of replies.
 final class PendingStream: Sendable {
   private let task: Task<[[UInt8]], any Error>
   private let seen = NIOLockedValueBox<(messages: [[UInt8]], isDone: Bool)>(([], false))

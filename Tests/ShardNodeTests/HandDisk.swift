@@ -15,6 +15,7 @@ final class HandDisk: LogOutput {
   /// Every batch that was written, sealed, in order.
   private(set) var file: [[UInt8]] = []
   private(set) var syncsAsked = 0
+  var room: DiskRoom?
   private(set) var isClosed = false
   private var events: [LogEvent] = []
   private var last: UInt64 = 0
@@ -65,7 +66,7 @@ final class HandDisk: LogOutput {
 
   var passBytesQueued: Int { hasSlowPass ? 16 << 20 : 0 }
 
-  /// The pass under way goes on.
+  /// The pass in progress continues.
   func takePass() { hasSlowPass = false }
 
   /// What was given of the pass is written, and it is complete.
@@ -110,7 +111,9 @@ final class LoggingShard {
     let clock = shard.clock
     log = ShardLog(
       LogAppender(position: 0), disk, policy, of: shard.core.store, gate: shard.core.gate,
-      ceiling: VersionCeiling.start(recovered: 0, unixMillis: 0).ceiling,
+      ceiling: VersionCeiling.start(
+        recovered: 0, unixMillis: clock.wallMillis + VersionCeiling.newOwnerLeadMillis
+      ).ceiling,
       clock: { clock.nowNanos })
     shard.core.log = log
     log.onFailure = { [unowned self] in failures.append($0) }

@@ -102,12 +102,15 @@ final class Lane: LinkPort {
   }
 
   /// The router says that a map is in force.
-  func saysInForce(_ map: SlotMap) {
+  ///
+  /// - Parameter versionsBelow: what shards have told it of their versions.
+  func saysInForce(_ map: SlotMap, versionsBelow: UInt64 = 0) {
     give { frame in
       let offer = frame.bytes.beginLengthDelimited(LinkV1.RouterFrame.Field.offer)
       frame.bytes.write(LinkV1.MapOffer.Field.step, LinkV1.SlotMapStep.inForce)
       SlotMapMessage.write(
         map, LineageRecords(), as: LinkV1.MapOffer.Field.map, into: &frame.bytes)
+      frame.bytes.write(LinkV1.MapOffer.Field.versionsBelow, versionsBelow)
       frame.bytes.endLengthDelimited(offer)
     }
   }
@@ -239,7 +242,7 @@ extension Ringstore_Internal_V1_Hello {
 }
 
 extension Ringstore_Internal_V1_LinkReply {
-  /// The size that a notice names; nil where it is none.
+  /// The size that a notice names; nil if it is none.
   var noticedBytes: Int? {
     guard more, code == 0 else { return nil }
     return Array(response).withUnsafeBytes { bytes in

@@ -102,7 +102,7 @@ import Testing
     #expect(shard.core.store.pinnedBytes == 0)
   }
 
-  /// Both keys are told of: the reply waits for the last change of either.
+  /// The reply concerns both keys: it waits for the last change of either.
   @Test func theReplyWaitsForBothKeys() throws {
     let link = try Link(to: shard)
     let marks = shard.holding()

@@ -1,4 +1,4 @@
-// Refusals in a shard's log: once for a router and reason, and anew after it was accepted.
+// Refusals in a shard's log: once for a router and reason, and again after it was accepted.
 
 import Testing
 

@@ -135,7 +135,7 @@ extension ShardFixture {
 }
 
 extension Remainder {
-  /// Where the reply comes from; nil where the call is not at its end.
+  /// Where the reply comes from; nil if the call is not at its end.
   var reply: (any ReplySource)? {
     if case .source(let source) = self { source } else { nil }
   }

@@ -53,7 +53,7 @@ struct ShardFixture {
     }
   }
 
-  /// The error that a call fails with, or nil where it succeeds.
+  /// The error that a call fails with, or nil if it succeeds.
   func failure(_ id: CommandID, _ request: some Message) -> CallError? {
     var response = ByteBuffer(string: "before")
     do {
@@ -74,7 +74,7 @@ struct ShardFixture {
   }
 }
 
-/// A clock that stands still unless it is told to go on.
+/// A clock that moves only when it is advanced.
 final class ManualClock {
   var nowNanos: UInt64 = 1_000
   /// The wall clock. It is looked at once a second of the other one.

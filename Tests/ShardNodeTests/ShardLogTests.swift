@@ -1,11 +1,12 @@
-// What a shard with a log promises: nothing is told before it is committed, and nothing is refused
-// or held that need not be.
+// What a shard with a log promises: nothing is reported before it is committed, and nothing is
+// refused or held that need not be.
 
 import Commands
 import GRPC
 import Log
 import LogFiles
 import NodeCore
+import Placement
 import ProtobufMessages
 import RingstoreAPI
 import Store
@@ -84,7 +85,7 @@ struct ShardLogTests {
     #expect(link.call(1, .set, Requests.set("k", "v")).map(\.id) == [1])
     logging.disk.takesDirectWrites = false
     logging.tick()
-    logging.disk.tell(.directoryGone)
+    logging.disk.tell(.directoryGone("data"))
     logging.log.takeEvents()
     #expect(logging.isHeld, "nobody is told that the write is kept")
     #expect(logging.failures.count == 1)
@@ -229,7 +230,7 @@ struct ShardLogTests {
     #expect(logging.disk.syncsAsked > 0, "whatever the policy")
     logging.commit(syncing: false)
     #expect(calls.hello == nil)
-    // A second router brings the same map: what it is told isn't durable either.
+    // A second router brings the same map: its reply isn't durable either.
     let second = Lane(.calls, logging.shard.core)
     _ = try second.greet(try Link.hello(router: "s/0"))
     #expect(second.hello == nil)
@@ -246,17 +247,45 @@ struct ShardLogTests {
     _ = link.call(1, .set, Requests.set("k", "v"))
     logging.commit()
     _ = link.calls.take()
+    logging.disk.room = DiskRoom(free: 3 << 20, needed: 72 << 20)
     logging.disk.tell(.diskFull(true))
     logging.log.takeEvents()
     let refused = link.call(2, .set, Requests.set("k", "w"))
     #expect(refused.map(\.code) == [StatusCode.resourceExhausted.rawValue])
     #expect(refused.first?.callError.reason == .diskFull)
+    for sentence in [refused.first?.message, logging.shard.core.describe().detail] {
+      #expect(sentence?.contains("3 MiB are free, and 72 MiB needed") == true)
+    }
+    #expect(logging.shard.core.notReadyReason == nil, "reads go on")
     #expect(link.call(3, .get, Requests.key("k")).map(\.code) == [0])
     logging.disk.tell(.diskFull(false))
     logging.log.takeEvents()
     #expect(link.call(4, .set, Requests.set("k", "w")).isEmpty)
     logging.commit()
     #expect(link.calls.take().map(\.code) == [0])
+    #expect(logging.shard.core.describe().detail.isEmpty)
+  }
+
+  @Test func whatStandsIsToldOnceAndSeenUntilItGoesOn() throws {
+    let logging = LoggingShard()
+    var told: [Bool] = []
+    logging.log.onStall = { told.append($0) }
+    let link = try open(logging)
+    let core = logging.shard.core
+    _ = link.call(1, .set, Requests.set("k", "v"))
+    logging.tick()
+    #expect(core.notReadyReason == nil && core.describe().detail.isEmpty)
+    logging.shard.clock.nowNanos += ShardLog.stallNanos + 1
+    // Nothing is written meanwhile: the look after the links finds it out.
+    for _ in 0..<2 { core.watchLinks() }
+    #expect(told == [true])
+    #expect(core.describe().detail.contains("LOG_STALLED"))
+    #expect(core.notReadyReason?.contains("LOG_STALLED") == true)
+    let refused = link.call(2, .set, Requests.set("other", "w"))
+    #expect(refused.first?.callError.reason == .logStalled)
+    logging.commit()
+    #expect(told == [true, false])
+    #expect(core.notReadyReason == nil && core.describe().detail.isEmpty)
   }
 
   @Test func aDiskThatStandsRefusesWritesBeforeTheyAreExecuted() throws {
@@ -307,7 +336,7 @@ struct ShardLogTests {
       frame.call(2, .get, Requests.key("k"))
     }
     logging.tick()
-    logging.disk.tell(.directoryGone)
+    logging.disk.tell(.directoryGone("data"))
     logging.log.takeEvents()
     let replies = link.calls.take()
     #expect(replies.map(\.callError.reason) == [.outcomeUnknown, .shardUnavailable])
@@ -328,6 +357,24 @@ struct ShardLogTests {
     #expect(raised.raiseFrom > begin.ceiling.raiseFrom && raised.value > begin.ceiling.value)
     raised.raise(above: raised.value + 1_000)
     #expect(raised.raiseFrom > begin.ceiling.value + 1_000)
+  }
+
+  @Test func whatWasEvictedIsGoneInTheReplayToo() throws {
+    let logging = LoggingShard()
+    let link = try open(logging)
+    let store = logging.shard.core.store
+    store.memoryLimit = MemoryLimit(bytes: store.usedBytes + 200_000, policy: .allKeysLRU)
+    let value = String(repeating: "x", count: 1_000)
+    for id in UInt64(1)...400 {
+      link.calls.give { $0.call(id, .set, Requests.set("k\(id)", value)) }
+      logging.commit()
+    }
+    #expect(store.evictedKeyCount > 100)
+    let replayed = try logging.replayed()
+    for id in 1...400 {
+      let slot = Array("k\(id)".utf8).withUnsafeBytes { Slots.slot(of: $0) }
+      #expect(replayed.keyCount(database: 0, slot: slot) == store.keyCount(database: 0, slot: slot))
+    }
   }
 
   @Test func whatWasWrittenMakesTheSameKeys() throws {

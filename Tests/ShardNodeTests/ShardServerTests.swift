@@ -13,7 +13,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("A shard that serves", .serialized)
+@Suite("A shard that serves", .serialized, .timeLimit(.minutes(15)))
 struct ShardServerTests {
   @Test func aLargeValueGoesInAndOut() async throws {
     try await withShard { client in

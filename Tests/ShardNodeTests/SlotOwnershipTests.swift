@@ -63,6 +63,21 @@ struct SlotOwnershipTests {
     #expect(throws: MapRefusal(.staleMap)) { try offer(older, to: &ownership, isFree: true) }
   }
 
+  /// As after a restart of a shard that keeps its data.
+  @Test func aMapThatWasKeptIsHeldAgainstOthersAndServedOnceItIsInForceAnew() throws {
+    let map = try Maps.of(["a", "b"], epoch: 2)
+    let own = try #require((0..<Slots.count).first { map.ownerID(ofSlot: $0) == "a" })
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    ownership.restore(map)
+    #expect(!ownership.owns(slot: own), "a newer map may be in force")
+    let other = try Maps.of(["a", "b", "c"], epoch: 2)
+    #expect(throws: MapRefusal(.mapConflict)) { try offer(other, to: &ownership) }
+    let older = try Maps.of(["a", "b"], epoch: 1)
+    #expect(throws: MapRefusal(.staleMap)) { try offer(older, to: &ownership) }
+    #expect(!ownership.comeIntoForce(other) && ownership.comeIntoForce(map))
+    #expect(ownership.owns(slot: own))
+  }
+
   @Test func aMapThatGivesAwayHeldKeysIsAConflict() throws {
     let map = try Maps.of(["a", "b"])
     let foreign = try #require(
@@ -214,7 +229,7 @@ struct SlotOwnershipTests {
   }
 
   /// - Parameters:
-  ///   - isInForce: whether the shard is told then that the map is in force.
+  ///   - isInForce: whether the shard is then notified that the map is in force.
   ///   - inForceEpoch: of the map that the router knows to be.
   private func offer(
     _ map: SlotMap, to ownership: inout SlotOwnership, holdingKeysOf slot: Int? = nil,

@@ -58,7 +58,7 @@ extension SimulatedDisk {
 
   package var trace: [String] { withState { $0.trace ?? [] } }
 
-  /// What a read would see; nil where there is no such file.
+  /// What a read would see; nil if there is no such file.
   package func contents(of path: String) -> [UInt8]? {
     withState { state in
       if case .file(let inode) = state.names.entries[path] { inode.bytes } else { nil }

@@ -130,7 +130,7 @@ import Testing
     }
   }
 
-  /// What comes and goes while a list is pinned is nobody's.
+  /// Elements added and removed while a list is pinned belong to no view.
   @Test func elementsBornUnderAPinAreFreedAtOnce() throws {
     let fixture = Fixture()
     _ = try pushLong(fixture)

@@ -1,4 +1,4 @@
-// An observer that copies what it is told, and a picture of all that a store holds.
+// An observer that copies the effects, and an image of a store's contents.
 
 @testable import Store
 
@@ -181,7 +181,7 @@ struct StoreContents: Equatable {
     }
   }
 
-  /// Where two differ, in a few words; nil where they don't.
+  /// Where two differ, in a few words; nil if they don't.
   func difference(from other: StoreContents) -> String? {
     if slotVersions != other.slotVersions {
       return "counters of slots: \(slotVersions) and \(other.slotVersions)"

@@ -43,7 +43,7 @@ private struct Setting {
 private struct Run {
   let fixture: Fixture
   var model = StoreModel()
-  /// Views in the hands of readers, with what each must show for ever.
+  /// Views in the hands of readers, with what each must show forever.
   var views: [(view: Store.ListView, expected: [Bytes])] = []
 
   /// The same for whole lists.

@@ -248,7 +248,7 @@ struct Fixture {
     }
   }
 
-  /// - Returns: nil where nothing was removed.
+  /// - Returns: nil if nothing was removed.
   @discardableResult
   func removeElements(
     _ key: Bytes, by divisor: Int, rest: Int, slot: Int = 0, database: Int = 0

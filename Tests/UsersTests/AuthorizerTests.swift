@@ -1,4 +1,4 @@
-// Who a credential stands for, how long, and how much he may use.
+// The user of a credential, for how long, and its limits.
 
 import Patterns
 import RingstoreAPI

@@ -1,4 +1,4 @@
-// What a users file means, and that whatever is wrong with one is told with its line and nothing
+// The meaning of a users file, and that every error in one is reported with its line and nothing
 // that may be a secret.
 
 import Patterns
@@ -90,7 +90,8 @@ struct UsersFileTests {
       ("user\n", 1, "nothing follows"),
       ("user a\nmay nothing\nuser a\nmay nothing\n", 3, "already"),
       ("user a\nmay fly\n", 2, "may read"),
-      ("user a\nmay nothing read\n", 2, "may read"),
+      ("user a\nmay nothing read\n", 2, "can't have `nothing` too"),
+      ("user a\nmay red\n", 2, "or nothing, not 'red'"),
       ("user a\ndatabases 3-1\n", 2, "databases"),
       ("user a\ndatabases -1\n", 2, "databases"),
       ("user a\ndatabases 4294967296\n", 2, "databases"),

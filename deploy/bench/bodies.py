@@ -8,10 +8,10 @@
     bodies.py prefix get|set [--value BYTES]
 
 get and set: Gets or Sets of N keys, key:000000000000 and so on from number I; with --among, N keys
-drawn from the first K, always the same ones. With --value-max, values have from --value to that many
-bytes, as many between 8 and 16 as between 1024 and 2048. With --expire-at, keys expire at that time
-or up to MILLIS later. delete: Deletes of such keys, leaving out one in K. push: RPushes of N elements in all, dealt out to L
-lists, list:000000000000 and so on. As gRPC-framed CallBatch messages of B calls, whose ids count
+drawn from the first K, always the same ones. With --value-max, values have from --value to that
+many bytes, as many between 8 and 16 as between 1024 and 2048. With --expire-at, keys expire at that
+time or up to MILLIS later. delete: Deletes of such keys, leaving out one in K. push: RPushes of N
+elements in all, dealt out to L lists, list:000000000000 and so on. As gRPC-framed CallBatch messages of B calls, whose ids count
 from 1; with --resp as Redis commands, for redis-cli --pipe. A push has at most 1000 elements.
 
 call: one framed request, a MESSAGE of keystore.proto. A VALUE that looks like a number is one, @N

@@ -413,7 +413,7 @@ class MessageWriter:
     def write_constants(self):
         if not self.message.fields:
             return
-        self.text.doc("The message's fields, for those who write them one by one.")
+        self.text.doc("The message's fields, for code that writes them one by one.")
         self.text.add("package enum Field {")
         for each in self.message.fields:
             kind = CONSTANTS[each.kind]

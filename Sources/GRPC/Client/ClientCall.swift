@@ -107,11 +107,6 @@ package final class ClientCall {
     }
   }
 
-  /// Sends one finished message.
-  package func send(message: UnsafeRawBufferPointer) {
-    send { $0.writeBytes(message) }
-  }
-
   /// Ends the request side, after the messages already sent.
   package func halfClose() {
     guard !isEnded, !isHalfClosed else { return }

@@ -105,7 +105,7 @@ final class NameLookups: Sendable {
   }
 }
 
-/// One attempt's view of the lookups, as NIO asks for it: both families, side by side.
+/// One attempt's view of the lookups, as NIO requires it: both families, in parallel.
 struct HostResolver: Resolver, Sendable {
   let lookups: NameLookups
   let eventLoop: any EventLoop

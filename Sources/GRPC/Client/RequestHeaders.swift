@@ -9,7 +9,7 @@ final class RequestHeaders {
   private let constantFields: Int
   private let constant = HeaderBlock()
 
-  /// - Parameter token: of who calls; nil: none. It goes into the peer's HPACK table: a random
+  /// - Parameter token: the caller's; nil: none. It goes into the peer's HPACK table: a random
   ///   token can't be guessed from the sizes of blocks.
   init(
     authority: String, userAgent: String, acceptsGzip: Bool, isEncrypted: Bool = false,

@@ -31,7 +31,7 @@ package final class LoopMeter {
   package var lines = Traffic()
   /// gRPC calls and streams.
   package var openStreams = 0
-  /// The memory held for the loop's clients, and its limit; set by the gRPC server, nil without one.
+  /// The memory held for the loop's clients, and its limit. The gRPC server sets it.
   package var clientMemory: ClientMemory?
   /// The service's call meter, which is finished at the end of the tick; nil: none.
   package var calls: CallMeter?

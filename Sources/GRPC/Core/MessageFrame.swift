@@ -50,11 +50,6 @@ package enum MessageFrame {
     Self.end(mark, &buffer)
   }
 
-  /// Takes back a message begun at `mark`.
-  package static func abandon(_ mark: Mark, _ buffer: inout ByteBuffer) {
-    buffer.moveWriterIndex(to: mark.index)
-  }
-
   /// Empties a buffer for a new message, and leaves space for the prefix in front of it. (Without
   /// the space `move` copies the message.)
   package static func leaveRoom(in buffer: inout ByteBuffer) {

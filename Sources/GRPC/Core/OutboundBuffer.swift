@@ -4,9 +4,9 @@
 import NIOCore
 
 enum OutboundBuffer {
-  /// Up to so many waiting bytes are moved as soon as fewer wait than were sent. More than that are
-  /// moved only when they are a small part of the buffer, so that a large message isn't moved about
-  /// while it is being sent.
+  /// Up to this many waiting bytes are moved as soon as fewer wait than were sent. More than that
+  /// are moved only when they are a small part of the buffer, so that a large message isn't moved
+  /// about while it is being sent.
   static let eagerMoveBytesMax = 256 << 10
   static let largeMoveFactor = 4
 

@@ -35,8 +35,8 @@ extension GRPCServerHandler {
     heldThroughout = min(heldThroughout, bytes)
   }
 
-  /// The charge as it is at a sweep: nothing tells that a socket has taken the last of what waited
-  /// for it.
+  /// The charge as it is at a sweep: there is no event when a socket has accepted the last of what
+  /// waited for it.
   func renewCharge() {
     guard ending.isOpen else { return chargeRest() }
     charge(isLink ? 0 : heldBytes)

@@ -86,7 +86,7 @@ package final class ServerLoop: ListenerLoop {
   private func arm(_ deadlineNanos: UInt64) {
     timer?.cancel()
     timerNanos = deadlineNanos
-    // A deadline beyond the clock's range is never reached; one year stands for it.
+    // A deadline beyond the clock's range is never reached; it is set to one year.
     let yearNanos: UInt64 = 31_536_000_000_000_000
     let bounded = min(deadlineNanos, nowNanos &+ yearNanos)
     timer = eventLoop.assumeIsolated().scheduleTask(deadline: .uptimeNanoseconds(bounded)) {

@@ -98,7 +98,7 @@ package protocol ServerConnection: AnyObject {
 
   /// Closes the connection at once, even if calls are in progress on it.
   ///
-  /// - Parameter reason: nil where that is noted already.
+  /// - Parameter reason: nil if that is noted already.
   func closeNow(_ reason: ConnectionEnd?)
 
   /// The connection is another node's from here on, and counts no more as a client's.

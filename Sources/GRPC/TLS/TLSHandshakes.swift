@@ -191,7 +191,7 @@ enum CertificateNames {
     return names
   }
 
-  /// Whether a certificate is for a host, by its DNS names. An asterisk stands for the first label
+  /// Whether a certificate is for a host, by its DNS names. An asterisk matches the first label
   /// (RFC 9525 section 6.3).
   static func of(_ certificate: NIOSSLCertificate, have host: String) -> Bool {
     let wanted = host.lowercased().utf8.drop(suffix: UInt8(ascii: "."))

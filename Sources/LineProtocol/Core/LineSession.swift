@@ -42,8 +42,6 @@ package final class LineSession {
   private let clock: () -> UInt64
   private let onWork: () -> Void
 
-  // A session is used by one thread and never from within an access to one of these, so the
-  // run-time checks for that are left out; every command would pay for them.
   private var parser: LineParser
   private var database: UInt32 = 0
   /// A command that waits until it may be made alone.
@@ -173,7 +171,7 @@ package final class LineSession {
     !isGone && (held != nil || !creditWaiters.isEmpty || (mayStart && parser.heldBytes > 0))
   }
 
-  /// Commands that are not answered yet, and all that have come.
+  /// Commands without a reply yet, and all that have arrived.
   package var openCommands: Int { entries.count }
   package var commandsReceived: Int { firstNumber + entries.count }
 
@@ -187,7 +185,7 @@ package final class LineSession {
   /// ones that are being fetched.
   package var replyBytes: Int { output.readableBytes + waitingBytes + expectedBytes }
 
-  /// Up to this many bytes to write, or nil where there are none.
+  /// Up to this many bytes to write, or nil if there are none.
   package func takeOutput(max: Int) -> ByteBuffer? {
     guard hasOutput else { return nil }
     if output.readableBytes > max { return output.readSlice(length: max) }

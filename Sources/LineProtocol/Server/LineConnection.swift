@@ -244,7 +244,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, MemoryHolder {
     heldThroughout = min(heldThroughout, bytes)
   }
 
-  /// A client that takes its replies is told; who doesn't can't be.
+  /// A client that reads its replies gets the error; one that doesn't can't.
   func endForMemory() {
     guard let session, let context else { return }
     let unread = session.replyBytes + writer.queuedBytes
@@ -335,7 +335,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, MemoryHolder {
   /// Closes the connection if its client reads too little.
   func sweep(nowNanos: UInt64) {
     guard let context, let session else { return }
-    // Nothing tells that a socket has taken the last of what waited for it.
+    // There is no event when a socket has accepted the last of what waited for it.
     charge(heldBytes)
     heldThroughout = chargedBytes
     if hasHeard || session.isBusy {

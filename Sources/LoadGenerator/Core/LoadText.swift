@@ -41,7 +41,8 @@ package enum LoadText {
     lines.append("failed calls: \(run.failed)")
     for failure in run.failures {
       let name = failure.reason.isEmpty ? failure.code : "\(failure.code) \(failure.reason)"
-      lines.append("  \(failure.count) x \(name): \(failure.message)")
+      let first = failure.count > 1 ? ", the first" : ""
+      lines.append("  \(failure.count) x \(name)\(first): \(failure.message)")
     }
     if run.connectionsLost > 0 { lines.append("connections lost: \(run.connectionsLost)") }
     if run.unsent > 0 { lines.append("calls due and not sent: \(run.unsent)") }

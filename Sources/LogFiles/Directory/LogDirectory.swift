@@ -47,6 +47,14 @@ package final class LogDirectory: Sendable {
   package static func open(
     _ path: String, as owner: LogOwner, over files: any FileSystem
   ) throws(LogRefusal) -> LogDirectory {
+    try tellingRoom(of: path, files, needed: SegmentSizes().first) { () throws(LogRefusal) in
+      try locked(path, as: owner, over: files)
+    }
+  }
+
+  private static func locked(
+    _ path: String, as owner: LogOwner, over files: any FileSystem
+  ) throws(LogRefusal) -> LogDirectory {
     try refusing { () throws(FileError) in try make(path, files) }
     guard try refusing({ () throws(FileError) in try files.isDirectory(path) }) else {
       throw .notADirectory(path)
@@ -179,6 +187,21 @@ package final class LogDirectory: Sendable {
       throw .otherShard(file: file, found: header.shard, wanted: owner.shard)
     }
     if header.seedDigest != owner.seedDigest { throw .otherSeed(file: file) }
+  }
+}
+
+/// Runs what may find the disk full, and tells then what it has left.
+///
+/// - Parameter needed: bytes without which the directory can't be used.
+func tellingRoom<R>(
+  of path: String, _ files: any FileSystem, needed: UInt64, _ body: () throws(LogRefusal) -> R
+) throws(LogRefusal) -> R {
+  do throws(LogRefusal) {
+    return try body()
+  } catch {
+    guard case .failed(let failure) = error, failure.saysFull else { throw error }
+    let room = DiskRoom(free: DiskRoom.free(at: path, files), needed: needed)
+    throw .noRoom(directory: path, room, failure)
   }
 }
 

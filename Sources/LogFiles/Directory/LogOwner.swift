@@ -40,6 +40,8 @@ package enum LogRefusal: Error, Equatable, Sendable, CustomStringConvertible {
   case fewerDatabases(file: String, database: Int)
   case corrupt(file: String, offset: UInt64, why: String)
   case missing(file: String, why: String)
+  /// The disk is full.
+  case noRoom(directory: String, DiskRoom, FileError)
   case failed(FileError)
 
   package var description: String {
@@ -73,6 +75,9 @@ package enum LogRefusal: Error, Equatable, Sendable, CustomStringConvertible {
     case .missing(let file, let why):
       "\(file) is missing: \(why). Nothing was changed. "
         + "Restore it from a backup, or move the directory away and accept the loss."
+    case .noRoom(let directory, let room, let error):
+      "The disk of \(directory) is full: \(room) to start (\(error)). Make room, and start the "
+        + "shard again: nothing is lost."
     case .failed(let error):
       switch error.code {
       case FileErrorCode.readOnly:

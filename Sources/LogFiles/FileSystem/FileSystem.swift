@@ -52,12 +52,14 @@ package struct FileError: Error, Hashable, Sendable, CustomStringConvertible {
   /// True if the call has done nothing, or a part of a write, because the disk or the user's quota
   /// is full. It may be repeated. Not so a sync: its data may be lost.
   package var isForWantOfRoom: Bool {
-    guard code == FileErrorCode.noSpace || code == FileErrorCode.overQuota else { return false }
+    guard saysFull else { return false }
     return switch call {
     case .open, .write, .allocate, .rename: true
     default: false
     }
   }
+
+  package var saysFull: Bool { code == FileErrorCode.noSpace || code == FileErrorCode.overQuota }
 
   package var isMissing: Bool { code == FileErrorCode.noEntry }
 }

@@ -65,7 +65,7 @@ extension LogRefusal {
       .mixed(let file, _), .newerFormat(let file, _), .fewerDatabases(let file, _),
       .missing(let file, _):
       (file, 0)
-    case .notADirectory, .inUse, .failed: nil
+    case .notADirectory, .inUse, .noRoom, .failed: nil
     }
   }
 

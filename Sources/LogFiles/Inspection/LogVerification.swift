@@ -69,7 +69,7 @@ package struct LogVerification {
     case .failed(let error):
       // A shard that works on the directory removes files: the next try has another list.
       guard directory.isInUse, error.isMissing else { throw refusal }
-    case .notADirectory, .inUse, .otherCluster, .otherShard, .otherSeed: throw refusal
+    case .notADirectory, .inUse, .otherCluster, .otherShard, .otherSeed, .noRoom: throw refusal
     case .corrupt, .missing, .mixed, .newerFormat, .fewerDatabases: break
     }
     let finding = LogFinding(refusal: refusal, stopsStart: stopsStart)

@@ -90,6 +90,15 @@ package final class LogRecovery {
   /// Does the next part of the work.
   /// - Returns: nil when all is done but `begin`.
   package func step() throws(LogRefusal) -> LogProgress? {
+    try tellingRoom { () throws(LogRefusal) in try proceed() }
+  }
+
+  private func tellingRoom<R>(_ body: () throws(LogRefusal) -> R) throws(LogRefusal) -> R {
+    try LogFiles.tellingRoom(
+      of: directory.path, directory.files, needed: settings.sizes.first, body)
+  }
+
+  private func proceed() throws(LogRefusal) -> LogProgress? {
     switch state {
     case .reads(let replay):
       switch try replay.step(work: stepWork) {
@@ -136,8 +145,10 @@ package final class LogRecovery {
       seedDigest: directory.owner.seedDigest, life: numbers.life,
       epoch: max(numbers.epoch, known?.epoch ?? 0), position: position, committed: position,
       newestPass: contents.pass?.position)
-    return try refusing { () throws(FileError) in
-      try LogRepair.begin(header, in: directory, contents, end: end, settings)
+    return try tellingRoom { () throws(LogRefusal) in
+      try refusing { () throws(FileError) in
+        try LogRepair.begin(header, in: directory, contents, end: end, settings)
+      }
     }
   }
 }

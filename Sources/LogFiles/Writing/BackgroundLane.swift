@@ -119,16 +119,14 @@ final class BackgroundLane {
     nextWatch = now + settings.watchIntervalNanos
     guard try directory.isThere() else {
       return shared.change { state in
-        state.tell(.directoryGone)
+        state.tell(.directoryGone(directory.path))
         state.hasFailed = true
       }
     }
     let free = try directory.files.freeBytes(at: directory.path)
     shared.change { state in
-      let needed = UInt64(max(0, state.keepFree) + settings.freeBytesMin)
-      // Some more before it counts as free again, so that it doesn't change at every look.
-      let bound = state.full.contains(.room) ? needed + needed / 8 : needed
-      state.setFull(.room, free < bound)
+      let room = state.note(free: free, settings)
+      state.setFull(.room, room.free < room.needed)
     }
   }
 
@@ -166,7 +164,11 @@ final class BackgroundLane {
       guard error.isForWantOfRoom else { throw error }
       filling = nil
       prepareAt = now + settings.retryNanos
-      shared.change { $0.setFull(.segment, true) }
+      let free = DiskRoom.free(at: directory.path, directory.files)
+      shared.change { state in
+        _ = state.note(free: free, settings)
+        state.setFull(.segment, true)
+      }
     }
   }
 

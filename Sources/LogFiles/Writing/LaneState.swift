@@ -74,6 +74,7 @@ struct LaneState {
   var events: [LogEvent] = []
   var isWakeSent = false
   var full: FullReasons = []
+  var room: DiskRoom?
   var hasFailed = false
 
   /// Whether there is anything to sync.
@@ -117,6 +118,15 @@ struct LaneState {
         file: error.path,
         sentence: "The log can't be \(what), so this shard exits: \(error). Writes without "
           + "a reply may be lost."))
+  }
+
+  /// Notes what the disk has left beside what is prepared.
+  mutating func note(free: UInt64, _ settings: LogFileSettings) -> DiskRoom {
+    let needed = UInt64(max(0, keepFree) + settings.freeBytesMin)
+    // Some more before it counts as free again, so that it doesn't change at every look.
+    let room = DiskRoom(free: free, needed: full.contains(.room) ? needed + needed / 8 : needed)
+    self.room = room
+    return room
   }
 
   mutating func setFull(_ reason: FullReasons, _ isFull: Bool) {

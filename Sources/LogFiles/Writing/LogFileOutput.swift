@@ -114,6 +114,8 @@ package final class LogFileOutput: LogOutput, Sendable {
 
   package var passBytesQueued: Int { shared.read { $0.passBytesQueued } }
 
+  package var room: DiskRoom? { shared.read { $0.room } }
+
   package var measures: LogMeasures {
     shared.read { state in
       var measures = LogMeasures()

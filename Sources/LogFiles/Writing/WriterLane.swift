@@ -92,7 +92,10 @@ final class WriterLane {
 
   /// Returns the role and reports the result, both at once: after that the loop may write itself.
   private func endTurn(_ written: [LogBatch], _ failure: FileError?, _ now: UInt64) {
+    let free =
+      failure?.isForWantOfRoom == true ? DiskRoom.free(at: directory.path, directory.files) : nil
     shared.change { state in
+      if let free { _ = state.note(free: free, settings) }
       state.isWriting = false
       state.isWriterBehind = !held.isEmpty
       if let last = written.last {

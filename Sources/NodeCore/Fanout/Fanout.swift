@@ -1,8 +1,8 @@
 // An operation in progress: passes events to it, performs its actions, and counts its memory.
 //
-//   start --> in progress --the operation ends--> over: the caller is told
+//   start --> in progress --the operation ends--> over: the caller gets the reply
 //                |  '-----too much is held----->
-//                '--drop: its caller is gone---> over, without a word
+//                '--drop: its caller is gone---> over, without a reply
 //
 // One event loop, the node's.
 

@@ -91,7 +91,7 @@ struct KeyWalk {
 
   // MARK: - Keys
 
-  /// Takes the next key in order; nil where a shard has to answer first, or there are no more.
+  /// Takes the next key in order; nil if a shard has to answer first, or there are no more.
   mutating func draw() -> KeyMerger.Key? { merger.draw() }
 
   /// All keys before this position have been drawn, and none from it on. It may be sent to the

@@ -63,7 +63,6 @@ package struct WireTag: Hashable, Sendable {
   package static func varint(_ field: Int) -> WireTag { WireTag(field: field, type: 0) }
   package static func fixed64(_ field: Int) -> WireTag { WireTag(field: field, type: 1) }
   package static func bytes(_ field: Int) -> WireTag { WireTag(field: field, type: 2) }
-  package static func fixed32(_ field: Int) -> WireTag { WireTag(field: field, type: 5) }
 
   package var field: Int { Int(rawValue >> 3) }
 

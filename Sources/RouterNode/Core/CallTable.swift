@@ -7,7 +7,7 @@
 //   id = 0:1 | number of the call : 43 | index : 20      the highest bit marks operations
 //
 // The number wraps around, after 254 days at 400,000 calls a second; of two calls in progress
-// `CallOrder` still knows the earlier one.
+// `CallOrder` still has the earlier one.
 //
 // The memory is the table's own: a call is moved in and out of it, while an array's element would
 // be copied, which counts up and down each reference in it.

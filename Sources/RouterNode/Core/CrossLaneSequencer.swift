@@ -9,8 +9,8 @@
 // keys there: a large call may wait for small calls on other keys of its slot, but only for earlier
 // ones, so each wait ends.
 //
-//   key's queue   [large, under way] | small  small  large  ...   everything right of | is held
-//   slot's barriers  (id, how many small calls since the barrier before it are under way) ...
+//   key's queue   [large, in progress] | small  small  large  ...   everything right of | is held
+//   slot's barriers  (id, how many small calls since the barrier before it are in progress) ...
 //
 // A held small call is released when no large call of its key is in progress. A held large one is
 // released when it is the first of its key's queue and its barrier is reached (all earlier small

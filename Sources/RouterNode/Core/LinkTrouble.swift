@@ -20,6 +20,21 @@ struct LinkTrouble {
   mutating func end() {
     told = []
   }
+
+  /// The settings that would help, by a part of the transport's reason.
+  private static let advices = [
+    ("connect failed: the peer closed the connection", "if the shard uses TLS, set `shard_tls_ca`"),
+    ("requires a certificate", "set `shard_tls_certificate` and `shard_tls_key`"),
+    ("not of the certificate authority", "`shard_tls_ca` names the authority to trust"),
+    ("doesn't use TLS", "the shard has no TLS: remove `shard_tls_ca`, or give it a certificate"),
+    ("certificate is for another name", "`shard_tls_server_name` sets the name to expect"),
+  ]
+
+  /// What to do about a link that was not made because of TLS; nil: nothing is known.
+  /// - Parameter reason: as the transport gives it.
+  static func advice(_ reason: String) -> String? {
+    advices.first { reason.contains($0.0) }?.1
+  }
 }
 
 extension LinkRefusal {
@@ -35,7 +50,8 @@ extension LinkRefusal {
     case .staleMap, .mapConflict:
       "the shard holds another slot map; give all routers the same shards, ids and weights"
     case .protocolVersion:
-      "the node at \(address) has another version; run the same version on all nodes"
+      "the node at \(address) has another version of the link protocol; run releases with the same "
+        + "one on all nodes"
     case .wrongHashSeed:
       "the shard at \(address) has another hash seed; give all routers and shards the same `hash_seed`"
     case .unauthenticated:

@@ -119,7 +119,7 @@ struct MapChange {
 
   // MARK: - Adopting
 
-  /// All shards are told of the next map. Returns it.
+  /// The next map is sent to all shards. Returns it.
   mutating func adopt() -> SlotMap? {
     phase = .adopting
     return next

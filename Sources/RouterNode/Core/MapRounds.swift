@@ -5,10 +5,11 @@
 // all have adopted it, all are queried again. If each confirms over the same link that it still
 // holds the map, all held it when the round began.
 //
-//   shards adopt it --all hold it, or one serves by it--> asked --all say so, or one serves by
-//   it--> told
-//        ^                                                  |
-//        +----------a link is lost, a shard joins-----------+
+//   shards adopt it --all hold it, or one serves by it--> queried
+//        ^                                                  |  |
+//        +----------a link is lost, a shard joins-----------+  |
+//                                                              |
+//   in force, reported <--all confirm, or one serves by it-----+
 //
 // If a shard serves with the map, it reports that: then the map is already in force. A restarted
 // shard is informed of that only after a round that began after it adopted the map: earlier replies

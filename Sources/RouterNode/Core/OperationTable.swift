@@ -63,7 +63,7 @@ struct OperationTable<Operation> {
 
   // MARK: - Sub-requests that failed while they were being sent
 
-  /// Their operations are told when the current event has been dealt with.
+  /// Their operations are notified after the current event has been handled.
   mutating func note(_ failure: Failure) {
     failures.append(failure)
   }

@@ -4,8 +4,8 @@
 //
 //   parked --its reply comes--> answered
 //     |  +--recalled: the shard says it had not run--> the error for which it was recalled
-//     +--its link is lost--> adrift --the same shard says what ran--> parked anew, or
-//     OUTCOME_UNKNOWN
+//     +--its link is lost--> adrift --the same shard reports what ran--> parked again,
+//                              |                                         or OUTCOME_UNKNOWN
 //                              +--the link stays away--> OUTCOME_UNKNOWN
 //
 // Pure; part of a router's core.

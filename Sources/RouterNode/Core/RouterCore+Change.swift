@@ -138,8 +138,8 @@ extension RouterCore {
   func changeOverdue() {
     if change?.isAdopting == true {
       endChange(
-        "not every shard has adopted the new slot map yet; the change continues, and is complete when "
-          + "they have")
+        "not every shard has adopted the new slot map yet; the change continues, and is complete "
+          + "when they have")
     } else {
       endChange("not every shard has replied in time")
     }

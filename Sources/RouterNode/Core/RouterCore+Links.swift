@@ -205,6 +205,7 @@ extension RouterCore {
       refuse(shard, generation, reply, told.lineage)
       return
     }
+    versionsBelow = max(versionsBelow, reply.versionsBelow)
     guard take(told, shard, generation) else { return }
     if lane == .calls { parkedGreeted(shard, reply) }
     switch links[shard].state.accepted(lane, incarnation: reply.incarnation) {

@@ -85,6 +85,7 @@ extension RouterCore {
       // It found out by the same rule as this router does, and may have been told by another one.
       release(shard, LinkRefusal.dataLost.detail(address: links[shard].address), .dataLost)
     } else if reply.accepted {
+      versionsBelow = max(versionsBelow, reply.versionsBelow)
       if let records = try? LineageRecords(reply.lineages) { heard(records, from: shard) }
       guard links[shard].state.isReady else { return }
       if reply.inForce, !links[shard].isServing { serves(shard) }
@@ -101,6 +102,7 @@ extension RouterCore {
   /// A shard has adopted a map from another router, or was informed that it is in force.
   func newsCame(_ shard: Int, _ news: LinkV1.MapNews) {
     guard let (map, records) = news.map.flatMap({ try? SlotMapMessage.decode($0) }) else { return }
+    versionsBelow = max(versionsBelow, news.versionsBelow)
     if news.inForce, !links[shard].isServing { serves(shard) }
     apply(agreement.learn(map, isInForce: news.inForce))
     heard(records, from: shard)
@@ -225,6 +227,7 @@ extension RouterCore {
       SlotMapMessage.write(map, lineages, as: Field.map, into: &frame)
       frame.write(Field.inForceEpoch, agreement.inForceEpoch)
       if step == .adopt { frame.write(Field.round, agreement.round) }
+      if step == .inForce { frame.write(Field.versionsBelow, versionsBelow) }
       frame.endLengthDelimited(offer)
     }
     // What the other steps carry is not put on record.

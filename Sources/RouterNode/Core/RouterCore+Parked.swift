@@ -5,8 +5,8 @@
 // A call that a shard releases without executing it is routed again: to the slot's new owner, or to
 // the same shard over a new link. There it is at the end of the queues.
 //
-// The shard knows which calls of a lost link may have been executed: see Hello. Another incarnation
-// has executed none: values that an older one may have removed are lost with its lists.
+// The shard reports which calls of a lost link may have been executed: see Hello. Another
+// incarnation has executed none: values that an older one may have removed are lost with its lists.
 
 import Commands
 import NIOCore

@@ -46,6 +46,8 @@ package final class RouterCore<Driver: RouterDriver> {
   var change: MapChange?
   /// What is on record of the shards' data.
   package internal(set) var lineages = LineageRecords()
+  /// The greatest that shards have told of their versions, for those that get slots of others.
+  var versionsBelow: UInt64 = 0
   /// A loss that is being accepted.
   var acceptance: LossAcceptance?
   /// Until when changes that shards refuse are not rolled back.

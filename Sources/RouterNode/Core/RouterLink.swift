@@ -97,7 +97,7 @@ struct RouterLink {
     _modify { if lane == .calls { yield &calls } else { yield &bulk } }
   }
 
-  /// The next frame for a lane, or nil where there is nothing to send.
+  /// The next frame for a lane, or nil if there is nothing to send.
   mutating func takeFrame(_ lane: LinkLane, nowNanos: UInt64) -> OutgoingFrame? {
     var hasCalls = false
     let frame = self[lane].takeFrame(hasCalls: &hasCalls)

@@ -1,6 +1,6 @@
 // A shard's clock as received by a router's loop, on one link. Every frame with calls carries the
-// newest value, so that the shard knows the frame's age; and deadlines of clients are sent in the
-// shard's clock, so that delays on the way don't change them. Pure.
+// newest value, so that the shard can compute the frame's age; and deadlines of clients are sent in
+// the shard's clock, so that delays on the way don't change them. Pure.
 
 struct ShardClock {
   /// How much the clocks of two machines may drift apart between two of the shard's messages.

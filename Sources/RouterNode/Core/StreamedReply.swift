@@ -1,8 +1,8 @@
 // A chunked reply: how much of it was requested, how much has arrived, and the action for each
 // part. Pure; part of a router's core.
 //
-//   asks --granted--> parts come --half of the window, or all, has come--> asks ... --the last
-//   part--> ended
+//   requested --granted--> parts arrive --half of the window, or all, has arrived--> requested ...
+//   --the last part--> ended
 //
 // A shard sends only requested parts, so a router's memory is bounded by its requests: a window for
 // a caller that reads parts as they arrive, the whole reply for one that needs it complete.

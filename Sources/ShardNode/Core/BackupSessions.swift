@@ -23,7 +23,7 @@ final class BackupSessions {
   /// A session without requests for this long is abandoned.
   static let idleNanos: UInt64 = 60_000_000_000
   /// A session without requests for this long gives way to a new one: its caller may have gone, and
-  /// a shard isn't told of that.
+  /// a shard gets no event for that.
   static let stallNanos: UInt64 = 5_000_000_000
 
   private let store: Store

@@ -23,6 +23,7 @@ extension ShardCore {
     // Links that end meanwhile are removed from the core's list.
     let links = peers
     links.watch(clockMillis: clockMillis)
+    log?.watch()
   }
 
   /// Whether there are links, or were until lately.

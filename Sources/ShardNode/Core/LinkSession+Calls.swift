@@ -36,6 +36,8 @@ extension LinkSession {
       case .calls(let message):
         if calls == nil {
           if holdsCalls, !isHeld { return .held(position) }
+          // The router has said that a map is in force, whose slots come in a moment.
+          if let peer, core.coming?.peer === peer { return .held(position) }
           switch begin(controls) {
           case .calls(let begun): calls = begun
           case .ended(let after): return .ended(after)

@@ -48,6 +48,7 @@ extension LinkSession {
         output.append(Field.ranCalls, id)
       }
       core.lineages.write(as: Field.lineages, into: &output)
+      output.write(Field.versionsBelow, core.versionsBelow)
     case .refused(let refusal, let detail):
       output.write(Field.refusal, refusal.rawValue)
       if [.staleMap, .mapConflict].contains(refusal), let ours = core.ownership.map {
@@ -76,7 +77,7 @@ extension LinkSession {
       case .check: try core.check(map, inForceEpoch: offer.inForceEpoch)
       case .adopt: try core.take(map, records, inForceEpoch: offer.inForceEpoch, from: peer)
       case .inForce:
-        core.comeIntoForce(map, from: peer)
+        core.comeIntoForce(map, versionsBelow: offer.versionsBelow, from: peer)
         return .proceed
       default: return Self.badOffer
       }
@@ -105,6 +106,7 @@ extension LinkSession {
     } else {
       output.write(Field.accepted, true)
       core.lineages.write(as: Field.lineages, into: &output)
+      output.write(Field.versionsBelow, core.versionsBelow)
     }
     output.write(Field.inForce, core.ownership.isInForce)
     output.write(Field.round, offer.round)
@@ -114,11 +116,14 @@ extension LinkSession {
 
 extension ByteBuffer {
   /// Appends the news of a map to a ShardFrame.
-  mutating func writeNews(of map: SlotMap, _ lineages: LineageRecords, isInForce: Bool) {
+  mutating func writeNews(
+    of map: SlotMap, _ lineages: LineageRecords, isInForce: Bool, versionsBelow: UInt64
+  ) {
     typealias Field = LinkV1.MapNews.Field
     let news = beginLengthDelimited(LinkV1.ShardFrame.Field.mapNews, sizeHint: 64)
     SlotMapMessage.write(map, lineages, as: Field.map, into: &self)
     write(Field.inForce, isInForce)
+    write(Field.versionsBelow, versionsBelow)
     endLengthDelimited(news)
   }
 }

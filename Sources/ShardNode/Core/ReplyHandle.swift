@@ -9,7 +9,7 @@
 // cancels, deadlines, readiness for more.
 //
 //   working --answer, fail, finish--> [held] --gate opens--> over
-//      +------cancel, drop, deadline, gate abandoned--------> over
+//      +------cancel, drop, deadline, gate abandoned-------> over
 //
 // Calls with an immediate reply need no handle; they pass the gate at their exit. Event loop of the
 // core.

@@ -26,6 +26,17 @@ extension ShardCore {
     if state == .loading { state = isLeaving ? .draining : .serving }
   }
 
+  /// Why the shard doesn't answer calls on keys, or takes no writes because its disk stands; nil:
+  /// it does. On a full disk reads go on for as long as it takes to make room, so it is ready.
+  package var notReadyReason: String? {
+    switch state {
+    case .serving: log?.isStalled == true ? log?.trouble : nil
+    case .loading: "the shard is loading its data"
+    case .draining: "the shard is draining"
+    default: detail.isEmpty ? "the shard is \(state)" : detail
+    }
+  }
+
   /// - Throws: PERMISSION_DENIED, DEADLINE_EXCEEDED, SHARD_UNAVAILABLE for a call that was delayed
   ///   on its way, OVERLOADED for a write whose reply could not be held, MEMORY_LIMIT, DISK_FULL,
   ///   LOG_STALLED. Nothing has been executed.

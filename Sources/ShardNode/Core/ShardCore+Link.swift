@@ -54,7 +54,7 @@ extension ShardCore {
   ///
   /// - Parameters:
   ///   - records: the router's records of the shards' data; merged with the shard's.
-  ///   - inForceEpoch: of the newest map that the router knows to be in force.
+  ///   - inForceEpoch: of the newest map that is in force, according to the router.
   func adopt(
     _ map: SlotMap, _ records: LineageRecords, inForceEpoch: UInt64,
     from peer: RouterSession? = nil
@@ -65,8 +65,7 @@ extension ShardCore {
     if learn(records, of: map) || isNew {
       log?.record(.slotMap(SlotMapMessage.encode(map, lineages)))
       if isNew { endParkedElsewhere() }
-      let isInForce = ownership.isInForce
-      peers.tell(but: peer) { $0.writeNews(of: map, lineages, isInForce: isInForce) }
+      tellNews(of: map, but: peer)
     }
     return isNew
   }
@@ -76,22 +75,14 @@ extension ShardCore {
   /// it.
   var isStatePending: Bool { log?.isStatePending ?? false }
 
-  /// All state is durable: frames that reveal it are sent to the routers. Their connections may be
-  /// read again (`LinkSession.writable`).
-  package func stateIsDurable() { peers.stateIsDurable() }
-
-  /// A router reports that a map is in force.
-  func comeIntoForce(_ map: SlotMap, from peer: RouterSession) {
-    let before = ownership.states.owned
-    guard keyspace.ownership.comeIntoForce(map) else { return }
-    // The previous owners may have assigned versions of these slots until now.
-    let versions = Store.versionsBegin(
-      unixMillis: wall.millis(atNanos: clock()) + VersionCeiling.newOwnerLeadMillis)
-    log?.raiseCeiling(above: versions)
-    for slot in 0..<Slots.count where ownership.owns(slot: slot) && !before.contains(slot) {
-      store.raiseVersions(ofSlot: slot, to: versions)
+  /// All state is durable: what tells of it goes to the routers. Their connections may be read
+  /// again (`LinkSession.writable`).
+  package func stateIsDurable() {
+    if let coming {
+      self.coming = nil
+      takeOver(coming)
     }
-    peers.tell(but: peer) { $0.writeNews(of: map, lineages, isInForce: true) }
+    peers.stateIsDurable()
   }
 
   /// Whether a router's map could be adopted.

@@ -34,6 +34,10 @@ package final class ShardCore {
   package var lineage: DataLineage?
   /// What is on record of the data of the map's shards.
   package var lineages = LineageRecords()
+  /// Below it lie the versions that other shards are known to have given; 0: none is.
+  var versionsHeard: UInt64 = 0
+  /// A map that is in force, whose slots are served as soon as the ceiling of versions is durable.
+  var coming: ComingIntoForce?
   /// The address that Describe reports, once it is known.
   package var address = ""
   /// Keys of all databases.
@@ -109,7 +113,7 @@ package final class ShardCore {
   let clock: () -> UInt64
   private let executions = CommandTable.executions
   let wall: WallClock
-  /// Whether there is a wall clock, so that every call knows the time.
+  /// Whether there is a wall clock, so that every call has the time.
   private let hasWall: Bool
   /// When the core was made, on that clock.
   let startedNanos: UInt64
@@ -318,7 +322,7 @@ package final class ShardCore {
     var node = NodeDescription(id: id, role: .shard)
     node.address = address
     node.state = state
-    node.detail = detail
+    node.detail = detail.isEmpty ? log?.trouble ?? "" : detail
     node.version = version
     node.uptimeMillis = uptimeMillis()
     node.keys = Int64(store.totalKeyCount)

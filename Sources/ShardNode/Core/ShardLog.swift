@@ -70,6 +70,8 @@ package final class ShardLog: StoreObserver, MarkSource {
   private var statesUpTo: UInt64 = 0
   private var statesDurableUpTo: UInt64 = 0
   private var ceiling: VersionCeiling
+  /// The batch of the ceiling.
+  private var ceilingUpTo: UInt64 = 0
   /// An assigned version that is not far enough below the ceiling; 0: none.
   private var raisesCeilingAbove: UInt64 = 0
   /// The state that every pass begins with, beside the ceiling.
@@ -88,6 +90,10 @@ package final class ShardLog: StoreObserver, MarkSource {
   package var onFailure: (String) -> Void = { _ in }
   /// Called when the disk has become full, and when it has space again.
   package var onDiskFull: (Bool) -> Void = { _ in }
+  /// Called when writes begin to be refused because the disk doesn't keep up, and when they are
+  /// taken again.
+  package var onStall: (Bool) -> Void = { _ in }
+  private var hasToldOfStall = false
   /// Called when all state that was logged is durable.
   package var onStateDurable: () -> Void = {}
   /// Called at the first change after a `handOn`, which must be called at the end of the tick. If
@@ -230,7 +236,7 @@ package final class ShardLog: StoreObserver, MarkSource {
       case .passAbandoned: passes.abandoned()
       case .diskFull(let isFull): diskIsFull(isFull)
       case .failed(let failure): failed(failure.sentence)
-      case .directoryGone: failed(Self.directoryGone)
+      case .directoryGone(let path): failed(Self.directoryGone(path))
       case .closed: onClosed()
       }
     }
@@ -261,7 +267,16 @@ package final class ShardLog: StoreObserver, MarkSource {
       && clock() >= queuesUntilNanos
     refusesWrites = isDiskFull || hasFailed || isStalled || passes.holdsWriters
     if isDirect != wasDirect || refusesWrites != didRefuse { onWayChange() }
+    let isStalled = refusesWrites && !isDiskFull && !hasFailed
+    if isStalled != hasToldOfStall {
+      hasToldOfStall = isStalled
+      onStall(isStalled)
+    }
   }
+
+  /// Looks whether the disk stands. To be called now and then: where nothing is written, nothing
+  /// else notices.
+  func watch() { if !underWay.isEmpty || unsyncedSinceNanos != nil { review() } }
 
   private func diskIsFull(_ isFull: Bool) {
     guard isFull != isDiskFull else { return }
@@ -280,9 +295,10 @@ package final class ShardLog: StoreObserver, MarkSource {
   /// Starts a pass at once; see `ShardPasses.ask`.
   package func askForPass() { _ = passes.ask() }
 
-  private static let directoryGone =
-    "The data directory was removed or replaced while the shard was using it: nothing "
-    + "written from now on would be found again, so the shard exits."
+  private static func directoryGone(_ path: String) -> String {
+    "The data directory was removed or replaced while the shard was using it: what is written to "
+      + "\(path) from now on would not be found again, so the shard exits."
+  }
 
   /// Whether changes have waited for the disk for too long, or too many of them.
   var isStalled: Bool {
@@ -306,13 +322,17 @@ package final class ShardLog: StoreObserver, MarkSource {
     if isDiskFull {
       return CallError(
         .diskFull,
-        "The disk of shard \(shard) is full: nothing was written. Free space; reads still work.",
+        "The disk of shard \(shard) is full\(roomText): nothing was written. Free space; reads still "
+          + "work.",
         shard: shard, retryDelayMillis: 1_000)
     }
     return CallError(
       .logStalled, "The disk of shard \(shard) is too slow: nothing was written. Try again.",
       shard: shard)
   }
+
+  /// What the disk had left when it was looked at last.
+  package var room: DiskRoom? { output.room }
 
   /// Writes and syncs the rest. Nothing may change any more.
   package func close() {
@@ -343,10 +363,25 @@ package final class ShardLog: StoreObserver, MarkSource {
 
   /// A version is near the ceiling, which is raised long before any version reaches it.
   @inline(never)
-  func raiseCeiling(above version: UInt64) {
+  private func raiseCeiling(above version: UInt64) {
     raisesCeilingAbove = 0
     guard version >= ceiling.raiseFrom else { return }
     ceiling.raise(above: version)
     appender.append(.versionCeiling(ceiling.value))
+    ceilingUpTo = appender.lastBatch
+  }
+
+  /// Above every version that was given.
+  var versionsBelow: UInt64 { ceiling.value }
+
+  /// Has the ceiling lie above a version that may be far above those that were given.
+  ///
+  /// - Returns: whether it does so durably. Where not, `onStateDurable` is called when it does.
+  func reserves(_ version: UInt64) -> Bool {
+    raiseCeiling(above: version)
+    guard ceilingUpTo > statesDurableUpTo else { return true }
+    statesUpTo = max(statesUpTo, ceilingUpTo)
+    handOn()
+    return !isStatePending
   }
 }

@@ -4,7 +4,7 @@
 //   searching --the search is done--> executed --next turn--> answered
 //      ^  |
 //      |  +-- a call on the key comes --> searched to the end at once, executed
-//      +-- the list has changed otherwise (expired, emptied): the search begins anew
+//      +-- the list has changed otherwise (expired, emptied): the search begins again
 //
 // Order. The call has its place among the calls on its key from the moment when it was first
 // executed: a later call on the key completes it first (Keyspace.find). So only expiry and a Reset

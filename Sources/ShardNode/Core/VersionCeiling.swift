@@ -9,9 +9,17 @@ package struct VersionCeiling: Equatable, Sendable {
   /// disk. It equals four seconds of the clock, by which versions may be ahead of it after each
   /// restart.
   static let step: UInt64 = 1 << 26
-  /// How far ahead of the clock a shard counts that gets a slot, because the owner before it may
-  /// have been: as far as 16 restarts in a row, or clocks that differ by a minute.
+  /// How far ahead of the clock a shard counts that gets a slot and isn't told what versions others
+  /// have given, by a router of an earlier build.
   static let newOwnerLeadMillis: Int64 = 65_536
+  /// Versions of other shards that are further ahead of the clock are not believed: ten years. A
+  /// shard that followed a clock at the end of time would have no versions left.
+  private static let foreignLeadMillisMax: Int64 = 315_360_000_000
+
+  /// The greatest version of another shard that is believed.
+  static func foreignMax(_ unixMillis: Int64) -> UInt64 {
+    Store.versionsBegin(unixMillis: unixMillis + foreignLeadMillisMax)
+  }
 
   /// Above every assigned version, and above every one until it is raised.
   package private(set) var value: UInt64

@@ -12,8 +12,8 @@ package enum BackupText {
       ]
     }
     let lines =
-      ClusterTable.aligned([["SHARD", "KEYS' IMAGES", "CHANGES MEANWHILE"]] + rows) + [
-        "\(manifest.totalKeys) keys of \(manifest.cluster) in \(directory), "
+      ClusterTable.aligned([["SHARD", "KEYS", "CHANGES DURING THE COPY"]] + rows) + [
+        "\(RestoreRun.counted(manifest.totalKeys)) of \(manifest.cluster) in \(directory), "
           + "\(ClusterTable.memory(Int(clamping: manifest.totalBytes)))",
         "digest: \(Hexadecimal.text(manifest.contents.digest))",
       ]
@@ -41,9 +41,12 @@ package enum BackupText {
   }
 
   static func text(_ report: RestoreRun.Report) -> String {
-    var lines = ["\(report.keys) keys of \(report.manifest.cluster) restored"]
+    var lines = ["\(RestoreRun.counted(report.keys)) of \(report.manifest.cluster) restored"]
     let expired = report.expired + report.expiredMeanwhile
-    if expired > 0 { lines.append("\(expired) keys of the backup have expired") }
+    if expired > 0 {
+      let verb = expired == 1 ? "has" : "have"
+      lines.append("\(RestoreRun.counted(expired)) of the backup \(verb) expired")
+    }
     lines.append(
       report.isCompared
         ? "counts and digests of all slots are those of the backup"

@@ -53,11 +53,31 @@ struct RestoreRun {
     let manifest = try BackupReader.manifest(in: directory, over: files)
     let targets = try targets(manifest)
     try check(manifest)
-    let before = try await lookAtCluster(targets)
+    let before: [Int: SlotContents]
+    do {
+      before = try await lookAtCluster(targets)
+    } catch let error as RingstoreError where !error.isUnconnected {
+      throw Refusal(
+        sentence: "The cluster's keys could not be counted: "
+          + "\(ConnectionAdvice.sentence(error.message)) Nothing was written; run the restore "
+          + "again\(Self.moreTime(error)).")
+    }
     var report = Report(manifest: manifest)
     let expected = try await write(manifest, &report)
-    if !merges { try await compare(expected, with: before, &report) }
+    guard !merges else { return report }
+    do {
+      try await compare(expected, with: before, &report)
+    } catch let error as RingstoreError {
+      throw Refusal(
+        sentence: "All \(report.keys) keys were written, but could not be compared with the "
+          + "backup: \(ConnectionAdvice.sentence(error.message)) Run the restore again with "
+          + "--merge, or compare the digest of the backup with `ringstore admin digest`.")
+    }
     return report
+  }
+
+  private static func moreTime(_ error: RingstoreError) -> String {
+    error.code == .deadlineExceeded ? ", with a longer --timeout" : ""
   }
 
   // MARK: - Before anything is changed
@@ -91,8 +111,8 @@ struct RestoreRun {
       let keys = try await client.dbSize(options: options)
       if keys > 0, !merges {
         throw Refusal(
-          sentence: "Database \(database) of the cluster has \(keys) keys: nothing was changed. "
-            + "Restore into an empty one, or with --merge, which replaces existing keys.")
+          sentence: "Database \(database) of the cluster has \(Self.counted(keys)): nothing was "
+            + "changed. Restore into an empty one, or with --merge, which replaces existing keys.")
       }
     }
     if merges { return [:] }
@@ -128,8 +148,10 @@ struct RestoreRun {
             try await stretch.write(to: client, options)
           } catch let error as RingstoreError {
             throw Refusal(
-              sentence: "The restore stopped after \(report.keys) keys: \(error.message) They "
-                + "are in the cluster. Run it again with --merge to complete it.")
+              sentence: "The restore stopped after \(report.keys) keys: "
+                + "\(ConnectionAdvice.sentence(error.message)) They are in the cluster, and some "
+                + "of the next ones may be. Run it again with --merge to complete it"
+                + "\(Self.moreTime(error)).")
           }
           report.keys += stretch.count
           let done = report.keys
@@ -139,6 +161,9 @@ struct RestoreRun {
     }
     return expected
   }
+
+  /// "1 key", "2 keys".
+  static func counted(_ keys: Int) -> String { keys == 1 ? "1 key" : "\(keys) keys" }
 
   private static var nowMillis: Int64 { Int64(time(nil)) * 1_000 }
 
@@ -187,9 +212,9 @@ struct RestoreRun {
         && found.keys - found.expiringKeys == wanted.keys - wanted.expiringKeys
       guard isLasting, found.expiringKeys < wanted.expiringKeys else {
         throw Refusal(
-          sentence: "Slot \(slot) holds \(found.keys) keys and other data than the "
-            + "\(wanted.keys) keys of the backup: the restore failed, or another client wrote "
-            + "meanwhile.")
+          sentence: "Slot \(slot) holds \(Self.counted(found.keys)) and other data than the "
+            + "\(Self.counted(wanted.keys)) of the backup: the restore failed, or another client "
+            + "wrote meanwhile.")
       }
       report.expiredMeanwhile += wanted.expiringKeys - found.expiringKeys
     }

@@ -21,7 +21,8 @@ struct BenchRun {
     do {
       generator = try await LoadGenerator.connect(settings, target)
     } catch {
-      throw Unhealthy("\(server) can't be reached: \(error.sentence)")
+      let reason = ConnectionAdvice.added(to: error.sentence, isEncrypted: isEncrypted)
+      throw Unhealthy("\(server) can't be reached: \(reason)")
     }
     let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
     let watch = Task { await Self.stop(generator, at: signals) }

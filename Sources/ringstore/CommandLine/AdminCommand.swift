@@ -192,7 +192,11 @@ struct AdminCommand: AsyncParsableCommand {
         try await lookIntoNode(client, options)
       }
     } catch let error as RingstoreError {
-      throw Unhealthy(error.message)
+      let reason = ConnectionAdvice.added(
+        to: error.message, isEncrypted: configuration.tls != nil)
+      throw Unhealthy(
+        error.code == .deadlineExceeded
+          ? "\(ConnectionAdvice.sentence(reason)) --timeout SECONDS allows more time." : reason)
     } catch let fault as BackupFault {
       throw Unhealthy(fault.description)
     } catch let refusal as RestoreRun.Refusal {

@@ -19,7 +19,7 @@ package enum CommandLineCall: Sendable {
   case scan(KeySearch)
   case dbSize(RingstoreScope)
   case randomKey
-  /// A prompt asks before it is executed, unless it is confirmed.
+  /// The prompt requests a confirmation before it is executed, unless it is already confirmed.
   case reset(RingstoreScope, isConfirmed: Bool)
   case describe
   case stats
@@ -250,6 +250,19 @@ extension CommandLineCall.Misuse {
   }
 
   static func usage(_ syntax: Syntax) -> Self { usage(syntax.name, syntax.usage) }
+
+  /// Options of `cli` have no meaning behind a command; many put them there.
+  package func explained(_ words: [[UInt8]]) -> Self {
+    let options = [
+      "--server", "--token-file", "--database", "--timeout", "--raw", "--json", "--tls",
+    ]
+    let isOption = words.dropFirst().contains { word in
+      let text = String(decoding: word, as: UTF8.self)
+      return options.contains(text) || text.hasPrefix("--tls-")
+    }
+    return isOption
+      ? Self(sentence: "\(sentence). Options of cli come before the command.") : self
+  }
 
   private static func usage(_ name: String, _ usage: String) -> Self {
     Self(sentence: "Wrong arguments for \(name); usage: \(usage)")

@@ -47,7 +47,9 @@ struct HealthCommand: AsyncParsableCommand {
       report = HealthReport(
         try await client.health(timeout: .seconds(timeout)), needsShards: shards)
     } catch {
-      throw Unhealthy("\(server) does not reply: \(error.message)")
+      let reason = ConnectionAdvice.added(
+        to: error.message, isEncrypted: configuration.tls != nil)
+      throw Unhealthy("\(server) does not reply: \(reason)")
     }
     let options = RingstoreCallOptions(timeout: end - ContinuousClock.now)
     if report.reason != nil, let cluster = try? await client.describe(options: options) {

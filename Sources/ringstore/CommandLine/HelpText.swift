@@ -62,7 +62,9 @@ package enum HelpText {
     }
     let access = command.access.rawValue
     let article = access.first.map { "aeiou".contains($0) } == true ? "An" : "A"
-    lines.append("  \(article) \(access) call that concerns \(command.routing.rawValue)")
+    let several = command.otherKeys == nil ? "" : ", or several keys of one slot"
+    lines.append(
+      "  \(article) \(access) call that concerns \(command.routing.rawValue)\(several)")
     if command.id == .reset {
       lines.append("  A prompt asks for confirmation, unless --yes is given")
     }

@@ -84,15 +84,16 @@ package struct Printer {
   func note(_ sentence: String) { remark(place + sentence) }
 
   /// Tells why a call failed.
-  package func fail(_ error: RingstoreError, server: HostPort) {
+  /// - Parameter isEncrypted: whether the client uses TLS.
+  package func fail(_ error: RingstoreError, server: HostPort, isEncrypted: Bool = false) {
     if form == .json { return _ = show(.error(error)) }
     if origin == .prompt, error.code == .cancelled {
       return note(
         error.isOutcomeUnknown ? "Stopped; the command may have been executed." : "Stopped.")
     }
     if error.isUnconnected {
-      return remark(
-        linePrefix + "Could not connect to ringstore at \(server): \(error.message)")
+      let reason = ConnectionAdvice.added(to: error.message, isEncrypted: isEncrypted)
+      return remark(linePrefix + "Could not connect to ringstore at \(server): \(reason)")
     }
     guard case .line = origin else { return _ = show(.error(error)) }
     note(ShownReply.error(error).line)

@@ -215,7 +215,7 @@ struct AdminOptions: ParsableArguments {
 
 /// The flags of nodes that hold data.
 struct DataOptions: ParsableArguments {
-  @Option(help: "The folder where a shard keeps its data. (default: none, in memory only)")
+  @Option(help: "The directory where a shard keeps its data. (default: none, in memory only)")
   var dataDir: String?
 
   @Option(

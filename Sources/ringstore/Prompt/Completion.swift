@@ -31,7 +31,8 @@ package struct Completion: Sendable, Hashable {
     guard let name = words.first?.uppercased() else { return SessionCommand.names }
     let isSecond = words.count == 1
     if name == "HELP" { return isSecond ? SessionCommand.names : [] }
-    switch CommandLineCall.form(Array(name.utf8))?.command.id {
+    let form = CommandLineCall.form(Array(name.utf8))
+    switch form?.command.id {
     case .keys: return options(KeySearch.options(of: .keys), words)
     case .scan where words.last == "--type": return ["string", "list"]
     case .scan: return options(KeySearch.options(of: .scan), words)
@@ -43,8 +44,29 @@ package struct Completion: Sendable, Hashable {
     case .inspect where name == "MEMORY": return isSecond ? ["USAGE"] : []
     case .reload: return isSecond ? ["PLAN"] : []
     case .shutdown: return isSecond ? ["CLUSTER"] : []
-    default: return []
+    default: return form.map { Self.words(of: $0.form.syntax, behind: words) } ?? []
     }
+  }
+
+  /// What a usage has next: one of several words (`LEFT|RIGHT`), or the options that aren't there
+  /// yet; nothing where a value must follow.
+  private static func words(of syntax: Syntax, behind words: [String]) -> [String] {
+    let required = syntax.usage.prefix { $0 != "[" }.split(separator: " ")
+    guard words.count >= required.count else {
+      let next = required[words.count].split(separator: "|").map(String.init)
+      return next.count > 1 && next.allSatisfy { $0 == $0.uppercased() } ? next : []
+    }
+    var groups = syntax.optionGroups
+    var place = required.count
+    while place < words.count {
+      let word = words[place].uppercased()
+      guard
+        let group = groups.firstIndex(where: { $0.options.contains { $0.name == word } }),
+        let option = groups.remove(at: group).options.first(where: { $0.name == word })
+      else { return [] }
+      place += option.hasValue ? 2 : 1
+    }
+    return place == words.count ? groups.flatMap { $0.options.map(\.name) } : []
   }
 
   /// Options not given yet; none if the last word is an option and a value must follow.

@@ -59,7 +59,7 @@ package final class Session: Sendable {
     do throws(RingstoreError) {
       try await probe(state.withLock(\.database))
     } catch {
-      printer.fail(error, server: options.server)
+      printer.fail(error, server: options.server, isEncrypted: options.tls != nil)
     }
   }
 
@@ -69,7 +69,7 @@ package final class Session: Sendable {
       let call = try CommandLineCall(words)
       return await execute(.call(call), printer) == .done ? EXIT_SUCCESS : EXIT_FAILURE
     } catch {
-      printer.fail(error)
+      printer.fail(error.explained(words))
       return EXIT_FAILURE
     }
   }
@@ -122,7 +122,7 @@ package final class Session: Sendable {
         return try await run(call, printer) ? .done : .failed
       }
     } catch {
-      printer.fail(error, server: options.server)
+      printer.fail(error, server: options.server, isEncrypted: options.tls != nil)
       return .failed
     }
   }

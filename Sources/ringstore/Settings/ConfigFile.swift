@@ -1,15 +1,13 @@
 // A configuration file: flat YAML, keys as `Setting` names them, the router's shards as a list.
 
 import Configuration
+import SmallFiles
 import Synchronization
 
-#if canImport(FoundationEssentials)
-  import FoundationEssentials
-#else
-  import Foundation
-#endif
-
 package struct ConfigFile: Sendable {
+  /// A file has a line for each setting, and one for each shard.
+  static let fileBytesMax = 1 << 20
+
   package let path: String
   /// The keys that the file sets.
   package let keys: Set<String>
@@ -29,9 +27,11 @@ package struct ConfigFile: Sendable {
     let file = ConfigFile(path: path, keys: keys.all, reader: reader)
     let known = kind.settings.map(\.rawValue)
     if let unknown = file.keys.subtracting(known).min() {
+      let meant = EnvironmentNames.nearest(unknown, of: known)
       throw ConfigurationError(
         "'\(unknown)' in \(path) is not a setting of a \(kind.rawValue) node; "
-          + "the settings are \(known.joined(separator: ", ")).")
+          + (meant.map { "did you mean \($0)?" }
+            ?? "the settings are \(known.joined(separator: ", "))."))
     }
     return file
   }
@@ -59,11 +59,12 @@ package struct ConfigFile: Sendable {
 
   /// Whether the file has comments and blank lines only, which the YAML reader takes for an error.
   private static func holdsNothing(_ path: String) throws(ConfigurationError) -> Bool {
-    let text: Data
-    do {
-      text = try Data(contentsOf: URL(filePath: path))
+    let text: [UInt8]
+    do throws(SmallFile.Failure) {
+      text = try SmallFile.read(path, bytesMax: fileBytesMax)
     } catch {
-      throw ConfigurationError("the configuration file \(path) can't be read.")
+      throw ConfigurationError(
+        "the configuration file \(path) can't be read: \(error.reason).")
     }
     let lines = text.split(separator: UInt8(ascii: "\n")).map {
       $0.drop { " \t\r".utf8.contains($0) }

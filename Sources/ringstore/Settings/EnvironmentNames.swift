@@ -33,7 +33,7 @@ package enum EnvironmentNames {
             + "it is ignored, since it is not a port to listen on")
       } else if !isSetting, !isKnown(name) {
         taken[name] = nil
-        let meant = nearest(name).map { "; did you mean \($0)?" } ?? ""
+        let meant = nearest(name, of: offered).map { "; did you mean \($0)?" } ?? ""
         remarks.append("the environment variable \(name) is not a setting of Ringstore\(meant)")
       }
     }
@@ -68,11 +68,11 @@ package enum EnvironmentNames {
     }
   }
 
-  /// The accepted name that differs by a letter or two.
-  private static func nearest(_ name: String) -> String? {
-    let distances = offered.map { (name: $0, distance: distance(name, $0)) }
+  /// The name that differs by a letter or two, and not by more than half of its letters.
+  static func nearest(_ name: String, of names: [String]) -> String? {
+    let distances = names.map { (name: $0, distance: distance(name, $0)) }
     guard let best = distances.min(by: { $0.distance < $1.distance }) else { return nil }
-    return best.distance <= 2 ? best.name : nil
+    return best.distance <= 2 && best.distance * 2 <= name.utf8.count ? best.name : nil
   }
 
   /// Levenshtein's: insertions, deletions and replacements. O(product of the lengths).

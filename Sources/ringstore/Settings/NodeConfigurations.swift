@@ -48,7 +48,7 @@ extension SettingSources {
 
   /// The list of shards, from the file as it is now.
   ///
-  /// - Throws: where the list is not in a file, too.
+  /// - Throws: if the list is not in a file, too.
   package func shardsOfFile() async throws(ConfigurationError) -> [ShardDescription] {
     let sources = try await reread()
     if let list = try sources.list(.shards), !sources.isInFile(.shards) {
@@ -123,7 +123,7 @@ extension SettingSources {
     guard let directory = try text(.dataDir), !directory.value.isEmpty else {
       // With the default nothing was promised.
       guard policy == .everysec else {
-        throw ConfigurationError("fsync is \(policy.rawValue), but data_dir names no folder.")
+        throw ConfigurationError("fsync is \(policy.rawValue), but data_dir names no directory.")
       }
       return nil
     }

@@ -23,7 +23,7 @@ enum Fuzz {
 
   static func main() throws {
     let arguments = CommandLine.arguments
-    // When it merges, libFuzzer starts the program anew, with options of its own alone.
+    // When it merges, libFuzzer starts the program again, with options of its own alone.
     let ofParent = ProcessInfo.processInfo.environment[variable]
     if let ofParent, let named = FuzzReader.all.first(where: { $0.name == ofParent }) {
       reader = named

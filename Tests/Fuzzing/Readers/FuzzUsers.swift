@@ -49,7 +49,7 @@ extension FuzzReader {
       for key in keys { _ = key.withUnsafeBytes { user.rules.allows(key: $0) } }
       _ = user.rules.allows(database: UInt32(bytes.count))
     }
-    // A change of the file to itself takes nothing from anybody.
+    // Replacing the file by itself revokes nothing.
     let ledger = AccessLedger(nowNanos: { 0 }) { _, _ in }
     let authorizer = Authorizer(table, ledger)
     let identity = CallerIdentity(
@@ -92,7 +92,7 @@ extension FuzzReader {
     token == Array(UserSeeds.token.utf8) ? UserSeeds.name : nil
   }
 
-  /// What a stranger may say on lines: who he is, and little else.
+  /// What an unknown client may send on lines: its credentials, and little else.
   private static func checkWords(
     _ bytes: UnsafeRawBufferPointer, _ identity: CallerIdentity
   ) throws {

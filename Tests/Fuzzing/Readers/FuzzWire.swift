@@ -29,7 +29,7 @@ extension FuzzReader {
     return seeds + detailSeeds
   }()
 
-  /// Details of errors: types in text, which nobody finds by chance.
+  /// Details of errors: types in text, which random input doesn't find.
   private static var detailSeeds: [[UInt8]] {
     guard let choice = TwoReaders.all.firstIndex(where: { $0.name == GoogleRPC.Status.name }) else {
       return []

@@ -11,7 +11,7 @@ package enum KeptInputs {
   private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().appending(path: "Corpora")
 
-  /// Those of a reader; none where there is no file.
+  /// Those of a reader; none if there is no file.
   package static func of(_ reader: FuzzReader) throws -> [[UInt8]] {
     let path = folder.appending(path: "\(reader.name).txt").path
     guard FileManager.default.fileExists(atPath: path) else { return [] }

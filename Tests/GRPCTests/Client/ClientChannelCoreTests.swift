@@ -31,7 +31,7 @@ private final class CoreFixture {
     return attempts.removeFirst()
   }
 
-  /// Lets the attempt under way succeed, with a fresh peer.
+  /// Lets the attempt in progress succeed, with a fresh peer.
   @discardableResult
   func succeed(_ server: HTTP2Configuration = HTTP2Configuration()) throws -> InMemoryPeer {
     let attempt = try nextAttempt()

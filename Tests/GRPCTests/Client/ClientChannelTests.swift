@@ -33,7 +33,7 @@ func withLoopback(
 }
 
 extension ServerConfiguration {
-  /// Of a server whose machine may be busy with other tests: it cuts nobody for being slow.
+  /// Of a server whose machine may be busy with other tests: it ends no client for being slow.
   var patient: Self {
     var configuration = self
     configuration.progressTimeoutNanos = 3_600 * 1_000_000_000
@@ -52,7 +52,7 @@ func eventually(_ condition: () -> Bool) async -> Bool {
   return condition()
 }
 
-@Suite struct ClientChannelTests {
+@Suite(.timeLimit(.minutes(15))) struct ClientChannelTests {
   @Test func unaryCallsAreAnswered() async throws {
     try await withLoopback { channel, _, _ in
       for size in [0, 1, 70_000, 3_000_000] {

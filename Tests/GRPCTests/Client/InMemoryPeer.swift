@@ -7,7 +7,7 @@ import NIOEmbedded
 
 @testable import GRPC
 
-/// Records what a call's handler is told.
+/// Records the events of a call's handler.
 final class RecordingHandler: ClientCallHandler {
   var wantsMetadata = false
   var initialMetadata: Metadata?
@@ -47,7 +47,7 @@ final class RecordingHandler: ClientCallHandler {
   }
 }
 
-/// Records what a connection's owner is told.
+/// Records the events of a connection's owner.
 final class RecordingDelegate: ClientConnectionDelegate {
   var goingAwayCount = 0
   var lossReasons: [ConnectionLoss] = []

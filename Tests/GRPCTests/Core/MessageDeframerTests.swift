@@ -1,6 +1,7 @@
 // Framing in and out: bytes arrive split and coalesced at will, and from peers that lie.
 
 import NIOCore
+import TestSeeds
 import Testing
 
 @testable import GRPC
@@ -39,14 +40,6 @@ import Testing
     var buffer = ByteBuffer()
     [UInt8]([9]).withUnsafeBytes { MessageFrame.write($0, to: &buffer) }
     #expect(Array(buffer.readableBytesView) == [0, 0, 0, 0, 1, 9])
-  }
-
-  @Test func anAbandonedMessageLeavesNothing() {
-    var buffer = ByteBuffer(bytes: [1])
-    let mark = MessageFrame.begin(&buffer)
-    buffer.writeString("half")
-    MessageFrame.abandon(mark, &buffer)
-    #expect(Array(buffer.readableBytesView) == [1])
   }
 
   @Test func aMessageInsideOneChunkIsHandedOutInPlace() throws {

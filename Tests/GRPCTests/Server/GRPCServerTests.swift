@@ -7,7 +7,7 @@ import Testing
 
 @testable import GRPC
 
-@Suite struct GRPCServerTests {
+@Suite(.timeLimit(.minutes(15))) struct GRPCServerTests {
   func start(port: Int = 0) async throws -> GRPCServer {
     try await GRPCServer.start(
       host: "127.0.0.1", port: port, group: MultiThreadedEventLoopGroup.singleton,

@@ -105,7 +105,7 @@ import Testing
     try pass(20, harness)
     #expect(harness.seen[1]?.status == "8")
     #expect(harness.seen[1]?.message == "the request was not complete in time")
-    // A stream between two messages may wait for ever.
+    // A stream between two messages may wait forever.
     #expect(harness.seen[3]?.status == (bytes == 0 ? nil : "8"))
     #expect(harness.handler.inboundBytes == 0)
     #expect(try harness.call(body: Self.hello).status == "0")

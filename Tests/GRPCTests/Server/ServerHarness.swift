@@ -8,7 +8,7 @@ import NIOEmbedded
 
 @testable import GRPC
 
-/// A service that notes what it is told and does what the test says.
+/// A service that records its calls and does what the test says.
 final class ScriptedService: ServerService {
   static let unaryPath = "/t/unary"
   static let streamPath = "/t/stream"
@@ -81,7 +81,7 @@ struct SeenCall {
   var isTrailersOnly = false
   var closeCode: HTTP2ErrorCode?
 
-  /// `grpc-status`, wherever it stood.
+  /// `grpc-status`, at any position.
   var status: String? { trailers["grpc-status"] ?? fields["grpc-status"] }
   var message: String? { trailers["grpc-message"] ?? fields["grpc-message"] }
 }

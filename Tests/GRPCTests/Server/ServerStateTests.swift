@@ -24,7 +24,7 @@ import Testing
     state.admit()
     #expect(state.end() == false)
     state.introduce()
-    #expect(!state.isKnownToService, "a call that is over begins anew")
+    #expect(!state.isKnownToService, "a call that is over begins again")
   }
 
   @Test mutating func `nothing goes before a call has begun`() {

@@ -10,7 +10,7 @@ import Testing
 
 @testable import GRPC
 
-/// A client that reads as slowly as it is told, on a blocking socket.
+/// A client that reads at a given rate, on a blocking socket.
 private final class PacedClient {
   private let socket: CInt
   private(set) var bytes = 0

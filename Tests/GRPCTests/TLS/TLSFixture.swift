@@ -12,7 +12,7 @@ import Testing
 
 @testable import GRPC
 
-/// The certificates that most tests share, and those of an authority that nobody trusts.
+/// The certificates that most tests share, and those of an authority that no one trusts.
 enum Certificates {
   static let ours = Result { try TestCertificates() }
   static let strangers = Result { try TestCertificates() }
@@ -47,7 +47,7 @@ struct EncryptedServer {
       host: "127.0.0.1", port: port, eventLoop: group.next(), configuration: configuration)
   }
 
-  /// What one call comes to: nil where it was answered, else the words of its status.
+  /// What one call comes to: nil if it was answered, else the words of its status.
   func call(_ tls: ClientTLS?) async -> String? {
     let channel = channel(tls)
     defer { channel.close() }

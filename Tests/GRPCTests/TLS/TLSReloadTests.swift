@@ -54,7 +54,7 @@ import Testing
           return #expect(Bool(false), "taken: \(text.prefix(20))")
         }
         #expect(failure.sentence.contains(sentence), "\(failure.sentence)")
-        // It is told once.
+        // It is reported once.
         #expect(server.contexts.refresh() == .unchanged)
       }
       put("nothing", "contains no certificate in PEM form")

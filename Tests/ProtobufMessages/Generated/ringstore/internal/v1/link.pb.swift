@@ -165,6 +165,9 @@ package nonisolated struct Ringstore_Internal_V1_MapOffer: Sendable {
   /// of ADOPT: returned in the reply. A shard that has already adopted the map is
   package var round: UInt64 = 0
 
+  /// queried again, and its reply confirms that it still holds the map
+  package var versionsBelow: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -399,6 +402,9 @@ package nonisolated struct Ringstore_Internal_V1_MapReply: Sendable {
   /// if it was accepted: the records that the shard has now stored durably
   package var lineages: [Ringstore_Internal_V1_ShardLineage] = []
 
+  /// if it was accepted: above all versions that the shard has assigned, and all that
+  package var versionsBelow: UInt64 = 0
+
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
   package init() {}
@@ -422,6 +428,9 @@ package nonisolated struct Ringstore_Internal_V1_MapNews: Sendable {
   package mutating func clearMap() {self._map = nil}
 
   package var inForce: Bool = false
+
+  /// as in MapReply
+  package var versionsBelow: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -479,6 +488,9 @@ package nonisolated struct Ringstore_Internal_V1_HelloReply: Sendable {
 
   /// the shard keeps its data, so calls of parked_calls that an earlier incarnation
   package var recovers: Bool = false
+
+  /// has executed took effect. Which of them is not known
+  package var versionsBelow: UInt64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -660,7 +672,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
 
 nonisolated extension Ringstore_Internal_V1_MapOffer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MapOffer"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}map\0\u{3}in_force_epoch\0\u{1}round\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}map\0\u{3}in_force_epoch\0\u{1}round\0\u{3}versions_below\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -672,6 +684,7 @@ nonisolated extension Ringstore_Internal_V1_MapOffer: SwiftProtobuf.Message, Swi
       case 2: try { try decoder.decodeSingularMessageField(value: &self._map) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.inForceEpoch) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.round) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.versionsBelow) }()
       default: break
       }
     }
@@ -694,6 +707,9 @@ nonisolated extension Ringstore_Internal_V1_MapOffer: SwiftProtobuf.Message, Swi
     if self.round != 0 {
       try visitor.visitSingularUInt64Field(value: self.round, fieldNumber: 4)
     }
+    if self.versionsBelow != 0 {
+      try visitor.visitSingularUInt64Field(value: self.versionsBelow, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -702,6 +718,7 @@ nonisolated extension Ringstore_Internal_V1_MapOffer: SwiftProtobuf.Message, Swi
     if lhs._map != rhs._map {return false}
     if lhs.inForceEpoch != rhs.inForceEpoch {return false}
     if lhs.round != rhs.round {return false}
+    if lhs.versionsBelow != rhs.versionsBelow {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1067,7 +1084,7 @@ nonisolated extension Ringstore_Internal_V1_ShardFrame: SwiftProtobuf.Message, S
 
 nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MapReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}epoch\0\u{1}accepted\0\u{1}refusal\0\u{1}detail\0\u{1}map\0\u{3}in_force\0\u{1}round\0\u{1}lineages\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}step\0\u{1}epoch\0\u{1}accepted\0\u{1}refusal\0\u{1}detail\0\u{1}map\0\u{3}in_force\0\u{1}round\0\u{1}lineages\0\u{3}versions_below\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1084,6 +1101,7 @@ nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, Swi
       case 7: try { try decoder.decodeSingularBoolField(value: &self.inForce) }()
       case 8: try { try decoder.decodeSingularUInt64Field(value: &self.round) }()
       case 9: try { try decoder.decodeRepeatedMessageField(value: &self.lineages) }()
+      case 10: try { try decoder.decodeSingularUInt64Field(value: &self.versionsBelow) }()
       default: break
       }
     }
@@ -1121,6 +1139,9 @@ nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, Swi
     if !self.lineages.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.lineages, fieldNumber: 9)
     }
+    if self.versionsBelow != 0 {
+      try visitor.visitSingularUInt64Field(value: self.versionsBelow, fieldNumber: 10)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1134,6 +1155,7 @@ nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, Swi
     if lhs.inForce != rhs.inForce {return false}
     if lhs.round != rhs.round {return false}
     if lhs.lineages != rhs.lineages {return false}
+    if lhs.versionsBelow != rhs.versionsBelow {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1141,7 +1163,7 @@ nonisolated extension Ringstore_Internal_V1_MapReply: SwiftProtobuf.Message, Swi
 
 nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".MapNews"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}map\0\u{3}in_force\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}map\0\u{3}in_force\0\u{3}versions_below\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1151,6 +1173,7 @@ nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, Swif
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._map) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.inForce) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.versionsBelow) }()
       default: break
       }
     }
@@ -1167,12 +1190,16 @@ nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, Swif
     if self.inForce != false {
       try visitor.visitSingularBoolField(value: self.inForce, fieldNumber: 2)
     }
+    if self.versionsBelow != 0 {
+      try visitor.visitSingularUInt64Field(value: self.versionsBelow, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   package static func ==(lhs: Ringstore_Internal_V1_MapNews, rhs: Ringstore_Internal_V1_MapNews) -> Bool {
     if lhs._map != rhs._map {return false}
     if lhs.inForce != rhs.inForce {return false}
+    if lhs.versionsBelow != rhs.versionsBelow {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -1180,7 +1207,7 @@ nonisolated extension Ringstore_Internal_V1_MapNews: SwiftProtobuf.Message, Swif
 
 nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".HelloReply"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0\u{3}map_in_force\0\u{1}detail\0\u{1}serving\0\u{4}\u{2}ran_calls\0\u{1}lineage\0\u{1}lineages\0\u{1}recovers\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}shard\0\u{1}incarnation\0\u{3}map_epoch\0\u{1}accepted\0\u{1}refusal\0\u{2}\u{2}map\0\u{3}map_in_force\0\u{1}detail\0\u{1}serving\0\u{4}\u{2}ran_calls\0\u{1}lineage\0\u{1}lineages\0\u{1}recovers\0\u{3}versions_below\0")
 
   package mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1201,6 +1228,7 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
       case 13: try { try decoder.decodeSingularBytesField(value: &self.lineage) }()
       case 14: try { try decoder.decodeRepeatedMessageField(value: &self.lineages) }()
       case 15: try { try decoder.decodeSingularBoolField(value: &self.recovers) }()
+      case 16: try { try decoder.decodeSingularUInt64Field(value: &self.versionsBelow) }()
       default: break
       }
     }
@@ -1250,6 +1278,9 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     if self.recovers != false {
       try visitor.visitSingularBoolField(value: self.recovers, fieldNumber: 15)
     }
+    if self.versionsBelow != 0 {
+      try visitor.visitSingularUInt64Field(value: self.versionsBelow, fieldNumber: 16)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1267,6 +1298,7 @@ nonisolated extension Ringstore_Internal_V1_HelloReply: SwiftProtobuf.Message, S
     if lhs.lineage != rhs.lineage {return false}
     if lhs.lineages != rhs.lineages {return false}
     if lhs.recovers != rhs.recovers {return false}
+    if lhs.versionsBelow != rhs.versionsBelow {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
