@@ -62,7 +62,8 @@ package enum Terminal {
 
   /// Writes text for people to stdout. Control characters in it, which may be a server's, are shown
   /// and not obeyed.
-  static func show(_ text: String) { write(VisibleText.lines(text)) }
+  @discardableResult
+  static func show(_ text: String) -> Bool { write(VisibleText.lines(text)) }
 
   /// Writes text for people to stderr, and a line end.
   static func complain(_ text: String) {

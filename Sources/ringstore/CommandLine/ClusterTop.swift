@@ -30,8 +30,7 @@ struct ClusterTop {
       } else if Terminal.isTerminal(STDOUT_FILENO), Terminal.hasCursor {
         // Home, the lines, and clearing the rest of the screen.
         let text = table.text(columns: Terminal.columns(of: STDOUT_FILENO))
-        isWritten = Terminal.write("\u{1b}[H\u{1b}[2J")
-        Terminal.show(text + "\n")
+        isWritten = Terminal.write("\u{1b}[H\u{1b}[2J" + VisibleText.lines(text) + "\n")
       } else {
         isWritten = Terminal.show(table.text(columns: .max) + "\n\n")
       }
