@@ -36,6 +36,12 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   private var sinceNanos: UInt64
   /// Of the request that is coming.
   private var requestBytes = 0
+  /// The last bytes received, the latest of them lowest.
+  private var latestBytes: UInt32 = 0
+  /// The input was malformed, and the reply said so: nothing more is read or written.
+  private var isOver = false
+  /// Whether the latest request that needed a user had a token or a certificate.
+  var hasShownCredential = false
   private var wasCut = false
   /// Whether the client has closed its side: it may still read the reply to what it has sent.
   private var isInputClosed = false
@@ -97,6 +103,8 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
     guard let context, !wasCut else { return }
     wasCut = true
     loop.connections.ended(reason)
+    // Now and not when it is closed: a new connection may be about to take it.
+    place.close()
     loop.logger.log(
       level: reason == .idle ? .debug : .warning, "cutting an admin connection",
       metadata: [
@@ -117,17 +125,20 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
+    guard !isOver else { return }
     requestBytes += buffer.readableBytes
+    for byte in buffer.readableBytesView.suffix(3) { latestBytes = latestBytes << 8 | UInt32(byte) }
     if phase == .idle { enter(.receiving) }
     context.fireChannelRead(wrapInboundOut(buffer))
     if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
     // After the parser: bytes that it has parsed as a whole request no longer count. A request that
     // arrives during the reply to another stays in the parser, which reads no more until it is its
     // turn.
-    if requestBytes > loop.limits.requestBytesMax, phase == .receiving {
+    if requestBytes > loop.limits.requestBytesMax, phase == .receiving, !isOver {
       loop.counters.answered("other", 431)
       context.write(wrapOutboundOut(Self.tooLarge), promise: nil)
       context.flush()
+      isOver = true
       cut(.protocolError)
     }
   }
@@ -147,6 +158,10 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   // MARK: - Writing
 
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    guard !isOver else {
+      promise?.fail(ChannelError.ioOnClosedChannel)
+      return
+    }
     guard writer.isAboveTLS else { return context.write(data, promise: promise) }
     var bytes = unwrapOutboundIn(data)
     writer.write(&bytes, context, taken: promise)
@@ -161,13 +176,26 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
 
   func beginsToWrite() { enter(.writing) }
 
+  /// Part of the next request may have arrived already; its time limit begins here.
   func hasWritten() {
-    if phase == .writing { enter(.idle) }
+    if phase == .writing { enter(endsWithARequest ? .idle : .receiving) }
+  }
+
+  /// Whether the last bytes received end a request: a blank line, as requests have no body.
+  private var endsWithARequest: Bool {
+    latestBytes & 0xffff == 0x0a0a || latestBytes & 0xff_ffff == 0x0a0d0a
   }
 
   /// The next request would have come by now, if it was there.
   func requestsMayBeOver() {
-    if phase == .idle, isInputClosed { closeSoon() }
+    if phase == .idle || phase == .receiving, isInputClosed { closeSoon() }
+  }
+
+  /// The input is malformed and the error handler has replied. It may do so again at the end of the
+  /// input, which is dropped.
+  func isRefused() {
+    isOver = true
+    closeSoon()
   }
 
   func closeSoon() { context?.closeSoon() }
@@ -178,6 +206,18 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   }
 
   // MARK: - Time
+
+  /// How long nothing has happened; nil where the connection must not be closed for a new one: its
+  /// client has shown a credential, or waits for a page.
+  func idleNanos(nowNanos: UInt64) -> UInt64? {
+    guard !wasCut, !hasShownCredential else { return nil }
+    let nanos = nowNanos > sinceNanos ? nowNanos - sinceNanos : 0
+    switch phase {
+    case .idle, .receiving: return nanos
+    case .answering: return nil
+    case .writing: return nanos >= loop.limits.stalledNanosMin ? nanos : nil
+    }
+  }
 
   func sweep(nowNanos: UInt64) {
     let nanos = nowNanos > sinceNanos ? nowNanos - sinceNanos : 0

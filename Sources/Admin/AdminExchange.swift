@@ -21,6 +21,8 @@ final class AdminExchange: ChannelInboundHandler {
   private var number = 0
   /// Answers in the place of a page that takes too long.
   private var late: Scheduled<Void>?
+  /// Makes the page that is due.
+  private var work: Task<Void, Never>?
   private var context: ChannelHandlerContext?
 
   init(_ connection: AdminConnection) {
@@ -42,11 +44,13 @@ final class AdminExchange: ChannelInboundHandler {
     context = nil
     late?.cancel()
     late = nil
+    work?.cancel()
+    work = nil
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     if error is HTTPParserError { loop.counters.answered("other", 400) }
-    connection.closeSoon()
+    connection.isRefused()
   }
 
   // MARK: - Requests
@@ -70,6 +74,11 @@ final class AdminExchange: ChannelInboundHandler {
 
   private func answer(_ head: HTTPRequestHead) {
     number += 1
+    guard let host = HostField.of(head) else {
+      return write(
+        .line(.badRequest, "A request has one Host field, with a name or an address."), to: head,
+        "other", ends: true)
+    }
     guard head.method == .GET || head.method == .HEAD else {
       var response = AdminResponse.line(.methodNotAllowed, "Pages are read by GET or HEAD.")
       response.headers = [("Allow", "GET, HEAD")]
@@ -85,11 +94,12 @@ final class AdminExchange: ChannelInboundHandler {
     } catch {
       return write(error.response, to: head, path)
     }
+    if let caller { connection.hasShownCredential = !caller.known.isAnonymous }
     let request = AdminRequest(
       path: path, query: query,
       accept: head.headers[canonicalForm: "accept"].joined(separator: ","),
       user: caller?.name, permissions: caller?.permissions ?? .all, caller: caller?.known,
-      host: head.headers.first(name: "host"), fetchSite: head.headers.first(name: "sec-fetch-site"),
+      rules: caller?.rules, host: host?.text, fetchSite: head.headers.first(name: "sec-fetch-site"),
       isEncrypted: connection.peer.isEncrypted)
     make(route, request, head)
   }
@@ -113,6 +123,7 @@ final class AdminExchange: ChannelInboundHandler {
       let response = await route.respond(request)
       loops.execute(on: eventLoop) { bound.value.write(response, to: head, route.path, of: ours) }
     }
+    self.work = work
     let nanos = route.isProbe ? loop.limits.probeNanosMax : loop.limits.answerNanosMax
     late = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(nanos))) {
       self.write(
@@ -131,6 +142,7 @@ final class AdminExchange: ChannelInboundHandler {
     guard ours == number else { return }
     late?.cancel()
     late = nil
+    work = nil
     write(response, to: head, path)
   }
 

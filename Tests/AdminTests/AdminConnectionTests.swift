@@ -24,6 +24,43 @@ import Testing
     #expect(client.isClosed)
   }
 
+  @Test(
+    "What is refused has one answer, and nothing behind it has any",
+    arguments: [
+      "GET / HTTP/0.9\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET / HTTP/1.1\r\nHost\r\n\r\n",
+      "GET / HTTP/1.1\r\nA: " + String(repeating: "b", count: 40_000),
+      "GET / HTTP/1.1\r\nHost\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    ])
+  func refusals(request: String) throws {
+    let client = try AdminClient()
+    client.send(request)
+    #expect(client.received.components(of: "HTTP/1.1 ").count == 1, "\(client.received)")
+    #expect(client.isClosed)
+  }
+
+  @Test(
+    "A request has one Host field, with a name or an address",
+    arguments: [
+      "", "Host: a\r\nHost: b\r\n", "Host: a\r\nHost: a\r\n", "Host: [evil.example\r\n",
+      "Host: [evil.example]\r\n", "Host: [::1]evil\r\n", "Host: a:b\r\n", "Host: a b\r\n",
+      "Host: a/b\r\n", "Host: u@a\r\n", "Host: ::1\r\n",
+    ])
+  func hosts(fields: String) throws {
+    let client = try AdminClient()
+    client.send("GET /nothing HTTP/1.1\r\n\(fields)\r\n")
+    #expect(client.received.hasPrefix("HTTP/1.1 400"), "\(client.received)")
+    #expect(client.isClosed)
+  }
+
+  @Test(
+    "Hosts are names and addresses, with a port or without",
+    arguments: ["a", "db.example:9464", "127.0.0.1", "127.0.0.1:1", "[::1]", "[fe80::1%25a]:9", ""])
+  func goodHosts(host: String) throws {
+    let client = try AdminClient()
+    client.send("GET /nothing HTTP/1.1\r\nHost: \(host)\r\n\r\n")
+    #expect(client.received.hasPrefix("HTTP/1.1 404"), "\(client.received)")
+  }
+
   @Test("A page that there is not is 404, and the connection goes on")
   func missing() throws {
     let client = try AdminClient()
@@ -113,6 +150,18 @@ import Testing
       client.advance(seconds: 1)
       client.send("X: y\r\n")
     }
+    #expect(!client.isClosed)
+    client.advance(seconds: 3)
+    #expect(client.isClosed)
+    #expect(client.connections.count(of: .slowHeaders) == 1)
+  }
+
+  @Test("A request that begins behind another one has as long as others, and no longer")
+  func slowRequestsBehindOthers() throws {
+    let client = try AdminClient()
+    client.send("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\nGET /nothing HT")
+    #expect(client.received.hasPrefix("HTTP/1.1 404"))
+    for _ in 0..<9 { client.advance(seconds: 1) }
     #expect(!client.isClosed)
     client.advance(seconds: 3)
     #expect(client.isClosed)

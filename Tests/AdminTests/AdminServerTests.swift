@@ -6,6 +6,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 import Testing
+import Users
 
 @testable import Admin
 
@@ -69,6 +70,8 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     try await channel.writeAndFlush(ByteBuffer(string: text))
   }
 
+  func hasReceived(_ suffix: String) -> Bool { received.withLock { $0.hasSuffix(suffix) } }
+
   /// All that came, when the connection has ended.
   func all() async throws -> String {
     try await channel.closeFuture.get()
@@ -76,8 +79,10 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
   }
 }
 
-@Suite struct AdminServerTests {
+@Suite(.timeLimit(.minutes(2))) struct AdminServerTests {
   private static let request = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n"
+
+  private static let lastRequest = "GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
   /// No limit that a busy machine could reach.
   private static let patient: AdminLimits = {
@@ -89,14 +94,16 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
   }()
 
   private func server(
-    _ limits: AdminLimits = patient, page: @escaping @Sendable () async -> String
+    _ limits: AdminLimits = patient, users: UserDirectory? = nil,
+    page: @escaping @Sendable () async -> String
   ) async throws -> (server: AdminServer, connections: NodeConnections) {
     var configuration = AdminConfiguration()
     configuration.limits = limits
+    configuration.users = users
     let connections = AdminServer.connections(limits)
     let server = try await AdminServer.start(
       configuration, connections: connections,
-      routes: [AdminRoute("/page", access: .open) { _ in .line(.ok, await page()) }],
+      routes: [AdminRoute("/page", access: users == nil ? .open : .read) { _ in .line(.ok, await page()) }],
       counters: AdminCounters(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     return (server, connections)
   }
@@ -157,12 +164,94 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     try await deaf.send(String(repeating: Self.request, count: 100))
     await begun.wait()
     let other = try await SocketClient.connect(server.port)
-    try await other.send("GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    try await other.send(Self.lastRequest)
     #expect(try await other.all().hasSuffix("\r\n\r\nshort\n"))
     // A socket that isn't read from doesn't tell of its end.
     while connections.count(of: .unreadReplies) == 0 { await Task.yield() }
     #expect(pages.next() == 3, "one answer after another, however many are asked for")
     try? await deaf.channel.close()
     await server.drain(gracePeriod: .seconds(60))
+  }
+
+  @Test("Where all places are taken, a silent connection gives way; one that waits doesn't")
+  func places() async throws {
+    var limits = AdminLimits()
+    limits.connectionsMax = 2
+    let (gate, begun) = (Gate(), Gate())
+    let (server, connections) = try await server(limits) {
+      begun.open()
+      await gate.wait()
+      return "page"
+    }
+    let waiting = try await SocketClient.connect(server.port)
+    try await waiting.send(Self.lastRequest)
+    await begun.wait()
+    let silent = try await SocketClient.connect(server.port)
+    let late = try await SocketClient.connect(server.port)
+    try await late.send(Self.lastRequest)
+    #expect(try await silent.all().isEmpty)
+    #expect(connections.count(of: .tooManyConnections) == 1)
+    gate.open()
+    #expect(try await waiting.all().hasSuffix("\r\n\r\npage\n"))
+    #expect(try await late.all().hasSuffix("\r\n\r\npage\n"))
+    await server.drain(gracePeriod: .seconds(60))
+  }
+
+  @Test("Who has shown a token keeps the place; a new connection is closed then")
+  func placesOfUsers() async throws {
+    var limits = AdminLimits()
+    limits.connectionsMax = 1
+    let (server, _) = try await server(limits, users: try Scraper.users()) { "page" }
+    let known = try await SocketClient.connect(server.port)
+    try await known.send(Scraper.request(""))
+    while !known.hasReceived("page\n") { await Task.yield() }
+    let stranger = try await SocketClient.connect(server.port)
+    #expect(try await stranger.all().isEmpty)
+    try await known.send(Scraper.request("Connection: close\r\n"))
+    #expect(try await known.all().hasSuffix("page\n"))
+    await server.drain(gracePeriod: .seconds(60))
+  }
+
+  @Test("A page is not made any longer when its client has gone")
+  func clientsThatGo() async throws {
+    let (begun, cancelled) = (Gate(), Gate())
+    let (server, _) = try await server {
+      begun.open()
+      await withTaskCancellationHandler {
+        await cancelled.wait()
+      } onCancel: {
+        cancelled.open()
+      }
+      return ""
+    }
+    let client = try await SocketClient.connect(server.port)
+    try await client.send(Self.request)
+    await begun.wait()
+    try await client.channel.close()
+    await cancelled.wait()
+    await server.drain(gracePeriod: .seconds(60))
+  }
+}
+
+/// A user who may scrape.
+private enum Scraper {
+  static let token = "scraper.rst_secret"
+
+  static func users() throws -> UserDirectory {
+    let file = """
+      user scraper
+        may read
+        keys all
+        databases all
+        token sha256:\(TokenDigest(of: token).hexadecimal)
+
+      """
+    return UserDirectory(
+      try UsersFile.parse(Array(file.utf8)),
+      AccessLedger(nowNanos: { NIODeadline.now().uptimeNanoseconds }))
+  }
+
+  static func request(_ fields: String) -> String {
+    "GET /page HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \(token)\r\n\(fields)\r\n"
   }
 }

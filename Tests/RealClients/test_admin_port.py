@@ -270,8 +270,8 @@ def test_the_settings_are_shown_with_where_they_are_from(tmp_path):
         shard.stop()
 
 
-@pytest.mark.parametrize("path", ["/config", "/slowlog"])
-def test_pages_of_other_sites_get_no_settings_and_no_slow_calls(nodes, path):
+@pytest.mark.parametrize("path", ["/config", "/slowlog", "/metrics", "/api/keys"])
+def test_pages_of_other_sites_get_nothing_that_is_not_open(nodes, path):
     port = nodes[1].admin_port
     for headers, status in [
         ({}, 200),
@@ -281,7 +281,7 @@ def test_pages_of_other_sites_get_no_settings_and_no_slow_calls(nodes, path):
         ({"Sec-Fetch-Site": "cross-site"}, 403),
     ]:
         assert get(port, path, headers=headers)[0] == status, headers
-    assert get(port, "/metrics", headers={"Host": "shard-a.example.org"})[0] == 200
+    assert get(port, "/healthz", headers={"Host": "shard-a.example.org"})[0] == 200
 
 
 def test_an_address_that_others_reach_needs_tls_or_users():
@@ -328,6 +328,62 @@ def test_large_calls_are_kept_with_the_digest_of_their_key():
             node.stop()
 
 
+def test_keys_of_others_are_kept_from_an_administrator_of_some_keys(tmp_path):
+    tokens, path = make_users(
+        tmp_path,
+        {
+            "root": ["may read write admin", "databases all", "keys all"],
+            "half": ["may read admin", "databases 0", "keys prefix mine:"],
+            "the-router": ["may router"],
+        },
+    )
+    more = (*ADMIN, "--users", str(path), "--slowlog-keys", "key", "--slowlog-bytes", "1000")
+    link = tmp_path / "link-token"
+    link.write_text(tokens["the-router"])
+    link.chmod(0o600)
+    shard = start_shard("a", *more)
+    router = start_router({"a": shard}, *more, "--shard-token-file", str(link))
+    try:
+        with Client(router.address) as client:
+            metadata = (("authorization", f"Bearer {tokens['root']}"),)
+            for key in (b"mine:1", b"other:1"):
+                value = pb.KeyValue(key=key, value=b"x" * 2_000)
+                client.stub.Set(value, timeout=60, metadata=metadata)
+        for user, keys in [("root", {"mine:1", "other:1"}), ("half", {"mine:1"})]:
+            headers = bearer(tokens[user])
+            status, _, text = get(shard.admin_port, "/slowlog", headers=headers)
+            assert status == 200
+            shown = json.loads(text)["largest"]
+            assert len(shown) == 2 and {one["key"] for one in shown if "key" in one} == keys
+            _, _, text = get(shard.admin_port, "/api/slowlog", headers=headers)
+            shown = [one["key"] for one in json.loads(text)["calls"] if one["key"]]
+            assert {base64.urlsafe_b64decode(key + "==").decode() for key in shown} == keys
+            token = tmp_path / user
+            token.write_text(tokens[user])
+            token.chmod(0o600)
+            for node in (shard, router):
+                words = ("--server", node.address, "--node", "a", "--token-file", str(token))
+                done = run("admin", "slowlog", "--json", *words)
+                assert done.returncode == 0, done.stderr
+                assert ("other:1" in done.stdout) == (user == "root") and "mine:1" in done.stdout
+    finally:
+        router.stop()
+        shard.stop()
+
+
+def make_users(tmp_path, users):
+    """A users file, and each user's token."""
+    tokens = {}
+    entries = []
+    for name, lines in users.items():
+        made = json.loads(run("admin", "token", name, "--json").stdout)
+        tokens[name] = made["token"]
+        entries.append("\n".join([f"user {name}", *lines, made["users_file_line"], ""]))
+    path = tmp_path / "users.conf"
+    path.write_text("\n".join(entries))
+    return tokens, path
+
+
 def test_a_slow_call_is_kept_with_its_shard_and_time():
     shard = start_shard("a")
     router = start_router({"a": shard}, *ADMIN, "--slowlog-millis", "1")
@@ -355,15 +411,10 @@ def test_a_slow_call_is_kept_with_its_shard_and_time():
 @pytest.fixture
 def guarded(tmp_path):
     """A shard with users, one of whom only reads and one of whom may not even that."""
-    tokens = {}
-    entries = []
-    for name, may in [("root", "read write admin"), ("scraper", "read"), ("writer", "write")]:
-        made = json.loads(run("admin", "token", name, "--json").stdout)
-        tokens[name] = made["token"]
-        lines = [f"user {name}", f"may {may}", "keys prefix x:", "databases 0"]
-        entries.append("\n".join([*lines, made["users_file_line"], ""]))
-    path = tmp_path / "users.conf"
-    path.write_text("\n".join(entries))
+    rights = [("root", "read write admin"), ("scraper", "read"), ("writer", "write")]
+    tokens, path = make_users(
+        tmp_path, {name: [f"may {may}", "keys prefix x:", "databases 0"] for name, may in rights}
+    )
     shard = start_shard("a", *ADMIN, "--users", str(path))
     yield shard, tokens
     shard.stop()
@@ -443,5 +494,11 @@ def test_the_port_speaks_http_1_over_tls_to_clients_that_would_speak_http_2_too(
             with socket.create_connection(("127.0.0.1", shard.admin_port), 30) as plain:
                 plain.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
                 assert b"200" not in plain.recv(1024)
+            # Handshakes that nobody goes on with leave room.
+            silent = [socket.create_connection(("127.0.0.1", shard.admin_port)) for _ in range(40)]
+            for _ in range(3):
+                assert get(shard.admin_port, "/healthz", context=context)[0] == 200
+            for client in silent:
+                client.close()
         finally:
             shard.stop()

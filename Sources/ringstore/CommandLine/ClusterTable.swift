@@ -33,10 +33,10 @@ package enum ClusterTable {
       ])
     }
     if cluster.shards.count > 1 { rows.append(total(cluster)) }
-    var lines = ["cluster \(cluster.cluster), slot map epoch \(cluster.epoch)"]
+    var lines = [VisibleText.line("cluster \(cluster.cluster), slot map epoch \(cluster.epoch)")]
     lines += narrowed(rows, width)
     for node in cluster.nodes where !node.detail.isEmpty {
-      lines.append("\(node.id): \(node.detail)")
+      lines.append(VisibleText.line("\(node.id): \(node.detail)"))
     }
     return lines.joined(separator: "\n")
   }
@@ -160,7 +160,7 @@ package enum ClusterTable {
 
   /// Columns as wide as their widest cell, two blanks apart. Empty cells are shown as "-".
   package static func aligned(_ rows: [[String]]) -> [String] {
-    let cells = rows.map { $0.map { $0.isEmpty ? "-" : $0 } }
+    let cells = rows.map { $0.map { $0.isEmpty ? "-" : VisibleText.line($0) } }
     let columns = cells.map(\.count).max() ?? 0
     let widths = (0..<columns).map { column in
       cells.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0

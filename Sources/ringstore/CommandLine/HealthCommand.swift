@@ -56,7 +56,7 @@ struct HealthCommand: AsyncParsableCommand {
       report = HealthReport(cluster, needsShards: shards)
     }
     if let reason = report.reason { throw Unhealthy("\(server): \(reason)") }
-    Terminal.write(report.summary + "\n")
+    Terminal.show(report.summary + "\n")
   }
 }
 

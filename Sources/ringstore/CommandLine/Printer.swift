@@ -55,7 +55,8 @@ package struct Printer {
   func show(_ reply: ShownReply, json: @autoclosure () -> JSONValue) -> Bool {
     switch form {
     case .json: show(fragment: json().text + "\n")
-    case .text, .raw: show(bytes: reply.bytes(raw: form == .raw))
+    case .text: show(fragment: VisibleText.lines(reply.line) + "\n")
+    case .raw: show(bytes: reply.bytes(raw: true))
     }
   }
 
