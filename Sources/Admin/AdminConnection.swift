@@ -20,6 +20,22 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   typealias OutboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
+  /// How much is lost when the connection is closed: the least comes last.
+  struct Idleness: Comparable {
+    /// Its client has shown a credential.
+    let isOfUser: Bool
+    /// A page is being made for it, or isn't read.
+    let isBusy: Bool
+    /// How long nothing has happened.
+    let nanos: UInt64
+
+    static func < (one: Self, other: Self) -> Bool {
+      if one.isOfUser != other.isOfUser { return one.isOfUser }
+      if one.isBusy != other.isBusy { return one.isBusy }
+      return one.nanos < other.nanos
+    }
+  }
+
   private enum Phase {
     case idle
     case receiving
@@ -38,13 +54,16 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   private var requestBytes = 0
   /// The last bytes received, the latest of them lowest.
   private var latestBytes: UInt32 = 0
-  /// The input was malformed, and the reply said so: nothing more is read or written.
+  /// The input was malformed and has been refused: nothing more is read or written.
   private var isOver = false
   /// Whether the latest request that needed a user had a token or a certificate.
   var hasShownCredential = false
   private var wasCut = false
   /// Whether the client has closed its side: it may still read the reply to what it has sent.
   private var isInputClosed = false
+  /// Whether the page that is being made is for a script in a browser, which never closes its side
+  /// only: when it does, it has gone.
+  private var isForScripts = false
   var listIndex = -1
 
   init(
@@ -146,7 +165,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if case .some(.inputClosed) = event as? ChannelEvent {
       isInputClosed = true
-      if phase == .idle || phase == .receiving { context.closeSoon() }
+      if phase == .idle || phase == .receiving || isForScripts { context.closeSoon() }
     }
     context.fireUserInboundEventTriggered(event)
   }
@@ -171,7 +190,13 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
 
   func requestIsWhole() {
     requestBytes = 0
+    isForScripts = false
     enter(.answering)
+  }
+
+  func beginsPage(_ route: AdminRoute) {
+    isForScripts = route.isForScripts
+    if isForScripts, isInputClosed { closeSoon() }
   }
 
   func beginsToWrite() { enter(.writing) }
@@ -207,16 +232,14 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
 
   // MARK: - Time
 
-  /// How long nothing has happened; nil where the connection must not be closed for a new one: its
-  /// client has shown a credential, or waits for a page.
-  func idleNanos(nowNanos: UInt64) -> UInt64? {
-    guard !wasCut, !hasShownCredential else { return nil }
+  /// What speaks for closing it for a new connection; nil: it must not be closed, because its
+  /// client waits for a page or reads one.
+  func idleness(nowNanos: UInt64) -> Idleness? {
+    guard !wasCut else { return nil }
     let nanos = nowNanos > sinceNanos ? nowNanos - sinceNanos : 0
-    switch phase {
-    case .idle, .receiving: return nanos
-    case .answering: return nil
-    case .writing: return nanos >= loop.limits.stalledNanosMin ? nanos : nil
-    }
+    let isBusy = phase == .answering || phase == .writing
+    if isBusy, nanos < loop.limits.busyNanosMin { return nil }
+    return Idleness(isOfUser: hasShownCredential, isBusy: isBusy, nanos: nanos)
   }
 
   func sweep(nowNanos: UInt64) {

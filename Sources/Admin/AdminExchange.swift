@@ -74,17 +74,18 @@ final class AdminExchange: ChannelInboundHandler {
 
   private func answer(_ head: HTTPRequestHead) {
     number += 1
-    guard let host = HostField.of(head) else {
-      return write(
-        .line(.badRequest, "A request has one Host field, with a name or an address."), to: head,
-        "other", ends: true)
-    }
     guard head.method == .GET || head.method == .HEAD else {
       var response = AdminResponse.line(.methodNotAllowed, "Pages are read by GET or HEAD.")
       response.headers = [("Allow", "GET, HEAD")]
       return write(response, to: head, "other")
     }
-    let (path, query) = Self.split(head.uri)
+    let target: RequestTarget
+    do throws(RequestTarget.Malformed) {
+      target = try RequestTarget(head)
+    } catch {
+      return write(.line(.badRequest, error.sentence), to: head, "other", ends: true)
+    }
+    let path = target.path
     guard let route = loop.routes[path] else {
       return write(.line(.notFound, "There is no such page; / lists them."), to: head, "other")
     }
@@ -92,30 +93,22 @@ final class AdminExchange: ChannelInboundHandler {
     do throws(AdminRefusal) {
       caller = try access?.letIn(head, to: route)
     } catch {
+      connection.hasShownCredential = false
       return write(error.response, to: head, path)
     }
     if let caller { connection.hasShownCredential = !caller.known.isAnonymous }
     let request = AdminRequest(
-      path: path, query: query,
+      path: path, query: target.query,
       accept: head.headers[canonicalForm: "accept"].joined(separator: ","),
       user: caller?.name, permissions: caller?.permissions ?? .all, caller: caller?.known,
-      rules: caller?.rules, host: host?.text, fetchSite: head.headers.first(name: "sec-fetch-site"),
+      rules: caller?.rules, host: target.host?.text,
+      fetchSite: head.headers.first(name: "sec-fetch-site"),
       isEncrypted: connection.peer.isEncrypted)
     make(route, request, head)
   }
 
-  /// The path, without the scheme and host of the absolute form of a request's target.
-  private static func split(_ uri: String) -> (path: String, query: String) {
-    var target = Substring(uri)
-    if !target.hasPrefix("/"), let colon = target.firstIndex(of: ":") {
-      let authority = target[colon...].dropFirst().drop { $0 == "/" }
-      target = authority.firstIndex(of: "/").map { authority[$0...] } ?? "/"
-    }
-    guard let mark = target.firstIndex(of: "?") else { return (String(target), "") }
-    return (String(target[..<mark]), String(target[target.index(after: mark)...]))
-  }
-
   private func make(_ route: AdminRoute, _ request: AdminRequest, _ head: HTTPRequestHead) {
+    connection.beginsPage(route)
     let ours = number
     let (eventLoop, loops) = (loop.eventLoop, loop.loops)
     let bound = NIOLoopBound(self, eventLoop: eventLoop)
@@ -152,7 +145,7 @@ final class AdminExchange: ChannelInboundHandler {
     guard let context else { return }
     number += 1
     loop.counters.answered(path, Int(response.status.code))
-    let isLast = ends || !head.isKeepAlive || loop.isDraining
+    let isLast = ends || head.endsHTTP || !head.isKeepAlive || loop.isDraining
     var headers: HTTPHeaders = [
       "content-type": response.contentType, "content-length": "\(response.body.count)",
       "cache-control": "no-store", "x-content-type-options": "nosniff",
@@ -188,4 +181,10 @@ final class AdminExchange: ChannelInboundHandler {
     context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
     connection.requestsMayBeOver()
   }
+}
+
+extension HTTPRequestHead {
+  /// Whether the client goes on in another protocol, or expects to: the parser reads no request
+  /// behind such a one.
+  fileprivate var endsHTTP: Bool { method == .CONNECT || headers.contains(name: "upgrade") }
 }

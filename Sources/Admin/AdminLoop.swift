@@ -52,9 +52,9 @@ final class AdminLoop: ListenerLoop {
   func endIdlest() -> Bool {
     let nowNanos = eventLoop.now.uptimeNanoseconds
     let idle = list.all.compactMap { connection in
-      connection.idleNanos(nowNanos: nowNanos).map { (connection: connection, nanos: $0) }
+      connection.idleness(nowNanos: nowNanos).map { (connection: connection, idleness: $0) }
     }
-    guard let idlest = idle.max(by: { $0.nanos < $1.nanos }) else { return false }
+    guard let idlest = idle.max(by: { $0.idleness < $1.idleness }) else { return false }
     idlest.connection.cut(.tooManyConnections)
     return true
   }

@@ -1,22 +1,11 @@
-// The Host field of a request (RFC 9112 section 3.2): the name that the client used. A
-// value; any thread.
+// The host that a request names (RFC 9112 section 3.2). A value; any thread.
 
 import NIOCore
-import NIOHTTP1
 
 struct HostField {
   /// As it was sent, with the port.
   let text: String
   private let isAddress: Bool
-
-  /// Of a request; nil where the request is malformed: HTTP/1.1 wants exactly one, and HTTP/1.0 has
-  /// one at most.
-  static func of(_ head: HTTPRequestHead) -> HostField?? {
-    let fields = head.headers["host"]
-    guard let field = fields.first else { return head.version.minor == 0 ? .some(nil) : nil }
-    guard fields.count == 1, let host = HostField(field) else { return nil }
-    return host
-  }
 
   /// Nil where it is malformed.
   init?(_ text: String) {
@@ -26,8 +15,7 @@ struct HostField {
       let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
       guard parts.count < 2 || Self.isPort(parts[1]), !text.contains("["), !text.contains("]")
       else { return nil }
-      let numbers = parts[0].split(separator: ".", omittingEmptySubsequences: false)
-      isAddress = numbers.count == 4 && numbers.allSatisfy { UInt8($0) != nil }
+      isAddress = Self.isAddress(parts.first ?? "")
       return
     }
     // An address of version 6 stands in brackets.
@@ -35,8 +23,7 @@ struct HostField {
     let rest = text[text.index(after: end)...]
     guard rest.isEmpty || rest.first == ":" && Self.isPort(rest.dropFirst()) else { return nil }
     let address = text[..<end].dropFirst().prefix { $0 != "%" }
-    guard address.contains(":"), (try? SocketAddress(ipAddress: String(address), port: 0)) != nil
-    else { return nil }
+    guard address.contains(":"), Self.isAddress(address) else { return nil }
     isAddress = true
   }
 
@@ -44,10 +31,21 @@ struct HostField {
   var isOfAnAddress: Bool {
     if isAddress { return true }
     let name = text.prefix { $0 != ":" }
-    return !name.isEmpty && (!name.contains(".") || name.hasSuffix(".localhost"))
+    // An encoded byte may be a dot.
+    guard !name.isEmpty, !name.contains("%") else { return false }
+    return !name.contains(".") || name.hasSuffix(".localhost")
   }
 
-  private static func isPort(_ text: Substring) -> Bool { text.isEmpty || UInt16(text) != nil }
+  private static func isAddress(_ text: Substring) -> Bool {
+    (try? SocketAddress(ipAddress: String(text), port: 0)) != nil
+  }
+
+  private static func isPort(_ text: Substring) -> Bool {
+    guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
+      return false
+    }
+    return text.isEmpty || UInt16(text) != nil
+  }
 
   /// What names and addresses are made of (RFC 3986 section 3.2.2), and the colon of the port.
   private static func isAllowed(_ byte: UInt8) -> Bool {

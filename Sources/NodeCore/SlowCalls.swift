@@ -42,8 +42,8 @@ package struct SlowCalls: Sendable {
 
   // MARK: - What a caller may see
 
-  /// The calls as a caller may see them: without the keys that it may not access. Digests stay: they
-  /// reveal a key only to those who can guess it.
+  /// The calls as a caller may see them: without the keys that it may not access. Digests stay:
+  /// they reveal a key only to those who can guess it.
   ///
   /// - Parameter rules: which keys the caller may access; nil: all.
   package func shown(to rules: KeyRules?) -> SlowCalls {

@@ -1,5 +1,5 @@
-// Text from others, a server say, as a terminal may get it: control characters are shown and not
-// obeyed, so that a message can't recolour the screen, retitle the window or add lines of its own.
+// Text of other programs, such as servers, as it is written to a terminal: control characters are
+// escaped, so that a message can't change colours or the window's title, or add lines of its own.
 // Pure functions; any thread.
 
 package enum VisibleText {
@@ -24,10 +24,11 @@ package enum VisibleText {
     return String(shown)
   }
 
-  /// C0, DEL and C1, and what ends lines or turns the direction of writing.
+  /// C0, DEL and C1; what ends lines; what changes the direction of writing; what has no width.
   private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
-    case 0..<0x20, 0x7f...0x9f, 0x2028...0x202e, 0x2066...0x2069: true
+    case 0..<0x20, 0x7f...0x9f, 0x2028, 0x2029: true
+    case 0x061c, 0x200b...0x200f, 0x202a...0x202e, 0x2060...0x206f, 0xfeff, 0xe0000...0xe007f: true
     default: false
     }
   }

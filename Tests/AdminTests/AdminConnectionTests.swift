@@ -4,6 +4,7 @@ import GRPC
 import Logging
 import NIOCore
 import NIOEmbedded
+import NIOHTTP1
 import Testing
 
 @testable import Admin
@@ -25,7 +26,7 @@ import Testing
   }
 
   @Test(
-    "What is refused has one answer, and nothing behind it has any",
+    "A request that is refused has one reply, and what follows it has none",
     arguments: [
       "GET / HTTP/0.9\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET / HTTP/1.1\r\nHost\r\n\r\n",
       "GET / HTTP/1.1\r\nA: " + String(repeating: "b", count: 40_000),
@@ -59,6 +60,49 @@ import Testing
     let client = try AdminClient()
     client.send("GET /nothing HTTP/1.1\r\nHost: \(host)\r\n\r\n")
     #expect(client.received.hasPrefix("HTTP/1.1 404"), "\(client.received)")
+  }
+
+  @Test(
+    "The target of a request is a path or an http address",
+    arguments: [
+      "*", "nothing", "x:config", "ftp://a/nothing", "http:/nothing", "http:///nothing", "http://",
+      "http://u@a/nothing", "http://[a]/nothing", "http://a b/nothing",
+    ])
+  func malformedTargets(target: String) throws {
+    let client = try AdminClient()
+    client.send("GET \(target) HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(client.received.hasPrefix("HTTP/1.1 400"), "\(client.received)")
+    #expect(client.isClosed)
+  }
+
+  @Test(
+    "An address has the host, the path and the query",
+    arguments: [
+      ("http://db.example:9464/a/b?c?d", "db.example:9464", "/a/b", "c?d"),
+      ("HTTPS://a", "a", "/", ""), ("http://[::1]?c", "[::1]", "/", "c"),
+      ("/a?", "field", "/a", ""), ("//a/b", "field", "//a/b", ""), ("/?/", "field", "/", "/"),
+    ])
+  func targets(uri: String, host: String, path: String, query: String) throws {
+    let target = try RequestTarget(
+      HTTPRequestHead(version: .http1_1, method: .GET, uri: uri, headers: ["Host": "field"]))
+    #expect(target.host?.text == host)
+    #expect(target.path == path && target.query == query)
+  }
+
+  @Test(
+    "A client that would go on in another protocol has a reply, and the connection ends",
+    arguments: [
+      "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+      "GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        + "HTTP2-Settings: AAA\r\n\r\n",
+    ])
+  func otherProtocols(request: String) throws {
+    let client = try AdminClient()
+    client.send(request + "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(client.received.components(of: "HTTP/1.1 ").count == 1, "\(client.received)")
+    #expect(client.received.contains("connection: close"))
+    #expect(client.isClosed)
   }
 
   @Test("A page that there is not is 404, and the connection goes on")

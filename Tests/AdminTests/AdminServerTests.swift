@@ -1,4 +1,5 @@
-// The admin port with sockets: its end while a page is being made, and a client that reads nothing.
+// The admin port with sockets: its end while a page is being made, clients that read nothing or
+// leave, and which of them keep their places.
 
 import GRPC
 import Logging
@@ -70,7 +71,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     try await channel.writeAndFlush(ByteBuffer(string: text))
   }
 
-  func hasReceived(_ suffix: String) -> Bool { received.withLock { $0.hasSuffix(suffix) } }
+  func hasReceived(_ text: String) -> Bool { received.withLock { $0.contains(text) } }
 
   /// All that came, when the connection has ended.
   func all() async throws -> String {
@@ -90,6 +91,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     limits.requestNanosMax = 600_000_000_000
     limits.answerNanosMax = 600_000_000_000
     limits.writeNanosMax = 600_000_000_000
+    limits.busyNanosMin = 600_000_000_000
     return limits
   }()
 
@@ -103,7 +105,9 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     let connections = AdminServer.connections(limits)
     let server = try await AdminServer.start(
       configuration, connections: connections,
-      routes: [AdminRoute("/page", access: users == nil ? .open : .read) { _ in .line(.ok, await page()) }],
+      routes: ["/page", "/api/page"].map { path in
+        AdminRoute(path, access: users == nil ? .open : .read) { _ in .line(.ok, await page()) }
+      },
       counters: AdminCounters(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     return (server, connections)
   }
@@ -173,9 +177,9 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("Where all places are taken, a silent connection gives way; one that waits doesn't")
+  @Test("At the limit a silent connection is closed for a new one, not one that waits for a page")
   func places() async throws {
-    var limits = AdminLimits()
+    var limits = Self.patient
     limits.connectionsMax = 2
     let (gate, begun) = (Gate(), Gate())
     let (server, connections) = try await server(limits) {
@@ -197,25 +201,90 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("Who has shown a token keeps the place; a new connection is closed then")
-  func placesOfUsers() async throws {
-    var limits = AdminLimits()
+  @Test("Where every connection waits for a page, a new one is refused")
+  func busyPlaces() async throws {
+    var limits = Self.patient
     limits.connectionsMax = 1
-    let (server, _) = try await server(limits, users: try Scraper.users()) { "page" }
-    let known = try await SocketClient.connect(server.port)
-    try await known.send(Scraper.request(""))
-    while !known.hasReceived("page\n") { await Task.yield() }
-    let stranger = try await SocketClient.connect(server.port)
-    #expect(try await stranger.all().isEmpty)
-    try await known.send(Scraper.request("Connection: close\r\n"))
-    #expect(try await known.all().hasSuffix("page\n"))
+    let (gate, begun) = (Gate(), Gate())
+    let (server, connections) = try await server(limits) {
+      begun.open()
+      await gate.wait()
+      return "page"
+    }
+    let waiting = try await SocketClient.connect(server.port)
+    try await waiting.send(Self.lastRequest)
+    await begun.wait()
+    // It may be closed before the client has set up its side.
+    let refused = try? await SocketClient.connect(server.port)
+    #expect(try await refused?.all().isEmpty != false)
+    while connections.count(of: .tooManyConnections) == 0 { await Task.yield() }
+    gate.open()
+    #expect(try await waiting.all().hasSuffix("\r\n\r\npage\n"))
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("A page is not made any longer when its client has gone")
-  func clientsThatGo() async throws {
-    let (begun, cancelled) = (Gate(), Gate())
-    let (server, _) = try await server {
+  @Test("A connection that is served for long is closed for a new one, and its page is given up")
+  func placesOfLongPages() async throws {
+    var limits = Self.patient
+    (limits.connectionsMax, limits.busyNanosMin) = (1, 0)
+    let (pages, long) = (Count(), CancellablePage())
+    let (server, _) = try await server(limits) {
+      pages.next() == 1 ? await long.make() : "page"
+    }
+    let waiting = try await SocketClient.connect(server.port)
+    try await waiting.send(Self.lastRequest)
+    await long.begun.wait()
+    let new = try await SocketClient.connect(server.port)
+    try await new.send(Self.lastRequest)
+    #expect(try await waiting.all().isEmpty)
+    await long.cancelled.wait()
+    #expect(try await new.all().hasSuffix("\r\n\r\npage\n"))
+    await server.drain(gracePeriod: .seconds(60))
+  }
+
+  @Test("Clients without a credential give way first, however short they have been idle")
+  func placesOfUsers() async throws {
+    var limits = Self.patient
+    limits.connectionsMax = 2
+    let (server, connections) = try await server(limits, users: try Scraper.users()) { "page" }
+    let user = try await SocketClient.connect(server.port)
+    try await user.send(Scraper.request(""))
+    while !user.hasReceived("page\n") { await Task.yield() }
+    let refused = try await SocketClient.connect(server.port)
+    try await refused.send(Self.request)
+    while !refused.hasReceived("HTTP/1.1 401") { await Task.yield() }
+    let stranger = try await SocketClient.connect(server.port)
+    #expect(try await refused.all().hasPrefix("HTTP/1.1 401"))
+    let last = try await SocketClient.connect(server.port)
+    #expect(try await stranger.all().isEmpty)
+    #expect(connections.count(of: .tooManyConnections) == 2)
+    try await user.send(Scraper.request("Connection: close\r\n"))
+    #expect(try await user.all().hasSuffix("page\n"))
+    try await last.channel.close()
+    await server.drain(gracePeriod: .seconds(60))
+  }
+
+  @Test("Users that have all places and are idle don't keep out a probe")
+  func placesOfUsersAlone() async throws {
+    var limits = Self.patient
+    limits.connectionsMax = 1
+    let (server, _) = try await server(limits, users: try Scraper.users()) { "page" }
+    let user = try await SocketClient.connect(server.port)
+    try await user.send(Scraper.request(""))
+    while !user.hasReceived("page\n") { await Task.yield() }
+    let probe = try await SocketClient.connect(server.port)
+    try await probe.send(Self.lastRequest)
+    #expect(try await probe.all().hasPrefix("HTTP/1.1 401"))
+    #expect(try await user.all().hasSuffix("page\n"))
+    await server.drain(gracePeriod: .seconds(60))
+  }
+
+  /// A page that is given up when nobody needs it.
+  private struct CancellablePage {
+    let begun = Gate()
+    let cancelled = Gate()
+
+    func make() async -> String {
       begun.open()
       await withTaskCancellationHandler {
         await cancelled.wait()
@@ -224,11 +293,48 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
       }
       return ""
     }
+  }
+
+  @Test("A page is given up when its client resets the connection")
+  func clientsThatReset() async throws {
+    let page = CancellablePage()
+    let (server, _) = try await server { await page.make() }
+    let client = try await SocketClient.connect(server.port)
+    try await client.send(Self.request)
+    await page.begun.wait()
+    let socket = try #require(client.channel as? any SocketOptionProvider)
+    try await socket.setSoLinger(linger(l_onoff: 1, l_linger: 0)).get()
+    try await client.channel.close()
+    await page.cancelled.wait()
+    await server.drain(gracePeriod: .seconds(60))
+  }
+
+  @Test("A page for scripts is given up when its client closes the connection")
+  func scriptsThatClose() async throws {
+    let page = CancellablePage()
+    let (server, _) = try await server { await page.make() }
+    let client = try await SocketClient.connect(server.port)
+    try await client.send("GET /api/page HTTP/1.1\r\nHost: a\r\n\r\n")
+    await page.begun.wait()
+    try await client.channel.close()
+    await page.cancelled.wait()
+    await server.drain(gracePeriod: .seconds(60))
+  }
+
+  @Test("Another client may close its side and read the page")
+  func halfClosedClients() async throws {
+    let (gate, begun) = (Gate(), Gate())
+    let (server, _) = try await server {
+      begun.open()
+      await gate.wait()
+      return "page"
+    }
     let client = try await SocketClient.connect(server.port)
     try await client.send(Self.request)
     await begun.wait()
-    try await client.channel.close()
-    await cancelled.wait()
+    try await client.channel.close(mode: .output)
+    gate.open()
+    #expect(try await client.all().hasSuffix("\r\n\r\npage\n"))
     await server.drain(gracePeriod: .seconds(60))
   }
 }

@@ -27,15 +27,16 @@ import Users
     ("router", true), ("a.localhost:80", true), ("evil.example", false),
     ("127.0.0.1.evil.example", false), ("1.2.3.4.5", false), ("256.1.1.1", false), ("", false),
     ("evil.example:9000", false), ("[evil.example", false), ("[evil.example]", false),
+    ("evil%2eexample", false), ("1.2.3.+4", false), ("[::1]:+9", false),
   ])
-  func whoShowsNoCredentialAsksByAnAddress(_ host: String, _ isAllowed: Bool) {
+  func clientsWithoutACredentialMustUseAnAddress(_ host: String, _ isAllowed: Bool) {
     #expect(isAllowedIn(AdminRequest(path: "/api/keys", host: host)) == isAllowed)
     let anybody = AdminRequest(
       path: "/api/keys", user: "anonymous", caller: Self.anonymous, host: host)
     #expect(isAllowedIn(anybody) == isAllowed)
   }
 
-  @Test func whoShowsACredentialOrUsesTLSAsksByAnyName() throws {
+  @Test func clientsWithACredentialOrTLSMayUseAnyName() throws {
     let known = try #require(Self.known)
     #expect(isAllowedIn(AdminRequest(path: "/", user: "a", caller: known, host: "db.example")))
     #expect(isAllowedIn(AdminRequest(path: "/", host: "db.example", isEncrypted: true)))

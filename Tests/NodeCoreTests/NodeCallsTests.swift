@@ -1,4 +1,4 @@
-// Calls that are made for somebody outside of the node's event loops, who may go.
+// Calls for a client outside of the node's event loops, which may disconnect.
 
 import Commands
 import NIOCore
@@ -7,7 +7,7 @@ import NodeCore
 import RingstoreAPI
 import Testing
 
-/// Answers nothing, and notes what is taken back. Event loop of the node.
+/// Never replies, and notes whether calls are cancelled. Event loop of the node.
 private final class Deaf: LocalDispatcher {
   let limits = Limits()
   let begun: EventLoopPromise<Void>
@@ -37,7 +37,7 @@ private final class Deaf: LocalDispatcher {
 }
 
 @Suite(.timeLimit(.minutes(2))) struct NodeCallsTests {
-  @Test func aSearchIsTakenBackWhenWhoHasAskedIsGone() async throws {
+  @Test func aSearchIsCancelledWithItsTask() async throws {
     let loop = MultiThreadedEventLoopGroup.singleton.next()
     let deaf = NIOLoopBoundBox.makeBoxSendingValue(Deaf(loop), eventLoop: loop)
     let (begun, cancelled) = try await loop.submit {

@@ -1,4 +1,4 @@
-// Which keys of slow calls a caller is shown.
+// Which keys of slow calls a caller sees.
 
 import MetricTypes
 import NodeCore
@@ -25,7 +25,7 @@ import Users
       })
   }
 
-  @Test func aCallerSeesTheKeysThatAreHisAndAllCalls() throws {
+  @Test func aCallerSeesAllCallsAndTheKeysThatItMayAccess() throws {
     let rules = try KeyRules(databases: [0...0], keys: [.prefix(Array("mine:".utf8))])
     let all = Self.calls([("mine:1", 0), ("other:1", 0), ("mine:2", 1), ("mine", 0)])
     let shown = all.shown(to: rules)
@@ -36,7 +36,7 @@ import Users
     #expect(Self.shown(all.shown(to: nil).slow).count == 4)
   }
 
-  @Test func ofAKeyThatIsKnownInPartTheRestMayBeAnothers() throws {
+  @Test func theBeginningOfAKeyIsShownOnlyIfAllSuchKeysAreAllowed() throws {
     let long = String(repeating: "x", count: SlowKeyForm.keyBytesMax)
     let calls = Self.calls([(long, 0)])
     let glob = try KeyRules(databases: nil, keys: [.glob(Array("x*x".utf8))])

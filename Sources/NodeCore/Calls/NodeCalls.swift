@@ -44,7 +44,7 @@ package struct NodeCalls: Sendable {
     let underWay = NIOLoopBoundBox.makeBoxSendingValue(CallsUnderWay(), eventLoop: eventLoop)
     let outcome: Result<Answer, CallError>? = await withTaskCancellationHandler {
       await loops.perform(on: eventLoop) { tell in
-        if underWay.value.areTakenBack { return tell(.failure(.cancelled)) }
+        if underWay.value.areCancelled { return tell(.failure(.cancelled)) }
         let (dispatcher, users) = entrance()
         var principal: Principal?
         if let users {
@@ -60,7 +60,7 @@ package struct NodeCalls: Sendable {
         }
       }
     } onCancel: {
-      loops.execute(on: eventLoop) { CallsUnderWay.takeBack(underWay) }
+      loops.execute(on: eventLoop) { CallsUnderWay.cancel(underWay) }
     }
     guard let outcome else { throw CallError(code: .unavailable, message: "The node has ended.") }
     return try outcome.get()
@@ -69,13 +69,13 @@ package struct NodeCalls: Sendable {
 
 /// The calls to cancel when the client is gone. Event loop of the node.
 private struct CallsUnderWay {
-  var areTakenBack = false
+  var areCancelled = false
   var calls: [(dispatcher: any LocalDispatcher, call: LocalCall)] = []
   var tellEnd: (() -> Void)?
 
-  static func takeBack(_ box: NIOLoopBoundBox<CallsUnderWay>) {
+  static func cancel(_ box: NIOLoopBoundBox<CallsUnderWay>) {
     let underWay = box.value
-    box.value = CallsUnderWay(areTakenBack: true)
+    box.value = CallsUnderWay(areCancelled: true)
     for (dispatcher, call) in underWay.calls { dispatcher.cancel(call) }
     underWay.tellEnd?()
   }

@@ -128,7 +128,7 @@ package struct TopTable {
       guard let new = now.counters[prefix + name], let old = before[prefix + name], new >= old,
         seconds > 0
       else { return nil }
-      return Double(new - old) / seconds
+      return (Double(new) - Double(old)) / seconds
     }
     let calls = now.counters.keys.compactMap { name -> (name: String, perSecond: Double)? in
       guard name.hasPrefix(prefix + "calls_"), name.hasSuffix("_total") else { return nil }
@@ -175,8 +175,9 @@ package struct TopTable {
 
   private static func shown(_ rate: Double?) -> String {
     guard let rate else { return "" }
+    // Whatever a node sends.
+    guard let tenths = Int(exactly: (rate * 10).rounded()) else { return "\(rate)" }
     if rate >= 100 { return "\(Int(rate.rounded()))" }
-    let tenths = Int((rate * 10).rounded())
     return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
   }
 
