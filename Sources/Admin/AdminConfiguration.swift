@@ -19,10 +19,10 @@ package struct AdminConfiguration: Sendable {
 
 /// What the admin port allows its clients. Durations are nanoseconds, sizes bytes.
 package struct AdminLimits: Sendable {
-  /// Connections at one time. At the limit a new connection closes the one that has been idle for
-  /// longest: of clients that have shown no credential, or else of users. Where no connection is
-  /// idle, it closes one that has been served for longer than `busyNanosMin`, or else is closed
-  /// itself, without notice.
+  /// Connections at one time. At the limit a new connection closes another one. The order: of
+  /// clients that have shown no credential the one that is idle for longest, then the one that is
+  /// served for longest; of users the same, after `busyNanosMin`. Where there is none, the new one
+  /// is closed without notice.
   package var connectionsMax = 32
   /// A request's line and fields.
   package var requestBytesMax = 16 << 10
@@ -35,8 +35,8 @@ package struct AdminLimits: Sendable {
   package var probeNanosMax: UInt64 = 2_000_000_000
   /// How long a client may take to read a reply.
   package var writeNanosMax: UInt64 = 30_000_000_000
-  /// A connection whose page isn't made, or whose client hasn't read it, after this time may be
-  /// closed for a new one.
+  /// A user's connection whose page isn't made, or isn't read, after this time may be closed for a
+  /// new one.
   package var busyNanosMin: UInt64 = 1_000_000_000
   /// How long a connection may be without a request: longer than Prometheus' usual interval.
   package var idleNanosMax: UInt64 = 180_000_000_000

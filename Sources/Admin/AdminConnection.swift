@@ -232,13 +232,13 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
 
   // MARK: - Time
 
-  /// What speaks for closing it for a new connection; nil: it must not be closed, because its
-  /// client waits for a page or reads one.
+  /// What speaks for closing it for a new connection; nil: it must not be closed, because a user
+  /// waits for a page or reads one.
   func idleness(nowNanos: UInt64) -> Idleness? {
     guard !wasCut else { return nil }
     let nanos = nowNanos > sinceNanos ? nowNanos - sinceNanos : 0
     let isBusy = phase == .answering || phase == .writing
-    if isBusy, nanos < loop.limits.busyNanosMin { return nil }
+    if isBusy, hasShownCredential, nanos < loop.limits.busyNanosMin { return nil }
     return Idleness(isOfUser: hasShownCredential, isBusy: isBusy, nanos: nanos)
   }
 

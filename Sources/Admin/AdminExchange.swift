@@ -57,19 +57,25 @@ final class AdminExchange: ChannelInboundHandler {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch unwrapInboundIn(data) {
-    case .head(let head): self.head = head
-    case .body(let bytes):
-      guard bytes.readableBytes > 0, let head else { return }
-      self.head = nil
-      connection.requestIsWhole()
-      number += 1
-      write(.line(.payloadTooLarge, "A request has no body here."), to: head, "other", ends: true)
+    case .head(let head):
+      self.head = head
+      // Its client sends the body when it is told to.
+      if head.headers.contains(name: "expect") { refuseBody() }
+    case .body(let bytes): if bytes.readableBytes > 0 { refuseBody() }
     case .end:
       guard let head else { return }
       self.head = nil
       connection.requestIsWhole()
       answer(head)
     }
+  }
+
+  private func refuseBody() {
+    guard let head else { return }
+    self.head = nil
+    connection.requestIsWhole()
+    number += 1
+    write(.line(.payloadTooLarge, "A request has no body here."), to: head, "other", ends: true)
   }
 
   private func answer(_ head: HTTPRequestHead) {
@@ -99,11 +105,10 @@ final class AdminExchange: ChannelInboundHandler {
     if let caller { connection.hasShownCredential = !caller.known.isAnonymous }
     let request = AdminRequest(
       path: path, query: target.query,
-      accept: head.headers[canonicalForm: "accept"].joined(separator: ","),
+      accept: head.headers.joined("accept"),
       user: caller?.name, permissions: caller?.permissions ?? .all, caller: caller?.known,
       rules: caller?.rules, host: target.host?.text,
-      fetchSite: head.headers.first(name: "sec-fetch-site"),
-      isEncrypted: connection.peer.isEncrypted)
+      fetchSite: head.headers.joined("sec-fetch-site"), isEncrypted: connection.peer.isEncrypted)
     make(route, request, head)
   }
 
@@ -160,8 +165,9 @@ final class AdminExchange: ChannelInboundHandler {
     let hasBody = head.method != .HEAD && !response.body.isEmpty
     let taken = context.eventLoop.makePromise(of: Void.self)
     taken.futureResult.assumeIsolated().whenComplete { _ in
-      // Not from within the write: small answers in a row would be as deep on the stack.
-      self.loop.eventLoop.assumeIsolated().execute { self.isTaken(isLast: isLast) }
+      // In a turn: otherwise the loop would poll no socket until all requests that one client has
+      // sent in a row are answered.
+      self.loop.scheduler.yieldThenRun { self.isTaken(isLast: isLast) }
     }
     let start = HTTPResponseHead(version: .http1_1, status: response.status, headers: headers)
     context.write(wrapOutboundOut(.head(start)), promise: hasBody ? nil : taken)
@@ -180,6 +186,14 @@ final class AdminExchange: ChannelInboundHandler {
     connection.hasWritten()
     context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
     connection.requestsMayBeOver()
+  }
+}
+
+extension HTTPHeaders {
+  /// A field as one list, which it is where it comes several times; nil: there is none.
+  fileprivate func joined(_ name: String) -> String? {
+    let values = self[name]
+    return values.isEmpty ? nil : values.joined(separator: ",")
   }
 }
 

@@ -132,6 +132,14 @@ import Testing
     #expect(client.isClosed)
   }
 
+  @Test("A client that asks whether to send a body has the reply at once")
+  func announcedBodies() throws {
+    let client = try AdminClient()
+    client.send("GET /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+    #expect(client.received.hasPrefix("HTTP/1.1 413"))
+    #expect(client.isClosed)
+  }
+
   @Test("A request's line and fields are bounded")
   func largeRequests() throws {
     for request in [
@@ -161,6 +169,16 @@ import Testing
         + "GET /c HTTP/1.1\r\nHost: a\r\n\r\n")
     let codes = client.received.components(of: "HTTP/1.1 ").map { String($0.prefix(3)) }
     #expect(codes == ["404", "405", "404"])
+  }
+
+  @Test("Between two replies of a connection the event loop polls its sockets")
+  func turns() throws {
+    let client = try AdminClient()
+    let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+    let first = client.sendWithinTick(String(repeating: request, count: 100))
+    #expect(first.components(of: "HTTP/1.1 404").count == 1)
+    client.advance(seconds: 1)
+    #expect(client.received.components(of: "HTTP/1.1 404").count == 100)
   }
 
   @Test("Connection: close and HTTP/1.0 end the connection behind the answer")

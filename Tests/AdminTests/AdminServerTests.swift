@@ -201,18 +201,18 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("Where every connection waits for a page, a new one is refused")
+  @Test("Where every connection is a user's that waits for a page, a new one is refused")
   func busyPlaces() async throws {
     var limits = Self.patient
     limits.connectionsMax = 1
     let (gate, begun) = (Gate(), Gate())
-    let (server, connections) = try await server(limits) {
+    let (server, connections) = try await server(limits, users: try Scraper.users()) {
       begun.open()
       await gate.wait()
       return "page"
     }
     let waiting = try await SocketClient.connect(server.port)
-    try await waiting.send(Self.lastRequest)
+    try await waiting.send(Scraper.request("Connection: close\r\n"))
     await begun.wait()
     // It may be closed before the client has set up its side.
     let refused = try? await SocketClient.connect(server.port)
@@ -223,10 +223,10 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("A connection that is served for long is closed for a new one, and its page is given up")
+  @Test("Where none is idle, the one served for longest is closed, and its page is given up")
   func placesOfLongPages() async throws {
     var limits = Self.patient
-    (limits.connectionsMax, limits.busyNanosMin) = (1, 0)
+    limits.connectionsMax = 1
     let (pages, long) = (Count(), CancellablePage())
     let (server, _) = try await server(limits) {
       pages.next() == 1 ? await long.make() : "page"
@@ -245,7 +245,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
   @Test("Clients without a credential give way first, however short they have been idle")
   func placesOfUsers() async throws {
     var limits = Self.patient
-    limits.connectionsMax = 2
+    (limits.connectionsMax, limits.busyNanosMin) = (2, 0)
     let (server, connections) = try await server(limits, users: try Scraper.users()) { "page" }
     let user = try await SocketClient.connect(server.port)
     try await user.send(Scraper.request(""))
@@ -267,7 +267,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
   @Test("Users that have all places and are idle don't keep out a probe")
   func placesOfUsersAlone() async throws {
     var limits = Self.patient
-    limits.connectionsMax = 1
+    (limits.connectionsMax, limits.busyNanosMin) = (1, 0)
     let (server, _) = try await server(limits, users: try Scraper.users()) { "page" }
     let user = try await SocketClient.connect(server.port)
     try await user.send(Scraper.request(""))

@@ -278,6 +278,7 @@ def test_pages_of_other_sites_get_nothing_that_is_not_open(nodes, path):
         # A name that another site lets stand for this address.
         ({"Host": f"evil.example:{port}"}, 403),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "none, cross-site"}, 403),
     ]:
         assert get(port, path, headers=headers)[0] == status, headers
     assert get(port, "/healthz", headers={"Host": "shard-a.example.org"})[0] == 200
