@@ -69,7 +69,7 @@ final class RouterService: Flushable {
     self.describeSelf = describeSelf
     flusher = FlushCoalescer(eventLoop: eventLoop)
     links = Array(repeating: RouterLinkStreams(), count: map.shards.count)
-    var linkConfiguration = ClientConfiguration.link
+    var linkConfiguration = ClientConfiguration.link(silenceNanosMax: linkLimits.silenceNanosMax)
     linkConfiguration.maxMessageBytes = LinkProtocol.messageBytesMax(limits)
     linkConfiguration.tls = linkTLS
     linkConfigurationAtStart = linkConfiguration

@@ -15,6 +15,8 @@ from harness.seeds import seed
 from harness.site import SITES, Site
 from harness.slots import keys_of
 
+pytestmark = pytest.mark.usefixtures("quick_links")
+
 CALL_SECONDS = 60.0
 
 

@@ -131,7 +131,8 @@ import ringstore
   }
 
   @Test(arguments: [
-    (Setting.overloadWaitSeconds, "0"), (.overloadWaitSeconds, "601"), (.maxCallsPerShard, "0"),
+    (Setting.linkTimeoutSeconds, "1"), (.linkTimeoutSeconds, "61"),
+    (.overloadWaitSeconds, "0"), (.overloadWaitSeconds, "601"), (.maxCallsPerShard, "0"),
     (.maxBytesPerShard, "1"),
     (.largeReplyMemoryBytes, "1048575"), (.largeReplyMemoryBytes, "x"),
   ])
@@ -153,7 +154,8 @@ import ringstore
       .maxMemory: ["64MiB"], .evictionPolicy: ["allkeys-lru"],
       .maxPinnedBytes: ["2000000"], .maxPinnedSeconds: ["7"], .maxParkedCalls: ["8"],
       .largeReplyMemoryBytes: ["3000000"],
-      .overloadWaitSeconds: ["9"], .maxCallsPerShard: ["11"], .maxBytesPerShard: ["4000000"],
+      .linkTimeoutSeconds: ["6"], .overloadWaitSeconds: ["9"],
+      .maxCallsPerShard: ["11"], .maxBytesPerShard: ["4000000"],
       .replyMemoryBytes: ["5000000"], .clientMemoryBytes: ["100MiB"],
     ]
     let local = try await sources(.local, flags: flags)
@@ -161,6 +163,7 @@ import ringstore
     #expect(router.limits.gatherBytesMax == 3_000_000)
     #expect(router.limits.answerBytesMax == 5_000_000)
     #expect(router.limits.clientMemoryBytes == 100 << 20)
+    #expect(router.linkLimits.silenceNanosMax == 6_000_000_000)
     #expect(router.linkLimits.waitNanosMax == 9_000_000_000)
     #expect(router.linkLimits.callsInFlightMax == 11)
     #expect(router.linkLimits.bytesInFlightMax == 4_000_000)

@@ -89,6 +89,8 @@ extension SettingSources {
   /// The limits of a router's links.
   package func linkLimits() throws(ConfigurationError) -> LinkLimits {
     var limits = LinkLimits()
+    limits.silenceNanosMax = try nanoseconds(
+      .linkTimeoutSeconds, 2...60, default: limits.silenceNanosMax)
     limits.waitNanosMax = try nanoseconds(
       .overloadWaitSeconds, 1...600, default: limits.waitNanosMax)
     limits.callsInFlightMax = try integer(

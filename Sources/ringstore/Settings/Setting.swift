@@ -22,7 +22,8 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .maxParkedCalls,
     ]
     let links: [Setting] = [
-      .overloadWaitSeconds, .maxCallsPerShard, .maxBytesPerShard, .largeReplyMemoryBytes,
+      .linkTimeoutSeconds, .overloadWaitSeconds, .maxCallsPerShard, .maxBytesPerShard,
+      .largeReplyMemoryBytes,
     ]
     let linkTLS: [Setting] = [
       .shardTLSCA, .shardTLSCertificate, .shardTLSKey, .shardTLSServerName,
@@ -65,6 +66,7 @@ package enum Setting: String, Sendable, CaseIterable {
   case maxPinnedBytes = "max_pinned_bytes"
   case maxPinnedSeconds = "max_pinned_seconds"
   case maxParkedCalls = "max_parked_calls"
+  case linkTimeoutSeconds = "link_timeout_seconds"
   case overloadWaitSeconds = "overload_wait_seconds"
   case maxCallsPerShard = "max_calls_per_shard"
   case maxBytesPerShard = "max_bytes_per_shard"
