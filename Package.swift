@@ -165,9 +165,8 @@ let package = Package(
     .testTarget(
       name: "AdminTests",
       dependencies: [
-        "Admin", "MetricTypes", "NodeCore", "GRPC", nioCore, nioPosix, nioHTTP1, nioEmbedded,
-        logging,
-        metrics,
+        "Admin", "MetricTypes", "NodeCore", "GRPC", "Users", "RingstoreAPI", nioCore, nioPosix,
+        nioHTTP1, nioEmbedded, logging, metrics,
       ]),
     .testTarget(
       name: "DashboardTests",
@@ -227,9 +226,7 @@ let package = Package(
       name: "NodeCoreTests",
       dependencies: [
         "TestSeeds", "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "Patterns",
-        "Users",
-        "GRPC", nioCore, nioPosix, logging,
-        "ProtobufMessages", protobuf,
+        "Users", "MetricTypes", "GRPC", nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "LegacyServicesTests",

@@ -4,6 +4,7 @@ import GRPC
 import Logging
 import NIOCore
 import NIOEmbedded
+import NIOHTTP1
 import Testing
 
 @testable import Admin
@@ -19,6 +20,78 @@ import Testing
     let client = try AdminClient()
     client.send(request)
     #expect(client.received.hasPrefix("HTTP/1.1 400") || client.received.isEmpty)
+    #expect(client.isClosed)
+  }
+
+  @Test(arguments: [
+    "GET / HTTP/0.9\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "GET / HTTP/1.1\r\nHost\r\n\r\n",
+    "GET / HTTP/1.1\r\nA: " + String(repeating: "b", count: 40_000),
+    "GET / HTTP/1.1\r\nHost\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+  ])
+  func aRequestThatIsRefusedHasOneReplyAndWhatFollowsItHasNone(request: String) throws {
+    let client = try AdminClient()
+    client.send(request)
+    #expect(client.received.components(of: "HTTP/1.1 ").count == 1, "\(client.received)")
+    #expect(client.isClosed)
+  }
+
+  @Test(arguments: [
+    "", "Host: a\r\nHost: b\r\n", "Host: a\r\nHost: a\r\n", "Host: [evil.example\r\n",
+    "Host: [evil.example]\r\n", "Host: [::1]evil\r\n", "Host: a:b\r\n", "Host: a b\r\n",
+    "Host: a/b\r\n", "Host: u@a\r\n", "Host: ::1\r\n",
+  ])
+  func aRequestHasOneHostFieldWithANameOrAnAddress(fields: String) throws {
+    let client = try AdminClient()
+    client.send("GET /nothing HTTP/1.1\r\n\(fields)\r\n")
+    #expect(client.received.hasPrefix("HTTP/1.1 400"), "\(client.received)")
+    #expect(client.isClosed)
+  }
+
+  @Test(arguments: [
+    "a", "db.example:9464", "127.0.0.1", "127.0.0.1:1", "[::1]", "[fe80::1%25a]:9", "",
+  ])
+  func hostsAreNamesAndAddressesWithAPortOrWithout(host: String) throws {
+    let client = try AdminClient()
+    client.send("GET /nothing HTTP/1.1\r\nHost: \(host)\r\n\r\n")
+    #expect(client.received.hasPrefix("HTTP/1.1 404"), "\(client.received)")
+  }
+
+  @Test(arguments: [
+    "*", "nothing", "x:config", "ftp://a/nothing", "http:/nothing", "http:///nothing", "http://",
+    "http://u@a/nothing", "http://[a]/nothing", "http://a b/nothing",
+  ])
+  func theTargetOfARequestIsAPathOrAnHttpAddress(target: String) throws {
+    let client = try AdminClient()
+    client.send("GET \(target) HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(client.received.hasPrefix("HTTP/1.1 400"), "\(client.received)")
+    #expect(client.isClosed)
+  }
+
+  @Test(arguments: [
+    ("http://db.example:9464/a/b?c?d", "db.example:9464", "/a/b", "c?d"),
+    ("HTTPS://a", "a", "/", ""), ("http://[::1]?c", "[::1]", "/", "c"),
+    ("/a?", "field", "/a", ""), ("//a/b", "field", "//a/b", ""), ("/?/", "field", "/", "/"),
+  ])
+  func anAddressHasTheHostThePathAndTheQuery(uri: String, host: String, path: String, query: String)
+    throws
+  {
+    let target = try RequestTarget(
+      HTTPRequestHead(version: .http1_1, method: .GET, uri: uri, headers: ["Host": "field"]))
+    #expect(target.host?.text == host)
+    #expect(target.path == path && target.query == query)
+  }
+
+  @Test(arguments: [
+    "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    "GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+      + "HTTP2-Settings: AAA\r\n\r\n",
+  ])
+  func aClientThatWouldGoOnInAnotherProtocolHasAReplyAndTheConnectionEnds(request: String) throws {
+    let client = try AdminClient()
+    client.send(request + "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(client.received.components(of: "HTTP/1.1 ").count == 1, "\(client.received)")
+    #expect(client.received.contains("connection: close"))
     #expect(client.isClosed)
   }
 
@@ -41,6 +114,13 @@ import Testing
   @Test func aRequestWithABodyIsRefusedAndItsConnectionEnds() throws {
     let client = try AdminClient()
     client.send("GET /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
+    #expect(client.received.hasPrefix("HTTP/1.1 413"))
+    #expect(client.isClosed)
+  }
+
+  @Test func aClientThatAsksWhetherToSendABodyHasTheReplyAtOnce() throws {
+    let client = try AdminClient()
+    client.send("GET /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
     #expect(client.received.hasPrefix("HTTP/1.1 413"))
     #expect(client.isClosed)
   }
@@ -73,7 +153,16 @@ import Testing
     #expect(codes == ["404", "405", "404"])
   }
 
-  @Test func connectionCloseAndHTTP1To0EndTheConnectionBehindTheAnswer() throws {
+  @Test func betweenTwoRepliesOfAConnectionTheEventLoopPollsItsSockets() throws {
+    let client = try AdminClient()
+    let request = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
+    let first = client.sendWithinTick(String(repeating: request, count: 100))
+    #expect(first.components(of: "HTTP/1.1 404").count == 1)
+    client.advance(seconds: 1)
+    #expect(client.received.components(of: "HTTP/1.1 404").count == 100)
+  }
+
+  @Test func connectionCloseAndHTTP10EndTheConnectionBehindTheAnswer() throws {
     for request in [
       "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET /a HTTP/1.0\r\n\r\n",
     ] {
@@ -101,6 +190,17 @@ import Testing
       client.advance(seconds: 1)
       client.send("X: y\r\n")
     }
+    #expect(!client.isClosed)
+    client.advance(seconds: 3)
+    #expect(client.isClosed)
+    #expect(client.connections.count(of: .slowHeaders) == 1)
+  }
+
+  @Test func aRequestThatBeginsBehindAnotherOneHasAsLongAsOthersAndNoLonger() throws {
+    let client = try AdminClient()
+    client.send("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\nGET /nothing HT")
+    #expect(client.received.hasPrefix("HTTP/1.1 404"))
+    for _ in 0..<9 { client.advance(seconds: 1) }
     #expect(!client.isClosed)
     client.advance(seconds: 3)
     #expect(client.isClosed)

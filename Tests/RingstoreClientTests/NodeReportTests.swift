@@ -122,4 +122,57 @@ import Testing
     let quiet = TopTable(before: try look([1_000]), now: try look([1_000]))
     #expect(quiet.json.text.contains(#""p50_micros":null,"p99_micros":null"#))
   }
+
+  @Test func topShowsCountersAtTheEndsOfTheirType() throws {
+    let cluster = try cluster(shard([.max, .max]))
+    func look(_ count: Int) -> TopLook {
+      let names = ["calls_total", "errors_total", "calls_get_total", "evicted_keys_total"]
+      let counters = Dictionary(uniqueKeysWithValues: names.map { ("ringstore_\($0)", count) })
+      return TopLook(
+        time: .now, cluster: cluster,
+        nodes: cluster.nodes.map { .init(node: $0, counters: counters) })
+    }
+    let table = TopTable(before: look(.min), now: look(.max))
+    #expect(table.text(columns: .max).contains("get "))
+    #expect(!table.json.text.isEmpty)
+  }
+
+  @Test func digestsWhoseKeysExceedTheirTypeAreAddedUp() {
+    let digest = RingstoreDigest(keys: .max, expiringKeys: .max, digest: .max)
+    #expect((digest + digest).digest == UInt64.max - 1)
+  }
+
+  // MARK: - Texts of a server
+
+  private static let hostile = "x\u{1b}[31m\nROW\u{7}"
+
+  @Test func controlCharactersOfAServerAreEscapedAndLinesStayOne() throws {
+    var node = shard([])
+    (node.id, node.address, node.version) = (Self.hostile, Self.hostile, Self.hostile)
+    node.detail = Self.hostile
+    let cluster = try cluster(node)
+    let look = TopLook(
+      time: .now, cluster: cluster, nodes: cluster.nodes.map { .init(node: $0, counters: [:]) })
+    let error = RingstoreError(code: .internal, message: Self.hostile)
+    let reload = RingstoreReload(
+      epoch: 1, added: [Self.hostile], dropped: [], readdressed: [],
+      moves: [.init(from: Self.hostile, to: "b", slots: 1)], obstacle: Self.hostile)
+    for text in [
+      ClusterTable.text(cluster), TopTable(before: look, now: look).text(columns: .max),
+      ReloadText.text(reload, isPlan: true),
+      KeyReportText.text(RingstoreKeyReport<[RingstoreHotKey]>(found: [], unreachable: [error])),
+      String(decoding: ShownReply.error(error).bytes(raw: false), as: UTF8.self),
+      String(decoding: ShownReply.word(Self.hostile).bytes(raw: false), as: UTF8.self),
+    ] {
+      #expect(text.contains(#"x\x1b[31m"#), "\(text)")
+      #expect(!text.contains("\u{1b}") && !text.contains("\nROW"), "\(text)")
+    }
+  }
+
+  @Test func oneLongCellDoesNotWidenATableOfManyRowsWithoutLimit() {
+    let long = String(repeating: "x", count: 1 << 20)
+    let rows = [[long, "y"]] + [[String]](repeating: ["a", "b"], count: 1 << 14)
+    let bytes = ClusterTable.aligned(rows).reduce(0) { $0 + $1.utf8.count }
+    #expect(bytes < 32 << 20)
+  }
 }
