@@ -46,6 +46,30 @@ import Testing
     }
   }
 
+  @Test(arguments: [0, 1, 127, 5000, 70_000])
+  func aTracedCallHasItsTraceWithItsRequestOrInFrontOfIt(_ size: Int) throws {
+    let request = Array(repeating: UInt8(9), count: size)
+    let trace = ByteBuffer(repeating: 7, count: 25)
+    let whole = written { buffer in
+      request.withUnsafeBytes {
+        buffer.writeLinkCall(
+          id: 3, method: 2, request: $0, deadlineMillis: 5, restriction: nil, traceContext: trace)
+      }
+    }
+    let parts = written { buffer in
+      buffer.writeCallHead(
+        .link, id: 3, method: 2, requestBytes: size, timeMillis: 5, traceContext: trace)
+      buffer.writeBytes(request)
+    }
+    for bytes in [whole, parts] {
+      let call = try #require(
+        Ringstore_Internal_V1_RouterFrame(serializedBytes: bytes).calls.first)
+      #expect(call.id == 3 && call.method == 2 && call.deadlineMillis == 5)
+      #expect(Array(call.traceContext) == Array(trace.readableBytesView))
+      #expect(Array(call.request) == request && !call.hasRestriction)
+    }
+  }
+
   @Test func aRoutersFrameHelloCallsCancelsAndCredits() throws {
     let hello = Ringstore_Internal_V1_Hello.with { $0.router = "r/0" }
     let encodedHello = try Array(hello.serializedData())

@@ -53,6 +53,7 @@ extension RouterCore {
       if call.isOrdered { laneOrder.largeEnded(reply.id) }
     }
     measure(call, replyBytes: reply.response.count, isError: reply.code != 0)
+    if call.span != 0 { endSpan(call, reply.error, replyBytes: reply.response.count) }
     switch (consume call).intoTarget() {
     case .abandoned:
       if reply.code != 0 { links[shard].callsFailed += 1 }
@@ -176,6 +177,7 @@ extension RouterCore {
 
   private func finish(_ stream: StreamedReply, _ call: PendingCall<Caller>) {
     measure(call, replyBytes: stream.byteCount, isError: false)
+    endSpan(call, nil, replyBytes: stream.byteCount)
     switch (stream.kind, call.target) {
     case (.pieces, .caller(let caller)):
       driver.finishAnswer(caller)
@@ -193,21 +195,28 @@ extension RouterCore {
   /// Ends a call whose chunked reply may have begun. A write was executed before its reply was
   /// announced, so its caller's error must not say that it wasn't.
   func fail(_ call: PendingCall<Caller>, hasBegun: Bool, _ error: CallError) {
-    let told =
-      call.isWrite && call.reply == .inParts
-      ? CallError.outcomeUnknown(links[call.shard].shardID) : error
+    let told = errorForCaller(call, error)
     if hasBegun, case .caller(let caller) = call.target {
       measure(call, isError: true)
+      endSpan(call, told)
       driver.failAnswer(caller, error: told)
     } else {
       tellFailure(call, told)
     }
   }
 
+  /// The error that the caller gets.
+  private func errorForCaller(_ call: PendingCall<Caller>, _ error: CallError) -> CallError {
+    call.isWrite && call.reply == .inParts
+      ? .outcomeUnknown(links[call.shard].shardID) : error
+  }
+
   /// Ends a call that its shard still executes: it is cancelled at the shard and abandoned.
   private func giveUp(_ id: UInt64, _ call: PendingCall<Caller>, _ error: CallError) {
     let hasBegun = streams.hasBegun(id)
     guard let current = calls[id] else { return }
+    // Before it is withdrawn, which would end the span as cancelled.
+    endSpan(current, errorForCaller(current, error))
     withdraw(id)
     fail(current, hasBegun: hasBegun, error)
   }

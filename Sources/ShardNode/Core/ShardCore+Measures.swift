@@ -10,6 +10,7 @@ import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
+import Tracing
 import Users
 
 extension ShardCore {
@@ -37,6 +38,7 @@ extension ShardCore {
   func failed(_ method: UInt32, _ error: CallError, _ context: CallContext) {
     counters.failed(error)
     note(method, isError: true, context)
+    if context.span != 0 { tracer?.setOutcome(SpanOutcome(of: error), of: context.span) }
   }
 
   // MARK: - Slow and large calls
