@@ -175,9 +175,8 @@ let package = Package(
     .testTarget(
       name: "AdminTests",
       dependencies: [
-        "Admin", "MetricTypes", "NodeCore", "GRPC", nioCore, nioPosix, nioHTTP1, nioEmbedded,
-        logging,
-        metrics,
+        "Admin", "MetricTypes", "NodeCore", "GRPC", "Users", "RingstoreAPI", nioCore, nioPosix,
+        nioHTTP1, nioEmbedded, logging, metrics,
       ]),
     .testTarget(
       name: "DashboardTests",
@@ -237,9 +236,7 @@ let package = Package(
       name: "NodeCoreTests",
       dependencies: [
         "TestSeeds", "LargeMemory", "Commands", "NodeCore", "RingstoreAPI", "Placement", "Patterns",
-        "Users",
-        "GRPC", nioCore, nioPosix, logging,
-        "ProtobufMessages", protobuf,
+        "Users", "MetricTypes", "GRPC", nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "LegacyServicesTests",

@@ -29,7 +29,7 @@ package struct AuditLog: Sendable {
   package let notesWrites: Bool
   private let write: @Sendable (AuditEntry) -> Void
 
-  /// Writes a line for each call. The logger must pass over none of them.
+  /// Logs an event for each call.
   package init(notesWrites: Bool, logger: Logger) {
     self.init(notesWrites: notesWrites) { entry in
       var metadata: Logger.Metadata = [

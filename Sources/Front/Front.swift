@@ -240,7 +240,7 @@ package final class Front: ServerService {
       let node = try CallTarget.node(of: command, message), dispatcher.isThisNode(node)
     else { return nil }
     try KeyAccess.check(definition, context)
-    return try administration.answer(command, message)
+    return try administration.answer(command, message, for: context.rules)
   }
 
   /// Replies to a call when the node has done what it requests.

@@ -290,9 +290,10 @@ extension ShardService: Dispatcher {
     get { front.administration }
     set {
       front.administration = newValue
-      core.nodeCalls = { [unowned self] command, request, end in
+      core.nodeCalls = { [unowned self] command, request, rules, end in
         do throws(CallError) {
-          guard let response = try administration?.answer(command, request) else {
+          guard let response = try administration?.answer(command, request, for: rules)
+          else {
             throw .unbatchable(method: UInt32(truncatingIfNeeded: command.rawValue))
           }
           let done = NIOLoopBound((self, end), eventLoop: eventLoop)

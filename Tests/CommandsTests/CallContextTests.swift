@@ -4,8 +4,7 @@ import Commands
 import Testing
 
 @Suite struct CallContextTests {
-  @Test("The span of a traced call has its place in what was padding")
-  func size() {
+  @Test func theSpanOfATracedCallHasItsPlaceInWhatWasPadding() {
     #expect(MemoryLayout<CallContext>.size == 48)
     #expect(CallContext().span == 0)
   }

@@ -11,16 +11,14 @@ import ringstore
       .shard, flags: flags.merging([.id: ["a"]]) { own, _ in own }, environment: [:], file: nil)
   }
 
-  @Test("Traces are off without an endpoint")
-  func off() throws {
+  @Test func tracesAreOffWithoutAnEndpoint() throws {
     #expect(try sources([:]).traceConfiguration() == nil)
     for text in ["off", ""] {
       #expect(try sources([.traceEndpoint: [text]]).traceConfiguration() == nil)
     }
   }
 
-  @Test("An endpoint, a ratio, a limit and the form of keys")
-  func on() throws {
+  @Test func anEndpointARatioALimitAndTheFormOfKeys() throws {
     let endpoint = ["http://127.0.0.1:4318/v1/traces"]
     let defaults = try #require(try sources([.traceEndpoint: endpoint]).traceConfiguration())
     #expect(defaults.settings.sampleRatio == 0 && defaults.settings.spansPerSecond == 1_000)
@@ -35,21 +33,18 @@ import ringstore
     #expect(traces.settings.hasKeyDigests && traces.exporter.tls != nil)
   }
 
-  @Test(
-    "A wrong value is refused, with or without an endpoint",
-    arguments: [
-      (Setting.traceEndpoint, "localhost:4318"), (.traceSampleRatio, "1.01"),
-      (.traceSampleRatio, "-0.1"), (.traceSampleRatio, "nan"), (.traceSampleRatio, "half"),
-      (.traceSpansPerSecond, "0"), (.traceKeys, "key"),
-    ])
-  func refused(setting: Setting, value: String) {
+  @Test(arguments: [
+    (Setting.traceEndpoint, "localhost:4318"), (.traceSampleRatio, "1.01"),
+    (.traceSampleRatio, "-0.1"), (.traceSampleRatio, "nan"), (.traceSampleRatio, "half"),
+    (.traceSpansPerSecond, "0"), (.traceKeys, "key"),
+  ])
+  func aWrongValueIsRefusedWithOrWithoutAnEndpoint(setting: Setting, value: String) {
     #expect(throws: ConfigurationError.self) {
       try sources([setting: [value]]).traceConfiguration()
     }
   }
 
-  @Test("Neither a password nor a query of the endpoint is shown")
-  func secrets() throws {
+  @Test func neitherAPasswordNorAQueryOfTheEndpointIsShown() throws {
     do {
       _ = try sources([.traceEndpoint: ["http://user:secret@host/"]]).traceConfiguration()
       Issue.record("it was accepted")
@@ -62,8 +57,7 @@ import ringstore
     #expect(shown?.value == .text("https://host:443/v1?(secret)"))
   }
 
-  @Test("An authority needs an https endpoint, and must be a file")
-  func authority() {
+  @Test func anAuthorityNeedsAnHttpsEndpointAndMustBeAFile() {
     for endpoint in ["http://h/", "https://h/"] {
       #expect(throws: ConfigurationError.self) {
         try sources([.traceEndpoint: [endpoint], .traceCA: ["missing.pem"]]).traceConfiguration()
@@ -71,8 +65,7 @@ import ringstore
     }
   }
 
-  @Test("The trace of a call's options replaces the client's")
-  func options() {
+  @Test func theTraceOfACallsOptionsReplacesTheClients() {
     let own = RingstoreTraceContext(traceparent: "own", tracestate: "a=b")
     var configuration = RingstoreClient.Configuration()
     configuration.traceContext = RingstoreTraceContext(traceparent: "client's")

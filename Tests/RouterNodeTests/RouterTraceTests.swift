@@ -60,8 +60,7 @@ struct RouterTraceTests {
     Array(call.traceContext).withUnsafeBytes { TraceContext(encoded: $0) }
   }
 
-  @Test("A traced call has its trace and the router's span in its frame; others have none")
-  func told() throws {
+  @Test func aTracedCallHasItsTraceAndTheRoutersSpanInItsFrameOthersHaveNone() throws {
     let key = router.key(of: 0)
     let (id, span) = try call(.set, key, caller: 1)
     router.get(key, caller: 2)
@@ -79,9 +78,8 @@ struct RouterTraceTests {
     #expect(ended().isEmpty && tracer.openCount == 1 && router.isTidy)
   }
 
-  @Test(
-    "A large request has its trace context, whether it is copied or not", arguments: [true, false])
-  func large(givesBlock: Bool) throws {
+  @Test(arguments: [true, false])
+  func aLargeRequestHasItsTraceContextWhetherItIsCopiedOrNot(givesBlock: Bool) throws {
     let (id, _) = try call(
       .set, router.key(of: 0), caller: 1, bytes: 2 << 20, givesBlock: givesBlock)
     let sent = try #require(try router.sent(to: 0, .bulk).calls.first)
@@ -90,8 +88,7 @@ struct RouterTraceTests {
     #expect(ended().map { $0["ringstore.lane"] } == [.text("bulk")])
   }
 
-  @Test("A shard's error is the span's outcome")
-  func failed() throws {
+  @Test func aShardsErrorIsTheSpansOutcome() throws {
     let (id, _) = try call(.set, router.key(of: 0), caller: 1)
     _ = try router.sent(to: 0)
     let error = CallError.wrongType(holds: "a list", wanted: "a string")
@@ -101,8 +98,7 @@ struct RouterTraceTests {
     #expect(link.isError)
   }
 
-  @Test("A span ends when the link is lost, the caller disconnects or the deadline passes")
-  func cutOff() throws {
+  @Test func aSpanEndsWhenTheLinkIsLostTheCallerDisconnectsOrTheDeadlinePasses() throws {
     try call(.set, router.key(of: 0), caller: 1)
     let (second, _) = try call(.set, router.key(of: 1), caller: 2)
     try call(.set, router.key(of: 1), caller: 3, deadlineNanos: router.nowNanos + 1)
@@ -115,8 +111,7 @@ struct RouterTraceTests {
     #expect(ended().map(\.outcome.code) == [.deadlineExceeded])
   }
 
-  @Test("Waits are events of the span")
-  func waits() throws {
+  @Test func waitsAreEventsOfTheSpan() throws {
     let key = router.key(of: 0)
     for caller in 1...2 { router.get(key, caller: caller) }
     try call(.get, key, caller: 3)
@@ -134,8 +129,7 @@ struct RouterTraceTests {
     #expect(ended().count == 1 && tracer.openCount == 2)
   }
 
-  @Test("A call that its shard returns keeps its span")
-  func returned() throws {
+  @Test func aCallThatItsShardReturnsKeepsItsSpan() throws {
     let (id, _) = try call(.get, router.key(of: 0), caller: 1)
     let first = try #require(try router.sent(to: 0).calls.first)
     var frame = Ringstore_Internal_V1_ShardFrame()
@@ -154,8 +148,7 @@ struct RouterTraceTests {
     #expect(link.events.first?.name == "returned by a")
   }
 
-  @Test("A span that ends with its sub-request also ends if there is none")
-  func refusedBefore() throws {
+  @Test func aSpanThatEndsWithItsSubRequestAlsoEndsIfThereIsNone() throws {
     let span = try #require(tracer.begin("s/M", parent: nil))
     span.endsWithChild = true
     var context = CallContext()
@@ -168,8 +161,7 @@ struct RouterTraceTests {
     #expect(ended().map(\.outcome.reason) == ["INVALID_KEY"])
   }
 
-  @Test("A call whose sub-request may have no span is traced with the span above it")
-  func limited() throws {
+  @Test func aCallWhoseSubRequestMayHaveNoSpanIsTracedWithTheSpanAboveIt() throws {
     let span = try #require(tracer.begin("s/M", parent: nil))
     span.endsWithChild = true
     for _ in 1..<Self.spansPerSecond {
@@ -193,8 +185,7 @@ struct RouterTraceTests {
     #expect(whole["ringstore.spans_omitted"] == .number(1) && tracer.openCount == 0)
   }
 
-  @Test("A call on every shard has a span for each of them")
-  func fanout() throws {
+  @Test func aCallOnEveryShardHasASpanForEachOfThem() throws {
     let span = try #require(tracer.begin("s/M", parent: nil))
     var context = CallContext()
     context.span = span.number

@@ -52,8 +52,7 @@ struct ShardTraceTests {
     try give(id, UInt32(command.rawValue), request)
   }
 
-  @Test("The span of a call with an immediate reply ends with it")
-  func atOnce() throws {
+  @Test func theSpanOfACallWithAnImmediateReplyEndsWithIt() throws {
     try give(1, .set, Requests.set("k", "v"))
     let span = try #require(ended().first)
     #expect(span.parentID == 3 && span.context.traceID == Self.parent.traceID)
@@ -66,8 +65,7 @@ struct ShardTraceTests {
     #expect(tracer.openCount == 0 && link.calls.take().count == 1)
   }
 
-  @Test("Without a context, or with a malformed or an unsampled one, a call has no span")
-  func untraced() throws {
+  @Test func withoutAContextOrWithAMalformedOrAnUnsampledOneACallHasNoSpan() throws {
     #expect(link.call(1, .set, Requests.set("k", "v")).count == 1)
     try give(2, UInt32(CommandID.get.rawValue), Requests.key("k"), context: [1, 2, 3])
     let unsampled = TraceContext(traceID: TraceID(high: 1, low: 2), spanID: 3, flags: 0)
@@ -75,15 +73,13 @@ struct ShardTraceTests {
     #expect(link.calls.take().count == 2 && ended().isEmpty)
   }
 
-  @Test("An error is the span's outcome")
-  func failed() throws {
+  @Test func anErrorIsTheSpansOutcome() throws {
     try give(1, .set, Requests.set("k", "v"))
     try give(2, .lLen, Requests.key("k"))
     #expect(ended().map(\.outcome.reason) == [nil, "WRONG_TYPE"])
   }
 
-  @Test("While a reply waits for the log, its span is open and has an event")
-  func gate() throws {
+  @Test func whileAReplyWaitsForTheLogItsSpanIsOpenAndHasAnEvent() throws {
     let marks = shard.holding()
     try give(1, .set, Requests.set("k", "v"))
     #expect(ended().isEmpty && tracer.openCount == 1)
@@ -95,16 +91,14 @@ struct ShardTraceTests {
     #expect(shard.core.gate.isEmpty)
   }
 
-  @Test("A reply that is never committed ends its span with an error")
-  func gaveUp() throws {
+  @Test func aReplyThatIsNeverCommittedEndsItsSpanWithAnError() throws {
     _ = shard.holding()
     try give(1, .set, Requests.set("k", "v"))
     shard.core.gate.giveUp()
     #expect(ended().map(\.outcome.reason) == ["OUTCOME_UNKNOWN"])
   }
 
-  @Test("The span of a slice has the time that it waited for its turn")
-  func slices() throws {
+  @Test func theSpanOfASliceHasTheTimeThatItWaitedForItsTurn() throws {
     let part = LinkV1.KeysPartRequest.with(maxVisits: 10)
     let encoded = part.encoded
     link.calls.give { frame in
@@ -123,8 +117,7 @@ struct ShardTraceTests {
     #expect(tracer.openCount == 0)
   }
 
-  @Test("The span of a pop that waits ends with its value, or with its link")
-  func parked() throws {
+  @Test func theSpanOfAPopThatWaitsEndsWithItsValueOrWithItsLink() throws {
     var pop = Ringstore_V1_PopRequest()
     pop.key = .init("list".utf8)
     pop.waitMillis = 10_000

@@ -20,8 +20,7 @@ import Testing
     return answer
   }
 
-  @Test("The statuses that OTLP names are temporary, others are not")
-  func statuses() {
+  @Test func theStatusesThatOTLPNamesAreTemporaryOthersAreNot() {
     #expect([429, 502, 503, 504].allSatisfy { answer($0).isTemporary })
     #expect([200, 204, 400, 401, 404, 413, 500, 501].allSatisfy { !answer($0).isTemporary })
     #expect([200, 202, 204].allSatisfy { answer($0).isSuccess })
@@ -29,30 +28,28 @@ import Testing
   }
 
   @Test(
-    "A requested pause is a number of seconds within a limit",
     arguments: [
       ("7", 7), ("0", 0), ("-1", 0), ("99999999", CollectorAnswer.pauseSecondsMax), (nil, nil),
       ("", nil), ("soon", nil), ("1.5", nil), ("99999999999999999999", nil),
       ("Fri, 31 Dec 1999 23:59:59 GMT", nil),
     ] as [(String?, Int?)])
-  func pause(text: String?, seconds: Int?) {
+  func aRequestedPauseIsANumberOfSecondsWithinALimit(text: String?, seconds: Int?) {
     #expect(answer(503, retryAfter: text).pauseSeconds == seconds)
   }
 
-  @Test(
-    "Rejected spans are counted, as text or as a number, up to those of the batch",
-    arguments: [
-      (#""3""#, 3), ("3", 3), (#""99999""#, 10), ("9223372036854775807", 10),
-    ])
-  func rejected(number: String, count: Int) throws {
+  @Test(arguments: [
+    (#""3""#, 3), ("3", 3), (#""99999""#, 10), ("9223372036854775807", 10),
+  ])
+  func rejectedSpansAreCountedAsTextOrAsANumberUpToThoseOfTheBatch(number: String, count: Int)
+    throws
+  {
     let answer = answer(
       200, #"{"partialSuccess": {"rejectedSpans": "#, number, #", "errorMessage": "no room"}}"#)
     let rejected = try #require(answer.rejected(of: 10))
     #expect(rejected.spans == count && rejected.message == "no room")
   }
 
-  @Test("A long message is cut")
-  func message() throws {
+  @Test func aLongMessageIsCut() throws {
     let text = String(repeating: "m", count: 10_000)
     let answer = answer(
       200, #"{"partialSuccess": {"rejectedSpans": 1, "errorMessage": "\#(text)"}}"#)
@@ -60,33 +57,28 @@ import Testing
     #expect(rejected.message.count == CollectorAnswer.messageCharactersMax)
   }
 
-  @Test(
-    "Other answers have rejected nothing",
-    arguments: [
-      "", "{}", "null", "[]", "{", "\u{0}\u{1}\u{2}", #"{"partialSuccess": {}}"#,
-      #"{"partialSuccess": null}"#, #"{"partialSuccess": {"errorMessage": "a warning"}}"#,
-      #"{"partialSuccess": {"rejectedSpans": "0"}}"#, #"{"partialSuccess": {"rejectedSpans": -1}}"#,
-      #"{"partialSuccess": {"rejectedSpans": "x"}}"#, #"{"partialSuccess": {"rejectedSpans": []}}"#,
-      #"{"partialSuccess": {"rejectedSpans": 99999999999999999999}}"#, "<html>",
-    ])
-  func nothingRejected(body: String) {
+  @Test(arguments: [
+    "", "{}", "null", "[]", "{", "\u{0}\u{1}\u{2}", #"{"partialSuccess": {}}"#,
+    #"{"partialSuccess": null}"#, #"{"partialSuccess": {"errorMessage": "a warning"}}"#,
+    #"{"partialSuccess": {"rejectedSpans": "0"}}"#, #"{"partialSuccess": {"rejectedSpans": -1}}"#,
+    #"{"partialSuccess": {"rejectedSpans": "x"}}"#, #"{"partialSuccess": {"rejectedSpans": []}}"#,
+    #"{"partialSuccess": {"rejectedSpans": 99999999999999999999}}"#, "<html>",
+  ])
+  func otherAnswersHaveRejectedNothing(body: String) {
     #expect(answer(200, body).rejected(of: 10) == nil)
   }
 
-  @Test("Deeply nested JSON is no answer")
-  func nested() {
+  @Test func deeplyNestedJSONIsNoAnswer() {
     let answer = answer(200, String(repeating: "[", count: 60_000))
     #expect(answer.rejected(of: 10) == nil)
   }
 
-  @Test("A refusal has rejected nothing, whatever it says")
-  func refusal() {
+  @Test func aRefusalHasRejectedNothingWhateverItSays() {
     let body = #"{"partialSuccess": {"rejectedSpans": 1}}"#
     #expect(answer(400, body).rejected(of: 10) == nil)
   }
 
-  @Test("The body is read up to a limit")
-  func limit() {
+  @Test func theBodyIsReadUpToALimit() {
     var answer = answer(200, String(repeating: " ", count: CollectorAnswer.bytesMax))
     let isRead = answer.append(ByteBuffer(string: " "))
     #expect(!isRead)

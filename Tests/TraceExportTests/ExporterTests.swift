@@ -49,8 +49,7 @@ import Tracing
     func stop(within limit: TimeAmount = .seconds(60)) async { await exporter.stop(within: limit) }
   }
 
-  @Test("Spans are posted in batches, as JSON, to the endpoint's path")
-  func batches() async throws {
+  @Test func spansArePostedInBatchesAsJSONToTheEndpointsPath() async throws {
     let collector = try await FakeCollector()
     let source = try Source(port: collector.port) {
       $0.batchSpansMax = 3
@@ -75,8 +74,7 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("Spans are exported while the process runs")
-  func meanwhile() async throws {
+  @Test func spansAreExportedWhileTheProcessRuns() async throws {
     let collector = try await FakeCollector()
     let source = try Source(port: collector.port)
     source.make()
@@ -88,13 +86,13 @@ import Tracing
     await collector.stop()
   }
 
-  @Test(
-    "A batch that the collector can't accept at the moment is sent again, and the log says so",
-    arguments: [
-      FakeCollector.Answer.status(503), .status(429), .status(502), .status(504), .close,
-      .closeHalfway, .garbage,
-    ])
-  func again(answer: FakeCollector.Answer) async throws {
+  @Test(arguments: [
+    FakeCollector.Answer.status(503), .status(429), .status(502), .status(504), .close,
+    .closeHalfway, .garbage,
+  ])
+  func aBatchThatTheCollectorCannotAcceptAtTheMomentIsSentAgainAndTheLogSaysSo(
+    answer: FakeCollector.Answer
+  ) async throws {
     let collector = try await FakeCollector()
     collector.answer([answer, answer])
     let source = try Source(port: collector.port)
@@ -112,8 +110,7 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("A batch that is refused for good, or too often, is lost; the next one is sent")
-  func lost() async throws {
+  @Test func aBatchThatIsRefusedForGoodOrTooOftenIsLostTheNextOneIsSent() async throws {
     let collector = try await FakeCollector()
     collector.answer([.status(500), .status(503), .status(503), .status(503)])
     let source = try Source(port: collector.port) { $0.attemptsMax = 3 }
@@ -128,8 +125,7 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("A collector that is busy is left alone for as long as it requests")
-  func retryAfter() async throws {
+  @Test func aCollectorThatIsBusyIsLeftAloneForAsLongAsItRequests() async throws {
     let collector = try await FakeCollector()
     collector.answer([.reply(503, retryAfter: 120), .status(503)])
     let source = try Source(port: collector.port)
@@ -142,8 +138,7 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("Spans that an accepting collector has rejected count as failed")
-  func rejected() async throws {
+  @Test func spansThatAnAcceptingCollectorHasRejectedCountAsFailed() async throws {
     let collector = try await FakeCollector()
     let body = #"{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}"#
     collector.answer([.reply(200, body: body)])
@@ -157,8 +152,7 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("An answer without an end is read up to a limit")
-  func endless() async throws {
+  @Test func anAnswerWithoutAnEndIsReadUpToALimit() async throws {
     let collector = try await FakeCollector()
     collector.answer([.endless])
     let source = try Source(port: collector.port) { $0.requestTimeout = .hours(1) }
@@ -169,8 +163,7 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("A request without an answer ends in time")
-  func silent() async throws {
+  @Test func aRequestWithoutAnAnswerEndsInTime() async throws {
     let collector = try await FakeCollector()
     collector.answer([.silence])
     let source = try Source(port: collector.port) {
@@ -184,8 +177,7 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("Spans wait while the collector is unreachable")
-  func away() async throws {
+  @Test func spansWaitWhileTheCollectorIsUnreachable() async throws {
     let collector = try await FakeCollector()
     let port = collector.port
     await collector.stop()
@@ -201,8 +193,7 @@ import Tracing
     await back.stop()
   }
 
-  @Test("The end of the process waits for the collector within a limit")
-  func endInTime() async throws {
+  @Test func theEndOfTheProcessWaitsForTheCollectorWithinALimit() async throws {
     let collector = try await FakeCollector()
     collector.answer([.silence])
     let source = try Source(port: collector.port)
@@ -215,8 +206,7 @@ import Tracing
     await collector.stop()
   }
 
-  @Test("The end of the process waits for no further attempt")
-  func endWithout() async throws {
+  @Test func theEndOfTheProcessWaitsForNoFurtherAttempt() async throws {
     let collector = try await FakeCollector()
     let port = collector.port
     await collector.stop()

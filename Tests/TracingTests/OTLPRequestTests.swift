@@ -5,8 +5,7 @@ import Testing
 import Tracing
 
 @Suite("OTLP") struct OTLPRequestTests {
-  @Test("A batch is an ExportTraceServiceRequest, grouped by node")
-  func body() throws {
+  @Test func aBatchIsAnExportTraceServiceRequestGroupedByNode() throws {
     let one = TracerFixture()
     let parent = TraceContext(
       traceID: TraceID(high: 1, low: 2), spanID: 3, flags: 1, state: "a=\"b\\")
@@ -91,8 +90,7 @@ import Tracing
     var resourceSpans: [ResourceSpans]
   }
 
-  @Test("An endpoint is a URL, with OTLP's path by default")
-  func endpoint() throws {
+  @Test func anEndpointIsAURLWithOTLPsPathByDefault() throws {
     let local = try #require(TraceEndpoint("http://127.0.0.1:4318/v1/traces"))
     #expect(!local.isEncrypted && local.address.description == "127.0.0.1:4318")
     #expect(local.path == "/v1/traces")
@@ -106,14 +104,12 @@ import Tracing
     #expect(TraceEndpoint("http://host:9/")?.path == "/v1/traces")
   }
 
-  @Test(
-    "Other texts are not accepted",
-    arguments: [
-      "", "off", "127.0.0.1:4318", "ftp://host/", "http://", "http:///v1", "http://host:0/",
-      "http://host:99999/", "http://user:secret@host/", "http://host/a b", "http://host/#a",
-      "http://::1/", "HTTP://host/",
-    ])
-  func noEndpoint(text: String) {
+  @Test(arguments: [
+    "", "off", "127.0.0.1:4318", "ftp://host/", "http://", "http:///v1", "http://host:0/",
+    "http://host:99999/", "http://user:secret@host/", "http://host/a b", "http://host/#a",
+    "http://::1/", "HTTP://host/",
+  ])
+  func otherTextsAreNotAccepted(text: String) {
     #expect(TraceEndpoint(text) == nil)
   }
 }

@@ -6,8 +6,7 @@ import Tracing
 @Suite("Trace context") struct TraceContextTests {
   private static let parent = "00-12345678901234567890123456789012-1234567890123456-01"
 
-  @Test("A traceparent is read and written as the same")
-  func roundTrip() throws {
+  @Test func aTraceparentIsReadAndWrittenAsTheSame() throws {
     let context = try #require(TraceContext(text: Self.parent))
     #expect(context.traceID == TraceID(high: 0x1234_5678_9012_3456, low: 0x7890_1234_5678_9012))
     #expect(context.spanID == 0x1234_5678_9012_3456)
@@ -18,64 +17,58 @@ import Tracing
     #expect(TraceContext(text: small.traceparent) == small)
   }
 
-  @Test(
-    "A malformed traceparent is not accepted",
-    arguments: [
-      // traceparent_version_0xff, _illegal_characters, _too_short, _too_long
-      "ff-12345678901234567890123456789012-1234567890123456-01",
-      ".0-12345678901234567890123456789012-1234567890123456-01",
-      "0.-12345678901234567890123456789012-1234567890123456-01",
-      "000-12345678901234567890123456789012-1234567890123456-01",
-      "0-12345678901234567890123456789012-1234567890123456-01",
-      "0000-12345678901234567890123456789012-1234567890123456-01",
-      // traceparent_trace_id_all_zero, _illegal_characters, _too_long, _too_short
-      "00-00000000000000000000000000000000-1234567890123456-01",
-      "00-.2345678901234567890123456789012-1234567890123456-01",
-      "00-1234567890123456789012345678901.-1234567890123456-01",
-      "00-123456789012345678901234567890123-1234567890123456-01",
-      "00-1234567890123456789012345678901-1234567890123456-01",
-      // traceparent_parent_id_all_zero, _illegal_characters, _too_long, _too_short
-      "00-12345678901234567890123456789012-0000000000000000-01",
-      "00-12345678901234567890123456789012-.234567890123456-01",
-      "00-12345678901234567890123456789012-123456789012345.-01",
-      "00-12345678901234567890123456789012-12345678901234567-01",
-      "00-12345678901234567890123456789012-123456789012345-01",
-      // traceparent_trace_flags_illegal_characters, _too_long, _too_short
-      "00-12345678901234567890123456789012-1234567890123456-.0",
-      "00-12345678901234567890123456789012-1234567890123456-0.",
-      "00-12345678901234567890123456789012-1234567890123456-001",
-      "00-12345678901234567890123456789012-1234567890123456-1",
-      // Upper case, version 00 with further fields, other separators, no text.
-      "00-ABCDEF78901234567890123456789012-1234567890123456-01",
-      "00-12345678901234567890123456789012-1234567890123456-01-what-the-future",
-      "00-12345678901234567890123456789012-1234567890123456-01.",
-      "00_12345678901234567890123456789012_1234567890123456_01",
-      " 00-12345678901234567890123456789012-1234567890123456-01", "", "00", "-",
-    ])
-  func malformed(text: String) {
+  @Test(arguments: [
+    // traceparent_version_0xff, _illegal_characters, _too_short, _too_long
+    "ff-12345678901234567890123456789012-1234567890123456-01",
+    ".0-12345678901234567890123456789012-1234567890123456-01",
+    "0.-12345678901234567890123456789012-1234567890123456-01",
+    "000-12345678901234567890123456789012-1234567890123456-01",
+    "0-12345678901234567890123456789012-1234567890123456-01",
+    "0000-12345678901234567890123456789012-1234567890123456-01",
+    // traceparent_trace_id_all_zero, _illegal_characters, _too_long, _too_short
+    "00-00000000000000000000000000000000-1234567890123456-01",
+    "00-.2345678901234567890123456789012-1234567890123456-01",
+    "00-1234567890123456789012345678901.-1234567890123456-01",
+    "00-123456789012345678901234567890123-1234567890123456-01",
+    "00-1234567890123456789012345678901-1234567890123456-01",
+    // traceparent_parent_id_all_zero, _illegal_characters, _too_long, _too_short
+    "00-12345678901234567890123456789012-0000000000000000-01",
+    "00-12345678901234567890123456789012-.234567890123456-01",
+    "00-12345678901234567890123456789012-123456789012345.-01",
+    "00-12345678901234567890123456789012-12345678901234567-01",
+    "00-12345678901234567890123456789012-123456789012345-01",
+    // traceparent_trace_flags_illegal_characters, _too_long, _too_short
+    "00-12345678901234567890123456789012-1234567890123456-.0",
+    "00-12345678901234567890123456789012-1234567890123456-0.",
+    "00-12345678901234567890123456789012-1234567890123456-001",
+    "00-12345678901234567890123456789012-1234567890123456-1",
+    // Upper case, version 00 with further fields, other separators, no text.
+    "00-ABCDEF78901234567890123456789012-1234567890123456-01",
+    "00-12345678901234567890123456789012-1234567890123456-01-what-the-future",
+    "00-12345678901234567890123456789012-1234567890123456-01.",
+    "00_12345678901234567890123456789012_1234567890123456_01",
+    " 00-12345678901234567890123456789012-1234567890123456-01", "", "00", "-",
+  ])
+  func aMalformedTraceparentIsNotAccepted(text: String) {
     #expect(TraceContext(text: text) == nil)
   }
 
-  @Test(
-    "Of a later version, the fields of this one are read",
-    arguments: [
-      "cc-12345678901234567890123456789012-1234567890123456-01",
-      "cc-12345678901234567890123456789012-1234567890123456-01-what-the-future-will-be-like",
-    ])
-  func future(text: String) {
+  @Test(arguments: [
+    "cc-12345678901234567890123456789012-1234567890123456-01",
+    "cc-12345678901234567890123456789012-1234567890123456-01-what-the-future-will-be-like",
+  ])
+  func ofALaterVersionTheFieldsOfThisOneAreRead(text: String) {
     let context = TraceContext(text: text)
     #expect(context?.isSampled == true)
     #expect(context?.traceparent == Self.parent)
   }
 
-  @Test("A later version without a hyphen after the flags is malformed")
-  func futureMalformed() {
+  @Test func aLaterVersionWithoutAHyphenAfterTheFlagsIsMalformed() {
     let text = "cc-12345678901234567890123456789012-1234567890123456-01.what-the-future"
     #expect(TraceContext(text: text) == nil)
   }
 
-  @Test("Unknown flags are not passed on")
-  func flags() throws {
+  @Test func unknownFlagsAreNotPassedOn() throws {
     let context = try #require(
       TraceContext(text: "00-12345678901234567890123456789012-1234567890123456-ff"))
     #expect(context.flags == 0b11)
@@ -83,8 +76,7 @@ import Tracing
     #expect(unsampled?.isSampled == false)
   }
 
-  @Test("A tracestate is passed on, its fields joined; a long or a malformed one isn't")
-  func state() {
+  @Test func aTracestateIsPassedOnItsFieldsJoinedALongOrAMalformedOneIsNot() {
     #expect(TraceContext.state(["foo=1,bar=2"]) == "foo=1,bar=2")
     #expect(TraceContext.state(["foo=1", "", "bar=2 "]) == "foo=1,bar=2 ")
     #expect(TraceContext.state([String]()) == "")
@@ -95,8 +87,7 @@ import Tracing
     #expect(TraceContext.state(["k=\u{1}"]) == "")
   }
 
-  @Test("On links a context is 25 bytes and its tracestate")
-  func encoded() throws {
+  @Test func onLinksAContextIs25BytesAndItsTracestate() throws {
     let context = try #require(TraceContext(text: Self.parent, state: "foo=1"))
     let bytes = context.encoded
     #expect(bytes.count == 30)
@@ -105,8 +96,7 @@ import Tracing
     #expect(TraceContext.decoded(Array(bytes.prefix(25)))?.state == "")
   }
 
-  @Test("A malformed context from a link is not accepted")
-  func encodedMalformed() throws {
+  @Test func aMalformedContextFromALinkIsNotAccepted() throws {
     let bytes = try #require(TraceContext(text: Self.parent)).encoded
     #expect(TraceContext.decoded([]) == nil)
     #expect(TraceContext.decoded(Array(bytes.prefix(24))) == nil)

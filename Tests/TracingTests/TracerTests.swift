@@ -12,8 +12,7 @@ import Tracing
 
   // MARK: - Sampling
 
-  @Test("At a ratio of 0 no call is sampled, at 1 each")
-  func noneAndAll() {
+  @Test func atARatioOf0NoCallIsSampledAt1Each() {
     let none = TracerFixture(ratio: 0)
     let all = TracerFixture(ratio: 1)
     for _ in 0..<1_000 {
@@ -22,8 +21,8 @@ import Tracing
     }
   }
 
-  @Test("The share of sampled calls is the ratio", arguments: [0.5, 0.1, 0.01])
-  func share(ratio: Double) {
+  @Test(arguments: [0.5, 0.1, 0.01])
+  func theShareOfSampledCallsIsTheRatio(ratio: Double) {
     let fixture = TracerFixture(ratio: ratio, random: MixedNumbers(state: 42))
     let calls = 200_000
     let sampled = (0..<calls).count(where: { _ in fixture.tracer.samples() })
@@ -33,8 +32,7 @@ import Tracing
     #expect(abs(Double(sampled) - expected) < spread)
   }
 
-  @Test("A call after a sampled one has the same chance")
-  func independent() {
+  @Test func aCallAfterASampledOneHasTheSameChance() {
     let fixture = TracerFixture(ratio: 0.5, random: MixedNumbers(state: 7))
     var pairs = 0
     var before = false
@@ -48,8 +46,7 @@ import Tracing
 
   // MARK: - Spans
 
-  @Test("A span of a caller's trace has the trace's id and tracestate, and an id of its own")
-  func child() throws {
+  @Test func aSpanOfACallersTraceHasTheTracesIdAndTracestateAndAnIdOfItsOwn() throws {
     let fixture = TracerFixture()
     let span = try #require(fixture.tracer.begin("s/M", parent: caller()))
     span.attributes.append(SpanAttribute("a", 1))
@@ -68,8 +65,7 @@ import Tracing
     #expect(fixture.tracer.openCount == 0)
   }
 
-  @Test("A trace that begins here is sampled, and its span has no parent")
-  func root() throws {
+  @Test func aTraceThatBeginsHereIsSampledAndItsSpanHasNoParent() throws {
     let fixture = TracerFixture()
     let span = try #require(fixture.tracer.begin("s/M", parent: nil))
     fixture.tracer.end(span.number)
@@ -77,8 +73,7 @@ import Tracing
     #expect(ended.parentID == 0 && ended.context.isSampled && ended.context.traceID.isValid)
   }
 
-  @Test("A span below another has its id as parent; a span may begin before now")
-  func below() throws {
+  @Test func aSpanBelowAnotherHasItsIdAsParentASpanMayBeginBeforeNow() throws {
     let fixture = TracerFixture()
     fixture.clock.advance(nanos: 10_000)
     let parent = try #require(
@@ -95,8 +90,7 @@ import Tracing
     #expect(fixture.tracer.begin("s/N", .client, below: parent.number) == nil)
   }
 
-  @Test("A span that ends with its child has the child's outcome, once")
-  func endsWithChild() throws {
+  @Test func aSpanThatEndsWithItsChildHasTheChildsOutcomeOnce() throws {
     let fixture = TracerFixture()
     let parent = try #require(fixture.tracer.begin("s/M", parent: nil))
     parent.endsWithChild = true
@@ -109,8 +103,7 @@ import Tracing
     #expect(ended.allSatisfy { $0["ringstore.reason"] == .text("SHARD_UNAVAILABLE") })
   }
 
-  @Test("An outcome that was set holds unless the end gives another")
-  func outcomeSet() throws {
+  @Test func anOutcomeThatWasSetHoldsUnlessTheEndGivesAnother() throws {
     let fixture = TracerFixture()
     for outcome in [nil, SpanOutcome.ok] {
       let span = try #require(fixture.tracer.begin("s/M", parent: nil))
@@ -120,14 +113,14 @@ import Tracing
     #expect(fixture.ended().map(\.outcome.code) == [.notFound, .ok])
   }
 
-  @Test(
-    "A server's span fails for errors of the server, a client's for each error",
-    arguments: [
-      (StatusCode.ok, false, false), (.unavailable, true, true), (.notFound, false, true),
-      (.invalidArgument, false, true), (.internal, true, true), (.deadlineExceeded, true, true),
-      (.resourceExhausted, false, true),
-    ])
-  func errors(code: StatusCode, server: Bool, client: Bool) throws {
+  @Test(arguments: [
+    (StatusCode.ok, false, false), (.unavailable, true, true), (.notFound, false, true),
+    (.invalidArgument, false, true), (.internal, true, true), (.deadlineExceeded, true, true),
+    (.resourceExhausted, false, true),
+  ])
+  func aServersSpanFailsForErrorsOfTheServerAClientsForEachError(
+    code: StatusCode, server: Bool, client: Bool
+  ) throws {
     let fixture = TracerFixture()
     let span = try #require(fixture.tracer.begin("s/M", parent: nil))
     let below = try #require(fixture.tracer.begin("s/M", .client, below: span.number))
@@ -141,8 +134,7 @@ import Tracing
 
   // MARK: - Limits
 
-  @Test("The number of spans that begin in a second is limited; each second counts anew")
-  func perSecond() {
+  @Test func theNumberOfSpansThatBeginInASecondIsLimitedEachSecondCountsAnew() {
     let fixture = TracerFixture(spansPerSecond: 3)
     func begin() -> Bool {
       guard let span = fixture.tracer.begin("s/M", parent: caller()) else { return false }
@@ -157,8 +149,7 @@ import Tracing
     #expect(fixture.queue.counts.limited == 3)
   }
 
-  @Test("The number of spans below one is limited; it has the number of those left out")
-  func children() throws {
+  @Test func theNumberOfSpansBelowOneIsLimitedItHasTheNumberOfThoseLeftOut() throws {
     let fixture = TracerFixture()
     let parent = try #require(fixture.tracer.begin("s/M", parent: nil))
     for number in 0..<(Tracer.childrenMax + 5) {
@@ -170,8 +161,7 @@ import Tracing
     #expect(fixture.ended().last?["ringstore.spans_omitted"] == .number(5))
   }
 
-  @Test("The number of open spans of a loop is limited")
-  func open() throws {
+  @Test func theNumberOfOpenSpansOfALoopIsLimited() throws {
     let fixture = TracerFixture()
     var last: OpenSpan?
     for _ in 0..<Tracer.openMax { last = fixture.tracer.begin("s/M", parent: nil) }
@@ -182,8 +172,7 @@ import Tracing
     #expect(fixture.tracer.begin("s/M", parent: nil) != nil)
   }
 
-  @Test("The number of events of a span is limited")
-  func events() throws {
+  @Test func theNumberOfEventsOfASpanIsLimited() throws {
     let fixture = TracerFixture()
     let span = try #require(fixture.tracer.begin("s/M", parent: nil))
     for _ in 0..<(2 * Tracer.eventsMax) { fixture.tracer.note("e", in: span.number) }
@@ -191,8 +180,7 @@ import Tracing
     #expect(fixture.ended().first?.events.count == Tracer.eventsMax)
   }
 
-  @Test("Spans beyond the queue's limit are dropped and counted")
-  func queue() throws {
+  @Test func spansBeyondTheQueuesLimitAreDroppedAndCounted() throws {
     let fixture = TracerFixture()
     for _ in 0..<(SpanQueue.spansMax + 7) {
       let span = try #require(fixture.tracer.begin("s/M", parent: nil))
@@ -204,8 +192,7 @@ import Tracing
     #expect(fixture.queue.counts.waiting == SpanQueue.spansMax - 10)
   }
 
-  @Test("Numbers without an open span have no effect")
-  func strangers() {
+  @Test func numbersWithoutAnOpenSpanHaveNoEffect() {
     let fixture = TracerFixture()
     fixture.tracer.end(0)
     fixture.tracer.end(77, .ok)

@@ -7,9 +7,10 @@
 // of streams are requested in the same way, message by message.
 //
 // Limits: the bytes that were requested from one shard and not forwarded are at most its share of
-// `Limits.gatherBytesMax`, except that a single reply may be larger; replies get their part of the
-// share in turn. An announced reply that is not requested yet costs one entry; their number is
-// limited by the clients' calls, and their bytes are held by the shard, for a limited time.
+// `Limits.largeReplyMemoryBytesMax`, except that a single reply may be larger; replies get their
+// part of the share in turn. An announced reply that is not requested yet costs one entry; their
+// number is limited by the clients' calls, and their bytes are held by the shard, for a limited
+// time.
 
 import NIOCore
 import NodeCore
@@ -223,7 +224,7 @@ extension RouterCore {
   // MARK: - Asking for more
 
   /// Every shard has the same share of the limit, so a slow one doesn't affect the others.
-  private var share: Int { limits.gatherBytesMax / links.members.count }
+  private var share: Int { limits.largeReplyMemoryBytesMax / links.members.count }
 
   /// Requests more of a reply from the shard, if its caller accepts more and the limit allows it.
   func ask(_ id: UInt64) {

@@ -96,7 +96,7 @@ package final class RouterCore<Driver: RouterDriver> {
     self.identity = identity
     agreement = MapAgreement(map)
     self.limits = limits
-    replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
+    replyMemory = MemoryBudget(bytesMax: limits.replyMemoryBytesMax)
     self.linkLimits = linkLimits
     self.driver = driver
     links = LinkTable(map, linkLimits, firstGeneration: firstGeneration, seed: seed)

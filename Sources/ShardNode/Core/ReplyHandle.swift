@@ -84,7 +84,7 @@ extension ShardCore {
     case .search(let search):
       unfinished.add(UnfinishedCall(method, request(), context, search, to: reply, core: self))
     case .wait(let wait): park(wait, method, request(), context, to: reply)
-    case .part: answerLater(method, request(), to: reply)
+    case .part: answerLater(method, request(), context, to: reply)
     }
   }
 }

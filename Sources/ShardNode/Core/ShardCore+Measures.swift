@@ -98,7 +98,7 @@ extension ShardCore {
     metrics.add(NodeMetric.callParks, parked.total)
     addStore(to: &metrics)
     metrics.add(replyMemory)
-    for (kind, bytes) in [("replies", limits.answerBytesMax), ("gate", limits.heldBytesMax)] {
+    for (kind, bytes) in [("replies", limits.replyMemoryBytesMax), ("gate", limits.heldBytesMax)] {
       metrics.add(NodeMetric.memoryLimit, [MetricLabel("kind", kind)], bytes)
     }
     metrics.add(NodeMetric.memory, [MetricLabel("kind", "gate")], gate.heldBytes)

@@ -155,7 +155,7 @@ package final class ShardCore {
     store.memoryLimit = memory
     expirer = Expirer(store, clock: clock, wall: wall)
     evictor = Evictor(store, clock: clock, wall: wall)
-    replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
+    replyMemory = MemoryBudget(bytesMax: limits.replyMemoryBytesMax)
     gate = ReplyGate(bytesMax: limits.heldBytesMax, clock: clock)
     unfinished.core = self
   }
