@@ -8,7 +8,7 @@ import Tracing
 package struct CallName: Sendable, Hashable {
   /// Service and method: "ringstore.v1.KeyStore/Get"; of parts of fan-outs the link's service.
   package let text: String
-  /// The command: "Get"; nil for parts of fan-outs, and for the older services.
+  /// The command: "Get"; nil for parts of fan-outs, and for the legacy services.
   package let command: String?
 
   package init(_ command: Command) {

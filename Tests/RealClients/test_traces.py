@@ -15,7 +15,7 @@ from harness.lines import Lines
 from harness.metrics import scrape
 from harness.polling import eventually
 from harness.process import binary, clean_environment, run
-from older import kv_store_pb2, kv_store_pb2_grpc
+from legacy import kv_store_pb2, kv_store_pb2_grpc
 from ringstore.v1 import keystore_pb2 as pb
 from test_waiting import parked
 
@@ -231,7 +231,7 @@ def test_a_pipeline_has_a_span_and_one_for_the_first_call_of_each_batch(collecto
     assert len(collector.of(trace.id)) == 7
 
 
-def test_calls_of_the_older_services_are_traced(collector, client):
+def test_calls_of_the_legacy_services_are_traced(collector, client):
     trace = Trace()
     stub = kv_store_pb2_grpc.KVStoreStub(client.channel)
     request = kv_store_pb2.SetRequest(key="old", value=1)
