@@ -75,7 +75,7 @@ def test_a_number_may_look_like_a_flag(kind):
     needed = {"shard": ("--id", "a"), "router": ("--shard", "a=127.0.0.1:1"), "local": ()}[kind]
     for option in numbers:
         told = refusal(kind, *needed, option, "-1")
-        assert re.search(rf"{option} must be a (whole number|size) from ", told), told
+        assert re.search(rf"{option} must be a ((whole )?number|size) from ", told), told
 
 
 def log_of_start(**environment: str) -> str:
