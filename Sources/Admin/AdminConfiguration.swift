@@ -19,7 +19,10 @@ package struct AdminConfiguration: Sendable {
 
 /// What the admin port allows its clients. Durations are nanoseconds, sizes bytes.
 package struct AdminLimits: Sendable {
-  /// Connections at one time; further ones are closed without notice.
+  /// Connections at one time. At the limit a new connection closes another one. The order: of
+  /// clients that have shown no credential the one that is idle for longest, then the one that is
+  /// served for longest; of users the same, after `busyNanosMin`. Where there is none, the new one
+  /// is closed without notice.
   package var connectionsMax = 32
   /// A request's line and fields.
   package var requestBytesMax = 16 << 10
@@ -32,6 +35,9 @@ package struct AdminLimits: Sendable {
   package var probeNanosMax: UInt64 = 2_000_000_000
   /// How long a client may take to read a reply.
   package var writeNanosMax: UInt64 = 30_000_000_000
+  /// A user's connection whose page isn't made, or isn't read, after this time may be closed for a
+  /// new one.
+  package var busyNanosMin: UInt64 = 1_000_000_000
   /// How long a connection may be without a request: longer than Prometheus' usual interval.
   package var idleNanosMax: UInt64 = 180_000_000_000
   /// How often connections are looked at.
@@ -40,4 +46,8 @@ package struct AdminLimits: Sendable {
   package var scrapeNanosMin: UInt64 = 100_000_000
 
   package init() {}
+
+  /// TLS handshakes in progress, half of the connections: clients that never complete one leave the
+  /// other half. A further one closes the oldest.
+  var handshakesMax: Int { max(1, connectionsMax / 2) }
 }

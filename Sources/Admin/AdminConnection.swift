@@ -20,6 +20,22 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   typealias OutboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
+  /// How much is lost when the connection is closed: the least comes last.
+  struct Idleness: Comparable {
+    /// Its client has shown a credential.
+    let isOfUser: Bool
+    /// A page is being made for it, or isn't read.
+    let isBusy: Bool
+    /// How long nothing has happened.
+    let nanos: UInt64
+
+    static func < (one: Self, other: Self) -> Bool {
+      if one.isOfUser != other.isOfUser { return one.isOfUser }
+      if one.isBusy != other.isBusy { return one.isBusy }
+      return one.nanos < other.nanos
+    }
+  }
+
   private enum Phase {
     case idle
     case receiving
@@ -36,9 +52,18 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   private var sinceNanos: UInt64
   /// Of the request that is coming.
   private var requestBytes = 0
+  /// The last bytes received, the latest of them lowest.
+  private var latestBytes: UInt32 = 0
+  /// The input was malformed and has been refused: nothing more is read or written.
+  private var isOver = false
+  /// Whether the latest request that needed a user had a token or a certificate.
+  var hasShownCredential = false
   private var wasCut = false
   /// Whether the client has closed its side: it may still read the reply to what it has sent.
   private var isInputClosed = false
+  /// Whether the page that is being made is for a script in a browser, which never closes its side
+  /// only: when it does, it has gone.
+  private var isForScripts = false
   var listIndex = -1
 
   init(
@@ -97,6 +122,8 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
     guard let context, !wasCut else { return }
     wasCut = true
     loop.connections.ended(reason)
+    // Now and not when it is closed: a new connection may be about to take it.
+    place.close()
     loop.logger.log(
       level: reason == .idle ? .debug : .warning, "cutting an admin connection",
       metadata: [
@@ -117,17 +144,20 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let buffer = unwrapInboundIn(data)
+    guard !isOver else { return }
     requestBytes += buffer.readableBytes
+    for byte in buffer.readableBytesView.suffix(3) { latestBytes = latestBytes << 8 | UInt32(byte) }
     if phase == .idle { enter(.receiving) }
     context.fireChannelRead(wrapInboundOut(buffer))
     if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }
     // After the parser: bytes that it has parsed as a whole request no longer count. A request that
     // arrives during the reply to another stays in the parser, which reads no more until it is its
     // turn.
-    if requestBytes > loop.limits.requestBytesMax, phase == .receiving {
+    if requestBytes > loop.limits.requestBytesMax, phase == .receiving, !isOver {
       loop.counters.answered("other", 431)
       context.write(wrapOutboundOut(Self.tooLarge), promise: nil)
       context.flush()
+      isOver = true
       cut(.protocolError)
     }
   }
@@ -135,7 +165,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     if case .some(.inputClosed) = event as? ChannelEvent {
       isInputClosed = true
-      if phase == .idle || phase == .receiving { context.closeSoon() }
+      if phase == .idle || phase == .receiving || isForScripts { context.closeSoon() }
     }
     context.fireUserInboundEventTriggered(event)
   }
@@ -147,6 +177,10 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   // MARK: - Writing
 
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    guard !isOver else {
+      promise?.fail(ChannelError.ioOnClosedChannel)
+      return
+    }
     guard writer.isAboveTLS else { return context.write(data, promise: promise) }
     var bytes = unwrapOutboundIn(data)
     writer.write(&bytes, context, taken: promise)
@@ -156,18 +190,37 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
 
   func requestIsWhole() {
     requestBytes = 0
+    isForScripts = false
     enter(.answering)
+  }
+
+  func beginsPage(_ route: AdminRoute) {
+    isForScripts = route.isForScripts
+    if isForScripts, isInputClosed { closeSoon() }
   }
 
   func beginsToWrite() { enter(.writing) }
 
+  /// Part of the next request may have arrived already; its time limit begins here.
   func hasWritten() {
-    if phase == .writing { enter(.idle) }
+    if phase == .writing { enter(endsWithARequest ? .idle : .receiving) }
+  }
+
+  /// Whether the last bytes received end a request: a blank line, as requests have no body.
+  private var endsWithARequest: Bool {
+    latestBytes & 0xffff == 0x0a0a || latestBytes & 0xff_ffff == 0x0a0d0a
   }
 
   /// The next request would have come by now, if it was there.
   func requestsMayBeOver() {
-    if phase == .idle, isInputClosed { closeSoon() }
+    if phase == .idle || phase == .receiving, isInputClosed { closeSoon() }
+  }
+
+  /// The input is malformed and the error handler has replied. It may do so again at the end of the
+  /// input, which is dropped.
+  func isRefused() {
+    isOver = true
+    closeSoon()
   }
 
   func closeSoon() { context?.closeSoon() }
@@ -178,6 +231,16 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   }
 
   // MARK: - Time
+
+  /// What speaks for closing it for a new connection; nil: it must not be closed, because a user
+  /// waits for a page or reads one.
+  func idleness(nowNanos: UInt64) -> Idleness? {
+    guard !wasCut else { return nil }
+    let nanos = nowNanos > sinceNanos ? nowNanos - sinceNanos : 0
+    let isBusy = phase == .answering || phase == .writing
+    if isBusy, hasShownCredential, nanos < loop.limits.busyNanosMin { return nil }
+    return Idleness(isOfUser: hasShownCredential, isBusy: isBusy, nanos: nanos)
+  }
 
   func sweep(nowNanos: UInt64) {
     let nanos = nowNanos > sinceNanos ? nowNanos - sinceNanos : 0

@@ -21,6 +21,8 @@ final class AdminExchange: ChannelInboundHandler {
   private var number = 0
   /// Answers in the place of a page that takes too long.
   private var late: Scheduled<Void>?
+  /// Makes the page that is due.
+  private var work: Task<Void, Never>?
   private var context: ChannelHandlerContext?
 
   init(_ connection: AdminConnection) {
@@ -42,30 +44,38 @@ final class AdminExchange: ChannelInboundHandler {
     context = nil
     late?.cancel()
     late = nil
+    work?.cancel()
+    work = nil
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     if error is HTTPParserError { loop.counters.answered("other", 400) }
-    connection.closeSoon()
+    connection.isRefused()
   }
 
   // MARK: - Requests
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch unwrapInboundIn(data) {
-    case .head(let head): self.head = head
-    case .body(let bytes):
-      guard bytes.readableBytes > 0, let head else { return }
-      self.head = nil
-      connection.requestIsWhole()
-      number += 1
-      write(.line(.payloadTooLarge, "A request has no body here."), to: head, "other", ends: true)
+    case .head(let head):
+      self.head = head
+      // Its client sends the body when it is told to.
+      if head.headers.contains(name: "expect") { refuseBody() }
+    case .body(let bytes): if bytes.readableBytes > 0 { refuseBody() }
     case .end:
       guard let head else { return }
       self.head = nil
       connection.requestIsWhole()
       answer(head)
     }
+  }
+
+  private func refuseBody() {
+    guard let head else { return }
+    self.head = nil
+    connection.requestIsWhole()
+    number += 1
+    write(.line(.payloadTooLarge, "A request has no body here."), to: head, "other", ends: true)
   }
 
   private func answer(_ head: HTTPRequestHead) {
@@ -75,7 +85,13 @@ final class AdminExchange: ChannelInboundHandler {
       response.headers = [("Allow", "GET, HEAD")]
       return write(response, to: head, "other")
     }
-    let (path, query) = Self.split(head.uri)
+    let target: RequestTarget
+    do throws(RequestTarget.Malformed) {
+      target = try RequestTarget(head)
+    } catch {
+      return write(.line(.badRequest, error.sentence), to: head, "other", ends: true)
+    }
+    let path = target.path
     guard let route = loop.routes[path] else {
       return write(.line(.notFound, "There is no such page; / lists them."), to: head, "other")
     }
@@ -83,29 +99,21 @@ final class AdminExchange: ChannelInboundHandler {
     do throws(AdminRefusal) {
       caller = try access?.letIn(head, to: route)
     } catch {
+      connection.hasShownCredential = false
       return write(error.response, to: head, path)
     }
+    if let caller { connection.hasShownCredential = !caller.known.isAnonymous }
     let request = AdminRequest(
-      path: path, query: query,
-      accept: head.headers[canonicalForm: "accept"].joined(separator: ","),
+      path: path, query: target.query,
+      accept: head.headers.joined("accept"),
       user: caller?.name, permissions: caller?.permissions ?? .all, caller: caller?.known,
-      host: head.headers.first(name: "host"), fetchSite: head.headers.first(name: "sec-fetch-site"),
-      isEncrypted: connection.peer.isEncrypted)
+      rules: caller?.rules, host: target.host?.text,
+      fetchSite: head.headers.joined("sec-fetch-site"), isEncrypted: connection.peer.isEncrypted)
     make(route, request, head)
   }
 
-  /// The path, without the scheme and host of the absolute form of a request's target.
-  private static func split(_ uri: String) -> (path: String, query: String) {
-    var target = Substring(uri)
-    if !target.hasPrefix("/"), let colon = target.firstIndex(of: ":") {
-      let authority = target[colon...].dropFirst().drop { $0 == "/" }
-      target = authority.firstIndex(of: "/").map { authority[$0...] } ?? "/"
-    }
-    guard let mark = target.firstIndex(of: "?") else { return (String(target), "") }
-    return (String(target[..<mark]), String(target[target.index(after: mark)...]))
-  }
-
   private func make(_ route: AdminRoute, _ request: AdminRequest, _ head: HTTPRequestHead) {
+    connection.beginsPage(route)
     let ours = number
     let (eventLoop, loops) = (loop.eventLoop, loop.loops)
     let bound = NIOLoopBound(self, eventLoop: eventLoop)
@@ -113,6 +121,7 @@ final class AdminExchange: ChannelInboundHandler {
       let response = await route.respond(request)
       loops.execute(on: eventLoop) { bound.value.write(response, to: head, route.path, of: ours) }
     }
+    self.work = work
     let nanos = route.isProbe ? loop.limits.probeNanosMax : loop.limits.answerNanosMax
     late = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(nanos))) {
       self.write(
@@ -131,6 +140,7 @@ final class AdminExchange: ChannelInboundHandler {
     guard ours == number else { return }
     late?.cancel()
     late = nil
+    work = nil
     write(response, to: head, path)
   }
 
@@ -140,7 +150,7 @@ final class AdminExchange: ChannelInboundHandler {
     guard let context else { return }
     number += 1
     loop.counters.answered(path, Int(response.status.code))
-    let isLast = ends || !head.isKeepAlive || loop.isDraining
+    let isLast = ends || head.endsHTTP || !head.isKeepAlive || loop.isDraining
     var headers: HTTPHeaders = [
       "content-type": response.contentType, "content-length": "\(response.body.count)",
       "cache-control": "no-store", "x-content-type-options": "nosniff",
@@ -155,8 +165,9 @@ final class AdminExchange: ChannelInboundHandler {
     let hasBody = head.method != .HEAD && !response.body.isEmpty
     let taken = context.eventLoop.makePromise(of: Void.self)
     taken.futureResult.assumeIsolated().whenComplete { _ in
-      // Not from within the write: small answers in a row would be as deep on the stack.
-      self.loop.eventLoop.assumeIsolated().execute { self.isTaken(isLast: isLast) }
+      // In a turn: otherwise the loop would poll no socket until all requests that one client has
+      // sent in a row are answered.
+      self.loop.scheduler.yieldThenRun { self.isTaken(isLast: isLast) }
     }
     let start = HTTPResponseHead(version: .http1_1, status: response.status, headers: headers)
     context.write(wrapOutboundOut(.head(start)), promise: hasBody ? nil : taken)
@@ -176,4 +187,18 @@ final class AdminExchange: ChannelInboundHandler {
     context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
     connection.requestsMayBeOver()
   }
+}
+
+extension HTTPHeaders {
+  /// A field as one list, which it is where it comes several times; nil: there is none.
+  fileprivate func joined(_ name: String) -> String? {
+    let values = self[name]
+    return values.isEmpty ? nil : values.joined(separator: ",")
+  }
+}
+
+extension HTTPRequestHead {
+  /// Whether the client goes on in another protocol, or expects to: the parser reads no request
+  /// behind such a one.
+  fileprivate var endsHTTP: Bool { method == .CONNECT || headers.contains(name: "upgrade") }
 }

@@ -49,6 +49,16 @@ final class AdminLoop: ListenerLoop {
       self, place: connection.place, peer: connection.peer, writer: connection.writer)
   }
 
+  func endIdlest() -> Bool {
+    let nowNanos = eventLoop.now.uptimeNanoseconds
+    let idle = list.all.compactMap { connection in
+      connection.idleness(nowNanos: nowNanos).map { (connection: connection, idleness: $0) }
+    }
+    guard let idlest = idle.max(by: { $0.idleness < $1.idleness }) else { return false }
+    idlest.connection.cut(.tooManyConnections)
+    return true
+  }
+
   func drain() -> [EventLoopFuture<Void>] {
     isDraining = true
     return list.all.map { $0.drain() }

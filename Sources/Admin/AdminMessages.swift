@@ -1,6 +1,7 @@
 // A request to the admin port, and its reply. Values; any thread.
 
 import NIOHTTP1
+import RingstoreAPI
 import Users
 
 package struct AdminRequest: Sendable {
@@ -16,6 +17,8 @@ package struct AdminRequest: Sendable {
   package let permissions: Permissions
   /// The credential that identified the user, for calls to a node on its behalf.
   package let caller: KnownCredential?
+  /// Which keys that user may access; nil: all.
+  package let rules: KeyRules?
   /// The host name in the request.
   package let host: String?
   /// The origin of the request according to the browser (Sec-Fetch-Site).
@@ -24,8 +27,8 @@ package struct AdminRequest: Sendable {
 
   package init(
     path: String, query: String = "", accept: String? = nil, user: String? = nil,
-    permissions: Permissions = .all, caller: KnownCredential? = nil, host: String? = nil,
-    fetchSite: String? = nil, isEncrypted: Bool = false
+    permissions: Permissions = .all, caller: KnownCredential? = nil, rules: KeyRules? = nil,
+    host: String? = nil, fetchSite: String? = nil, isEncrypted: Bool = false
   ) {
     self.path = path
     self.query = query
@@ -33,10 +36,14 @@ package struct AdminRequest: Sendable {
     self.user = user
     self.permissions = permissions
     self.caller = caller
+    self.rules = rules
     self.host = host
     self.fetchSite = fetchSite
     self.isEncrypted = isEncrypted
   }
+
+  /// Whether it is from somebody with a token or a certificate of a user.
+  var hasCredential: Bool { caller.map { !$0.isAnonymous } ?? false }
 }
 
 package struct AdminResponse: Sendable {
@@ -93,6 +100,8 @@ package struct AdminRoute: Sendable {
   /// Whether a page requests it, and not a person.
   var isForScripts: Bool { path.hasPrefix("/api/") }
 
+  /// - Parameter respond: makes the page. Where it isn't open to all, only for requests that pass
+  ///   `ViewerGuard`.
   package init(
     _ path: String, access: Access, isProbe: Bool = false,
     respond: @escaping @Sendable (AdminRequest) async -> AdminResponse
@@ -100,6 +109,17 @@ package struct AdminRoute: Sendable {
     self.path = path
     self.access = access
     self.isProbe = isProbe
-    self.respond = respond
+    if access == .open {
+      self.respond = respond
+    } else {
+      self.respond = { request in
+        do throws(CallError) {
+          try ViewerGuard.check(request)
+        } catch {
+          return .line(.forbidden, error.message)
+        }
+        return await respond(request)
+      }
+    }
   }
 }

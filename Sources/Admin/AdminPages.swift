@@ -9,6 +9,7 @@ import MetricTypes
 import NodeCore
 import RingstoreAPI
 import TextForms
+import Users
 
 package struct AdminPages: Sendable {
   private let nodes: [NodeProbe]
@@ -59,23 +60,9 @@ package struct AdminPages: Sendable {
       AdminRoute("/metrics", access: .read) { await metrics($0) },
       AdminRoute("/healthz", access: .open, isProbe: true) { _ in await health() },
       AdminRoute("/readyz", access: .open, isProbe: true) { _ in await readiness() },
-      guarded("/config") { Self.json(settings()).text },
-      guarded("/slowlog") { await slowLog() },
+      AdminRoute("/config", access: .admin) { _ in .json(Self.json(settings()).text) },
+      AdminRoute("/slowlog", access: .admin) { .json(await slowLog(for: $0.rules)) },
     ]
-  }
-
-  /// A page that shows more than figures: for administrators, and not for pages of other sites.
-  private func guarded(
-    _ path: String, _ make: @escaping @Sendable () async -> String
-  ) -> AdminRoute {
-    AdminRoute(path, access: .admin) { request in
-      do throws(CallError) {
-        try ViewerGuard.check(request)
-        return .json(await make())
-      } catch {
-        return .line(.forbidden, error.message)
-      }
-    }
   }
 
   private func index() -> AdminResponse {
@@ -148,11 +135,12 @@ package struct AdminPages: Sendable {
 
   // MARK: - Slow calls
 
-  private func slowLog() async -> String {
+  private func slowLog(for rules: KeyRules?) async -> String {
     var all = SlowCalls()
     var slowest: [(NodeProbe, SlowCall)] = []
     var largest: [(NodeProbe, SlowCall)] = []
-    for (node, calls) in zip(nodes, await slowCalls.value()) {
+    for (node, kept) in zip(nodes, await slowCalls.value()) {
+      let calls = kept.shown(to: rules)
       all = all + calls
       slowest += calls.slow.map { (node, $0) }
       largest += calls.large.map { (node, $0) }

@@ -65,6 +65,8 @@ package final class AdminServer: Sendable {
       // A client that has sent its request may close its side and wait for the reply.
       options.allowsHalfClosure = true
       options.tls = tls?.lines
+      options.tls?.handshakesMax = configuration.limits.handshakesMax
+      options.idlestGivesWay = true
       let listener = try await Listener.start(
         host: configuration.host, port: configuration.port, group: group, options: options,
         connections: connections, logger: logger

@@ -98,7 +98,7 @@ private final class KeyListing {
         ).write(into: &message)
       }
     }
-    calls.dispatcher.call(.keys, request: message, context, for: nil) { [self] outcome in
+    calls.call(.keys, request: message, context) { [self] outcome in
       switch outcome.flatMap(\.merged) {
       case .success(let reply): read(reply)
       case .failure(let error): tell(.failure(error))

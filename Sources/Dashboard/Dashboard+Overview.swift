@@ -51,10 +51,9 @@ extension Dashboard {
 
   private func describe(as caller: KnownCredential?) async throws(CallError) -> ByteBuffer {
     try await calls.perform(as: caller) { calls, tell in
-      calls.dispatcher.call(
-        .describe, request: ByteBuffer(),
-        calls.contextOfAnswer(), for: nil
-      ) { outcome in tell(outcome.flatMap(\.merged)) }
+      calls.call(.describe, request: ByteBuffer(), calls.contextOfAnswer()) { outcome in
+        tell(outcome.flatMap(\.merged))
+      }
     }
   }
 

@@ -7,6 +7,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 import TextForms
+import Users
 
 extension Dashboard {
   // MARK: - The keys that are looked up most often
@@ -18,10 +19,9 @@ extension Dashboard {
     let reply: ByteBuffer = try await calls.perform(as: request.caller) { calls, tell in
       var message = ByteBuffer()
       V1.HotKeysRequest(count: count).write(into: &message)
-      calls.dispatcher.call(
-        .hotKeys, request: message, calls.contextOfAnswer(),
-        for: nil
-      ) { outcome in tell(outcome.flatMap(\.merged)) }
+      calls.call(.hotKeys, request: message, calls.contextOfAnswer()) { outcome in
+        tell(outcome.flatMap(\.merged))
+      }
     }
     return try reply.withUnsafeReadableBytes { (bytes) throws(CallError) in
       do throws(WireError) {
@@ -52,10 +52,11 @@ extension Dashboard {
 
   // MARK: - Slow and large calls
 
-  func slowCalls() async -> JSONValue {
+  func slowCalls(for rules: KeyRules?) async -> JSONValue {
     var calls: [(node: String, call: SlowCall)] = []
     var all = SlowCalls()
-    for (node, noted) in await slowCallsByNode.value() {
+    for (node, kept) in await slowCallsByNode.value() {
+      let noted = kept.shown(to: rules)
       // One that is both is among the slow ones.
       let large = noted.large.filter { $0.durationNanos < noted.slowNanos }
       for kept in [noted.slow, large] {

@@ -7,6 +7,7 @@ import GRPC
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 /// The parts of the process that its nodes can report and change. Any thread.
 package protocol NodeSurroundings: Sendable {
@@ -46,15 +47,16 @@ package final class NodeAdministration {
 
   /// Carries out a call about this node.
   ///
+  /// - Parameter rules: which keys the caller may access; nil: all.
   /// - Returns: the response, or a CallError; nil: the call is none of these.
   package func answer(
-    _ command: CommandID, _ message: UnsafeRawBufferPointer
+    _ command: CommandID, _ message: UnsafeRawBufferPointer, for rules: KeyRules?
   ) throws(CallError) -> EventLoopFuture<ByteBuffer>? {
     switch command {
     case .clients: listClients(try V1.ClientsRequest(decoding: message))
     case .killClient: try killClient(try V1.KillClientRequest(decoding: message))
     case .logLevel: try logLevel(try V1.LogLevelRequest(decoding: message))
-    case .slowLog: try slowLog(try V1.SlowLogRequest(decoding: message))
+    case .slowLog: try slowLog(try V1.SlowLogRequest(decoding: message), for: rules)
     case .config: try settings()
     default: nil
     }
@@ -79,7 +81,10 @@ package final class NodeAdministration {
     _ request: V1.KillClientRequest
   ) throws(CallError) -> EventLoopFuture<ByteBuffer> {
     if request.hasUnknownField { throw .unknownField }
-    return connections.endClient(request.id, on: eventLoop).map { found in
+    let (id, connections, eventLoop) = (request.id, connections, eventLoop)
+    return connections.hasClient(id, on: eventLoop).map { found in
+      // Behind the reply, which may have to leave over that very connection.
+      if found { eventLoop.execute { _ = connections.endClient(id, on: eventLoop) } }
       var response = ByteBuffer()
       V1.KillClientResponse(found: found).write(into: &response)
       return response
@@ -107,12 +112,12 @@ package final class NodeAdministration {
   }
 
   private func slowLog(
-    _ request: V1.SlowLogRequest
+    _ request: V1.SlowLogRequest, for rules: KeyRules?
   ) throws(CallError) -> EventLoopFuture<ByteBuffer> {
     // One that it doesn't know may change what is forgotten.
     if request.hasUnknownField { throw .unknownField }
     let most = request.count == 0 ? SlowCalls.countDefault : Int(request.count)
-    return slowCalls(request.reset).map { $0.message(most: most) }
+    return slowCalls(request.reset).map { $0.shown(to: rules).message(most: most) }
   }
 
   private func settings() throws(CallError) -> EventLoopFuture<ByteBuffer> {

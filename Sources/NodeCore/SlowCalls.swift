@@ -5,6 +5,7 @@ import Commands
 import MetricTypes
 import NIOCore
 import RingstoreAPI
+import Users
 
 package struct SlowCalls: Sendable {
   /// The slowest first.
@@ -39,6 +40,20 @@ package struct SlowCalls: Sendable {
   /// From what size on; nil: none are for that.
   package var largeBytesMin: Int? { largeBytes == .max ? nil : largeBytes }
 
+  // MARK: - What a caller may see
+
+  /// The calls as a caller may see them: without the keys that it may not access. Digests stay:
+  /// they reveal a key only to those who can guess it.
+  ///
+  /// - Parameter rules: which keys the caller may access; nil: all.
+  package func shown(to rules: KeyRules?) -> SlowCalls {
+    guard let rules else { return self }
+    var shown = self
+    shown.slow = slow.map { $0.shown(to: rules) }
+    shown.large = large.map { $0.shown(to: rules) }
+    return shown
+  }
+
   // MARK: - The reply of SlowLog
 
   /// Calls of each list where the caller has no wish.
@@ -67,6 +82,19 @@ extension SlowCall {
 
   /// The command in lower case; nil: it isn't known.
   package var commandName: String? { CommandName.of(place: place) }
+
+  fileprivate func shown(to rules: KeyRules) -> SlowCall {
+    guard case .bytes(let key) = key else { return self }
+    // A key of that length may be the beginning of a longer one.
+    let isAllowed =
+      database.map { rules.allows(database: UInt32(clamping: $0)) } == true
+      && (key.count < SlowKeyForm.keyBytesMax
+        ? key.withUnsafeBytes { rules.allows(key: $0) } : rules.allows(allKeysBeginning: key))
+    if isAllowed { return self }
+    var hidden = self
+    hidden.key = nil
+    return hidden
+  }
 
   fileprivate func write(into buffer: inout ByteBuffer) {
     typealias Field = V1.SlowCall.Field

@@ -26,7 +26,7 @@ public struct RingstoreDigest: Sendable, Hashable {
 
   public static func + (one: RingstoreDigest, other: RingstoreDigest) -> RingstoreDigest {
     RingstoreDigest(
-      keys: one.keys + other.keys, expiringKeys: one.expiringKeys + other.expiringKeys,
+      keys: one.keys &+ other.keys, expiringKeys: one.expiringKeys &+ other.expiringKeys,
       digest: one.digest &+ other.digest, lastingDigest: one.lastingDigest &+ other.lastingDigest)
   }
 }

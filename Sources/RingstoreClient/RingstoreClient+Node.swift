@@ -50,6 +50,8 @@ extension RingstoreClient {
   ) async throws(RingstoreError) -> RingstoreConnections {
     var request = ByteBuffer()
     var node = node
+    // Whatever the node sends.
+    let most = count > 0 ? count : .max
     node.withUTF8 {
       V1.ClientsRequest(node: UnsafeRawBufferPointer($0), count: UInt32(clamping: count))
         .write(into: &request)
@@ -57,7 +59,8 @@ extension RingstoreClient {
     return try await call(V1.Cluster.clients, request, options) { response throws(WireError) in
       let reply = try V1.ClientsResponse(response)
       return RingstoreConnections(
-        connections: reply.clients.map { RingstoreConnection($0) }, total: Int(reply.total))
+        connections: reply.clients.prefix(most).map { RingstoreConnection($0) },
+        total: Int(reply.total))
     }
   }
 

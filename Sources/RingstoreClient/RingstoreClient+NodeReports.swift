@@ -85,6 +85,8 @@ extension RingstoreClient {
   ) async throws(RingstoreError) -> RingstoreSlowLog {
     var request = ByteBuffer()
     var node = node
+    // Whatever the node sends.
+    let most = count > 0 ? count : .max
     node.withUTF8 {
       V1.SlowLogRequest(
         node: UnsafeRawBufferPointer($0), count: UInt32(clamping: count), reset: isReset
@@ -93,8 +95,8 @@ extension RingstoreClient {
     return try await call(V1.Cluster.slowLog, request, options) { response throws(WireError) in
       let reply = try V1.SlowLogResponse(response)
       return RingstoreSlowLog(
-        slowest: reply.slowest.map { RingstoreSlowCall($0) },
-        largest: reply.largest.map { RingstoreSlowCall($0) },
+        slowest: reply.slowest.prefix(most).map { RingstoreSlowCall($0) },
+        largest: reply.largest.prefix(most).map { RingstoreSlowCall($0) },
         slowMillis: reply.slowMillis == 0 ? nil : reply.slowMillis,
         largeBytes: reply.largeBytes == 0 ? nil : reply.largeBytes)
     }

@@ -40,6 +40,18 @@ package struct KeyRules: Sendable, Hashable {
     return false
   }
 
+  /// Whether every key that begins like this is allowed: for a key of which only that is known.
+  package func allows(allKeysBeginning start: [UInt8]) -> Bool {
+    guard let keys else { return true }
+    return keys.contains { source in
+      switch source {
+      case .all: true
+      case .prefix(let prefix): start.starts(with: prefix)
+      case .glob, .regex: false
+      }
+    }
+  }
+
   package static func == (one: KeyRules, other: KeyRules) -> Bool {
     one.databases == other.databases && one.keys == other.keys
   }

@@ -120,6 +120,9 @@ package final class Principal: @unchecked Sendable {
 /// A verified credential, for another event loop to look up. It holds no secret.
 package struct KnownCredential: Sendable, Hashable {
   let credential: Credential
+
+  /// Whether it is none: what everybody may do is done by the user `anonymous`.
+  package var isAnonymous: Bool { credential == .anonymous }
 }
 
 /// How a caller identifies itself; kept without the secret.

@@ -10,6 +10,7 @@
 
 import ArgumentParser
 import Glibc
+import TextForms
 
 @main
 struct Ringstore: AsyncParsableCommand {
@@ -61,7 +62,7 @@ struct Ringstore: AsyncParsableCommand {
       Terminal.complain("ringstore \(name): \(error.sentence)")
       return error.status
     } catch let error as Unhealthy {
-      Terminal.complain("ringstore \(name): \(error.sentence)")
+      Terminal.complain("ringstore \(name): \(VisibleText.line(error.sentence))")
       return EXIT_FAILURE
     } catch {
       return explain(error, subcommand: name)

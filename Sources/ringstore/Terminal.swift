@@ -3,6 +3,7 @@
 
 import Glibc
 import Synchronization
+import TextForms
 
 package enum Terminal {
   /// Erases everything after the cursor, if the terminal supports it.
@@ -59,8 +60,15 @@ package enum Terminal {
 
   private static let outputFailure = Mutex<Int32?>(nil)
 
-  /// Writes a line to stderr.
-  static func complain(_ text: String) { _ = write(Array("\(text)\n".utf8), to: STDERR_FILENO) }
+  /// Writes text for people to stdout. Control characters in it, which may be a server's, are shown
+  /// and not obeyed.
+  @discardableResult
+  static func show(_ text: String) -> Bool { write(VisibleText.lines(text)) }
+
+  /// Writes text for people to stderr, and a line end.
+  static func complain(_ text: String) {
+    _ = write(Array("\(VisibleText.lines(text))\n".utf8), to: STDERR_FILENO)
+  }
 
   package static func writeToStandardError(_ line: String) {
     _ = write(Array(line.utf8), to: STDERR_FILENO)

@@ -33,6 +33,14 @@ final class AdminClient {
 
   func send(_ text: String) { send(Array(text.utf8)) }
 
+  /// Sends requests and returns what is sent before the event loop polls its sockets again.
+  func sendWithinTick(_ text: String) -> String {
+    _ = try? channel.writeInbound(ByteBuffer(string: text))
+    channel.embeddedEventLoop.run()
+    takeOutput()
+    return received
+  }
+
   func send(_ bytes: [UInt8]) {
     // A request that is refused closes the channel in the middle.
     _ = try? channel.writeInbound(ByteBuffer(bytes: bytes))
@@ -60,6 +68,14 @@ final class AdminClient {
 
   private func take() {
     channel.embeddedEventLoop.run()
+    takeOutput()
+    while loop.scheduler.hasTurns {
+      channel.embeddedEventLoop.advanceTime(by: .microseconds(20))
+      takeOutput()
+    }
+  }
+
+  private func takeOutput() {
     while let bytes = try? channel.readOutbound(as: ByteBuffer.self) {
       received += String(buffer: bytes)
     }

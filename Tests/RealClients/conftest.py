@@ -73,6 +73,14 @@ def cluster():
         yield started
 
 
+@pytest.fixture(scope="module")
+def quick_links():
+    """Nodes of this module detect a silent shard after the default time, 2 seconds."""
+    process.defaults.clear()
+    yield
+    process.defaults.update(process.PATIENT)
+
+
 @pytest.fixture
 def key() -> bytes:
     """A key that no other test uses."""

@@ -18,6 +18,8 @@ from harness.process import Node
 from harness.site import LocalSite, ProcessSite, Site
 from ringstore.v1 import cluster_pb2
 
+pytestmark = pytest.mark.usefixtures("quick_links")
+
 # A Pipeline may keep a node that leaves for so long.
 DRAIN = ("--drain-seconds", "1")
 CLIENTS = [UNARY] * (SIZE - 3) + [PIPELINE] * 2 + [CLI]

@@ -12,6 +12,8 @@ from harness.proxy import HoldingProxy
 from ringstore.v1 import cluster_pb2
 from ringstore.v1 import keystore_pb2 as pb
 
+pytestmark = pytest.mark.usefixtures("quick_links")
+
 KEY = b"counter"
 CALL_SECONDS = 60.0
 # Far more than the shard takes to give up a silent link.

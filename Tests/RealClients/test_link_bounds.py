@@ -15,6 +15,8 @@ from harness.slots import keys_of
 from ringstore.v1 import keystore_pb2 as pb
 from ringstore.v1 import keystore_pb2_grpc
 
+pytestmark = pytest.mark.usefixtures("quick_links")
+
 # Far above what a node needs for these loads, far below what they would take without bounds.
 MEMORY_BYTES = 160 << 20
 # By docs/OPERATIONS.md so much may be under way to a shard, and so much may wait for it.

@@ -12,6 +12,8 @@ from harness.slots import keys_of
 from ringstore.v1 import cluster_pb2
 from ringstore.v1 import keystore_pb2 as pb
 
+pytestmark = pytest.mark.usefixtures("quick_links")
+
 # What "at once" and "a few seconds" may mean on a loaded machine: far from a call's deadline, and
 # from a shard that nobody notices to be gone.
 AT_ONCE_SECONDS = 20.0

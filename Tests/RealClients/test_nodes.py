@@ -3,6 +3,7 @@ settings, its end."""
 
 import json
 import socket
+from concurrent import futures
 
 import grpc
 import pytest
@@ -64,6 +65,26 @@ def test_a_connection_that_is_ended_is_gone_and_the_others_go_on(cluster):
         assert client.get(b"key").value == b"value"
         assert client.stats()["ringstore_router_connections_cut_administrator_total"] == 1
     assert "no connection" in admin(cluster, "kill", shown["id"], status=1)
+
+
+@pytest.mark.parametrize("lane", [0, 1])
+def test_a_link_is_ended_after_the_reply_that_it_carries(cluster, lane):
+    link = sorted(links_of_shard(cluster), key=int)[lane]
+    admin(cluster, "kill", link, "--node", "a")
+
+    def is_replaced():
+        links = links_of_shard(cluster)
+        return len(links) == 2 and link not in links
+
+    eventually(is_replaced, "another link", 30)
+
+
+def links_of_shard(cluster) -> list[str]:
+    """None while the router connects."""
+    done = run("admin", "clients", "--json", "--node", "a", "--server", cluster.router.address)
+    if done.returncode != 0:
+        return []
+    return [each["id"] for each in json.loads(done.stdout)["connections"]]
 
 
 def test_the_level_of_the_log_is_changed_while_a_node_runs(cluster):
@@ -232,3 +253,51 @@ def test_a_shard_speaks_for_itself_only(cluster):
 def test_words_that_make_no_sense_are_refused(cluster, words):
     done = run("admin", *words, "--server", cluster.router.address)
     assert done.returncode == 64 and done.stderr
+
+
+class Impostor(grpc.GenericRpcHandler):
+    """A server whose texts would change a terminal's colours, and add lines to tables."""
+
+    ROW = "x\x1b[31m\nROW\x07"
+
+    def service(self, details):
+        return grpc.unary_unary_rpc_method_handler(
+            lambda _, context: self.answer(details.method, context)
+        )
+
+    def answer(self, method, context):
+        if method.endswith("/Describe"):
+            reply = cluster_pb2.DescribeResponse(cluster=self.ROW)
+            reply.nodes.add(id=self.ROW, detail=self.ROW, version=self.ROW)
+            return reply.SerializeToString()
+        if method.endswith("/Clients"):
+            client = cluster_pb2.Client(id=1, kind=self.ROW, address=self.ROW, user=self.ROW)
+            return cluster_pb2.ClientsResponse(clients=[client], total=1).SerializeToString()
+        if method.endswith("/LogLevel"):
+            reply = cluster_pb2.LogLevelResponse(level=self.ROW, configured=self.ROW)
+            return reply.SerializeToString()
+        context.abort(grpc.StatusCode.INTERNAL, self.ROW)
+
+
+def test_texts_of_a_server_reach_a_terminal_without_control_characters():
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    server.add_generic_rpc_handlers((Impostor(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    address = ("--server", f"127.0.0.1:{port}")
+    try:
+        for words in [
+            ("admin", *address, "clients"),
+            ("admin", *address, "loglevel"),
+            ("admin", *address, "hotkeys"),
+            ("admin", *address, "top", "--count", "1", "--interval", "0.1"),
+            ("cli", *address, "GET", "key"),
+            ("cli", *address, "CLUSTER"),
+            ("health", *address),
+        ]:
+            done = run(*words)
+            shown = done.stdout + done.stderr
+            assert "x" in shown and "\x1b" not in shown and "\x07" not in shown, words
+            assert not any(line.startswith("ROW") for line in shown.splitlines()), shown
+    finally:
+        server.stop(None)

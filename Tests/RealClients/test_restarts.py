@@ -10,6 +10,8 @@ from harness.polling import eventually
 from harness.slots import keys_of
 from ringstore.v1 import cluster_pb2
 
+pytestmark = pytest.mark.usefixtures("quick_links")
+
 THREADS = 2
 RESTARTED = "shard restarted, what it held in memory is gone"
 RESTARTS = "ringstore_router_shard_restarts_total"

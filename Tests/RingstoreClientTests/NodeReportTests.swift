@@ -21,7 +21,7 @@ import Testing
     RingstoreSlowLog(slowest: calls, largest: calls, slowMillis: 10, largeBytes: 1 << 20)
   }
 
-  @Test func `a slow call is shown with what is known of it`() throws {
+  @Test func aSlowCallIsShownWithWhatIsKnownOfIt() throws {
     let call = try slowCall(
       .with {
         ($0.kind, $0.command, $0.unixMillis) = ("call", "get", 1_000)
@@ -37,7 +37,7 @@ import Testing
     #expect(!json.contains("database") && !json.contains("calls"))
   }
 
-  @Test func `figures at the ends of their types are shown`() throws {
+  @Test func figuresAtTheEndsOfTheirTypesAreShown() throws {
     for number in [Int64.min, -1, .max] {
       let call = try slowCall(
         .with {
@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  @Test func `settings come through the call as they are`() throws {
+  @Test func settingsComeThroughTheCallAsTheyAre() throws {
     let sent = NodeSettings(
       kind: "shard",
       [
@@ -95,7 +95,7 @@ import Testing
     }
   }
 
-  @Test func `a description tells all that a node has told`() throws {
+  @Test func aDescriptionTellsAllThatANodeHasTold() throws {
     let json = ClusterTable.json(try cluster(shard([1, 0, 7]))).text
     for part in [
       #""memory_limit_bytes":67108864"#, #""errors":5"#, #""durations":[1,0,7]"#,
@@ -109,7 +109,7 @@ import Testing
     #expect(ClusterTable.json(try cluster(away)).text.contains(#""durations":null"#))
   }
 
-  @Test func `top tells how long calls took between two looks`() throws {
+  @Test func topTellsHowLongCallsTookBetweenTwoLooks() throws {
     func look(_ durations: [UInt64]) throws -> TopLook {
       let cluster = try cluster(shard(durations))
       return TopLook(
@@ -121,5 +121,58 @@ import Testing
     #expect(shown.contains("P99") && shown.contains("2 us  6 us"))
     let quiet = TopTable(before: try look([1_000]), now: try look([1_000]))
     #expect(quiet.json.text.contains(#""p50_micros":null,"p99_micros":null"#))
+  }
+
+  @Test func topShowsCountersAtTheEndsOfTheirType() throws {
+    let cluster = try cluster(shard([.max, .max]))
+    func look(_ count: Int) -> TopLook {
+      let names = ["calls_total", "errors_total", "calls_get_total", "evicted_keys_total"]
+      let counters = Dictionary(uniqueKeysWithValues: names.map { ("ringstore_\($0)", count) })
+      return TopLook(
+        time: .now, cluster: cluster,
+        nodes: cluster.nodes.map { .init(node: $0, counters: counters) })
+    }
+    let table = TopTable(before: look(.min), now: look(.max))
+    #expect(table.text(columns: .max).contains("get "))
+    #expect(!table.json.text.isEmpty)
+  }
+
+  @Test func digestsWhoseKeysExceedTheirTypeAreAddedUp() {
+    let digest = RingstoreDigest(keys: .max, expiringKeys: .max, digest: .max)
+    #expect((digest + digest).digest == UInt64.max - 1)
+  }
+
+  // MARK: - Texts of a server
+
+  private static let hostile = "x\u{1b}[31m\nROW\u{7}"
+
+  @Test func controlCharactersOfAServerAreEscapedAndLinesStayOne() throws {
+    var node = shard([])
+    (node.id, node.address, node.version) = (Self.hostile, Self.hostile, Self.hostile)
+    node.detail = Self.hostile
+    let cluster = try cluster(node)
+    let look = TopLook(
+      time: .now, cluster: cluster, nodes: cluster.nodes.map { .init(node: $0, counters: [:]) })
+    let error = RingstoreError(code: .internal, message: Self.hostile)
+    let reload = RingstoreReload(
+      epoch: 1, added: [Self.hostile], dropped: [], readdressed: [],
+      moves: [.init(from: Self.hostile, to: "b", slots: 1)], obstacle: Self.hostile)
+    for text in [
+      ClusterTable.text(cluster), TopTable(before: look, now: look).text(columns: .max),
+      ReloadText.text(reload, isPlan: true),
+      KeyReportText.text(RingstoreKeyReport<[RingstoreHotKey]>(found: [], unreachable: [error])),
+      String(decoding: ShownReply.error(error).bytes(raw: false), as: UTF8.self),
+      String(decoding: ShownReply.word(Self.hostile).bytes(raw: false), as: UTF8.self),
+    ] {
+      #expect(text.contains(#"x\x1b[31m"#), "\(text)")
+      #expect(!text.contains("\u{1b}") && !text.contains("\nROW"), "\(text)")
+    }
+  }
+
+  @Test func oneLongCellDoesNotWidenATableOfManyRowsWithoutLimit() {
+    let long = String(repeating: "x", count: 1 << 20)
+    let rows = [[long, "y"]] + [[String]](repeating: ["a", "b"], count: 1 << 14)
+    let bytes = ClusterTable.aligned(rows).reduce(0) { $0 + $1.utf8.count }
+    #expect(bytes < 32 << 20)
   }
 }

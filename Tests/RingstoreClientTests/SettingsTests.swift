@@ -131,7 +131,8 @@ import ringstore
   }
 
   @Test(arguments: [
-    (Setting.overloadWaitSeconds, "0"), (.overloadWaitSeconds, "601"), (.maxCallsPerShard, "0"),
+    (Setting.linkTimeoutSeconds, "1"), (.linkTimeoutSeconds, "61"),
+    (.overloadWaitSeconds, "0"), (.overloadWaitSeconds, "601"), (.maxCallsPerShard, "0"),
     (.maxBytesPerShard, "1"),
     (.largeReplyMemoryBytes, "1048575"), (.largeReplyMemoryBytes, "x"),
   ])
@@ -153,14 +154,16 @@ import ringstore
       .maxMemory: ["64MiB"], .evictionPolicy: ["allkeys-lru"],
       .maxPinnedBytes: ["2000000"], .maxPinnedSeconds: ["7"], .maxParkedCalls: ["8"],
       .largeReplyMemoryBytes: ["3000000"],
-      .overloadWaitSeconds: ["9"], .maxCallsPerShard: ["11"], .maxBytesPerShard: ["4000000"],
+      .linkTimeoutSeconds: ["6"], .overloadWaitSeconds: ["9"],
+      .maxCallsPerShard: ["11"], .maxBytesPerShard: ["4000000"],
       .replyMemoryBytes: ["5000000"], .clientMemoryBytes: ["100MiB"],
     ]
     let local = try await sources(.local, flags: flags)
     let router = try local.localRouterConfiguration()
-    #expect(router.limits.gatherBytesMax == 3_000_000)
-    #expect(router.limits.answerBytesMax == 5_000_000)
+    #expect(router.limits.largeReplyMemoryBytesMax == 3_000_000)
+    #expect(router.limits.replyMemoryBytesMax == 5_000_000)
     #expect(router.limits.clientMemoryBytes == 100 << 20)
+    #expect(router.linkLimits.silenceNanosMax == 6_000_000_000)
     #expect(router.linkLimits.waitNanosMax == 9_000_000_000)
     #expect(router.linkLimits.callsInFlightMax == 11)
     #expect(router.linkLimits.bytesInFlightMax == 4_000_000)
@@ -181,7 +184,7 @@ import ringstore
     #expect(shard.memory == MemoryLimit(bytes: 64 << 20, policy: .allKeysLRU))
     #expect(shard.limits.maxPinnedBytes == 2_000_000)
     #expect(shard.limits.viewNanosMax == 7_000_000_000)
-    #expect(shard.limits.answerBytesMax == 5_000_000)
+    #expect(shard.limits.replyMemoryBytesMax == 5_000_000)
     #expect(shard.limits.clientMemoryBytes == 100 << 20)
   }
 
@@ -238,7 +241,7 @@ import ringstore
     let shard = try await sources(
       flags: [.id: ["a"]], environment: ["RINGSTORE_LARGE_REPLY_MEMORY_BYTES": "x"]
     ).shardConfiguration()
-    #expect(shard.limits.gatherBytesMax == Limits().gatherBytesMax)
+    #expect(shard.limits.largeReplyMemoryBytesMax == Limits().largeReplyMemoryBytesMax)
     let router = try await sources(
       .router, flags: [.shards: ["a=h:1"]], environment: ["RINGSTORE_MAX_PINNED_SECONDS": "x"]
     ).routerConfiguration()

@@ -3,6 +3,9 @@
 Input: lines "SUBJECT SERVERS CALLS TICKS", one for each subject, group of servers and round; the
 argument is the number of clock ticks in a second (of durability: nanoseconds). A ratio is formed
 within each round; the table gives the median of the rounds, with the least and the greatest.
+
+Two further arguments, BEFORE and AFTER, are suffixes of servers: the ratios are those of each
+subject's calls on the ones to the same calls on the others.
 """
 
 import statistics
@@ -68,6 +71,18 @@ def line(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} - {max(values):.2f})"
 
 
+def compared(micros: dict[tuple[str, str], list[float]], before: str, after: str) -> list[tuple]:
+    """The rows of an older executable and a newer one."""
+    rows = []
+    for subject, servers in micros:
+        if f"-{after}" in servers:
+            older = servers.replace(f"-{after}", f"-{before}")
+            name = servers.replace(f"-{after}", "").replace("+", " + ")
+            title = f"{subject.replace('_', ' ')} ({name}), {after} : {before}"
+            rows.append((title, (subject, servers), (subject, older), None))
+    return rows
+
+
 def main() -> None:
     ticks = int(sys.argv[1])
     micros: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -78,7 +93,7 @@ def main() -> None:
     for (subject, servers), values in micros.items():
         print(f"| {subject.replace('_', ' ')} ({servers.replace('+', ' + ')}) | {line(values)} |")
     print("\n| ratio | median (min - max) | goal |\n|---|---|---|")
-    for name, over, under, goal in ROWS:
+    for name, over, under, goal in compared(micros, *sys.argv[2:4]) if sys.argv[2:] else ROWS:
         if over not in micros or under not in micros:
             continue
         ratios = [a / b for a, b in zip(micros[over], micros[under], strict=True)]

@@ -55,11 +55,14 @@ package struct ClientConfiguration: Sendable {
   /// a few bytes from the peer can't reserve memory.
   static let reserveFromBytes = 256 << 10
 
-  /// What the links between router and shard use: a dead peer is noticed in about two seconds.
-  package static var link: ClientConfiguration {
+  /// What the links between router and shard use.
+  ///
+  /// - Parameter silenceNanosMax: how long the peer may be silent while calls wait, half of it
+  ///   before a PING.
+  package static func link(silenceNanosMax: UInt64) -> ClientConfiguration {
     var configuration = ClientConfiguration()
-    configuration.pingInterval = .seconds(1)
-    configuration.pingTimeout = .seconds(1)
+    configuration.pingInterval = .nanoseconds(Int64(silenceNanosMax / 2))
+    configuration.pingTimeout = .nanoseconds(Int64(silenceNanosMax / 2))
     configuration.resetsWhenClosed = true
     configuration.acceptsGzip = false
     return configuration

@@ -54,14 +54,18 @@ package protocol ConnectionUser: AnyObject {
 package struct ClientDirectory: Sendable {
   /// All of them. O(connections).
   let list: @Sendable (any EventLoop) -> EventLoopFuture<[ClientReport]>
+  /// Whether there is one with this number.
+  let has: @Sendable (UInt64, any EventLoop) -> EventLoopFuture<Bool>
   /// Ends one; false: there is none with this number.
   let end: @Sendable (UInt64, any EventLoop) -> EventLoopFuture<Bool>
 
   package init(
     list: @escaping @Sendable (any EventLoop) -> EventLoopFuture<[ClientReport]>,
+    has: @escaping @Sendable (UInt64, any EventLoop) -> EventLoopFuture<Bool>,
     end: @escaping @Sendable (UInt64, any EventLoop) -> EventLoopFuture<Bool>
   ) {
     self.list = list
+    self.has = has
     self.end = end
   }
 }
@@ -74,6 +78,10 @@ extension ClientDirectory {
         listener?.gather(on: eventLoop) { $0.clientReports }
           ?? eventLoop.makeSucceededFuture([])
       },
+      has: { [weak listener] id, eventLoop in
+        listener?.gather(on: eventLoop) { $0.hasClient(id) ? [true] : [] }.map { !$0.isEmpty }
+          ?? eventLoop.makeSucceededFuture(false)
+      },
       end: { [weak listener] id, eventLoop in
         listener?.gather(on: eventLoop) { $0.endClient(id) ? [true] : [] }.map { !$0.isEmpty }
           ?? eventLoop.makeSucceededFuture(false)
@@ -84,6 +92,8 @@ extension ClientDirectory {
 /// The connections of a port on one event loop. On that loop.
 package protocol ClientLoop: ListenerLoop {
   var clientReports: [ClientReport] { get }
+  /// Whether this loop has a connection with this number. O(connections).
+  func hasClient(_ id: UInt64) -> Bool
   /// Ends a connection of this loop; false: it has none with this number.
   func endClient(_ id: UInt64) -> Bool
 }
@@ -92,6 +102,8 @@ extension ServerLoop: ClientLoop {
   package var clientReports: [ClientReport] {
     handlers.all.map { $0.clientReport(nowNanos: nowNanos) }
   }
+
+  package func hasClient(_ id: UInt64) -> Bool { handlers.all.contains { $0.place?.id == id } }
 
   package func endClient(_ id: UInt64) -> Bool {
     guard let handler = handlers.all.first(where: { $0.place?.id == id }) else { return false }

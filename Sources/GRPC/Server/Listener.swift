@@ -23,6 +23,14 @@ package protocol ListenerLoop: AnyObject, SendableMetatype {
 
   /// Closes every connection, even if it has work in progress.
   func closeNow()
+
+  /// Closes the connection that has been idle for longest and frees its place at once; false: there
+  /// is none. Called only with `ListenerOptions.idlestGivesWay`.
+  func endIdlest() -> Bool
+}
+
+extension ListenerLoop {
+  package func endIdlest() -> Bool { false }
 }
 
 /// What a listener passes to the protocol with a connection.
@@ -56,6 +64,9 @@ package struct ListenerOptions: Sendable {
   package var writeHighWaterBytes: Int
   /// Whether a client that closes its side may still get replies.
   package var allowsHalfClosure = false
+  /// Whether a connection is closed for a new one at the limit of connections. For listeners with
+  /// one event loop.
+  package var idlestGivesWay = false
   /// How connections are encrypted; nil: not at all.
   package var tls: ListenerTLS?
 
@@ -75,6 +86,13 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
     init(loop: Loop, handshakes: TLSHandshakes?) {
       self.loop = loop
       self.handshakes = handshakes
+    }
+
+    /// Frees the place of a connection, if possible.
+    func makeRoom() {
+      // At their limit handshakes replace each other: clients that complete none cost no others.
+      if let handshakes, handshakes.isFull, handshakes.endOldest() { return }
+      if !loop.endIdlest() { _ = handshakes?.endOldest() }
     }
   }
 
@@ -116,6 +134,7 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
     let channel = try await bootstrap(group, options, logger) { channel in
       channel.eventLoop.makeCompletedFuture {
         guard let state = loops[ObjectIdentifier(channel.eventLoop)]?.value else { return }
+        if options.idlestGivesWay, connections.isFull { state.makeRoom() }
         guard let place = connections.admit(channel.remoteAddress) else {
           logger.warning(
             "connections are refused without a word", metadata: ["open": "\(connections.open)"])

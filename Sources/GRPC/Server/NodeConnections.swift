@@ -139,6 +139,12 @@ package final class NodeConnections: Sendable {
     return EventLoopFuture.reduce([], lists, on: eventLoop) { $0 + $1 }
   }
 
+  /// Whether any port has a connection with this number. O(connections).
+  package func hasClient(_ id: UInt64, on eventLoop: any EventLoop) -> EventLoopFuture<Bool> {
+    let finds = state.withLockedValue { $0.directories }.map { $0.has(id, eventLoop) }
+    return EventLoopFuture.reduce(false, finds, on: eventLoop) { $0 || $1 }
+  }
+
   /// Ends a connection of any port; false: there is none with this number.
   package func endClient(_ id: UInt64, on eventLoop: any EventLoop) -> EventLoopFuture<Bool> {
     let ends = state.withLockedValue { $0.directories }.map { $0.end(id, eventLoop) }
@@ -166,6 +172,13 @@ package final class NodeConnections: Sendable {
   /// How many connections were ended for this reason.
   package func count(of reason: ConnectionEnd) -> Int {
     state.withLockedValue { $0.ends[Self.index(of: reason)] }
+  }
+
+  /// Whether the next connection finds no place.
+  package var isFull: Bool {
+    state.withLockedValue {
+      $0.clients >= limits.maxConnections && $0.excess >= limits.reserved
+    }
   }
 
   /// Connections that are open.

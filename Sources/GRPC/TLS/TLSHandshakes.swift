@@ -70,15 +70,23 @@ package final class TLSHandshakes {
   /// Those in progress.
   package var count: Int { open.count }
 
+  /// Whether there are as many as there may be.
+  var isFull: Bool { open.count >= openMax }
+
+  /// Ends the oldest, which gives up its place; false: there is none.
+  func endOldest() -> Bool {
+    guard let oldest = open.popExpired(nowNanos: .max) else { return false }
+    oldest.queueHandle = nil
+    oldest.end(.tooManyHandshakes)
+    return true
+  }
+
   /// Has a connection that was just accepted begin with its handshake.
   package func begin(
     _ place: ConnectionPlace, receiveBuffer: SharedReceiveBuffer,
     makeHandler: @escaping (AcceptedConnection) throws -> any ChannelHandler
   ) -> any ChannelHandler {
-    if open.count >= openMax, let oldest = open.popExpired(nowNanos: .max) {
-      oldest.queueHandle = nil
-      oldest.end(.tooManyHandshakes)
-    }
+    if isFull { _ = endOldest() }
     let now = scheduler.nowNanos
     let handshake = ServerHandshake(self, place: place, nowNanos: now, makeHandler: makeHandler)
     handshake.queueHandle = open.insert(deadlineNanos: now &+ timeoutNanos, handshake)

@@ -80,6 +80,8 @@ final class LineLoop: ClientLoop {
     return list.all.map { $0.report(nowNanos: nowNanos) }
   }
 
+  func hasClient(_ id: UInt64) -> Bool { list.all.contains { $0.id == id } }
+
   func endClient(_ id: UInt64) -> Bool {
     guard let connection = list.all.first(where: { $0.id == id }) else { return false }
     connection.cut(.administrator)

@@ -1,5 +1,7 @@
 // Results for people: tables on a terminal. Pure functions.
 
+import TextForms
+
 package enum LoadText {
   /// The whole result.
   package static func text(_ report: LoadReport) -> String {
@@ -42,7 +44,7 @@ package enum LoadText {
     for failure in run.failures {
       let name = failure.reason.isEmpty ? failure.code : "\(failure.code) \(failure.reason)"
       let first = failure.count > 1 ? ", the first" : ""
-      lines.append("  \(failure.count) x \(name)\(first): \(failure.message)")
+      lines.append(VisibleText.line("  \(failure.count) x \(name)\(first): \(failure.message)"))
     }
     if run.connectionsLost > 0 { lines.append("connections lost: \(run.connectionsLost)") }
     if run.unsent > 0 { lines.append("calls due and not sent: \(run.unsent)") }

@@ -26,13 +26,14 @@ package struct NodeCalls: Sendable {
     self.entrance = entrance
   }
 
-  /// Makes calls, and waits for their results.
+  /// Makes calls, and waits for their results. When the task is cancelled, so are the calls that
+  /// `LocalCalls.call` has made.
   ///
   /// - Parameters:
   ///   - caller: the user; nil: the node has no users.
   ///   - begin: called on the event loop. It calls its second argument once, there.
   /// - Throws: what `begin` tells; UNAUTHENTICATED where the credential is none any more;
-  ///   UNAVAILABLE where the node has ended, before or meanwhile.
+  ///   UNAVAILABLE where the node has ended, before or meanwhile; CANCELLED.
   package func perform<Answer: Sendable>(
     as caller: KnownCredential?,
     _ begin:
@@ -40,19 +41,43 @@ package struct NodeCalls: Sendable {
         LocalCalls, @escaping (Result<Answer, CallError>) -> Void
       ) -> Void
   ) async throws(CallError) -> Answer {
-    let outcome: Result<Answer, CallError>? = await loops.perform(on: eventLoop) { tell in
-      let (dispatcher, users) = entrance()
-      var principal: Principal?
-      if let users {
-        guard let found = caller.flatMap(users.principal(of:)) else {
-          return tell(.failure(.unauthenticatedAnymore))
+    let underWay = NIOLoopBoundBox.makeBoxSendingValue(CallsUnderWay(), eventLoop: eventLoop)
+    let outcome: Result<Answer, CallError>? = await withTaskCancellationHandler {
+      await loops.perform(on: eventLoop) { tell in
+        if underWay.value.areCancelled { return tell(.failure(.cancelled)) }
+        let (dispatcher, users) = entrance()
+        var principal: Principal?
+        if let users {
+          guard let found = caller.flatMap(users.principal(of:)) else {
+            return tell(.failure(.unauthenticatedAnymore))
+          }
+          principal = found
         }
-        principal = found
+        underWay.value.tellEnd = { tell(.failure(.cancelled)) }
+        begin(LocalCalls(dispatcher, eventLoop, principal, underWay)) {
+          underWay.value = CallsUnderWay()
+          tell($0)
+        }
       }
-      begin(LocalCalls(dispatcher, eventLoop, principal), tell)
+    } onCancel: {
+      loops.execute(on: eventLoop) { CallsUnderWay.cancel(underWay) }
     }
     guard let outcome else { throw CallError(code: .unavailable, message: "The node has ended.") }
     return try outcome.get()
+  }
+}
+
+/// The calls to cancel when the client is gone. Event loop of the node.
+private struct CallsUnderWay {
+  var areCancelled = false
+  var calls: [(dispatcher: any LocalDispatcher, call: LocalCall)] = []
+  var tellEnd: (() -> Void)?
+
+  static func cancel(_ box: NIOLoopBoundBox<CallsUnderWay>) {
+    let underWay = box.value
+    box.value = CallsUnderWay(areCancelled: true)
+    for (dispatcher, call) in underWay.calls { dispatcher.cancel(call) }
+    underWay.tellEnd?()
   }
 }
 
@@ -61,13 +86,24 @@ package struct LocalCalls {
   package let dispatcher: any LocalDispatcher
   package let eventLoop: any EventLoop
   private let principal: Principal?
+  private let underWay: NIOLoopBoundBox<CallsUnderWay>
 
   fileprivate init(
-    _ dispatcher: any LocalDispatcher, _ eventLoop: any EventLoop, _ principal: Principal?
+    _ dispatcher: any LocalDispatcher, _ eventLoop: any EventLoop, _ principal: Principal?,
+    _ underWay: NIOLoopBoundBox<CallsUnderWay>
   ) {
+    self.underWay = underWay
     self.dispatcher = dispatcher
     self.eventLoop = eventLoop
     self.principal = principal
+  }
+
+  /// Makes a call of many parts, which is cancelled with the task of `perform`.
+  package func call(
+    _ command: Command, request: ByteBuffer, _ context: CallContext, reply: @escaping LocalReply
+  ) {
+    let call = dispatcher.call(command, request: request, context, for: nil, reply: reply)
+    if let call { underWay.value.calls.append((dispatcher, call)) }
   }
 
   /// The context of calls.

@@ -24,6 +24,9 @@ package struct LinkLimits: Sendable {
   /// A request of this size or more is sent from its receive block without a copy, if the block may
   /// be kept and is less than twice as large.
   package var handedOverBytesMin = LargeBlock.bytesMin
+  /// How long a shard may be silent while calls wait for it; half of it until it gets a PING. Then
+  /// its link is closed.
+  package var silenceNanosMax: UInt64 = 2_000_000_000
   /// How long a shard may take to reply to Hello.
   package var helloNanosMax: UInt64 = 5_000_000_000
 

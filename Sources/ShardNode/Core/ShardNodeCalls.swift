@@ -5,15 +5,18 @@ import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 /// Executes a call; calls back once, at once or later, on the core's event loop.
+///
+/// - Parameter rules: which keys the caller may access; nil: all.
 package typealias NodeCallHandler = (
-  _ command: CommandID, _ request: UnsafeRawBufferPointer,
+  _ command: CommandID, _ request: UnsafeRawBufferPointer, _ rules: KeyRules?,
   _ end: @escaping (Result<ByteBuffer, CallError>) -> Void
 ) -> Void
 
 extension ShardCore {
-  func answerNodePart(_ part: ByteBuffer, to reply: ReplyHandle) {
+  func answerNodePart(_ part: ByteBuffer, _ context: CallContext, to reply: ReplyHandle) {
     part.withUnsafeReadableBytes { message in
       guard let request = try? LinkV1.NodePartRequest(message),
         let command = CommandID(rawValue: Int(request.method)), let nodeCalls
@@ -22,7 +25,7 @@ extension ShardCore {
       }
       let wait = NodeCallWait(reply)
       reply.worked(by: wait)
-      nodeCalls(command, request.request) { wait.end($0) }
+      nodeCalls(command, request.request, context.rules) { wait.end($0) }
     }
   }
 }

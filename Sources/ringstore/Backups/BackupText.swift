@@ -13,7 +13,8 @@ package enum BackupText {
     }
     let lines =
       ClusterTable.aligned([["SHARD", "KEYS", "CHANGES DURING THE COPY"]] + rows) + [
-        "\(RestoreRun.counted(manifest.totalKeys)) of \(manifest.cluster) in \(directory), "
+        "\(RestoreRun.counted(manifest.totalKeys)) of \(VisibleText.line(manifest.cluster)) "
+          + "in \(directory), "
           + "\(ClusterTable.memory(Int(clamping: manifest.totalBytes)))",
         "digest: \(Hexadecimal.text(manifest.contents.digest))",
       ]
@@ -41,7 +42,8 @@ package enum BackupText {
   }
 
   static func text(_ report: RestoreRun.Report) -> String {
-    var lines = ["\(RestoreRun.counted(report.keys)) of \(report.manifest.cluster) restored"]
+    let name = VisibleText.line(report.manifest.cluster)
+    var lines = ["\(RestoreRun.counted(report.keys)) of \(name) restored"]
     let expired = report.expired + report.expiredMeanwhile
     if expired > 0 {
       let verb = expired == 1 ? "has" : "have"

@@ -31,7 +31,7 @@ struct BenchFiles {
       for remark in remarks { Terminal.complain(remark) }
     } else {
       let lines = remarks.map { $0 + "\n" }.joined()
-      Terminal.write(LoadText.text(report) + (lines.isEmpty ? "" : "\n" + lines))
+      Terminal.show(LoadText.text(report) + (lines.isEmpty ? "" : "\n" + lines))
     }
     if let json, !printsJSON { try Self.write(try report.json(), to: json) }
     guard let plot else { return }
@@ -53,7 +53,7 @@ struct BenchFiles {
         throw ConfigurationError("\(path) \(usage.sentence).")
       }
     }
-    Terminal.write(LoadComparison.text(reports[0], reports[1]))
+    Terminal.show(LoadComparison.text(reports[0], reports[1]))
   }
 
   private static func read(_ path: String) throws -> [UInt8] {

@@ -6,7 +6,7 @@ import RingstoreClient
 extension AdminCommand {
   func reload(_ client: RingstoreClient, _ options: RingstoreCallOptions) async throws {
     let reload = try await client.reload(planOnly: action == .plan, options: options)
-    Terminal.write(ReloadText.text(reload, isPlan: action == .plan) + "\n")
+    Terminal.show(ReloadText.text(reload, isPlan: action == .plan) + "\n")
     if reload.obstacle != nil { throw Unhealthy("the change would be refused") }
   }
 
@@ -33,12 +33,12 @@ extension AdminCommand {
       guard Terminal.isTerminal(STDIN_FILENO) else {
         throw ConfigurationError(LossText.needsYes(shard))
       }
-      Terminal.write(LossText.question(shard))
+      Terminal.show(LossText.question(shard))
       guard let answer = readLine(), LossText.isMeant(answer, shard) else {
         throw Unhealthy("nothing was accepted")
       }
     }
     let accepted = try await client.acceptLoss(ofShard: shard, options: options)
-    Terminal.write(LossText.text(accepted, shard) + "\n")
+    Terminal.show(LossText.text(accepted, shard) + "\n")
   }
 }

@@ -267,7 +267,7 @@ struct AdminCommand: AsyncParsableCommand {
   func show(
     _ text: String, _ value: JSONValue, missing: [RingstoreError]
   ) throws {
-    Terminal.write((json ? value.text : text) + "\n")
+    if json { Terminal.write(value.text + "\n") } else { Terminal.show(text + "\n") }
     if !missing.isEmpty { throw Unhealthy("not all shards could be reached") }
   }
 }

@@ -33,10 +33,10 @@ package enum ClusterTable {
       ])
     }
     if cluster.shards.count > 1 { rows.append(total(cluster)) }
-    var lines = ["cluster \(cluster.cluster), slot map epoch \(cluster.epoch)"]
+    var lines = [VisibleText.line("cluster \(cluster.cluster), slot map epoch \(cluster.epoch)")]
     lines += narrowed(rows, width)
     for node in cluster.nodes where !node.detail.isEmpty {
-      lines.append("\(node.id): \(node.detail)")
+      lines.append(VisibleText.line("\(node.id): \(node.detail)"))
     }
     return lines.joined(separator: "\n")
   }
@@ -158,17 +158,22 @@ package enum ClusterTable {
     return "\(tenths / 10).\(tenths % 10) TiB"
   }
 
+  /// The padding of a whole table in columns, about: one long cell above a million short ones must
+  /// not cost gigabytes. Cells longer than that leaves stand out of their columns.
+  private static let paddingMax = 16 << 20
+
   /// Columns as wide as their widest cell, two blanks apart. Empty cells are shown as "-".
   package static func aligned(_ rows: [[String]]) -> [String] {
-    let cells = rows.map { $0.map { $0.isEmpty ? "-" : $0 } }
+    let cells = rows.map { $0.map { $0.isEmpty ? "-" : VisibleText.line($0) } }
     let columns = cells.map(\.count).max() ?? 0
+    let widthMax = max(paddingMax / max(rows.count * columns, 1), 8)
     let widths = (0..<columns).map { column in
-      cells.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+      min(cells.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0, widthMax)
     }
     return cells.map { row in
       row.enumerated().map { column, cell in
         column == row.count - 1
-          ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
+          ? cell : cell + String(repeating: " ", count: max(widths[column] - cell.count, 0))
       }.joined(separator: "  ")
     }
   }

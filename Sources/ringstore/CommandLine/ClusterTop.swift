@@ -30,9 +30,9 @@ struct ClusterTop {
       } else if Terminal.isTerminal(STDOUT_FILENO), Terminal.hasCursor {
         // Home, the lines, and clearing the rest of the screen.
         let text = table.text(columns: Terminal.columns(of: STDOUT_FILENO))
-        isWritten = Terminal.write("\u{1b}[H\u{1b}[2J" + text + "\n")
+        isWritten = Terminal.write("\u{1b}[H\u{1b}[2J" + VisibleText.lines(text) + "\n")
       } else {
-        isWritten = Terminal.write(table.text(columns: .max) + "\n\n")
+        isWritten = Terminal.show(table.text(columns: .max) + "\n\n")
       }
       // The reader has gone, or the write failed; the program reports a failure at its end.
       guard isWritten else { return }
@@ -128,7 +128,7 @@ package struct TopTable {
       guard let new = now.counters[prefix + name], let old = before[prefix + name], new >= old,
         seconds > 0
       else { return nil }
-      return Double(new - old) / seconds
+      return (Double(new) - Double(old)) / seconds
     }
     let calls = now.counters.keys.compactMap { name -> (name: String, perSecond: Double)? in
       guard name.hasPrefix(prefix + "calls_"), name.hasSuffix("_total") else { return nil }
@@ -165,18 +165,19 @@ package struct TopTable {
         row.busiest.map { "\($0.name) \(Self.shown($0.perSecond))" }.joined(separator: ", "),
       ])
     }
-    var lines = ["cluster \(cluster.cluster), slot map epoch \(cluster.epoch)"]
+    var lines = [VisibleText.line("cluster \(cluster.cluster), slot map epoch \(cluster.epoch)")]
     lines += ClusterTable.aligned(cells)
     for row in rows where !row.node.detail.isEmpty {
-      lines.append("\(row.node.id): \(row.node.detail)")
+      lines.append(VisibleText.line("\(row.node.id): \(row.node.detail)"))
     }
     return lines.map { String($0.prefix(columns)) }.joined(separator: "\n")
   }
 
   private static func shown(_ rate: Double?) -> String {
     guard let rate else { return "" }
+    // Whatever a node sends.
+    guard let tenths = Int(exactly: (rate * 10).rounded()) else { return "\(rate)" }
     if rate >= 100 { return "\(Int(rate.rounded()))" }
-    let tenths = Int((rate * 10).rounded())
     return tenths % 10 == 0 ? "\(tenths / 10)" : "\(tenths / 10).\(tenths % 10)"
   }
 

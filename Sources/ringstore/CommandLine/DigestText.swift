@@ -10,9 +10,9 @@ package enum DigestText {
     if report.found.count > 1 { rows.append(row("all", whole(report.found))) }
     var lines = ClusterTable.aligned(rows)
     for shard in report.found where shard.slotsChanged > 0 {
+      let name = VisibleText.line(shard.shard)
       lines.append(
-        "keys of \(shard.slotsChanged) slots of \(shard.shard) changed meanwhile and are left out"
-      )
+        "keys of \(shard.slotsChanged) slots of \(name) changed meanwhile and are left out")
     }
     return (lines + KeyReportText.missing(report.unreachable)).joined(separator: "\n")
   }

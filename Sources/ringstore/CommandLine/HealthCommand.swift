@@ -7,6 +7,7 @@ import ArgumentParser
 import Glibc
 import RingstoreAPI
 import RingstoreClient
+import TextForms
 
 struct HealthCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -56,7 +57,7 @@ struct HealthCommand: AsyncParsableCommand {
       report = HealthReport(cluster, needsShards: shards)
     }
     if let reason = report.reason { throw Unhealthy("\(server): \(reason)") }
-    Terminal.write(report.summary + "\n")
+    Terminal.show(VisibleText.line(report.summary) + "\n")
   }
 }
 

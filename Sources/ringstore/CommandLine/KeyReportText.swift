@@ -80,7 +80,7 @@ package enum KeyReportText {
   // MARK: - Both
 
   static func missing(_ errors: [RingstoreError]) -> [String] {
-    errors.map { "missing: shard \($0.shard ?? "?"): \($0.message)" }
+    errors.map { VisibleText.line("missing: shard \($0.shard ?? "?"): \($0.message)") }
   }
 
   static func unreachable(_ errors: [RingstoreError]) -> JSONValue.Member {

@@ -1,6 +1,7 @@
 // The question and the results of `ringstore admin accept-loss`. Pure, any thread.
 
 import RingstoreClient
+import TextForms
 
 package enum LossText {
   /// Asked on a terminal; the reply is the shard's id.
@@ -25,11 +26,11 @@ package enum LossText {
   package static func text(_ accepted: RingstoreAcceptedLoss, _ shard: String) -> String {
     var text = "shard \(shard) is accepted with its current data"
     if !accepted.recorded.isEmpty {
-      text += "; recorded at \(accepted.recorded.joined(separator: ", "))"
+      text += "; recorded at \(VisibleText.line(accepted.recorded.joined(separator: ", ")))"
     }
     if !accepted.missing.isEmpty {
-      text +=
-        "\nnot reached: \(accepted.missing.joined(separator: ", ")); they get the record later"
+      let missing = VisibleText.line(accepted.missing.joined(separator: ", "))
+      text += "\nnot reached: \(missing); they get the record later"
     }
     return text
   }

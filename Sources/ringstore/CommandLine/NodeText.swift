@@ -45,8 +45,9 @@ package enum NodeText {
   // MARK: - The level of the log
 
   package static func text(_ level: RingstoreLogLevel) -> String {
-    level.inForce == level.configured
-      ? level.inForce : "\(level.inForce) (the node was started with \(level.configured))"
+    VisibleText.line(
+      level.inForce == level.configured
+        ? level.inForce : "\(level.inForce) (the node was started with \(level.configured))")
   }
 
   package static func json(_ level: RingstoreLogLevel) -> JSONValue {

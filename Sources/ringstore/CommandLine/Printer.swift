@@ -55,7 +55,8 @@ package struct Printer {
   func show(_ reply: ShownReply, json: @autoclosure () -> JSONValue) -> Bool {
     switch form {
     case .json: show(fragment: json().text + "\n")
-    case .text, .raw: show(bytes: reply.bytes(raw: form == .raw))
+    case .text: show(fragment: VisibleText.lines(reply.line) + "\n")
+    case .raw: show(bytes: reply.bytes(raw: true))
     }
   }
 
@@ -91,7 +92,8 @@ package struct Printer {
         error.isOutcomeUnknown ? "Stopped; the command may have been executed." : "Stopped.")
     }
     if error.isUnconnected {
-      let reason = ConnectionAdvice.added(to: error.message, isEncrypted: isEncrypted)
+      let reason = VisibleText.line(
+        ConnectionAdvice.added(to: error.message, isEncrypted: isEncrypted))
       return remark(linePrefix + "Could not connect to ringstore at \(server): \(reason)")
     }
     guard case .line = origin else { return _ = show(.error(error)) }

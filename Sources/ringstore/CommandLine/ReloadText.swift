@@ -7,7 +7,7 @@ package enum ReloadText {
   package static func text(_ reload: RingstoreReload, isPlan: Bool) -> String {
     var lines: [String] = []
     func name(_ ids: [String], _ what: String) {
-      if !ids.isEmpty { lines.append("\(what): \(ids.joined(separator: ", "))") }
+      if !ids.isEmpty { lines.append(VisibleText.line("\(what): \(ids.joined(separator: ", "))")) }
     }
     name(reload.added, "added")
     name(reload.dropped, "dropped")
@@ -19,7 +19,7 @@ package enum ReloadText {
     if lines.isEmpty { lines.append("nothing changes") }
     lines.append("slot map: epoch \(reload.epoch)")
     if let obstacle = reload.obstacle {
-      lines.append("this would be refused: \(obstacle)")
+      lines.append(VisibleText.line("this would be refused: \(obstacle)"))
     } else if isPlan {
       lines.append("nothing prevents the change")
     }

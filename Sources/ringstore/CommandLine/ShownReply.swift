@@ -2,6 +2,7 @@
 // written as their bytes.
 
 import RingstoreClient
+import TextForms
 
 package indirect enum ShownReply: Sendable, Hashable {
   case ok
@@ -50,11 +51,11 @@ package indirect enum ShownReply: Sendable, Hashable {
     case .value(nil): "(nil)"
     case .value(.some(let bytes)): Self.quoted(bytes)
     case .integer(let number): "(integer) \(number)"
-    case .word(let word): word
+    case .word(let word): VisibleText.line(word)
     case .text(let text): text
     case .error(let error): "(error) \(Self.line(of: error))"
     case .facts(let facts):
-      facts.map { "\($0.name): \($0.value.lines(indent: indent))" }
+      facts.map { "\(VisibleText.line($0.name)): \($0.value.lines(indent: indent))" }
         .joined(separator: "\n" + indent)
     case .list([]): "(empty array)"
     case .list(let items): Self.lines(of: items, indent: indent)
@@ -86,7 +87,7 @@ package indirect enum ShownReply: Sendable, Hashable {
   private static func line(of error: RingstoreError) -> String {
     let name = error.reason?.rawValue ?? error.code.name
     let message = error.message.split(whereSeparator: \.isNewline).joined(separator: " ")
-    return message.isEmpty ? name : "\(name) \(message)"
+    return VisibleText.line(message.isEmpty ? name : "\(name) \(message)")
   }
 
   /// redis-cli's form: printable ASCII as it is, \n \r \t \a \b by letter, the rest as \xhh.

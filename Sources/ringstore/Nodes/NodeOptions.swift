@@ -259,6 +259,11 @@ struct DataOptions: ParsableArguments {
 /// The flags of nodes that have links to shards.
 struct LinkOptions: ParsableArguments {
   @Option(
+    parsing: .unconditional,
+    help: "Seconds without a reply after which a silent shard counts as lost. (default: 2)")
+  var linkTimeoutSeconds: String?
+
+  @Option(
     parsing: .unconditional, help: "Seconds that a call may wait for space on a link. (default: 5)")
   var overloadWaitSeconds: String?
 
@@ -277,6 +282,7 @@ struct LinkOptions: ParsableArguments {
 
   var flags: [Setting: [String]] {
     [
+      .linkTimeoutSeconds: given(linkTimeoutSeconds),
       .overloadWaitSeconds: given(overloadWaitSeconds), .maxCallsPerShard: given(maxCallsPerShard),
       .maxBytesPerShard: given(maxBytesPerShard),
       .largeReplyMemoryBytes: given(largeReplyMemoryBytes),

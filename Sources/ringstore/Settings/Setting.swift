@@ -16,13 +16,15 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .maxStreamsPerConnection, .connectionMemoryBytes,
       .tlsCertificate, .tlsKey, .tlsClientCA, .tlsClientCertificates, .maxHandshakes, .insecure,
       .users, .audit, .adminPort, .adminAddress, .slowlogMillis, .slowlogBytes, .slowlogKeys,
+      .traceEndpoint, .traceCA, .traceSampleRatio, .traceSpansPerSecond, .traceKeys,
     ]
     let data: [Setting] = [
       .dataDir, .fsync, .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds,
       .maxParkedCalls,
     ]
     let links: [Setting] = [
-      .overloadWaitSeconds, .maxCallsPerShard, .maxBytesPerShard, .largeReplyMemoryBytes,
+      .linkTimeoutSeconds, .overloadWaitSeconds, .maxCallsPerShard, .maxBytesPerShard,
+      .largeReplyMemoryBytes,
     ]
     let linkTLS: [Setting] = [
       .shardTLSCA, .shardTLSCertificate, .shardTLSKey, .shardTLSServerName,
@@ -65,6 +67,7 @@ package enum Setting: String, Sendable, CaseIterable {
   case maxPinnedBytes = "max_pinned_bytes"
   case maxPinnedSeconds = "max_pinned_seconds"
   case maxParkedCalls = "max_parked_calls"
+  case linkTimeoutSeconds = "link_timeout_seconds"
   case overloadWaitSeconds = "overload_wait_seconds"
   case maxCallsPerShard = "max_calls_per_shard"
   case maxBytesPerShard = "max_bytes_per_shard"
@@ -87,6 +90,11 @@ package enum Setting: String, Sendable, CaseIterable {
   case slowlogMillis = "slowlog_millis"
   case slowlogBytes = "slowlog_bytes"
   case slowlogKeys = "slowlog_keys"
+  case traceEndpoint = "trace_endpoint"
+  case traceCA = "trace_ca"
+  case traceSampleRatio = "trace_sample_ratio"
+  case traceSpansPerSecond = "trace_spans_per_second"
+  case traceKeys = "trace_keys"
 
   package static let environmentPrefix = "RINGSTORE_"
 

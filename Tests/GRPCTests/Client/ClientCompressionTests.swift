@@ -72,7 +72,7 @@ import Testing
   }
 
   @Test func aLinkTakesNoGzipAndSaysSo() throws {
-    let peer = try InMemoryPeer(configuration: .link)
+    let peer = try InMemoryPeer(configuration: .link(silenceNanosMax: 2_000_000_000))
     let handler = RecordingHandler()
     let stream = try answered(peer, handler, [("grpc-encoding", "gzip")])
     #expect(!peer.fields(stream).contains { $0.0 == "grpc-accept-encoding" })

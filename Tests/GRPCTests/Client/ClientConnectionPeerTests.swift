@@ -13,7 +13,7 @@ import Testing
   // MARK: - Liveness
 
   @Test func aPeerThatStopsAnsweringIsFoundInTwoSecondsWhileCallsWait() throws {
-    let peer = try InMemoryPeer(configuration: .link)
+    let peer = try InMemoryPeer(configuration: .link(silenceNanosMax: 2_000_000_000))
     let handler = RecordingHandler()
     _ = peer.start(handler)
     peer.exchange()
@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func aPeerThatAnswersPingsIsLeftInPeace() throws {
-    let peer = try InMemoryPeer(configuration: .link)
+    let peer = try InMemoryPeer(configuration: .link(silenceNanosMax: 2_000_000_000))
     let handler = RecordingHandler()
     _ = peer.start(handler)
     peer.exchange()
@@ -41,7 +41,7 @@ import Testing
   }
 
   @Test func withoutCallsNobodyIsPinged() throws {
-    let peer = try InMemoryPeer(configuration: .link)
+    let peer = try InMemoryPeer(configuration: .link(silenceNanosMax: 2_000_000_000))
     peer.loop.advanceTime(by: .seconds(60))
     peer.exchange()
     #expect(!peer.connection.isClosed)

@@ -113,7 +113,7 @@ import Testing
   }
 
   @Test func aClientThatPingsTooOftenIsSentAway() throws {
-    let pair = try InMemoryPair(client: .link)
+    let pair = try InMemoryPair(client: .link(silenceNanosMax: 2_000_000_000))
     let handler = RecordingHandler()
     _ = pair.start("/t/Stream", handler)
     pair.exchange()

@@ -16,6 +16,11 @@ STOP_SECONDS = 60.0
 RUN_SECONDS = 60.0
 LOG_LINES_SHOWN = 40
 
+# What every node gets beside its arguments. Other work may have the cores for seconds: a shard that
+# doesn't get one then must not count as lost. Tests of lost shards use the fixture `quick_links`.
+PATIENT = {"RINGSTORE_LINK_TIMEOUT_SECONDS": "20"}
+defaults = dict(PATIENT)
+
 _STARTED = re.compile(rb"^Server started on port (\d+)$", re.MULTILINE)
 _LINES = re.compile(rb"^Line protocol on port (\d+)$", re.MULTILINE)
 _ADMIN = re.compile(rb"^Admin on port (\d+)$", re.MULTILINE)
@@ -54,7 +59,7 @@ class Node:
         self._descriptors = descriptors
         own = any(argument.startswith("--line-port") for argument in arguments)
         self.arguments = arguments if own else (*arguments, "--line-port", "0")
-        self._environment = clean_environment(environment)
+        self._environment = clean_environment(defaults | (environment or {}))
         self._folder = tempfile.TemporaryDirectory(prefix="ringstore-test-")
         self._starts = 0
         self._start()
