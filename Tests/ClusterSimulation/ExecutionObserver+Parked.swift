@@ -54,6 +54,15 @@ extension ExecutionObserver {
     }
   }
 
+  /// A shard receives a call. If its wait has ended before without a value, that reply was lost, and
+  /// tells nothing of what becomes of the call now.
+  func waitsAnew(_ id: UInt64, _ connection: SimulatedConnection) {
+    guard let known = cluster.routers[connection.router].callsByID[id],
+      changesNothing(known, known.items[0].seen)
+    else { return }
+    known.items[0].seen = nil
+  }
+
   /// A call that waits and ends without a value may be asked for again, if its reply gets lost.
   func changesNothing(_ call: SimulatedCall?, _ answer: KeyReply?) -> Bool {
     guard let call, call.items[0].call.model.waits, let answer else { return false }

@@ -164,6 +164,7 @@ final class ExecutionObserver {
         if received[key] != nil {
           received[key]?.owed += 1
         } else {
+          waitsAnew(call.id, connection)
           received[key] = Received(
             method: call.method, part: part(call), receivedAt: cluster.moment())
         }
@@ -176,6 +177,8 @@ final class ExecutionObserver {
   func hasRead(_ connection: SimulatedConnection, isOpen: Bool) {
     let keys = unread.removeValue(forKey: connection.number) ?? []
     guard isOpen, commitsLate else { return }
+    // A process that was stopped reads many frames in one event, one after another.
+    let now = cluster.moment()
     for key in keys {
       guard let call = received[key], !call.wasExecuted, parked[key] == nil, call.owed == 1
       else { continue }
@@ -183,7 +186,7 @@ final class ExecutionObserver {
       guard known?.items[0].call.searches != true else { continue }
       // That it waits isn't seen before the shard lets go of what it sends.
       if keepsData, known?.items[0].call.model.waits == true { continue }
-      let interval = (from: call.receivedAt, to: cluster.presentEvent.to)
+      let interval = (from: call.receivedAt, to: now)
       received[key]?.heldSince = interval
       heldCalls[CallKey(router: key.router, id: key.id)] = interval
       if let (owner, place) = call.part, let value = owner.items[place].valueSet {

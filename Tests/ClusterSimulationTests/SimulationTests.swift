@@ -26,6 +26,15 @@ import Testing
     #expect(report.isClean, "\(report)")
   }
 
+  /// Shards that wrote to disk sent nothing any more (666). A pop that had waited in vain, whose
+  /// reply was lost, took a value later, and the checker left that out (426).
+  @Test(arguments: [426, 666] as [UInt64])
+  func `what was found once in shards with disks is not found again`(seed: UInt64) throws {
+    let configuration = SimulationConfiguration().withLines().withData()
+    let report = try SimulatedCluster(seed: seed, configuration).run()
+    #expect(report.isClean, "\(report)")
+  }
+
   @Test(arguments: [3, 11] as [UInt64])
   func theSameSeedGivesTheSameRunEventByEvent(seed: UInt64) throws {
     let first = try SimulationSeeds.run(seed)

@@ -105,6 +105,9 @@ final class LoggingShard {
   var failures: [String] = []
   /// Whether no connection may write.
   private(set) var isHeld = false
+  /// Whether a change has asked for the end of its tick.
+  private var isTickDue = false
+  private var syncsDone = 0
 
   init(_ policy: FsyncPolicy = .everysec, limits: Limits = Limits()) {
     shard = ShardFixture(limits: limits)
@@ -117,13 +120,32 @@ final class LoggingShard {
       clock: { clock.nowNanos })
     shard.core.log = log
     log.onFailure = { [unowned self] in failures.append($0) }
-    log.onFirstChange = { [unowned self] in if log.isDirect { isHeld = true } }
+    log.onFirstChange = { [unowned self] in
+      isTickDue = true
+      if log.isDirect { isHeld = true }
+    }
     log.onCommitted = { [unowned self] in isHeld = false }
     log.onStateDurable = { [unowned self] in shard.core.stateIsDurable() }
   }
 
   /// The end of a tick.
-  func tick() { log.handOn() }
+  func tick() {
+    isTickDue = false
+    log.handOn()
+  }
+
+  /// What follows without another call: ticks end that had changes, the disk does what it was
+  /// asked for, and the shard hears of that.
+  func settle() {
+    while true {
+      if isTickDue { tick() }
+      guard !disk.given.isEmpty || disk.syncsAsked > syncsDone else { return }
+      syncsDone = disk.syncsAsked
+      disk.writeAll()
+      disk.sync()
+      log.takeEvents()
+    }
+  }
 
   /// The tick ends, and the disk has everything; synced, too, if the shard waits for that.
   func commit(syncing: Bool = true) {

@@ -275,8 +275,11 @@ package final class ShardLog: StoreObserver, MarkSource {
   }
 
   /// Looks whether the disk stands. To be called now and then: where nothing is written, nothing
-  /// else notices.
-  func watch() { if !underWay.isEmpty || unsyncedSinceNanos != nil { review() } }
+  /// else notices. Within a tick with changes the end of the tick does it: these are written as
+  /// `isDirect` was when they were made.
+  func watch() {
+    if !isHandOnDue, !underWay.isEmpty || unsyncedSinceNanos != nil { review() }
+  }
 
   private func diskIsFull(_ isFull: Bool) {
     guard isFull != isDiskFull else { return }
