@@ -53,6 +53,7 @@ let package = Package(
       name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .target(name: "HTTP2", dependencies: ["TextForms", "LargeMemory", "CNGHTTP2", nioCore]),
     .target(name: "StatusCodes"),
+    .target(name: "Tracing", dependencies: ["TextForms", "StatusCodes"]),
     .target(
       name: "GRPC",
       dependencies: [
@@ -85,8 +86,8 @@ let package = Package(
     .target(
       name: "NodeCore",
       dependencies: [
-        "MetricTypes", "Patterns", "Users", "Commands", "LargeMemory", "RingstoreAPI", "Placement",
-        "GRPC", nioCore, "StatusCodes",
+        "MetricTypes", "Tracing", "Patterns", "Users", "Commands", "LargeMemory", "RingstoreAPI",
+        "Placement", "GRPC", nioCore, "StatusCodes",
       ]),
     .target(
       name: "LineProtocol",
@@ -103,23 +104,22 @@ let package = Package(
     .target(
       name: "Front",
       dependencies: [
-        "LargeMemory", "RingstoreAPI", "Users", "Commands", "NodeCore", "LegacyServices",
-        "StandardServices", "GRPC", nioCore, logging,
+        "TextForms", "LargeMemory", "Tracing", "RingstoreAPI", "Users", "Commands", "NodeCore",
+        "LegacyServices", "StandardServices", "GRPC", nioCore, logging,
       ]),
     .target(
       name: "ShardNode",
       dependencies: [
-        "TextForms", "MetricTypes", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store",
-        "Log", "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol", "StandardServices",
-        "Front", "GRPC", nioCore, nioPosix, logging,
+        "TextForms", "MetricTypes", "LargeMemory", "Tracing", "RingstoreAPI", "Patterns",
+        "Placement", "Store", "Log", "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol",
+        "StandardServices", "Front", "GRPC", nioCore, nioPosix, logging,
       ]),
     .target(
       name: "RouterNode",
       dependencies: [
-        "TextForms", "MetricTypes", "LargeMemory", "RingstoreAPI", "Placement", "Users", "Commands",
-        "NodeCore", "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes", nioCore,
-        nioPosix,
-        nioConcurrency, logging,
+        "TextForms", "MetricTypes", "LargeMemory", "Tracing", "RingstoreAPI", "Placement", "Users",
+        "Commands", "NodeCore", "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes",
+        nioCore, nioPosix, nioConcurrency, logging,
       ]),
     .target(
       name: "Admin",
@@ -134,6 +134,9 @@ let package = Package(
         "GRPC", "Admin", nioCore, nioHTTP1, nioConcurrency,
       ],
       exclude: ["Page"]),
+    .target(
+      name: "TraceExport",
+      dependencies: ["MetricTypes", "Tracing", "GRPC", nioCore, nioPosix, nioHTTP1, logging]),
     .target(
       name: "RingstoreClient",
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix, nioConcurrency]),
@@ -151,7 +154,7 @@ let package = Package(
         "Store", "Log", "LogFiles", "Backups", "Front", "ShardNode", "RouterNode",
         "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Users",
         "Commands", "Placement", "LineProtocol", "NodeCore", "Admin", "Dashboard",
-        "MetricTypes", "GRPC",
+        "MetricTypes", "Tracing", "TraceExport", "GRPC",
         nioCore, nioPosix, logging, metrics,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         configuration,
@@ -162,6 +165,13 @@ let package = Package(
     .testTarget(name: "TextFormsTests", dependencies: ["TextForms"]),
     .testTarget(name: "SmallFilesTests", dependencies: ["SmallFiles"]),
     .testTarget(name: "MetricTypesTests", dependencies: ["MetricTypes"]),
+    .testTarget(name: "TracingTests", dependencies: ["Tracing", "StatusCodes"]),
+    .testTarget(
+      name: "TraceExportTests",
+      dependencies: [
+        "TraceExport", "Tracing", "GRPC", "TestCertificates", nioCore, nioPosix, nioHTTP1,
+        nioConcurrency, logging,
+      ]),
     .testTarget(
       name: "AdminTests",
       dependencies: [
@@ -261,19 +271,16 @@ let package = Package(
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [
-        "TestSeeds", "EncodedCalls", "LargeMemory", "ShardNode", "Commands", "NodeCore",
-        "RingstoreAPI",
-        "Placement", "Store",
-        "GRPC",
+        "TestSeeds", "EncodedCalls", "LargeMemory", "Tracing", "ShardNode", "Commands", "NodeCore",
+        "RingstoreAPI", "Placement", "Store", "GRPC",
         nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]
     ),
     .testTarget(
       name: "RouterNodeTests",
       dependencies: [
-        "TestSeeds", "LargeMemory", "RouterNode", "ShardNode", "Commands", "NodeCore",
-        "RingstoreAPI",
-        "Placement", "Users", "GRPC",
+        "TestSeeds", "LargeMemory", "Tracing", "RouterNode", "ShardNode", "Commands", "NodeCore",
+        "RingstoreAPI", "Placement", "Users", "GRPC",
         nioCore, logging, "ProtobufMessages", protobuf,
       ]
     ),

@@ -18,7 +18,7 @@ venv_sum() {
 # second copy would conflict with them.
 generate_stubs() {
   local protos
-  mapfile -t protos < <(cd "$PROTOS" && find ringstore older -name '*.proto' | LC_ALL=C sort)
+  mapfile -t protos < <(cd "$PROTOS" && find ringstore legacy -name '*.proto' | LC_ALL=C sort)
   mkdir -p "$VENV/stubs"
   (cd "$PROTOS" && "$VENV/bin/python" -m grpc_tools.protoc -I . --python_out="$VENV/stubs" \
     --grpc_python_out="$VENV/stubs" "${protos[@]}")

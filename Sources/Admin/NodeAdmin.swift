@@ -14,12 +14,14 @@ package enum NodeAdmin {
   ///   - settings: those of the process.
   ///   - logLinesDropped: the number of log lines that were dropped because stderr accepted none.
   ///   - library: what libraries count.
+  ///   - processMetrics: adds further metrics of the process.
   ///   - startPage: what browsers see at `/`, and what it asks for.
   /// - Throws: as `AdminServer.start`.
   package static func start(
     _ configuration: AdminConfiguration, nodes: [NodeProbe], version: String,
     settings: @escaping @Sendable () -> NodeSettings,
     logLinesDropped: @escaping @Sendable () -> UInt64, library: LibraryMetrics?,
+    processMetrics: @escaping @Sendable (inout MetricCollection) -> Void = { _ in },
     startPage: (page: AdminResponse, routes: [AdminRoute])? = nil, logger: Logger
   ) async throws -> AdminServer {
     let connections = AdminServer.connections(configuration.limits)
@@ -35,6 +37,7 @@ package enum NodeAdmin {
         metrics.add(AdminMetric.connections, connections.open)
         ProcessMetrics.add(to: &metrics)
         library?.add(to: &metrics)
+        processMetrics(&metrics)
         return metrics
       }, settings: settings)
     return try await AdminServer.start(

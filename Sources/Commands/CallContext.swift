@@ -11,6 +11,9 @@ package struct CallContext: Sendable {
   package var principal: Principal?
   /// The database that the call is about; known once its request has been read.
   package var database: UInt32 = 0
+  /// The number of the call's span in the tracer of its loop; 0: the call isn't traced. It is in
+  /// space that would be padding, so it needs no memory.
+  package var span: UInt32 = 0
   /// The time after which the call must not be executed, and ends with DEADLINE_EXCEEDED, in
   /// nanoseconds of the node's clock; 0: none.
   package var deadlineNanos: UInt64 = 0
@@ -21,8 +24,6 @@ package struct CallContext: Sendable {
   package var nowNanos: UInt64 = 0
   /// The wall clock of the tick, in milliseconds since 1970.
   package var wallMillis: Int64 = 0
-  // Here belongs the trace context (W3C `traceparent`, 25 bytes once it is parsed): there is
-  // nothing yet that would pass it on, and links have no field for it.
 
   package init() {}
 

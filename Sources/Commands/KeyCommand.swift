@@ -1,5 +1,5 @@
 // A command on one key in the types of its messages, and its calls. Rooms of one process pass such
-// a call on without encoding: the line protocol and the older services make it, a shard executes
+// a call on without encoding: the line protocol and the legacy services make it, a shard executes
 // it, a router encodes it when it leaves the process.
 //
 // Commands are immutable and shared by all threads. A call is its maker's.

@@ -29,7 +29,7 @@ package struct AuditLog: Sendable {
   package let notesWrites: Bool
   private let write: @Sendable (AuditEntry) -> Void
 
-  /// Writes a line for each call. The logger must pass over none of them.
+  /// Logs an event for each call.
   package init(notesWrites: Bool, logger: Logger) {
     self.init(notesWrites: notesWrites) { entry in
       var metadata: Logger.Metadata = [
@@ -58,8 +58,9 @@ package struct AuditLog: Sendable {
     let peer = call.connection?.remoteAddress ?? ""
     let user = principal?.name ?? ""
     let write = write
-    call.onEnd = { code in
-      write(AuditEntry(user: user, call: command.name, key: key, peer: peer, outcome: code))
+    call.whenEnded { status in
+      write(
+        AuditEntry(user: user, call: command.name, key: key, peer: peer, outcome: status.code))
     }
   }
 
@@ -69,8 +70,9 @@ package struct AuditLog: Sendable {
     let user = principal?.name ?? ""
     let write = write
     let name = call.command.name
-    call.onEnd = { code in
-      write(AuditEntry(user: user, call: name, key: key, peer: peer, outcome: code))
+    call.whenEnded { error in
+      write(
+        AuditEntry(user: user, call: name, key: key, peer: peer, outcome: error?.code ?? .ok))
     }
   }
 

@@ -27,9 +27,10 @@ package protocol Dispatcher: StandardServicesNode {
   /// - Parameters:
   ///   - block: the block that contains the message, if it may be kept.
   ///   - principal: the caller; nil: the node has no users.
+  ///   - span: the number of the call's span; 0: it isn't traced.
   func unary(
     _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
-    _ principal: Principal?
+    _ principal: Principal?, span: UInt32
   ) -> UInt64?
 
   /// Takes a local call on one key, which the node ends at its deadline.

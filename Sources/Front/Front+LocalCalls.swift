@@ -16,6 +16,8 @@ extension Front: LocalDispatcher {
     reply: @escaping LocalReply
   ) -> LocalCall? {
     let call = LocalCall(request.command, for: caller, reply: reply)
+    var context = context
+    if tracer != nil { trace(call, request, &context) }
     if let audit, audit.notes(request.command) {
       audit.follow(call, key: AuditLog.shown(request.key), of: context.principal)
     }
@@ -36,16 +38,17 @@ extension Front: LocalDispatcher {
   ) -> LocalCall? {
     let call = LocalCall(command, for: caller, reply: reply)
     if let audit, audit.notes(command) { audit.follow(call, of: context.principal) }
-    let context = dispatcher.context(of: context)
+    var context = dispatcher.context(of: context)
+    if tracer != nil { trace(call, nil, &context) }
     dispatcher.countCall(UInt32(command.id.rawValue))
     if request.readableBytes > limits.maxMessageBytes {
       dispatcher.fail(.local(call), error: .requestTooLarge(request.readableBytes, limits))
     } else if command.isStreaming || command.routing == .oneKey {
       dispatcher.fail(.local(call), error: LocalCall.notOneReply(command))
     } else if command.id == .stats, let counters = dispatcher.fetchCounters() {
-      let bound = NIOLoopBound((self, call), eventLoop: eventLoop)
+      let bound = NIOLoopBound((self, call, context), eventLoop: eventLoop)
       counters.whenComplete { _ in
-        let (front, call) = bound.value
+        let (front, call, context) = bound.value
         guard !call.isOver else { return }
         front.start(call, request, context)
         front.dispatcher.afterEvent()

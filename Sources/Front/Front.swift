@@ -12,6 +12,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 import StandardServices
+import Tracing
 import Users
 
 package final class Front: ServerService {
@@ -28,6 +29,8 @@ package final class Front: ServerService {
   let audit: AuditLog?
   /// Whether writes are recorded: checked for each call.
   let notesWrites: Bool
+  /// Traces calls; nil: none is traced. Checked for each call.
+  let tracer: Tracer?
   package let limits: Limits
   let eventLoop: any EventLoop
   /// Pipelines that have got replies in this tick.
@@ -38,15 +41,18 @@ package final class Front: ServerService {
   ///   - links: serves routers, on a shard.
   ///   - authorizer: the users; nil: no restrictions.
   ///   - audit: the audit log; nil: none.
+  ///   - tracer: the loop's; nil: no call is traced.
   package init(
     _ dispatcher: any Dispatcher, links: (any LinkService)? = nil,
-    authorizer: Authorizer? = nil, audit: AuditLog? = nil, eventLoop: any EventLoop
+    authorizer: Authorizer? = nil, audit: AuditLog? = nil, tracer: Tracer? = nil,
+    eventLoop: any EventLoop
   ) {
     self.dispatcher = dispatcher
     self.links = links
     access = authorizer.map { FrontAccess($0) }
     self.audit = audit
     notesWrites = audit?.notesWrites == true
+    self.tracer = tracer
     self.eventLoop = eventLoop
     standard = StandardServices(
       node: dispatcher, servesLink: links != nil, eventLoop: eventLoop)
@@ -89,6 +95,8 @@ package final class Front: ServerService {
     guard call.methodID < CallNumbers.local.lowerBound else {
       return unaryWithCare(call, message)
     }
+    // Before the call may be refused, so that refusals are traced too.
+    let span = tracer == nil ? 0 : trace(call, message)
     var principal: Principal?
     if let access {
       do throws(CallError) {
@@ -98,7 +106,7 @@ package final class Front: ServerService {
       }
     }
     if notesWrites { follow(call, message, of: principal) }
-    let id = dispatcher.unary(call, message, in: block(of: message, call), principal)
+    let id = dispatcher.unary(call, message, in: block(of: message, call), principal, span: span)
     if let id { call.tag = id }
   }
 
@@ -111,14 +119,15 @@ package final class Front: ServerService {
         }
         return self.standard.unary(call, message: message)
       }
+      let span = tracer == nil ? 0 : trace(call, message)
       let principal = try access?.letIn(call)
       if message.count > limits.maxMessageBytes {
         call.fail(CallError.requestTooLarge(message.count, limits).status)
       } else if LegacyMethod.contains(call.methodID) {
-        LegacyCall.start(call, message: message, on: self, principal)
+        LegacyCall.start(call, message: message, on: self, principal, span: span)
       } else {
         dispatcher.countCall(UInt32(truncatingIfNeeded: call.methodID))
-        startOperation(call, message, principal, for: .unary(call))
+        startOperation(call, message, principal, span: span, for: .unary(call))
       }
     } catch {
       refuse(call, error)
@@ -160,7 +169,7 @@ package final class Front: ServerService {
   }
 
   private func startOperation(
-    _ call: ServerCall, _ message: UnsafeRawBufferPointer, _ principal: Principal?,
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer, _ principal: Principal?, span: UInt32,
     for caller: FrontCaller
   ) {
     guard let command = CommandID(rawValue: call.methodID) else {
@@ -169,15 +178,16 @@ package final class Front: ServerService {
     if let audit, let definition = CommandTable.command(command), audit.notes(definition) {
       audit.follow(call, definition, of: principal)
     }
-    let context = dispatcher.context(
+    var context = dispatcher.context(
       of: CallContext(principal, deadlineNanos: call.deadlineNanos))
+    context.span = span
     if command == .stats, let counters = dispatcher.fetchCounters() {
       let copy = ByteBuffer(bytes: message)
       let pending = PendingCall()
       call.context = pending
-      let bound = NIOLoopBound((self, call, caller, pending), eventLoop: eventLoop)
+      let bound = NIOLoopBound((self, call, caller, pending, context), eventLoop: eventLoop)
       return counters.whenComplete { _ in
-        let (front, call, caller, pending) = bound.value
+        let (front, call, caller, pending, context) = bound.value
         guard !pending.isOver else { return }
         let id = copy.withUnsafeReadableBytes {
           front.start(command, $0, in: nil, context, endsAtDeadline: false, for: caller)
@@ -260,6 +270,8 @@ package final class Front: ServerService {
       if let standard = StandardMethod(rawValue: call.methodID) {
         return try checkMayCall(standard, call)
       }
+      let isPipeline = call.methodID == CommandID.pipeline.rawValue
+      let tracing = isPipeline ? tracePipeline(call) : .off
       let caller = try access?.streamCaller(call)
       if call.methodID == MethodRegistry.linkID {
         try caller?.checkIsRouter()
@@ -267,9 +279,7 @@ package final class Front: ServerService {
         return
       }
       dispatcher.countCall(UInt32(truncatingIfNeeded: call.methodID))
-      if call.methodID == CommandID.pipeline.rawValue {
-        call.context = FrontPipeline(call, self, caller)
-      }
+      if isPipeline { call.context = FrontPipeline(call, self, caller, tracing) }
     } catch {
       refuse(call, error)
     }
@@ -297,12 +307,14 @@ package final class Front: ServerService {
 
   private func startStream(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
     do throws(CallError) {
+      let span = tracer == nil ? 0 : trace(call, message)
       let principal = try access?.letIn(call)
       guard call.methodID == CommandID.lRangeStream.rawValue else {
-        return startOperation(call, message, principal, for: .stream(call))
+        return startOperation(call, message, principal, span: span, for: .stream(call))
       }
-      let id = dispatcher.openStream(
-        message, CallContext(principal, deadlineNanos: call.deadlineNanos), for: .stream(call))
+      var context = CallContext(principal, deadlineNanos: call.deadlineNanos)
+      context.span = span
+      let id = dispatcher.openStream(message, context, for: .stream(call))
       if let id { call.tag = id }
     } catch {
       refuse(call, error)

@@ -14,6 +14,7 @@ import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Tracing
 import Users
 
 package final class FrontPipeline {
@@ -47,6 +48,11 @@ package final class FrontPipeline {
   private var creditWaiters = CircularBuffer<UInt64>()
   /// A large reply that will be a separate batch.
   private var large = Large.none
+  private let tracing: PipelineTracing
+  /// Whether some of its calls may be traced: checked for each.
+  package let mayTrace: Bool
+  /// Whether the next call is the first of its batch.
+  private var isFirstOfBatch = false
 
   /// With the client's id of the call.
   private enum Large: Equatable { case none, coming(UInt64), begun(UInt64) }
@@ -55,10 +61,14 @@ package final class FrontPipeline {
     if case .begun = large { true } else { false }
   }
 
-  init(_ call: ServerCall, _ front: Front, _ caller: StreamCaller?) {
+  init(
+    _ call: ServerCall, _ front: Front, _ caller: StreamCaller?, _ tracing: PipelineTracing = .off
+  ) {
     self.call = call
     self.front = front
     self.caller = caller
+    self.tracing = tracing
+    mayTrace = tracing != .off
   }
 
   // MARK: - Who calls
@@ -97,6 +107,16 @@ package final class FrontPipeline {
     }
   }
 
+  /// Begins the span of the next call, if it is traced.
+  @inline(never)
+  package func trace(_ next: V1.Call) -> OpenSpan? {
+    let isFirst = isFirstOfBatch
+    isFirstOfBatch = false
+    return front.trace(
+      next, tracing, isFirst: isFirst, sinceNanos: receivedNanos,
+      peer: call?.connection?.remoteAddress)
+  }
+
   // MARK: - Calls
 
   /// Whether any call has no reply yet.
@@ -111,6 +131,7 @@ package final class FrontPipeline {
       // A batch is accepted as a whole or not at all.
       _ = try V1.CallBatch(message)
       receivedNanos = front.dispatcher.flusher.scheduler.tickNanos
+      isFirstOfBatch = true
       let taken =
         backlog.isEmpty ? try front.dispatcher.place(message, in: block, of: self) : 0
       backlog.add(

@@ -27,23 +27,23 @@ extension LegacyCall {
   // MARK: - KVStore
 
   private func setVal(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try write(Older.SetRequest.self, message)
+    let request = try write(Legacy.SetRequest.self, message)
     var digits = String(request.value)
     digits.withUTF8 { digits in
       let call = V1.KeyValue(
         key: request.key, value: UnsafeRawBufferPointer(digits), database: Self.database)
       make(Command.set, call) { status throws(CallError) in
-        try self.respond { Older.SetResponse(success: status.ok).write(into: &$0) }
+        try self.respond { Legacy.SetResponse(success: status.ok).write(into: &$0) }
       }
     }
   }
 
   private func getVal(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try Older.GetRequest(decoding: message)
+    let request = try Legacy.GetRequest(decoding: message)
     let call = V1.Key(key: request.key, database: Self.database)
     make(Command.get, call) { found throws(CallError) in
       let number = found.found ? try Self.int32(found.value) : 0
-      try self.respond { Older.GetResponse(value: number, found: found.found).write(into: &$0) }
+      try self.respond { Legacy.GetResponse(value: number, found: found.found).write(into: &$0) }
     }
   }
 
@@ -60,28 +60,28 @@ extension LegacyCall {
   // MARK: - KeyStore. A missing key is an empty one, a missing value an empty text.
 
   private func set(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try write(Older.KeyValue.self, message)
+    let request = try write(Legacy.KeyValue.self, message)
     let call = V1.KeyValue(
       key: request.keyName, value: request.valueName, database: Self.database)
     make(Command.set, call) { _ throws(CallError) in
-      try self.respond { $0.write(Older.Status.Field.result, "OK") }
+      try self.respond { $0.write(Legacy.Status.Field.result, "OK") }
     }
   }
 
   private func get(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try Older.Key(decoding: message)
+    let request = try Legacy.Key(decoding: message)
     let call = V1.Key(key: request.keyName, database: Self.database)
     make(Command.get, call) { found throws(CallError) in try self.respondValue(found) }
   }
 
   private func delete(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try write(Older.Key.self, message)
+    let request = try write(Legacy.Key.self, message)
     let call = V1.DeleteRequest(key: request.keyName, database: Self.database)
     make(Command.delete, call) { status throws(CallError) in try self.respondCount(status) }
   }
 
   private func lPush(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try write(Older.KeyValue.self, message)
+    let request = try write(Legacy.KeyValue.self, message)
     withUnsafePointer(to: request.valueName) { value in
       let call = V1.ListInsert(
         key: request.keyName,
@@ -92,7 +92,7 @@ extension LegacyCall {
   }
 
   private func lRange(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try Older.ListRange(decoding: message)
+    let request = try Legacy.ListRange(decoding: message)
     let key = Array(request.keyName)
     let call = V1.ListRange(
       key: request.keyName, start: Int64(request.start), stop: Int64(request.stop),
@@ -101,7 +101,7 @@ extension LegacyCall {
       for value in list.values where !UTF8Text.isValid(value) { throw .notUTF8 }
       try self.respond { buffer in
         key.withUnsafeBytes { key in
-          Older.Deque(keyName: Older.Key(keyName: key), data: list.values).write(into: &buffer)
+          Legacy.Deque(keyName: Legacy.Key(keyName: key), data: list.values).write(into: &buffer)
         }
       }
     }
@@ -109,7 +109,7 @@ extension LegacyCall {
 
   /// The head is looked at first: an element that no reply can carry must not be lost.
   private func lPop(_ message: UnsafeRawBufferPointer) throws(CallError) {
-    let request = try write(Older.Key.self, message)
+    let request = try write(Legacy.Key.self, message)
     let key = Array(request.keyName)
     let look = V1.ListRange(key: request.keyName, start: 0, stop: 0, database: Self.database)
     make(Command.lRange, look) { list throws(CallError) in
@@ -127,16 +127,16 @@ extension LegacyCall {
 
   private func respondValue(_ found: V1.Value, isPopped: Bool = false) throws(CallError) {
     guard found.found else {
-      return try respond { Older.ResponseVal(res: .noval(true)).write(into: &$0) }
+      return try respond { Legacy.ResponseVal(res: .noval(true)).write(into: &$0) }
     }
     guard UTF8Text.isValid(found.value) else { throw isPopped ? .poppedAndNotUTF8 : .notUTF8 }
     try respond(isLast: isPopped) {
-      Older.ResponseVal(res: .value(Older.Value(valueName: found.value))).write(into: &$0)
+      Legacy.ResponseVal(res: .value(Legacy.Value(valueName: found.value))).write(into: &$0)
     }
   }
 
   private func respondCount(_ status: V1.Status) throws(CallError) {
-    try respond { $0.write(Older.Status.Field.result, "integer (\(status.count))") }
+    try respond { $0.write(Legacy.Status.Field.result, "integer (\(status.count))") }
   }
 
   // MARK: - Reading
@@ -151,12 +151,12 @@ extension LegacyCall {
   }
 }
 
-extension Older.KeyValue {
+extension Legacy.KeyValue {
   fileprivate var keyName: UnsafeRawBufferPointer { key?.keyName ?? noBytes }
   fileprivate var valueName: UnsafeRawBufferPointer { value?.valueName ?? noBytes }
 }
 
-extension Older.ListRange {
+extension Legacy.ListRange {
   fileprivate var keyName: UnsafeRawBufferPointer { key?.keyName ?? noBytes }
 }
 

@@ -19,6 +19,8 @@ package final class LegacyCall: LocalCaller {
   let port: any LocalDispatcher
   private let deadlineNanos: UInt64?
   package let principal: Principal?
+  /// The number of the span of the client's call; 0: it isn't traced.
+  private let span: UInt32
   /// The call of ringstore.v1 that is in progress.
   private var step: LocalCall?
   /// A large reply that is being sent.
@@ -26,12 +28,14 @@ package final class LegacyCall: LocalCaller {
 
   /// Starts a call whose method is one of `LegacyMethod`.
   ///
-  /// - Parameter principal: the caller; nil: the node has no users.
+  /// - Parameters:
+  ///   - principal: the caller; nil: the node has no users.
+  ///   - span: the number of the call's span; 0: it isn't traced.
   package static func start(
     _ call: ServerCall, message: UnsafeRawBufferPointer, on port: any LocalDispatcher,
-    _ principal: Principal? = nil
+    _ principal: Principal? = nil, span: UInt32 = 0
   ) {
-    let legacy = LegacyCall(call, port, principal)
+    let legacy = LegacyCall(call, port, principal, span: span)
     call.context = legacy
     guard let method = LegacyMethod(rawValue: call.methodID) else {
       return call.fail(RPCStatus(.unimplemented))
@@ -50,8 +54,11 @@ package final class LegacyCall: LocalCaller {
     }
   }
 
-  private init(_ call: ServerCall, _ port: any LocalDispatcher, _ principal: Principal?) {
+  private init(
+    _ call: ServerCall, _ port: any LocalDispatcher, _ principal: Principal?, span: UInt32
+  ) {
     self.principal = principal
+    self.span = span
     self.call = call
     self.port = port
     deadlineNanos = call.deadlineNanos
@@ -85,9 +92,9 @@ package final class LegacyCall: LocalCaller {
     _ command: KeyCommand<Request, Reply>, _ request: Request,
     next: @escaping (Reply) throws(CallError) -> Void
   ) {
-    let made = port.call(
-      command.call(request), CallContext(principal, deadlineNanos: deadlineNanos), for: self
-    ) { [self] outcome in
+    var context = CallContext(principal, deadlineNanos: deadlineNanos)
+    context.span = span
+    let made = port.call(command.call(request), context, for: self) { [self] outcome in
       step = nil
       do throws(CallError) {
         switch outcome {

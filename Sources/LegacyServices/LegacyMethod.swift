@@ -1,4 +1,4 @@
-// The calls of the services from before ringstore.v1, KVStore and KeyStore (Protos/older): their
+// The calls of the services from before ringstore.v1, KVStore and KeyStore (Protos/legacy): their
 // paths, and their ids in a node's gRPC dispatch.
 
 import Commands
@@ -18,14 +18,14 @@ package enum LegacyMethod: Int, CaseIterable, Sendable {
   /// Its data from the .proto file.
   package var rpc: RPC {
     switch self {
-    case .setVal: Older.KVStore.setVal
-    case .getVal: Older.KVStore.getVal
-    case .set: Older.KeyStore.set
-    case .get: Older.KeyStore.get
-    case .delete: Older.KeyStore.delete
-    case .lPush: Older.KeyStore.lPush
-    case .lRange: Older.KeyStore.lRange
-    case .lPop: Older.KeyStore.lPop
+    case .setVal: Legacy.KVStore.setVal
+    case .getVal: Legacy.KVStore.getVal
+    case .set: Legacy.KeyStore.set
+    case .get: Legacy.KeyStore.get
+    case .delete: Legacy.KeyStore.delete
+    case .lPush: Legacy.KeyStore.lPush
+    case .lRange: Legacy.KeyStore.lRange
+    case .lPop: Legacy.KeyStore.lPop
     }
   }
 

@@ -34,10 +34,10 @@ package struct Limits: Sendable, Hashable {
   /// The most bytes of a large reply that travel in one part.
   package var pieceBytesMax = 64 << 10
   /// Bytes of large replies that one event loop of a router collects at a time.
-  package var gatherBytesMax = 64 << 20
+  package var largeReplyMemoryBytesMax = 64 << 20
   /// Bytes that calls on many keys and on every shard hold in one event loop for their requests and
   /// their replies, until those have been sent.
-  package var answerBytesMax = 64 << 20
+  package var replyMemoryBytesMax = 64 << 20
 
   /// Orders the keys of scans; the same on all nodes of a cluster.
   package var hashSeed = HashSeed.publicSeed

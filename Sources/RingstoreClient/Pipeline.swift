@@ -33,8 +33,8 @@ extension RingstoreClient {
     limits.unansweredMax = min(max(unansweredMax, 1), PipelineLimits.commandsMax)
     limits.timeoutMillis = UInt32(clamping: max(TimeAmount(timeout).nanoseconds / 1_000_000, 1))
     return RingstorePipeline(
-      client: self, commands: commands, database: database(options), limits: limits,
-      patience: timeout, streamTimeout: nil)
+      client: self, commands: commands, database: database(options),
+      metadata: metadata(options), limits: limits, patience: timeout, streamTimeout: nil)
   }
 
   /// Sends many commands over one stream, far cheaper than one call each.
@@ -56,8 +56,9 @@ extension RingstoreClient {
     limits.unansweredMax = PipelineLimits.commandsMax
     limits.batchCountMax = min(max(batchSize, 1), PipelineLimits.commandsMax)
     let pipeline = RingstorePipeline(
-      client: self, commands: CommandArray(commands), database: database(options), limits: limits,
-      patience: nil, streamTimeout: options.timeout ?? configuration.timeout)
+      client: self, commands: CommandArray(commands), database: database(options),
+      metadata: metadata(options), limits: limits, patience: nil,
+      streamTimeout: options.timeout ?? configuration.timeout)
     var outcomes: [Result<RingstoreReply, RingstoreError>] = []
     outcomes.reserveCapacity(commands.count)
     for await outcome in pipeline { outcomes.append(outcome) }
@@ -76,6 +77,7 @@ where Commands.Element == RingstoreCommand {
   let client: RingstoreClient
   let commands: Commands
   let database: UInt32
+  let metadata: Metadata
   let limits: PipelineLimits
   /// How long the node may leave a command without a reply.
   let patience: Duration?

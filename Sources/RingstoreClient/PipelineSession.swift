@@ -17,8 +17,8 @@ where Commands.Element == RingstoreCommand {
   init(_ pipeline: RingstorePipeline<Commands>) {
     let flow = PipelineFlow(pipeline.limits)
     let stream = pipeline.client.channel.stream(
-      path: V1.KeyStore.pipeline.path, timeout: pipeline.streamTimeout.map { TimeAmount($0) },
-      encoding: pipeline.client.encoding)
+      path: V1.KeyStore.pipeline.path, metadata: pipeline.metadata,
+      timeout: pipeline.streamTimeout.map { TimeAmount($0) }, encoding: pipeline.client.encoding)
     self.flow = flow
     self.stream = stream
     var tasks = [

@@ -28,7 +28,8 @@ extension RingstoreClient {
     let response: ByteBuffer
     do throws(RPCStatus) {
       response = try await channel.unary(
-        path: rpc.path, timeout: TimeAmount(options.timeout ?? configuration.timeout),
+        path: rpc.path, metadata: metadata(options),
+        timeout: TimeAmount(options.timeout ?? configuration.timeout),
         encoding: encoding, retrySafe: rpc.isReadOnly
       ) { $0.writeImmutableBuffer(request) }
     } catch {

@@ -153,16 +153,22 @@ extension RingstoreClient {
   }
 
   /// Removes a value from one end of a list, puts it at an end of another list in the same slot, or
-  /// of the same list, and returns it; nil if there is no source.
+  /// of the same list, and returns it; nil if there is no source, also not after waiting.
   ///
+  /// A worker that moves its jobs loses none: those that it has not finished are in the other list.
+  ///
+  /// - Parameter waiting: how long it waits for a value if there is none, up to a day, beside the
+  ///   timeout.
   /// - Throws: CROSS_SLOT if the keys are in different slots: give them one hash tag, as in
   ///   `{jobs}:new` and `{jobs}:done`.
   @discardableResult
   public func lMove(
     _ source: some RingstoreBytes, _ from: RingstoreListEnd,
-    to destination: some RingstoreBytes, _ to: RingstoreListEnd,
+    to destination: some RingstoreBytes, _ to: RingstoreListEnd, waiting: Duration = .zero,
     options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> [UInt8]? {
-    try await run(.lMove(source, from, to: destination, to), options: options).value()
+    try await run(
+      .lMove(source, from, to: destination, to, waiting: waiting), options: options
+    ).value()
   }
 }

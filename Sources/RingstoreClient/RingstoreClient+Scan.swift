@@ -149,7 +149,8 @@ extension RingstoreClient {
   }
 
   func replies(to rpc: RPC, _ options: RingstoreCallOptions) -> StreamingCall {
-    StreamingCall(channel, rpc, timeout: options.timeout ?? configuration.timeout)
+    StreamingCall(
+      channel, rpc, metadata(options), timeout: options.timeout ?? configuration.timeout)
   }
 }
 

@@ -39,6 +39,8 @@ public final class RingstoreClient: Sendable {
     /// How messages are compressed. It costs CPU time on both sides, and helps if the network is
     /// the bottleneck.
     public var compression = Compression.none
+    /// The trace that calls belong to, unless their options have another; nil: none.
+    public var traceContext: RingstoreTraceContext?
 
     public init() {}
   }
@@ -128,10 +130,15 @@ public struct RingstoreCallOptions: Sendable {
   public var timeout: Duration?
   /// The database it works on; nil: as configured.
   public var database: UInt32?
+  /// The trace that the call belongs to; nil: as configured.
+  public var traceContext: RingstoreTraceContext?
 
-  public init(timeout: Duration? = nil, database: UInt32? = nil) {
+  public init(
+    timeout: Duration? = nil, database: UInt32? = nil, traceContext: RingstoreTraceContext? = nil
+  ) {
     self.timeout = timeout
     self.database = database
+    self.traceContext = traceContext
   }
 
   /// As the client is configured.

@@ -161,15 +161,18 @@ extension RingstoreCommand {
 
   /// Removes a value from one end of a list and puts it at an end of another list in the same slot,
   /// or of the same list. Reply: `.value`.
+  ///
+  /// - Parameter waiting: how long it waits for a value if there is none, up to a day.
   public static func lMove(
     _ source: some RingstoreBytes, _ from: RingstoreListEnd,
-    to destination: some RingstoreBytes, _ to: RingstoreListEnd
+    to destination: some RingstoreBytes, _ to: RingstoreListEnd, waiting: Duration = .zero
   ) -> Self {
     Self(V1.KeyStore.lMove) { request in
       source.ringstoreBytes.withUnsafeBytes { source in
         destination.ringstoreBytes.withUnsafeBytes {
           V1.ListMoveRequest(
-            key: source, destination: $0, from: from.listEnd, to: to.listEnd
+            key: source, destination: $0, from: from.listEnd, to: to.listEnd,
+            waitMillis: UInt32(clamping: waiting.wholeMillis)
           ).write(into: &request)
         }
       }

@@ -14,6 +14,7 @@ struct StreamingCall {
 
   private let channel: ClientChannel
   private let rpc: RPC
+  private let metadata: Metadata
   private let timeout: Duration
   private var stream: ClientStream?
   private var attempts = 0
@@ -21,9 +22,10 @@ struct StreamingCall {
   private var isOver = false
 
   /// - Parameter timeout: how long the reader may wait for the next message.
-  init(_ channel: ClientChannel, _ rpc: RPC, timeout: Duration) {
+  init(_ channel: ClientChannel, _ rpc: RPC, _ metadata: Metadata, timeout: Duration) {
     self.channel = channel
     self.rpc = rpc
+    self.metadata = metadata
     self.timeout = timeout
   }
 
@@ -71,7 +73,8 @@ struct StreamingCall {
   ) async -> ClientStream {
     if let stream { return stream }
     attempts += 1
-    let stream = channel.stream(path: rpc.path, waitForReady: hasAnswered)
+    let stream = channel.stream(
+      path: rpc.path, metadata: metadata, waitForReady: hasAnswered)
     self.stream = stream
     let message = request() ?? ByteBuffer()
     do throws(RPCStatus) {

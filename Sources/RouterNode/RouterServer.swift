@@ -10,6 +10,7 @@ import NIOPosix
 import NodeCore
 import Placement
 import RingstoreAPI
+import Tracing
 import Users
 
 package typealias ReadShards = @Sendable () async throws -> [ShardDescription]
@@ -48,6 +49,8 @@ package struct RouterConfiguration: Sendable {
   package var surroundings: (any NodeSurroundings)?
   /// The settings of the slow log.
   package var slowLog = SlowLogSettings()
+  /// Traces calls; nil: none is traced.
+  package var traces: ProcessTraces?
   /// Reads the list of shards again, if that is possible. Throws an error whose description is a
   /// sentence.
   package var readShards: ReadShards?
@@ -131,7 +134,7 @@ package final class RouterServer: Sendable {
         onShutdown: configuration.onShutdown)
       let users = try await LoopUsers.make(configuration.users, group)
       let services = try await makeServices(
-        configuration, map, linkTLS, node, connections, loops, users, group, logger)
+        configuration, map, linkTLS, node, connections, loops, users, group, version, logger)
       let byLoop = Dictionary(uniqueKeysWithValues: services.map { ($0.loop, $0.service) })
       let serviceOf: @Sendable (any EventLoop) -> RouterService = { loop in
         guard let service = byLoop[ObjectIdentifier(loop)] else {
@@ -150,6 +153,11 @@ package final class RouterServer: Sendable {
       let lineServer = try await startLines(
         configuration, tls?.lines, connections, group, logger, serviceOf)
       node.setAddress("\(configuration.host):\(server.port)")
+      for service in services.map(\.service) {
+        service.eventLoop.execute {
+          service.value.core.tracer?.serverAddress = (configuration.host, server.port)
+        }
+      }
       return RouterServer(
         group: group, server: server, lineServer: lineServer, services: services.map(\.service),
         loops: loops, drainSeconds: configuration.drainSeconds,
@@ -182,10 +190,12 @@ package final class RouterServer: Sendable {
   private static func makeServices(
     _ configuration: RouterConfiguration, _ map: SlotMap, _ linkTLS: ClientTLS?,
     _ node: RouterNodeLine, _ connections: NodeConnections, _ loops: RouterLoops,
-    _ users: LoopUsers?, _ group: MultiThreadedEventLoopGroup, _ logger: Logger
+    _ users: LoopUsers?, _ group: MultiThreadedEventLoopGroup, _ version: String, _ logger: Logger
   ) async throws -> [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] {
     // Unique at every start: a restarted router must not be mistaken for the older one.
     let name = "router-" + String(UInt64.random(in: .min ... .max), radix: 16)
+    let resource = TraceResource(
+      role: "router", cluster: configuration.cluster, id: name, version: version)
     var services: [(loop: ObjectIdentifier, service: NIOLoopBound<RouterService>)] = []
     for (number, loop) in group.makeIterator().enumerated() {
       let identity = RouterIdentity(cluster: configuration.cluster, router: "\(name)/\(number)")
@@ -198,6 +208,7 @@ package final class RouterServer: Sendable {
           slowLog: configuration.slowLog.log(wallMillis: WallTime.unixMillis), eventLoop: loop,
           loops: loops, logger: logger,
           authorizer: users?.authorizer(of: loop), audit: configuration.audit,
+          tracer: configuration.traces?.tracer(resource),
           linkToken: configuration.linkToken, describeSelf: { node.describe() })
         // The loops' counters are added up, and these are the node's.
         if number == 0 {

@@ -16,14 +16,14 @@ extension RouterService: Dispatcher {
 
   func unary(
     _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
-    _ principal: Principal?
+    _ principal: Principal?, span: UInt32
   ) -> UInt64? {
     let method = UInt32(truncatingIfNeeded: call.methodID)
     nodeCounters.called(method)
+    var context = CallContext(principal, deadlineNanos: call.deadlineNanos)
+    context.span = span
     return core.submit(
-      method, message: message, in: block,
-      CallContext(principal, deadlineNanos: call.deadlineNanos),
-      endsAtDeadline: false, caller: .unary(call))
+      method, message: message, in: block, context, endsAtDeadline: false, caller: .unary(call))
   }
 
   func submit(_ call: LocalCall, _ request: any KeyedCall, _ context: CallContext) -> UInt64? {
@@ -82,6 +82,10 @@ extension RouterService: Dispatcher {
     }
     var context = CallContext()
     context.principal = pipeline.principal
+    if pipeline.mayTrace, let span = pipeline.trace(next) {
+      span.endsWithChild = true
+      context.span = span.number
+    }
     if next.timeoutMillis > 0 {
       context.deadlineNanos = pipeline.receivedNanos + UInt64(next.timeoutMillis) * 1_000_000
     }

@@ -12,6 +12,7 @@ import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
+import Tracing
 import Users
 
 final class RouterService: Flushable {
@@ -54,13 +55,15 @@ final class RouterService: Flushable {
   ///   - slowLog: the settings of the slow log.
   ///   - authorizer: the users; nil: no restrictions.
   ///   - audit: the audit log; nil: none.
+  ///   - tracer: the loop's; nil: no call is traced.
   ///   - describeSelf: the router's own line in Describe.
   init(
     identity: RouterIdentity, map: SlotMap, limits: Limits, linkLimits: LinkLimits,
     linkTLS: ClientTLS? = nil, firstGeneration: UInt64, seed: UInt64,
     slowLog: SlowLog = SlowLog(), eventLoop: any EventLoop,
     loops: RouterLoops, logger: Logger, authorizer: Authorizer? = nil, audit: AuditLog? = nil,
-    linkToken: (@Sendable () -> String?)? = nil, describeSelf: @escaping () -> NodeDescription
+    tracer: Tracer? = nil, linkToken: (@Sendable () -> String?)? = nil,
+    describeSelf: @escaping () -> NodeDescription
   ) {
     self.linkToken = linkToken
     self.eventLoop = eventLoop
@@ -77,7 +80,9 @@ final class RouterService: Flushable {
       identity: identity, map: map, limits: limits, linkLimits: linkLimits,
       firstGeneration: firstGeneration, seed: seed, slowLog: slowLog,
       clock: { NIODeadline.now().uptimeNanoseconds }, driver: self)
-    front = Front(self, authorizer: authorizer, audit: audit, eventLoop: eventLoop)
+    core.tracer = tracer
+    front = Front(
+      self, authorizer: authorizer, audit: audit, tracer: tracer, eventLoop: eventLoop)
   }
 
   /// For the next connection to a shard.

@@ -19,17 +19,20 @@ final class LaterReply: ReplyExit {
   /// Whether the call waits for a value.
   private var isParked = false
 
-  /// - Parameter deadlineNanos: when the call ends, on the core's clock; 0: never, or the server
-  ///   enforces it.
+  /// - Parameters:
+  ///   - deadlineNanos: when the call ends, on the core's clock; 0: never, or the server enforces
+  ///     it.
+  ///   - span: the number of the span of a Pipeline's call; 0: none. (Other spans end with the
+  ///     client's call.)
   init(
-    _ id: UInt64, _ method: UInt32, deadlineNanos: UInt64, for caller: FrontCaller,
+    _ id: UInt64, _ method: UInt32, deadlineNanos: UInt64, span: UInt32, for caller: FrontCaller,
     _ service: ShardService
   ) {
     self.id = id
     self.caller = caller
     self.service = service
     handle = ReplyHandle(
-      id, to: self, method: method, deadlineNanos: deadlineNanos, core: service.core)
+      id, to: self, method: method, deadlineNanos: deadlineNanos, span: span, core: service.core)
   }
 
   func takes(_ reply: ReplyHandle) -> Bool {

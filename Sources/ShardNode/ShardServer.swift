@@ -9,6 +9,7 @@ import NIOPosix
 import NodeCore
 import RingstoreAPI
 import Store
+import Tracing
 import Users
 
 /// How a shard is set up.
@@ -46,6 +47,8 @@ package struct ShardConfiguration: Sendable {
   /// What replies wait for, made on the shard's event loop; nil: nothing, so the gate is always
   /// open.
   package var marks: (@Sendable (ReplyGate, any EventLoop) -> any MarkSource)?
+  /// Traces calls; nil: none is traced.
+  package var traces: ProcessTraces?
   /// Called once when the shard's data can't be read or written any more, with a sentence for the
   /// operator. The process must exit: its memory no longer matches the disk.
   package var onFailure: (@Sendable (String) -> Void)?
@@ -168,6 +171,7 @@ package final class ShardServer: Sendable {
       let address = "\(configuration.host):\(server.port)"
       try await loop.submit {
         service.value.core.address = address
+        service.value.core.tracer?.serverAddress = (configuration.host, server.port)
         service.value.storage?.begin()
       }.get()
       return ShardServer(
@@ -201,7 +205,11 @@ package final class ShardServer: Sendable {
     core.marks = configuration.marks?(core.gate, loop)
     return ShardService(
       core: core, eventLoop: loop, logger: logger, authorizer: users?.authorizer(of: loop),
-      audit: configuration.audit, onShutdown: configuration.onShutdown)
+      audit: configuration.audit,
+      tracer: configuration.traces?.tracer(
+        TraceResource(
+          role: "shard", cluster: configuration.cluster, id: configuration.id, version: version)),
+      onShutdown: configuration.onShutdown)
   }
 
   /// Accepts nothing new, finishes the calls in progress, and stops. Returns when everything has

@@ -7,6 +7,7 @@ import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Tracing
 import Users
 
 extension ShardService: Dispatcher {
@@ -15,7 +16,7 @@ extension ShardService: Dispatcher {
 
   func unary(
     _ call: ServerCall, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
-    _ principal: Principal?
+    _ principal: Principal?, span: UInt32
   ) -> UInt64? {
     // The server's own limit is the links', which carry a batch around a client's message.
     guard message.count <= core.limits.maxMessageBytes else {
@@ -25,8 +26,10 @@ extension ShardService: Dispatcher {
     let method = UInt32(truncatingIfNeeded: call.methodID)
     var id: UInt64?
     response.clear()
-    let context = core.context(
+    var context = core.context(
       principal, deadlineNanos: call.deadlineNanos ?? 0, nowNanos: flusher.scheduler.tickNanos)
+    context.span = span
+    if span != 0 { core.executes(span) }
     do throws(CallError) {
       if let later = try core.execute(
         method, message, in: block, into: &response, largerThan: core.limits.bulkBytesMin, context)
@@ -34,6 +37,7 @@ extension ShardService: Dispatcher {
         let reply = keep(method, 0, for: .unary(call))
         id = begin(later, method, ByteBuffer(bytes: message), context, reply)
       } else if core.gate.holds(core.latestMark) {
+        if span != 0 { core.tracer?.note("waits for the log", in: span) }
         id = hold(.response(response), keep(method, 0, for: .unary(call)))
       } else {
         response.withUnsafeReadableBytes { call.respond(message: $0) }
@@ -100,11 +104,11 @@ extension ShardService: Dispatcher {
     _ message: UnsafeRawBufferPointer, _ context: CallContext, for caller: FrontCaller
   ) -> UInt64? {
     let later = keep(InternalMethod.listStreamPart.rawValue, 0, for: caller)
-    core.streamList(
-      message, to: later.handle,
-      core.context(
-        context.principal, deadlineNanos: context.deadlineNanos,
-        nowNanos: flusher.scheduler.tickNanos))
+    var current = core.context(
+      context.principal, deadlineNanos: context.deadlineNanos,
+      nowNanos: flusher.scheduler.tickNanos)
+    current.span = context.span
+    core.streamList(message, to: later.handle, current)
     return later.handle.isOver ? nil : later.id
   }
 
@@ -143,9 +147,15 @@ extension ShardService: Dispatcher {
       context.deadlineNanos =
         next.timeoutMillis == 0
         ? 0 : pipeline.receivedNanos &+ UInt64(next.timeoutMillis) * 1_000_000
+      context.span = 0
+      if pipeline.mayTrace, let span = pipeline.trace(next) {
+        context.span = span.number
+        core.executes(span.number)
+      }
       let start = replies.writerIndex
       let later = answer(next, in: block, into: &replies, context, of: pipeline)
       var isHeldUp = false
+      if context.span != 0, later == nil { core.answered(context.span, next.methodNumber) }
       if let later {
         isHeldUp = begin(later, next, &replies, context, of: pipeline)
       } else if core.gate.holds(core.latestMark) {
@@ -173,6 +183,7 @@ extension ShardService: Dispatcher {
       try pipeline.letIn(next)
     } catch {
       core.refused(error)
+      if context.span != 0 { core.tracer?.setOutcome(SpanOutcome(of: error), of: context.span) }
       replies.writeReply(.pipeline, id: next.id, error: error)
       return nil
     }
@@ -195,7 +206,8 @@ extension ShardService: Dispatcher {
       pipeline.isLater()
     }
     let reply = keep(
-      call.methodNumber, context.deadlineNanos, for: .pipelined(pipeline, id: call.id))
+      call.methodNumber, context.deadlineNanos, for: .pipelined(pipeline, id: call.id),
+      span: context.span)
     core.proceed(
       with: later, of: call.methodNumber, ByteBuffer(bytes: call.request), context,
       to: reply.handle, after: core.latestMark)
@@ -227,10 +239,11 @@ extension ShardService: Dispatcher {
   // MARK: - Later replies
 
   private func keep(
-    _ method: UInt32, _ deadlineNanos: UInt64, for caller: FrontCaller
+    _ method: UInt32, _ deadlineNanos: UInt64, for caller: FrontCaller, span: UInt32 = 0
   ) -> LaterReply {
     lastID += 1
-    let reply = LaterReply(lastID, method, deadlineNanos: deadlineNanos, for: caller, self)
+    let reply = LaterReply(
+      lastID, method, deadlineNanos: deadlineNanos, span: span, for: caller, self)
     later[lastID] = reply
     return reply
   }

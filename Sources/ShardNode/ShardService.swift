@@ -9,6 +9,7 @@ import Logging
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Tracing
 import Users
 
 final class ShardService: LinkService {
@@ -52,10 +53,12 @@ final class ShardService: LinkService {
   ///     has its reply.
   ///   - authorizer: the users; nil: no restrictions.
   ///   - audit: the audit log; nil: none.
+  ///   - tracer: the loop's; nil: no call is traced.
   init(
     core: ShardCore, eventLoop: any EventLoop, logger: Logger, authorizer: Authorizer? = nil,
-    audit: AuditLog? = nil, onShutdown: (() -> Void)? = nil
+    audit: AuditLog? = nil, tracer: Tracer? = nil, onShutdown: (() -> Void)? = nil
   ) {
+    core.tracer = tracer
     self.core = core
     ahead = ReadAhead(core.keyspace)
     self.eventLoop = eventLoop
@@ -64,7 +67,8 @@ final class ShardService: LinkService {
     flusher = FlushCoalescer(eventLoop: eventLoop)
     flusher.scheduler.meter.calls = core.meter
     front = Front(
-      self, links: self, authorizer: authorizer, audit: audit, eventLoop: eventLoop)
+      self, links: self, authorizer: authorizer, audit: audit, tracer: tracer,
+      eventLoop: eventLoop)
     core.gate.afterRelease = { [unowned self] in
       core.boundViews()
       afterWork()

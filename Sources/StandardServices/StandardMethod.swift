@@ -67,7 +67,7 @@ package enum StandardMethod: Int, CaseIterable, Sendable {
 enum ServedServices {
   /// Those whose calls are about keys.
   static let ofKeys = [
-    V1.KeyStore.name, Older.KeyStore.name, Older.KVStore.name,
+    V1.KeyStore.name, Legacy.KeyStore.name, Legacy.KVStore.name,
   ]
 
   private static let others = [

@@ -127,7 +127,7 @@ final class Heap {
     if byteCount > Heap.smallBlockMax || !usesSlabs {
       let bytes = Heap.mallocBytes(capacity)
       usedBytes &-= bytes
-      defer { letGo(bytes) }
+      defer { released(bytes) }
       if capacity >= LargeBlock.bytesMin {
         BackgroundRelease.free(block, byteCount: capacity)
         return
@@ -209,7 +209,7 @@ final class Heap {
 
   /// Memory was returned to malloc.
   @inline(__always)
-  private func letGo(_ bytes: Int) {
+  private func released(_ bytes: Int) {
     heldBytes &-= bytes
     freedBytes &+= bytes
     if highBytes &- heldBytes > max(Heap.shrunkMin, highBytes >> 3)
@@ -251,6 +251,6 @@ final class Heap {
     }
     if givesPagesBack { SystemPages.discard(page, byteCount: SlabPage.usableBytes) }
     UnsafeMutableRawPointer(page).deallocate()
-    letGo(SlabPage.stride)
+    released(SlabPage.stride)
   }
 }

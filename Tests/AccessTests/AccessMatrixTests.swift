@@ -80,18 +80,15 @@ struct AccessMatrixTests {
     }
   }
 
-  @Test("Over gRPC, through a router")
-  func router() async throws {
+  @Test func overGRPCThroughARouter() async throws {
     try await AccessCluster.with { try await Self.check(port: $0.router.port) }
   }
 
-  @Test("Over gRPC, on a shard itself")
-  func shard() async throws {
+  @Test func overGRPCOnAShardItself() async throws {
     try await AccessCluster.with { try await Self.check(port: $0.shards[0].port) }
   }
 
-  @Test("Without credentials, and with wrong ones, nothing is answered by any entrance")
-  func strangers() async throws {
+  @Test func withoutCredentialsAndWithWrongOnesNothingIsAnsweredByAnyEntrance() async throws {
     try await AccessCluster.with { cluster in
       for port in [cluster.router.port, cluster.shards[0].port] {
         for token in [nil, "root.rst_guess", "nobody.rst_guess", "root"] as [String?] {
@@ -116,8 +113,7 @@ struct AccessMatrixTests {
     }
   }
 
-  @Test("Of the standard services those that are not open to all are for administrators")
-  func standard() async throws {
+  @Test func ofTheStandardServicesThoseThatAreNotOpenToAllAreForAdministrators() async throws {
     try await AccessCluster.with { cluster in
       for user in ["nothing", "read", "write", "admin"] {
         let client = Client(port: cluster.router.port, as: user)
@@ -130,8 +126,8 @@ struct AccessMatrixTests {
     }
   }
 
-  @Test("In a Pipeline each call is asked for", arguments: [true, false])
-  func pipeline(throughRouter: Bool) async throws {
+  @Test(arguments: [true, false])
+  func inAPipelineEachCallIsAskedFor(throughRouter: Bool) async throws {
     try await AccessCluster.with { cluster in
       let port = throughRouter ? cluster.router.port : cluster.shards[0].port
       let commands = CommandTable.all.filter { $0.method != nil }
@@ -159,8 +155,8 @@ struct AccessMatrixTests {
     }
   }
 
-  @Test("The older services pass the same authorizer", arguments: [true, false])
-  func older(throughRouter: Bool) async throws {
+  @Test(arguments: [true, false])
+  func theLegacyServicesPassTheSameAuthorizer(throughRouter: Bool) async throws {
     let writes: Set<LegacyMethod> = [.setVal, .set, .delete, .lPush]
     let nested: Set<LegacyMethod> = [.set, .lPush, .lRange]
     try await AccessCluster.with { cluster in

@@ -12,8 +12,7 @@ import Users
 struct CredentialLifeTests {
   private static let router = AccessCluster.entry("the-router", may: "router")
 
-  @Test("A token that is taken away lets nothing more through an open connection")
-  func revoked() async throws {
+  @Test func aTokenThatIsTakenAwayLetsNothingMoreThroughAnOpenConnection() async throws {
     try await AccessCluster.with { cluster in
       let client = Client(port: cluster.router.port, as: "root")
       defer { client.close() }
@@ -26,8 +25,8 @@ struct CredentialLifeTests {
     }
   }
 
-  @Test("A Pipeline that is open ends with its token", arguments: [true, false])
-  func pipeline(throughRouter: Bool) async throws {
+  @Test(arguments: [true, false])
+  func aPipelineThatIsOpenEndsWithItsToken(throughRouter: Bool) async throws {
     try await AccessCluster.with { cluster in
       let client = Client(
         port: throughRouter ? cluster.router.port : cluster.shards[0].port, as: "root")
@@ -95,8 +94,8 @@ struct CredentialLifeTests {
     }
   }
 
-  @Test("A pop that waits ends when its user may not make it any more", arguments: [true, false])
-  func waiting(throughRouter: Bool) async throws {
+  @Test(arguments: [true, false])
+  func aPopThatWaitsEndsWhenItsUserMayNotMakeItAnyMore(throughRouter: Bool) async throws {
     func users(_ worker: String) throws -> UserTable {
       try AccessCluster.table(
         worker + AccessCluster.entry("root", may: "read write admin") + Self.router)
@@ -128,8 +127,7 @@ struct CredentialLifeTests {
     }
   }
 
-  @Test("Users change while calls run, and each call is answered by the old ones or the new ones")
-  func reloads() async throws {
+  @Test func usersChangeWhileCallsRunAndEachCallIsAnsweredByTheOldOnesOrTheNewOnes() async throws {
     try await AccessCluster.with(threads: 2) { cluster in
       let tables = [
         try AccessCluster.table(AccessCluster.entry("root", may: "read write") + Self.router),
@@ -165,8 +163,7 @@ struct CredentialLifeTests {
     }
   }
 
-  @Test("Two credentials of one call, or another scheme, are none")
-  func headers() async throws {
+  @Test func twoCredentialsOfOneCallOrAnotherSchemeAreNone() async throws {
     try await AccessCluster.with { cluster in
       let client = Client(port: cluster.router.port, token: nil)
       defer { client.close() }
@@ -184,8 +181,7 @@ struct CredentialLifeTests {
     }
   }
 
-  @Test("Calls without credentials are anonymous's, where the file has that user")
-  func anonymous() async throws {
+  @Test func callsWithoutCredentialsAreAnonymoussWhereTheFileHasThatUser() async throws {
     let text =
       """
       user anonymous
@@ -207,8 +203,7 @@ struct CredentialLifeTests {
 
   // MARK: - Bounds
 
-  @Test("A user makes no more calls a second than he may, however they come")
-  func rate() async throws {
+  @Test func aUserMakesNoMoreCallsASecondThanHeMayHoweverTheyCome() async throws {
     let text =
       AccessCluster.entry("slow", may: "read", rest: "rate 5") + Self.router
       + AccessCluster.entry("root", may: "read write admin")
@@ -237,8 +232,7 @@ struct CredentialLifeTests {
     }
   }
 
-  @Test("A user has no more connections than he may, and gets a place when one ends")
-  func connections() async throws {
+  @Test func aUserHasNoMoreConnectionsThanHeMayAndGetsAPlaceWhenOneEnds() async throws {
     let text =
       AccessCluster.entry("few", may: "read", rest: "connections 2") + Self.router
       + AccessCluster.entry("root", may: "read write admin")
@@ -261,8 +255,8 @@ struct CredentialLifeTests {
 
   // MARK: - Links
 
-  @Test("A shard serves links to routers only", arguments: [nil, "root"] as [String?])
-  func links(user: String?) async throws {
+  @Test(arguments: [nil, "root"] as [String?])
+  func aShardServesLinksToRoutersOnly(user: String?) async throws {
     try await AccessCluster.with(routerToken: user.map { AccessCluster.token($0) }) { cluster in
       let client = Client(port: cluster.router.port, as: "root")
       defer { client.close() }
@@ -276,8 +270,7 @@ struct CredentialLifeTests {
     }
   }
 
-  @Test("A link ends when its router is one no more, and comes back when it is again")
-  func linkRevoked() async throws {
+  @Test func aLinkEndsWhenItsRouterIsOneNoMoreAndComesBackWhenItIsAgain() async throws {
     try await AccessCluster.with { cluster in
       let client = Client(port: cluster.router.port, as: "root")
       defer { client.close() }
@@ -298,8 +291,7 @@ struct CredentialLifeTests {
 
   // MARK: - The audit log
 
-  @Test("Calls of administration are noted, whoever makes them and whatever becomes of them")
-  func audit() async throws {
+  @Test func callsOfAdministrationAreNotedWhoeverMakesThemAndWhateverBecomesOfThem() async throws {
     try await AccessCluster.with { cluster in
       for user in ["root", "read"] {
         let client = Client(port: cluster.router.port, as: user)
@@ -314,8 +306,7 @@ struct CredentialLifeTests {
     }
   }
 
-  @Test("Writes are noted where that is asked for, with their keys")
-  func auditOfWrites() async throws {
+  @Test func writesAreNotedWhereThatIsAskedForWithTheirKeys() async throws {
     try await AccessCluster.with(notesWrites: true) { cluster in
       let client = Client(port: cluster.router.port, as: "root")
       defer { client.close() }

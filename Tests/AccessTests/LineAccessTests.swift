@@ -9,8 +9,7 @@ import Users
 
 @Suite("Users on lines", .timeLimit(.minutes(15)))
 struct LineAccessTests {
-  @Test("Before AUTH there are AUTH, PING and QUIT; every other command is refused")
-  func before() async throws {
+  @Test func beforeAUTHThereAreAUTHPINGAndQUITEveryOtherCommandIsRefused() async throws {
     try await AccessCluster.with { cluster in
       for port in [cluster.router.linePort, cluster.shards[0].linePort] {
         let lines = try await LineClient(port: try #require(port))
@@ -30,8 +29,7 @@ struct LineAccessTests {
     }
   }
 
-  @Test("AUTH takes a token, alone or behind its user's name")
-  func auth() async throws {
+  @Test func authTakesATokenAloneOrBehindItsUsersName() async throws {
     try await AccessCluster.with { cluster in
       let port = try #require(cluster.router.linePort)
       let token = AccessCluster.token("root")
@@ -50,8 +48,7 @@ struct LineAccessTests {
     }
   }
 
-  @Test("Another AUTH makes the connection another user's; a failed one changes nothing")
-  func again() async throws {
+  @Test func anotherAUTHMakesTheConnectionAnotherUsersAFailedOneChangesNothing() async throws {
     try await AccessCluster.with { cluster in
       let lines = try await LineClient(port: try #require(cluster.router.linePort))
       let replies = try await lines.send(
@@ -66,8 +63,7 @@ struct LineAccessTests {
     }
   }
 
-  @Test("A connection whose token is taken away is a stranger's again")
-  func revoked() async throws {
+  @Test func aConnectionWhoseTokenIsTakenAwayIsAStrangersAgain() async throws {
     try await AccessCluster.with { cluster in
       let lines = try await LineClient(port: try #require(cluster.router.linePort))
       #expect(
@@ -78,8 +74,7 @@ struct LineAccessTests {
     }
   }
 
-  @Test("SELECT goes into databases of the user's only; KEYS and DBSIZE show what is his")
-  func databases() async throws {
+  @Test func selectGoesIntoDatabasesOfTheUsersOnlyKEYSAndDBSIZEShowWhatIsHis() async throws {
     try await AccessCluster.with { cluster in
       let port = try #require(cluster.router.linePort)
       let root = try await LineClient(port: port)
@@ -101,8 +96,8 @@ struct LineAccessTests {
     }
   }
 
-  @Test("Every command for every permission", arguments: [true, false])
-  func matrix(throughRouter: Bool) async throws {
+  @Test(arguments: [true, false])
+  func everyCommandForEveryPermission(throughRouter: Bool) async throws {
     try await AccessCluster.with { cluster in
       let port = try #require(
         throughRouter ? cluster.router.linePort : cluster.shards[0].linePort)

@@ -60,8 +60,7 @@ struct ShownKeysTests {
     return response.withUnsafeReadableBytes { try? V1.DbSizeResponse($0).keys }
   }
 
-  @Test("Keys and Scan show his keys and no others")
-  func listed() async throws {
+  @Test func keysAndScanShowHisKeysAndNoOthers() async throws {
     try await Self.with { _, tenant in
       let (response, error) = await tenant.call(V1.KeyStore.keys, ByteBuffer())
       #expect(error == nil)
@@ -85,8 +84,7 @@ struct ShownKeysTests {
     }
   }
 
-  @Test("DbSize counts what he may see: of a database, and of all")
-  func counted() async throws {
+  @Test func dbSizeCountsWhatHeMaySeeOfADatabaseAndOfAll() async throws {
     try await Self.with { cluster, tenant in
       let own = Int64(Self.own.count)
       #expect(await Self.dbSize(tenant) == own)
@@ -103,8 +101,7 @@ struct ShownKeysTests {
     }
   }
 
-  @Test("RandomKey draws one of his keys, or none")
-  func drawn() async throws {
+  @Test func randomKeyDrawsOneOfHisKeysOrNone() async throws {
     try await Self.with { cluster, tenant in
       for _ in 0..<40 {
         let (response, error) = await tenant.call(V1.KeyStore.randomKey, ByteBuffer())
@@ -128,8 +125,7 @@ struct ShownKeysTests {
     }
   }
 
-  @Test("HotKeys and BigKeys name his keys and no others")
-  func reports() async throws {
+  @Test func hotKeysAndBigKeysNameHisKeysAndNoOthers() async throws {
     try await Self.with { cluster, tenant in
       let root = Client(port: cluster.router.port, as: "root")
       defer { root.close() }
@@ -163,8 +159,7 @@ struct ShownKeysTests {
     }
   }
 
-  @Test("Items of calls on many keys are refused one by one, and the others are done")
-  func items() async throws {
+  @Test func itemsOfCallsOnManyKeysAreRefusedOneByOneAndTheOthersAreDone() async throws {
     try await Self.with { _, tenant in
       let request = Requests.written { buffer in
         for key in ["mine:1", "other:1", "mine:none"] {
@@ -188,8 +183,7 @@ struct ShownKeysTests {
     }
   }
 
-  @Test("A refusal is the same whether there is such a key or not")
-  func silence() async throws {
+  @Test func aRefusalIsTheSameWhetherThereIsSuchAKeyOrNot() async throws {
     try await Self.with { _, tenant in
       for rpc in [V1.KeyStore.get, V1.KeyStore.exists, V1.KeyStore.type, V1.KeyStore.delete] {
         let there = await tenant.unary(rpc, Requests.key("other:1"))
@@ -201,8 +195,7 @@ struct ShownKeysTests {
     }
   }
 
-  @Test("A call on two keys needs both")
-  func twoKeys() async throws {
+  @Test func aCallOnTwoKeysNeedsBoth() async throws {
     try await Self.with { cluster, tenant in
       let move = { (from: String, to: String) in
         Requests.written { buffer in
@@ -233,9 +226,8 @@ struct ShownKeysTests {
     }
   }
 
-  @Test(
-    "Reset is refused to who may touch only some keys, and takes a database of who has it whole")
-  func reset() async throws {
+  @Test func resetIsRefusedToWhoMayTouchOnlySomeKeysAndTakesADatabaseOfWhoHasItWhole() async throws
+  {
     try await Self.with { cluster, tenant in
       let all = Requests.written { V1.ResetRequest(allDatabases: true).write(into: &$0) }
       let one = Requests.written { V1.ResetRequest(database: 1).write(into: &$0) }

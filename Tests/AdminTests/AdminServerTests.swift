@@ -112,8 +112,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     return (server, connections)
   }
 
-  @Test("A page that is being made when the port ends comes whole, and is the last")
-  func drain() async throws {
+  @Test func aPageThatIsBeingMadeWhenThePortEndsComesWholeAndIsTheLast() async throws {
     let (gate, begun) = (Gate(), Gate())
     let text = String(repeating: "x", count: 2_000_000)
     let (server, _) = try await server {
@@ -136,8 +135,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     #expect(answer.hasSuffix("\r\n\r\n\(text)\n"))
   }
 
-  @Test("A page that is made too late finds an end in order")
-  func late() async throws {
+  @Test func aPageThatIsMadeTooLateFindsAnEndInOrder() async throws {
     let (gate, begun) = (Gate(), Gate())
     let (server, connections) = try await server {
       begun.open()
@@ -153,8 +151,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     #expect(connections.open == 0)
   }
 
-  @Test("A client that reads nothing is cut after a time, and the others are served meanwhile")
-  func unreadAnswers() async throws {
+  @Test func aClientThatReadsNothingIsCutAfterATimeAndTheOthersAreServedMeanwhile() async throws {
     var limits = Self.patient
     (limits.writeNanosMax, limits.sweepNanos) = (1_000_000, 1_000_000)
     let pages = Count()
@@ -177,8 +174,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("At the limit a silent connection is closed for a new one, not one that waits for a page")
-  func places() async throws {
+  @Test func atTheLimitASilentConnectionIsClosedForANewOneNotOneThatWaitsForAPage() async throws {
     var limits = Self.patient
     limits.connectionsMax = 2
     let (gate, begun) = (Gate(), Gate())
@@ -201,8 +197,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("Where every connection is a user's that waits for a page, a new one is refused")
-  func busyPlaces() async throws {
+  @Test func whereEveryConnectionIsAUsersThatWaitsForAPageANewOneIsRefused() async throws {
     var limits = Self.patient
     limits.connectionsMax = 1
     let (gate, begun) = (Gate(), Gate())
@@ -223,8 +218,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("Where none is idle, the one served for longest is closed, and its page is given up")
-  func placesOfLongPages() async throws {
+  @Test func whereNoneIsIdleTheOneServedForLongestIsClosedAndItsPageIsGivenUp() async throws {
     var limits = Self.patient
     limits.connectionsMax = 1
     let (pages, long) = (Count(), CancellablePage())
@@ -242,8 +236,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("Clients without a credential give way first, however short they have been idle")
-  func placesOfUsers() async throws {
+  @Test func clientsWithoutACredentialGiveWayFirstHoweverShortTheyHaveBeenIdle() async throws {
     var limits = Self.patient
     (limits.connectionsMax, limits.busyNanosMin) = (2, 0)
     let (server, connections) = try await server(limits, users: try Scraper.users()) { "page" }
@@ -264,8 +257,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("Users that have all places and are idle don't keep out a probe")
-  func placesOfUsersAlone() async throws {
+  @Test func usersThatHaveAllPlacesAndAreIdleDoNotKeepOutAProbe() async throws {
     var limits = Self.patient
     (limits.connectionsMax, limits.busyNanosMin) = (1, 0)
     let (server, _) = try await server(limits, users: try Scraper.users()) { "page" }
@@ -295,8 +287,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     }
   }
 
-  @Test("A page is given up when its client resets the connection")
-  func clientsThatReset() async throws {
+  @Test func aPageIsGivenUpWhenItsClientResetsTheConnection() async throws {
     let page = CancellablePage()
     let (server, _) = try await server { await page.make() }
     let client = try await SocketClient.connect(server.port)
@@ -309,8 +300,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("A page for scripts is given up when its client closes the connection")
-  func scriptsThatClose() async throws {
+  @Test func aPageForScriptsIsGivenUpWhenItsClientClosesTheConnection() async throws {
     let page = CancellablePage()
     let (server, _) = try await server { await page.make() }
     let client = try await SocketClient.connect(server.port)
@@ -321,8 +311,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  @Test("Another client may close its side and read the page")
-  func halfClosedClients() async throws {
+  @Test func anotherClientMayCloseItsSideAndReadThePage() async throws {
     let (gate, begun) = (Gate(), Gate())
     let (server, _) = try await server {
       begun.open()

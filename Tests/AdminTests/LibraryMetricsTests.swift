@@ -15,8 +15,7 @@ import Testing
     return MetricText.prometheus.text(metrics)
   }
 
-  @Test("Counters, gauges, recorders and timers appear under their names")
-  func kinds() {
+  @Test func countersGaugesRecordersAndTimersAppearUnderTheirNames() {
     Counter(label: "http.requests", dimensions: [("code", "200")], factory: library)
       .increment(by: 3)
     Gauge(label: "pool_size", factory: library).record(7)
@@ -36,8 +35,7 @@ import Testing
     #expect(lines.contains("batch_count_total 2"))
   }
 
-  @Test("A library can't take our names, and a destroyed metric is gone")
-  func ownNames() {
+  @Test func aLibraryCannotTakeOurNamesAndADestroyedMetricIsGone() {
     Counter(label: "ringstore_keys", factory: library).increment()
     Counter(label: "process_threads", factory: library).increment()
     let counter = Counter(label: "other", factory: library)
@@ -47,8 +45,7 @@ import Testing
     #expect(text == "")
   }
 
-  @Test("The number of series is bounded")
-  func bound() {
+  @Test func theNumberOfSeriesIsBounded() {
     for number in 0..<LibraryMetrics.seriesMax + 10 {
       Counter(label: "c", dimensions: [("n", "\(number)")], factory: library).increment()
     }
@@ -56,10 +53,8 @@ import Testing
     #expect(lines == LibraryMetrics.seriesMax)
   }
 
-  @Test(
-    "Names become what Prometheus takes",
-    arguments: [("a.b-c", "a_b_c_total"), ("9lives", "_9lives_total"), ("é", "___total")])
-  func names(label: String, name: String) {
+  @Test(arguments: [("a.b-c", "a_b_c_total"), ("9lives", "_9lives_total"), ("é", "___total")])
+  func namesBecomeWhatPrometheusTakes(label: String, name: String) {
     Counter(label: label, factory: library).increment()
     #expect(text.contains("\(name) 1"))
   }

@@ -10,8 +10,7 @@ import Testing
 #endif
 
 @Suite struct ProcessStatusTests {
-  @Test("The fields behind a name with blanks and parentheses are found")
-  func fields() throws {
+  @Test func theFieldsBehindANameWithBlanksAndParenthesesAreFound() throws {
     let text =
       "42 (a b) c) R 1 2 3 4 5 6 7 8 9 10 700 50 13 14 15 16 9 18 12345 99000 77 21 22 23\n"
     let status = try #require(ProcessStatus(text))
@@ -22,14 +21,13 @@ import Testing
     #expect(status.residentPages == 77)
   }
 
-  @Test("What is no such text is none", arguments: ["", "42", "42 (a", "42 (a) R 1 2 3"])
-  func otherText(text: String) {
+  @Test(arguments: ["", "42", "42 (a", "42 (a) R 1 2 3"])
+  func whatIsNoSuchTextIsNone(text: String) {
     #expect(ProcessStatus(text) == nil)
   }
 
   #if os(Linux)
-    @Test("This process has memory, threads and descriptors")
-    func ownProcess() throws {
+    @Test func thisProcessHasMemoryThreadsAndDescriptors() throws {
       var metrics = MetricCollection()
       ProcessMetrics.add(to: &metrics)
       for name in [
@@ -40,8 +38,7 @@ import Testing
       }
     }
 
-    @Test("Descriptors that are opened are counted")
-    func descriptors() throws {
+    @Test func descriptorsThatAreOpenedAreCounted() throws {
       func count() throws -> Double {
         var metrics = MetricCollection()
         ProcessMetrics.add(to: &metrics)

@@ -84,7 +84,7 @@ package final class SimulatedCluster {
     if context.chance(0.3) { limits.viewNanosMax = 1 + context.nanos(upTo: 50_000_000) }
     if context.chance(0.5) { limits.searchStepsMax = context.number(1...5) }
     if context.chance(0.3) { limits.parkedCallsMax = context.number(1...4) }
-    if context.chance(0.5) { limits.gatherBytesMax = context.number(1...500) }
+    if context.chance(0.5) { limits.largeReplyMemoryBytesMax = context.number(1...500) }
     shards = map.shards.enumerated().map { index, shard in
       SimulatedShard(number: index, id: shard.id, limits: limits, context: context, cluster: self)
     }

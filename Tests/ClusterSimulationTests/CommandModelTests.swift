@@ -9,7 +9,7 @@ import ShardNode
 import Testing
 
 @Suite struct CommandModelTests {
-  @Test func `every command on one key is modelled, or is named with the reason why not`() {
+  @Test func everyCommandOnOneKeyIsModelledOrIsNamedWithTheReasonWhyNot() {
     for command in CommandTable.all where command.routing == .oneKey {
       let isModelled = CommandModel.of(command) != nil
       let reason = CommandModel.notModelled[command.id]
@@ -19,7 +19,7 @@ import Testing
 
   /// Random calls, one after another, on a shard and on plain keys.
   @Test(arguments: [1, 2, 3] as [UInt64])
-  func `a shard does what the model says`(seed: UInt64) throws {
+  func aShardDoesWhatTheModelSays(seed: UInt64) throws {
     var random = SplitMix64(seed: seed)
     let generator = CallGenerator(keyCount: 7, random: &random)
     let shard = Shard()
@@ -54,7 +54,7 @@ import Testing
     #expect(asked == Set(all), "clients never ask for some commands")
   }
 
-  @Test func `a version is told of one write only`() {
+  @Test func aVersionIsToldOfOneWriteOnly() {
     let first = KeyReply.versioned(.value(b("a")), 7)
     let start = [set(1, 2, "a"), told(3, 4, .get, first)]
     #expect(isLinearizable(start + [told(5, 6, .get, first)]))
@@ -70,7 +70,7 @@ import Testing
     #expect(isLinearizable(back + [told(10, 11, .get, .versioned(.value(b("1")), 9))]))
   }
 
-  @Test func `a write under a condition happens where it is met, and only there`() {
+  @Test func aWriteUnderAConditionHappensWhereItIsMetAndOnlyThere() {
     let start = [set(1, 2, "a"), told(3, 4, .get, .versioned(.value(b("a")), 7))]
     let met = told(5, 6, .setIf("b", version: 7), .versioned(.done, 9))
     let unmet = told(5, 6, .setIf("b", version: 6), .versioned(.notDone, 7))
@@ -94,7 +94,7 @@ import Testing
     #expect(isLinearizable([set(1, 2, "a"), open, get(5, 6, "b")]))
   }
 
-  @Test func `a Set answers what was there before`() {
+  @Test func aSetAnswersWhatWasThereBefore() {
     var state = KeyState.absent
     #expect(state.apply("SET a GET") == .previous(isDone: true, nil))
     #expect(state.apply("SET b NX GET") == .previous(isDone: false, b("a")))
@@ -105,7 +105,7 @@ import Testing
     #expect(state.apply("SET d") == .done)
   }
 
-  @Test func `a clock that is set takes what is due, and gives time to the rest`() {
+  @Test func aClockThatIsSetTakesWhatIsDueAndGivesTimeToTheRest() {
     let moment = "1000"
     let start = [
       op(1, 2, "SET a PXAT \(moment)", .done),
@@ -126,7 +126,7 @@ import Testing
     #expect(isViolation(start + [forward] + again))
   }
 
-  @Test func `what may have happened by a moment doesn't happen later`() {
+  @Test func whatMayHaveHappenedByAMomentDoesNotHappenLater() {
     let perhaps = HistoryOperation(
       client: 1, call: "LPOP", invoked: 3, returned: 6, outcome: .perhaps)
     let start = [op(1, 2, "RPUSH a b", .count(2)), perhaps]
@@ -140,7 +140,7 @@ import Testing
     #expect(isLinearizable(start + [idle, op(9, 10, "LLEN", .count(1))]))
   }
 
-  @Test func `appending twice, and a length that is off, are no meaning of Append`() {
+  @Test func appendingTwiceAndALengthThatIsOffAreNoMeaningOfAppend() {
     var state = KeyState.absent
     #expect(state.apply("APPEND ab") == .count(2))
     #expect(state.apply("APPEND c") == .count(3))
@@ -153,7 +153,7 @@ import Testing
     #expect(isViolation([op(1, 2, "APPEND ab", .count(3))]))
   }
 
-  @Test func `an Append of unknown outcome appends once at most`() {
+  @Test func anAppendOfUnknownOutcomeAppendsOnceAtMost() {
     let history = [op(1, 2, "APPEND a", .count(1)), unknown(3, 4, "APPEND b")]
     #expect(isLinearizable(history + [get(5, 6, "a"), get(7, 8, "ab")]))
     #expect(isViolation(history + [get(5, 6, "abb")]))

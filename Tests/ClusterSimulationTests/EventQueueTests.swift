@@ -4,7 +4,7 @@ import ClusterSimulation
 import Testing
 
 @Suite struct EventQueueTests {
-  @Test func `events come by time, and at one moment in the order planned`() {
+  @Test func eventsComeByTimeAndAtOneMomentInTheOrderPlanned() {
     final class Log { var entries: [Int] = [] }
     let log = Log()
     var queue = EventQueue()

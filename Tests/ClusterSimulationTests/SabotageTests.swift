@@ -48,7 +48,7 @@ import Testing
   ]
 
   @Test(arguments: Self.expected)
-  func `a defect is found as what it is`(
+  func aDefectIsFoundAsWhatItIs(
     _ sabotage: Sabotage, _ kinds: [SimulationFinding.Kind]
   ) throws {
     var missing = Set(kinds)
@@ -59,11 +59,11 @@ import Testing
     #expect(missing.isEmpty, "\(sabotage) was not found as \(missing)")
   }
 
-  @Test func `every defect is put to the test`() {
+  @Test func everyDefectIsPutToTheTest() {
     #expect(Set(Self.expected.map(\.0)) == Set(Sabotage.allCases))
   }
 
-  @Test func `a report tells the seed, how to replay it and what was found`() throws {
+  @Test func aReportTellsTheSeedHowToReplayItAndWhatWasFound() throws {
     let report = try wrongOutcome()
     let text = "\(report)"
     #expect(text.contains("deploy/test --simulate 1 --seed \(report.seed);"))
@@ -72,7 +72,7 @@ import Testing
     #expect(report.traceTail.count > 50 && report.traceTail.allSatisfy { text.contains($0) })
   }
 
-  @Test func `a defect that was found is found again by its seed`() throws {
+  @Test func aDefectThatWasFoundIsFoundAgainByItsSeed() throws {
     let first = try wrongOutcome()
     let second = try SimulationSeeds.run(first.seed, sabotage: .hidesUnknownOutcomes)
     #expect(first.findings == second.findings)

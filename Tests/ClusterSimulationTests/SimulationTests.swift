@@ -9,7 +9,7 @@ import Testing
   private static let runs = 41..<81
   private static let workers = 4
 
-  @Test func `a cluster keeps its promises whatever breaks`() async throws {
+  @Test func aClusterKeepsItsPromisesWhateverBreaks() async throws {
     let seeds = SimulationSeeds(first: UInt64(Self.runs.lowerBound), count: Self.runs.count)
     let summary = try await seeds.run(workers: Self.workers) { report in
       if !report.isClean { Issue.record("\(report)") }
@@ -21,13 +21,13 @@ import Testing
   /// Versions came again where a slot had got another owner (39, 169, 259). What was found by
   /// seeds of earlier generators are tests of the parts by now.
   @Test(arguments: [39, 169, 259] as [UInt64])
-  func `what was found once is not found again`(seed: UInt64) throws {
+  func whatWasFoundOnceIsNotFoundAgain(seed: UInt64) throws {
     let report = try SimulationSeeds.run(seed)
     #expect(report.isClean, "\(report)")
   }
 
   @Test(arguments: [3, 11] as [UInt64])
-  func `the same seed gives the same run, event by event`(seed: UInt64) throws {
+  func theSameSeedGivesTheSameRunEventByEvent(seed: UInt64) throws {
     let first = try SimulationSeeds.run(seed)
     let second = try SimulationSeeds.run(seed)
     #expect(first.digest == second.digest)
@@ -35,12 +35,12 @@ import Testing
     #expect(first.coverage == second.coverage)
   }
 
-  @Test func `another seed gives another run`() throws {
+  @Test func anotherSeedGivesAnotherRun() throws {
     let digests = try (3...6).map { try SimulationSeeds.run($0).digest }
     #expect(Set(digests).count == digests.count)
   }
 
-  @Test func `a run without faults answers every call`() throws {
+  @Test func aRunWithoutFaultsAnswersEveryCall() throws {
     var configuration = SimulationConfiguration()
     configuration.faults.intervalNanosMax = .max >> 8
     configuration.network.connectFailure = 0

@@ -32,7 +32,7 @@ import Testing
     return rpcs
   }
 
-  @Test func `every call of the contract is served, and no other`() throws {
+  @Test func everyCallOfTheContractIsServedAndNoOther() throws {
     let contract = try Self.contract()
     #expect(contract.count == 61)
     let served = CommandTable.all.map(\.rpc.path)
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func `numbers of calls that travel in batches are those of the contract`() throws {
+  @Test func numbersOfCallsThatTravelInBatchesAreThoseOfTheContract() throws {
     for method in V1.Method.allCases where method != .unspecified {
       let number = UInt32(method.rawValue)
       let command = try #require(CommandTable.all.first { $0.method == number })
@@ -63,13 +63,13 @@ import Testing
     }
   }
 
-  @Test func `calls on one key, and only they, have a key to peek at`() {
+  @Test func callsOnOneKeyAndOnlyTheyHaveAKeyToPeekAt() {
     for command in CommandTable.all {
       #expect((command.rpc.keyFields != nil) == (command.routing == .oneKey), "\(command.name)")
     }
   }
 
-  @Test func `every call has its own number, path and line names`() {
+  @Test func everyCallHasItsOwnNumberPathAndLineNames() {
     let all = CommandTable.all
     #expect(Set(all.map(\.id)).count == all.count)
     for command in all { #expect(CommandID(rawValue: command.id.rawValue) == command.id) }
@@ -93,7 +93,7 @@ import Testing
   }
 
   /// Operators read and write.
-  @Test func `only reads are free of side effects in the contract`() {
+  @Test func onlyReadsAreFreeOfSideEffectsInTheContract() {
     for command in CommandTable.all where command !== Command.pipeline {
       let looks: [CommandID] = [.hotKeys, .bigKeys, .digest, .backup, .clients, .config]
       let isRead = command.access == .read || looks.contains(command.id)
@@ -101,7 +101,7 @@ import Testing
     }
   }
 
-  @Test func `every form has a name in capitals and a sentence of help`() {
+  @Test func everyFormHasANameInCapitalsAndASentenceOfHelp() {
     for form in CommandTable.all.flatMap(\.forms) {
       #expect(form.syntax.name == form.syntax.name.uppercased() && !form.syntax.name.isEmpty)
       #expect(form.syntax.usage.hasPrefix(form.syntax.name))
@@ -109,7 +109,7 @@ import Testing
     }
   }
 
-  @Test func `calls are found by path and by line name in any case`() {
+  @Test func callsAreFoundByPathAndByLineNameInAnyCase() {
     func byPath(_ path: String) -> Command? {
       Array(path.utf8).withUnsafeBytes { CommandTable.command(path: $0) }
     }
@@ -135,14 +135,14 @@ import Testing
   ]
 
   @Test(arguments: usages.indices)
-  func `a usage says how many words there may be`(_ index: Int) {
+  func aUsageSaysHowManyWordsThereMayBe(_ index: Int) {
     let (usage, words) = Self.usages[index]
     #expect(Syntax(usage).words == words)
     #expect(usage.hasPrefix(Syntax(usage).name))
   }
 
   @Test(arguments: CommandTable.all.flatMap(\.forms).map(\.syntax.name))
-  func `words make a request that says the same`(_ name: String) throws {
+  func wordsMakeARequestThatSaysTheSame(_ name: String) throws {
     let (command, form) = try #require(
       Array(name.utf8).withUnsafeBytes { CommandTable.form(called: $0) })
     guard let call = form.call else { return }
@@ -188,7 +188,7 @@ import Testing
   ]
 
   @Test(arguments: options.indices)
-  func `options are read out of the usage`(_ index: Int) throws {
+  func optionsAreReadOutOfTheUsage(_ index: Int) throws {
     let (words, refusal) = Self.options[index]
     let form = try #require(Command.set.forms.first)
     let call = try #require(form.call)
@@ -207,7 +207,7 @@ import Testing
     }
   }
 
-  @Test func `seconds are rounded as Redis does, and missing keys are told from lasting ones`() {
+  @Test func secondsAreRoundedAsRedisDoesAndMissingKeysAreToldFromLastingOnes() {
     func number(_ form: TtlForm, _ ttl: Int64?, _ at: Int64? = 1_499) -> Int64 {
       form.number(found: true, ttlMillis: ttl, unixMillis: at)
     }
@@ -220,7 +220,7 @@ import Testing
     }
   }
 
-  @Test func `a number has one form`() {
+  @Test func aNumberHasOneForm() {
     func number(_ text: String) -> Int64? {
       Array(text.utf8).withUnsafeBytes { Int64(canonical: $0) }
     }
@@ -233,7 +233,7 @@ import Testing
     }
   }
 
-  @Test func `a reply too large names the call that has no such limit`() {
+  @Test func aReplyTooLargeNamesTheCallThatHasNoSuchLimit() {
     let advice: [CommandID: String] = [
       .lRange: "LRangeStream", .mLRange: "LRangeStream", .keys: "Scan", .mGet: "Pipeline",
       .mExists: "Pipeline",

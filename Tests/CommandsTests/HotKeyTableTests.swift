@@ -21,7 +21,7 @@ import Testing
     String(decoding: hot.key.bytes, as: UTF8.self)
   }
 
-  @Test func `samples are as far apart as is said, on average, and never in step`() {
+  @Test func samplesAreAsFarApartAsIsSaidOnAverageAndNeverInStep() {
     var table = HotKeyTable()
     let intervals = (0..<20_000).map { _ in table.nextInterval() + 1 }
     let mean = Double(intervals.reduce(0, +)) / 20_000
@@ -31,7 +31,7 @@ import Testing
   }
 
   /// A tenth of the samples is of one key, the others are of keys that come once each.
-  @Test func `a hot key is found among any number of others, and not overstated`() throws {
+  @Test func aHotKeyIsFoundAmongAnyNumberOfOthersAndNotOverstated() throws {
     var table = HotKeyTable()
     for number in 0..<30_000 {
       sample(number % 10 == 0 ? "hot" : "cold:\(number)", &table)
@@ -45,7 +45,7 @@ import Testing
     #expect(all.dropFirst().allSatisfy { $0.samples <= 1 })
   }
 
-  @Test func `the order is that of the samples, and databases are told apart`() {
+  @Test func theOrderIsThatOfTheSamplesAndDatabasesAreToldApart() {
     var table = HotKeyTable()
     for number in 0..<50 {
       for _ in 0...number { sample("key:\(number)", &table) }
@@ -56,7 +56,7 @@ import Testing
     #expect(hottest.map(\.samples) == [500, 50, 49, 48] && hottest[0].key.database == 1)
   }
 
-  @Test func `counts fade to a half in a minute, and rates say what is the case`() throws {
+  @Test func countsFadeToAHalfInAMinuteAndRatesSayWhatIsTheCase() throws {
     var table = HotKeyTable()
     // Ten samples a second for ten minutes.
     for second in 0..<600 as Range<Int64> {
@@ -73,7 +73,7 @@ import Testing
     #expect(table.hottest(9, nowMillis: 9_000_000).map(name) == ["again"])
   }
 
-  @Test func `a clock that is put back, or stands still, makes no nonsense`() {
+  @Test func aClockThatIsPutBackOrStandsStillMakesNoNonsense() {
     var table = HotKeyTable()
     sample("k", &table, atMillis: 50_000)
     sample("k", &table, atMillis: 10)

@@ -65,12 +65,12 @@ import Testing
     return messages
   }
 
-  @Test func `the page has an entry for every call that is served, and no other`() {
+  @Test func thePageHasAnEntryForEveryCallThatIsServedAndNoOther() {
     #expect(Set(entries.keys) == Set(CommandTable.all.map(\.name)))
   }
 
   @Test(arguments: CommandTable.all.map(\.name))
-  func `an entry says what the command table says`(_ name: String) throws {
+  func anEntrySaysWhatTheCommandTableSays(_ name: String) throws {
     let command = try #require(CommandTable.all.first { $0.name == name })
     let entry = try #require(entries[name])
     let syntax = command.forms.first?.syntax
@@ -84,7 +84,7 @@ import Testing
   }
 
   @Test(arguments: CommandTable.all.map(\.name))
-  func `an entry names every field of the call's messages`(_ name: String) throws {
+  func anEntryNamesEveryFieldOfTheCallsMessages(_ name: String) throws {
     let entry = try #require(entries[name])
     let (request, reply) = try #require(try Self.messages()[name])
     let fields = try Self.fields()
@@ -97,7 +97,7 @@ import Testing
     }
   }
 
-  @Test func `every reason is in the table of errors with its status`() {
+  @Test func everyReasonIsInTheTableOfErrorsWithItsStatus() {
     for reason in ErrorReason.allCases {
       #expect(page.contains("\n| `\(reason.rawValue)` | \(reason.code.name) | "))
     }
@@ -105,14 +105,14 @@ import Testing
     #expect(rows == ErrorReason.allCases.count)
   }
 
-  @Test func `every refusal and every internal part is in its table`() {
+  @Test func everyRefusalAndEveryInternalPartIsInItsTable() {
     for refusal in LinkRefusal.allCases { #expect(page.contains("\n| `\(refusal.rawValue)` | ")) }
     for part in InternalMethod.allCases {
       #expect(page.contains("\n| `\(part)` | \(part.rawValue) | "))
     }
   }
 
-  @Test func `the limits are the defaults`() throws {
+  @Test func theLimitsAreTheDefaults() throws {
     let limits = Limits()
     func grouped(_ number: Int) -> String {
       String(

@@ -19,7 +19,7 @@ struct FanoutTests {
   }
 
   @Test(arguments: End.allCases)
-  func `items answer in request order, each with its own outcome`(_ end: End) async throws {
+  func itemsAnswerInRequestOrderEachWithItsOwnOutcome(_ end: End) async throws {
     try await end.serve { node in
       try await fill(node, ["a"])
       _ = try await node.call(.rPush, Requests.push("l", ["1"])).get()
@@ -37,7 +37,7 @@ struct FanoutTests {
   }
 
   @Test(arguments: End.allCases)
-  func `writes of one key take effect in request order`(_ end: End) async throws {
+  func writesOfOneKeyTakeEffectInRequestOrder(_ end: End) async throws {
     try await end.serve { node in
       let request = Ringstore_V1_MSetRequest.with {
         $0.items = (0..<600).map { Requests.set("k", "\($0)") }
@@ -50,7 +50,7 @@ struct FanoutTests {
   }
 
   @Test(arguments: End.allCases)
-  func `keys finds what matches, each key once`(_ end: End) async throws {
+  func keysFindsWhatMatchesEachKeyOnce(_ end: End) async throws {
     try await end.serve { node in
       var request = Ringstore_V1_KeysRequest()
       let none: Ringstore_V1_KeysResponse = try await node.response(.keys, request)
@@ -63,7 +63,7 @@ struct FanoutTests {
   }
 
   @Test(arguments: End.allCases)
-  func `a reset empties one database or all`(_ end: End) async throws {
+  func aResetEmptiesOneDatabaseOrAll(_ end: End) async throws {
     try await end.serve { node in
       for database in [UInt32(0), 1, 2] {
         var request = Requests.set("k", "v")
@@ -83,7 +83,7 @@ struct FanoutTests {
   }
 
   @Test(arguments: End.allCases)
-  func `a reply beyond the message limit fails as a whole`(_ end: End) async throws {
+  func aReplyBeyondTheMessageLimitFailsAsAWhole(_ end: End) async throws {
     var limits = Limits()
     limits.maxMessageBytes = 10_000
     try await end.serve(limits: limits) { node in
@@ -96,7 +96,7 @@ struct FanoutTests {
   }
 
   @Test(arguments: End.allCases)
-  func `too many items are refused`(_ end: End) async throws {
+  func tooManyItemsAreRefused(_ end: End) async throws {
     try await end.serve { node in
       let request = Ringstore_V1_MGetRequest.with {
         $0.keys = Array(repeating: Requests.key("k"), count: Limits().maxItems + 1)
@@ -106,7 +106,7 @@ struct FanoutTests {
   }
 
   @Test(arguments: End.allCases)
-  func `large items are gathered`(_ end: End) async throws {
+  func largeItemsAreGathered(_ end: End) async throws {
     try await end.serve { node in
       let text = String(repeating: "0123456789", count: 100_000)
       _ = try await node.call(.set, Requests.set("large", text)).get()

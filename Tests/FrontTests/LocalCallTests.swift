@@ -14,7 +14,7 @@ import Testing
 
 @Suite("Calls from within", .serialized, .timeLimit(.minutes(5)))
 struct LocalCallTests {
-  @Test(arguments: End.allCases) func `calls on keys are answered`(_ end: End) async throws {
+  @Test(arguments: End.allCases) func callsOnKeysAreAnswered(_ end: End) async throws {
     try await end.serve { node in
       for key in (0..<50).map({ "key:\($0)" }) {
         _ = try await node.call(.set, Requests.set(key, key)).get()
@@ -25,7 +25,7 @@ struct LocalCallTests {
   }
 
   @Test(arguments: End.allCases)
-  func `calls on one key run in the order made`(_ end: End) async throws {
+  func callsOnOneKeyRunInTheOrderMade(_ end: End) async throws {
     try await end.serve { node in
       let outcomes = try await node.onLoop { front, loop in
         let replies = (1...500).map { number in
@@ -40,7 +40,7 @@ struct LocalCallTests {
     }
   }
 
-  @Test func `a shard answers a call on a key at once`() async throws {
+  @Test func aShardAnswersACallOnAKeyAtOnce() async throws {
     try await End.shard.serve { node in
       let value = try await node.onLoop { front, loop in
         var outcomes: [Outcome] = []
@@ -54,7 +54,7 @@ struct LocalCallTests {
     }
   }
 
-  @Test(arguments: End.allCases) func `a large reply comes whole`(_ end: End) async throws {
+  @Test(arguments: End.allCases) func aLargeReplyComesWhole(_ end: End) async throws {
     try await end.serve { node in
       let text = String(repeating: "0123456789", count: 300_000)
       _ = try await node.call(.set, Requests.set("k", text)).get()
@@ -64,7 +64,7 @@ struct LocalCallTests {
   }
 
   @Test(arguments: End.allCases)
-  func `a large reply waits for its caller`(_ end: End) async throws {
+  func aLargeReplyWaitsForItsCaller(_ end: End) async throws {
     try await end.serve { node in
       let text = String(repeating: "0123456789", count: 100_000)
       _ = try await node.call(.set, Requests.set("k", text)).get()
@@ -91,7 +91,7 @@ struct LocalCallTests {
   }
 
   @Test(arguments: End.allCases)
-  func `calls made of sub-requests are merged`(_ end: End) async throws {
+  func callsMadeOfSubRequestsAreMerged(_ end: End) async throws {
     try await end.serve { node in
       for key in ["a", "b", "c", "d"] {
         _ = try await node.call(.set, Requests.set(key, key)).get()
@@ -106,7 +106,7 @@ struct LocalCallTests {
   }
 
   @Test(arguments: End.allCases)
-  func `an error is the one that a client gets, and is counted`(_ end: End) async throws {
+  func anErrorIsTheOneThatAClientGetsAndIsCounted(_ end: End) async throws {
     try await end.serve { node in
       let prefix = end == .router ? "ringstore_router_" : "ringstore_"
       let before: Ringstore_V1_StatsResponse = try await node.response(
@@ -124,7 +124,7 @@ struct LocalCallTests {
     }
   }
 
-  @Test(arguments: [1, 2]) func `Stats count the calls of all loops`(threads: Int) async throws {
+  @Test(arguments: [1, 2]) func statsCountTheCallsOfAllLoops(threads: Int) async throws {
     try await End.router.serve(threads: threads) { node in
       for loop in 0..<threads {
         _ = try await node.call(.get, Requests.key("k"), loop: loop).get()
@@ -137,7 +137,7 @@ struct LocalCallTests {
   }
 
   @Test(arguments: End.allCases)
-  func `streaming calls and calls too late are refused`(_ end: End) async throws {
+  func streamingCallsAndCallsTooLateAreRefused(_ end: End) async throws {
     try await end.serve { node in
       for command in CommandTable.all where command.isStreaming {
         let outcome = await node.call(command.id, Ringstore_V1_ScanRequest())
@@ -153,7 +153,7 @@ struct LocalCallTests {
   }
 
   @Test(arguments: End.allCases)
-  func `a deadline ends what is under way`(_ end: End) async throws {
+  func aDeadlineEndsWhatIsUnderWay(_ end: End) async throws {
     try await end.serve { node in
       _ = try await node.call(.set, Requests.set("k", String(repeating: "v", count: 1 << 20))).get()
       let outcome = try await node.onLoop { front, loop in
@@ -171,7 +171,7 @@ struct LocalCallTests {
     }
   }
 
-  @Test(arguments: End.allCases) func `a cancelled call is not answered`(_ end: End) async throws {
+  @Test(arguments: End.allCases) func aCancelledCallIsNotAnswered(_ end: End) async throws {
     try await end.serve { node in
       _ = try await node.call(.set, Requests.set("k", String(repeating: "v", count: 1 << 20))).get()
       let size = try await node.onLoop { front, loop in
@@ -190,7 +190,7 @@ struct LocalCallTests {
     }
   }
 
-  @Test func `a caller is asked to wait as often as it is told to go on`() async throws {
+  @Test func aCallerIsAskedToWaitAsOftenAsItIsToldToGoOn() async throws {
     var limits = LinkLimits()
     limits.callsInFlightMax = 1
     try await End.router.serve(linkLimits: limits) { node in

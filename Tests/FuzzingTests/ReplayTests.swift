@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test(arguments: FuzzReader.all)
-  func `the seeds, and each of them cut short, break nothing`(_ reader: FuzzReader) {
+  func theSeedsAndEachOfThemCutShortBreakNothing(_ reader: FuzzReader) {
     for seed in reader.seeds {
       for count in stride(from: seed.count, through: 0, by: -max(1, seed.count / 40)) {
         let input = Array(seed.prefix(count))
@@ -28,7 +28,7 @@ import Testing
   }
 
   @Test(arguments: FuzzReader.all)
-  func `seeds with bytes changed break nothing`(_ reader: FuzzReader) {
+  func seedsWithBytesChangedBreakNothing(_ reader: FuzzReader) {
     var random = SplitMix64(seed: TestSeed.value)
     for _ in 0..<reader.triesInTests {
       guard var input = reader.seeds.randomElement(using: &random), !input.isEmpty else { continue }
@@ -41,14 +41,14 @@ import Testing
   }
 
   @Test(arguments: FuzzReader.all)
-  func `the kept inputs break nothing`(_ reader: FuzzReader) throws {
+  func theKeptInputsBreakNothing(_ reader: FuzzReader) throws {
     let kept = try KeptInputs.of(reader)
     #expect(!kept.isEmpty, "deploy/fuzz --keep has kept none")
     for input in kept { #expect(finding(reader, input) == nil, "\(input)") }
   }
 
   @Test(arguments: FoundInputs.all)
-  func `what was found once stays mended`(_ found: FoundInputs) throws {
+  func whatWasFoundOnceStaysMended(_ found: FoundInputs) throws {
     let reader = try #require(FuzzReader.all.first { $0.name == found.reader })
     var input = found.input
     #expect(finding(reader, input) == nil)

@@ -9,7 +9,7 @@ import Testing
 
   // MARK: - The peer
 
-  @Test mutating func `a response comes in blocks`() {
+  @Test mutating func aResponseComesInBlocks() {
     #expect(state.receivedBlock(isInterim: true, endsStream: false) == .interim)
     #expect(!state.hasHeaders)
     #expect(state.receivedBlock(isInterim: false, endsStream: false) == .lasting)
@@ -18,31 +18,31 @@ import Testing
     #expect(state.hasTrailers && state.hasPeerEnded)
   }
 
-  @Test mutating func `headers can be all`() {
+  @Test mutating func headersCanBeAll() {
     _ = state.receivedBlock(isInterim: false, endsStream: true)
     #expect(state.hasHeaders && state.hasPeerEnded && !state.hasTrailers)
   }
 
-  @Test mutating func `a body ends the peer's side without trailers`() {
+  @Test mutating func aBodyEndsThePeersSideWithoutTrailers() {
     _ = state.receivedBlock(isInterim: false, endsStream: false)
     state.receivedEnd()
     #expect(state.hasPeerEnded && !state.hasTrailers)
   }
 
-  @Test mutating func `nothing ends before it has begun`() {
+  @Test mutating func nothingEndsBeforeItHasBegun() {
     state.receivedEnd()
     #expect(!state.hasPeerEnded)
   }
 
   // MARK: - Our side
 
-  @Test mutating func `headers are submitted once`() {
+  @Test mutating func headersAreSubmittedOnce() {
     #expect(state.announce(hasBody: true) == true)
     #expect(state.announce(hasBody: true) == false)
     #expect(state.isAnnounced && !state.haveWeEnded)
   }
 
-  @Test mutating func `our side ends once, and not before it has begun`() {
+  @Test mutating func ourSideEndsOnceAndNotBeforeItHasBegun() {
     #expect(state.finish() == false)
     #expect(state.finishWithTrailers() == false)
     _ = state.announce(hasBody: true)
@@ -52,13 +52,13 @@ import Testing
     #expect(state.haveWeEnded)
   }
 
-  @Test mutating func `a response without a body has ended`() {
+  @Test mutating func aResponseWithoutABodyHasEnded() {
     #expect(state.announce(hasBody: false) == true)
     #expect(state.haveWeEnded)
     #expect(state.finish() == false)
   }
 
-  @Test mutating func `a body goes in parts, and then the library waits for more`() {
+  @Test mutating func aBodyGoesInPartsAndThenTheLibraryWaitsForMore() {
     _ = state.announce(hasBody: true)
     #expect(state.nextPart(available: 30, limit: 20) == .some(20))
     #expect(state.bodyChanged() == false)
@@ -68,20 +68,20 @@ import Testing
     #expect(state.bodyChanged() == false)
   }
 
-  @Test mutating func `the last part ends the stream`() {
+  @Test mutating func theLastPartEndsTheStream() {
     _ = state.announce(hasBody: true)
     _ = state.finish()
     #expect(state.nextPart(available: 30, limit: 20) == .some(20))
     #expect(state.nextPart(available: 10, limit: 20) == .last(10))
   }
 
-  @Test mutating func `an empty body ends the stream too`() {
+  @Test mutating func anEmptyBodyEndsTheStreamToo() {
     _ = state.announce(hasBody: true)
     _ = state.finish()
     #expect(state.nextPart(available: 0, limit: 20) == .last(0))
   }
 
-  @Test mutating func `trailers come behind the last part, once`() {
+  @Test mutating func trailersComeBehindTheLastPartOnce() {
     _ = state.announce(hasBody: true)
     _ = state.finishWithTrailers()
     #expect(state.nextPart(available: 10, limit: 20) == .lastBeforeTrailers(10))
@@ -89,7 +89,7 @@ import Testing
     #expect(state.nextPart(available: 0, limit: 20) == .none)
   }
 
-  @Test mutating func `a stream that is reset ends no body`() {
+  @Test mutating func aStreamThatIsResetEndsNoBody() {
     _ = state.announce(hasBody: true)
     _ = state.finishWithTrailers()
     #expect(state.reset() == true)
@@ -98,13 +98,13 @@ import Testing
 
   // MARK: - The end
 
-  @Test mutating func `a stream is reset once`() {
+  @Test mutating func aStreamIsResetOnce() {
     #expect(state.reset() == true)
     #expect(state.reset() == false)
     #expect(state.isResetting && state.discardsBody)
   }
 
-  @Test mutating func `a server resets what its client goes on with after the end`() {
+  @Test mutating func aServerResetsWhatItsClientGoesOnWithAfterTheEnd() {
     _ = state.receivedBlock(isInterim: false, endsStream: false)
     _ = state.announce(hasBody: false)
     var whole = state
@@ -119,7 +119,7 @@ import Testing
     #expect(client.sentHeaders(endStream: true, isServer: false) == false)
   }
 
-  @Test mutating func `a closed stream takes no command, and keeps its code`() {
+  @Test mutating func aClosedStreamTakesNoCommandAndKeepsItsCode() {
     _ = state.announce(hasBody: true)
     #expect(state.close(.cancel) == true)
     #expect(state.close(.internalError) == false)

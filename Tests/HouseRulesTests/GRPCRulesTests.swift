@@ -4,14 +4,12 @@ import Testing
 
 @Suite("Rules of gRPC")
 struct GRPCRulesTests {
-  @Test("Every rule has its tests, and they exist")
-  func rules() throws {
+  @Test func everyRuleHasItsTestsAndTheyExist() throws {
     let files = try Repository.files(below: "Tests")
     for one in GRPCRules.violations(of: GRPCRules.all, in: files) { Issue.record("\(one)") }
   }
 
-  @Test("Each attack of docs/SECURITY.md names tests that exist")
-  func attacksOfThePage() throws {
+  @Test func eachAttackOfDocsSECURITYMdNamesTestsThatExist() throws {
     let files = try Repository.files(below: "Tests")
     let page = try Repository.files(below: "docs").first { $0.name == "SECURITY.md" }
     let rows = GRPCRules.attacksOfPage(try #require(page).text)
@@ -19,8 +17,7 @@ struct GRPCRulesTests {
     for one in GRPCRules.violations(of: rows, in: files) { Issue.record("\(one)") }
   }
 
-  @Test("A row that names no test, or one that isn't there, is found")
-  func canFail() {
+  @Test func aRowThatNamesNoTestOrOneThatIsNotThereIsFound() {
     let file = SourceFile(path: "Tests/A/B.swift", text: "@Test func holds() {}")
     let good = GRPCRule("good", "B.swift: holds")
     #expect(GRPCRules.violations(of: [good], in: [file]).isEmpty)

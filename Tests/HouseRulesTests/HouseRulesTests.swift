@@ -12,39 +12,33 @@ struct HouseRulesTests {
     for one in found { Issue.record("\(one)", sourceLocation: sourceLocation) }
   }
 
-  @Test("The table of rooms points one way")
-  func oneWay() {
+  @Test func theTableOfRoomsPointsOneWay() {
     expectNone(ImportRules.upwardArrows(in: ImportRules.rooms))
   }
 
-  @Test("The table of rooms lists the folders of Sources, all of them and no others")
-  func rooms() throws {
+  @Test func theTableOfRoomsListsTheFoldersOfSourcesAllOfThemAndNoOthers() throws {
     #expect(try Set(Repository.entries(of: "Sources")) == ImportRules.roomNames)
   }
 
-  @Test("No room imports against the arrows, and pure parts have no sockets")
-  func imports() throws {
+  @Test func noRoomImportsAgainstTheArrowsAndPurePartsHaveNoSockets() throws {
     try expectNone(Repository.swiftSources().flatMap(ImportRules.violations))
   }
 
-  @Test("Pure parts use neither the real clock nor real randomness")
-  func pureParts() throws {
+  @Test func purePartsUseNeitherTheRealClockNorRealRandomness() throws {
     let files =
       try Repository.swiftSources()
       + ImportRules.simulationFolders.flatMap(Repository.files(below:))
     expectNone(files.flatMap(ImportRules.realWorldUses))
   }
 
-  @Test("The package's manifest uses no unsafe flags")
-  func unsafeFlags() throws {
+  @Test func thePackagesManifestUsesNoUnsafeFlags() throws {
     let manifest = try Repository.files().first { $0.path == "Package.swift" }
     #expect(manifest?.text.contains("unsafe" + "Flags") == false)
   }
 
   /// SwiftPM hands several traits of a package to the compiler in an order of chance, and builds
   /// everything again when it differs from the last one. swift-protobuf has two by default.
-  @Test("No dependency is built with more than one trait")
-  func traits() throws {
+  @Test func noDependencyIsBuiltWithMoreThanOneTrait() throws {
     let manifest = try #require(Repository.files().first { $0.path == "Package.swift" })
     let packages = manifest.text.split(separator: "\n").filter { $0.contains(".package(url:") }
     #expect(packages.count >= 5)
@@ -57,8 +51,7 @@ struct HouseRulesTests {
   }
 
   /// Who may touch which key and database is asked in one place: KeyAccess.
-  @Test("Only KeyAccess checks keys and databases against the limits")
-  func keyAccess() throws {
+  @Test func onlyKeyAccessChecksKeysAndDatabasesAgainstTheLimits() throws {
     let others = try Repository.swiftSources().filter {
       $0.text.contains("limits.refusal(") && !$0.path.hasSuffix("Commands/KeyAccess.swift")
     }
@@ -66,8 +59,7 @@ struct HouseRulesTests {
   }
 
   /// A reason that nothing gives is a promise that isn't kept.
-  @Test("Connections end for every reason that there is, and the page names it")
-  func reasonsOfEnds() throws {
+  @Test func connectionsEndForEveryReasonThatThereIsAndThePageNamesIt() throws {
     let sources = try Repository.swiftSources()
     let list = try #require(sources.first { $0.path.hasSuffix("Server/ConnectionEnd.swift") })
     let others = sources.filter { $0.path != list.path }
@@ -81,37 +73,31 @@ struct HouseRulesTests {
     }
   }
 
-  @Test("No file is over the limit")
-  func lengths() throws {
+  @Test func noFileIsOverTheLimit() throws {
     let code = try ["Sources", "Tests", "deploy"].flatMap(Repository.files(below:))
     expectNone(code.compactMap(TextRules.lengthViolation))
   }
 
-  @Test("No script and no comment has lines that are too wide")
-  func widths() throws {
+  @Test func noScriptAndNoCommentHasLinesThatAreTooWide() throws {
     let scripts = try ["deploy", ".ci", "Tests/RealClients", "Tests/ComposeCluster"]
       .flatMap(Repository.files(below:))
     expectNone(try (scripts + Repository.swiftSources()).flatMap(TextRules.wideLines))
   }
 
-  @Test("Nothing is left unfinished without the number of an issue")
-  func unfinished() throws {
+  @Test func nothingIsLeftUnfinishedWithoutTheNumberOfAnIssue() throws {
     let code = try ["Sources", "Tests", "deploy", ".ci"].flatMap(Repository.files(below:))
     expectNone(code.flatMap(TextRules.unfinished))
   }
 
-  @Test("No file names a path of one machine")
-  func machinePaths() throws {
+  @Test func noFileNamesAPathOfOneMachine() throws {
     try expectNone(Repository.files().flatMap(TextRules.machinePaths))
   }
 
-  @Test("Only the client is public")
-  func publicDeclarations() throws {
+  @Test func onlyTheClientIsPublic() throws {
     try expectNone(Repository.swiftSources().flatMap(TextRules.publicDeclarations))
   }
 
-  @Test("Every source file opens with what it is for")
-  func headers() throws {
+  @Test func everySourceFileOpensWithWhatItIsFor() throws {
     let files =
       try Repository.swiftSources()
       + Repository.files(below: "Tests")
@@ -119,8 +105,7 @@ struct HouseRulesTests {
     expectNone(files.filter(TextRules.lacksHeader).map(\.path))
   }
 
-  @Test("Every link of the pages leads somewhere")
-  func links() throws {
+  @Test func everyLinkOfThePagesLeadsSomewhere() throws {
     let pages = try Repository.files().filter { $0.path.hasSuffix(".md") }
     let texts = Dictionary(uniqueKeysWithValues: pages.map { ($0.path, $0.text) })
     expectNone(
@@ -129,14 +114,12 @@ struct HouseRulesTests {
       })
   }
 
-  @Test("Every table of the pages has a header")
-  func tables() throws {
+  @Test func everyTableOfThePagesHasAHeader() throws {
     let pages = try Repository.files().filter { $0.path.hasSuffix(".md") }
     expectNone(pages.flatMap(MarkdownPages.brokenTables))
   }
 
-  @Test("Every alert has its runbook, with its four parts in their order")
-  func runbooks() throws {
+  @Test func everyAlertHasItsRunbookWithItsFourPartsInTheirOrder() throws {
     let pages = try Repository.files(below: "docs").filter { $0.path == "docs/OPERATIONS.md" }
     let page = try #require(pages.first?.text)
     let runbooks = page.split(separator: "\n#### Ringstore").dropFirst()
@@ -147,24 +130,23 @@ struct HouseRulesTests {
     }
   }
 
-  @Test("The top level holds the agreed entries and nothing else")
-  func topLevel() throws {
+  @Test func theTopLevelHoldsTheAgreedEntriesAndNothingElse() throws {
     try expectNone(TextRules.strangers(among: Repository.entries()))
   }
 
-  @Test("Each kind of node has a sample configuration", arguments: ["shard", "router", "local"])
-  func samples(kind: String) throws {
+  @Test(arguments: ["shard", "router", "local"])
+  func eachKindOfNodeHasASampleConfiguration(kind: String) throws {
     let names = try Repository.entries(of: "config")
     #expect(names.contains { $0.hasPrefix(kind) && $0.hasSuffix(".yaml") })
   }
 
-  @Test(
-    "Every proto has its generated messages, and every generated file its proto",
-    arguments: [
-      ("Sources/RingstoreAPI/Generated/", ".wire.swift"),
-      ("Tests/ProtobufMessages/Generated/", ".pb.swift"),
-    ])
-  func generatedFiles(folder: String, suffix: String) throws {
+  @Test(arguments: [
+    ("Sources/RingstoreAPI/Generated/", ".wire.swift"),
+    ("Tests/ProtobufMessages/Generated/", ".pb.swift"),
+  ])
+  func everyProtoHasItsGeneratedMessagesAndEveryGeneratedFileItsProto(
+    folder: String, suffix: String
+  ) throws {
     func names(_ folder: String, _ suffix: String) throws -> Set<String> {
       let files = try Repository.files(below: folder).map(\.path).filter { $0.hasSuffix(suffix) }
       return Set(files.map { String($0.dropFirst(folder.count).dropLast(suffix.count)) })
@@ -180,8 +162,7 @@ struct HouseRulesTests {
       })
   }
 
-  @Test("SwiftProtobuf is for tests")
-  func protobufInTests() throws {
+  @Test func swiftProtobufIsForTests() throws {
     let users = try Repository.swiftSources().filter { file in
       ImportRules.modules(of: file).contains("SwiftProtobuf")
     }

@@ -15,6 +15,7 @@ enum ImportRules {
     ("CNGHTTP2", []),
     ("HTTP2", ["TextForms", "LargeMemory", "CNGHTTP2"]),
     ("StatusCodes", []),
+    ("Tracing", ["TextForms", "StatusCodes"]),
     (
       "GRPC",
       ["TextForms", "MetricTypes", "SmallFiles", "LargeMemory", "HTTP2", "StatusCodes", "CZlib"]
@@ -33,8 +34,8 @@ enum ImportRules {
     (
       "NodeCore",
       [
-        "MetricTypes", "LargeMemory", "RingstoreAPI", "Placement", "Patterns", "Users", "Commands",
-        "GRPC", "StatusCodes",
+        "MetricTypes", "Tracing", "LargeMemory", "RingstoreAPI", "Placement", "Patterns", "Users",
+        "Commands", "GRPC", "StatusCodes",
       ]
     ),
     ("LineProtocol", ["TextForms", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC"]),
@@ -43,23 +44,23 @@ enum ImportRules {
     (
       "Front",
       [
-        "LargeMemory", "RingstoreAPI", "Users", "Commands", "NodeCore", "LegacyServices",
-        "StandardServices", "GRPC",
+        "TextForms", "LargeMemory", "Tracing", "RingstoreAPI", "Users", "Commands", "NodeCore",
+        "LegacyServices", "StandardServices", "GRPC",
       ]
     ),
     (
       "ShardNode",
       [
-        "TextForms", "MetricTypes", "LargeMemory", "RingstoreAPI", "Patterns", "Placement", "Store",
-        "Log", "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol", "StandardServices",
-        "Front", "GRPC",
+        "TextForms", "MetricTypes", "LargeMemory", "Tracing", "RingstoreAPI", "Patterns",
+        "Placement", "Store", "Log", "LogFiles", "Users", "Commands", "NodeCore", "LineProtocol",
+        "StandardServices", "Front", "GRPC",
       ]
     ),
     (
       "RouterNode",
       [
-        "TextForms", "MetricTypes", "LargeMemory", "RingstoreAPI", "Placement", "Users", "Commands",
-        "NodeCore", "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes",
+        "TextForms", "MetricTypes", "LargeMemory", "Tracing", "RingstoreAPI", "Placement", "Users",
+        "Commands", "NodeCore", "LineProtocol", "StandardServices", "Front", "GRPC", "StatusCodes",
       ]
     ),
     (
@@ -73,6 +74,7 @@ enum ImportRules {
         "GRPC", "Admin",
       ]
     ),
+    ("TraceExport", ["MetricTypes", "Tracing", "GRPC"]),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     ("LoadGenerator", ["TextForms", "RingstoreAPI", "NodeCore", "StatusCodes", "GRPC"]),
     ("CEdit", []),
@@ -82,7 +84,8 @@ enum ImportRules {
         "TextForms", "SmallFiles", "Store", "Log", "LogFiles", "Backups", "Users", "Front",
         "ShardNode",
         "RouterNode", "RingstoreClient", "LoadGenerator", "RingstoreAPI", "Placement", "Commands",
-        "LineProtocol", "NodeCore", "Admin", "Dashboard", "MetricTypes", "GRPC", "CEdit",
+        "LineProtocol", "NodeCore", "Admin", "Dashboard", "MetricTypes", "Tracing", "TraceExport",
+        "GRPC", "CEdit",
       ]
     ),
   ]
@@ -91,7 +94,7 @@ enum ImportRules {
 
   /// Rooms that compute and nothing else: no event loop, no file, no Foundation.
   static let pureRooms: Set<String> = [
-    "TextForms", "MetricTypes", "Store", "Log", "Placement", "Patterns",
+    "TextForms", "MetricTypes", "Tracing", "Store", "Log", "Placement", "Patterns",
   ]
 
   /// Rooms that must run on a virtual clock and network as they are.

@@ -8,68 +8,59 @@ struct RulesCanFailTests {
     SourceFile(path: path, text: text)
   }
 
-  @Test(
-    "An import is recognised in every spelling",
-    arguments: [
-      ("import NIOCore", "NIOCore"), ("internal import CNGHTTP2", "CNGHTTP2"),
-      ("@testable import Store", "Store"), ("package import struct NIOCore.ByteBuffer", "NIOCore"),
-      ("  @preconcurrency import Foundation.NSData", "Foundation"),
-    ])
-  func imports(line: String, module: String) {
+  @Test(arguments: [
+    ("import NIOCore", "NIOCore"), ("internal import CNGHTTP2", "CNGHTTP2"),
+    ("@testable import Store", "Store"), ("package import struct NIOCore.ByteBuffer", "NIOCore"),
+    ("  @preconcurrency import Foundation.NSData", "Foundation"),
+  ])
+  func anImportIsRecognisedInEverySpelling(line: String, module: String) {
     #expect(ImportRules.module(ofLine: line[...]).map(String.init) == module)
   }
 
-  @Test(
-    "What only mentions an import is none",
-    arguments: ["// import Store", "let import_ = 1", "we import Store here", "import"])
-  func noImports(line: String) {
+  @Test(arguments: ["// import Store", "let import_ = 1", "we import Store here", "import"])
+  func whatOnlyMentionsAnImportIsNone(line: String) {
     #expect(ImportRules.module(ofLine: line[...]) == nil)
   }
 
-  @Test(
-    "An import against the arrows is found",
-    arguments: [
-      ("Sources/Store/A.swift", "import RingstoreAPI"),
-      ("Sources/GRPC/Core/A.swift", "internal import CNGHTTP2"),
-      ("Sources/ShardNode/A.swift", "import RouterNode"),
-      ("Sources/RouterNode/A.swift", "import Store"),
-      ("Sources/ShardNode/A.swift", "import CRE2"),
-      ("Sources/Store/A.swift", "import NIOCore"),
-      ("Sources/Placement/A.swift", "import Foundation"),
-      ("Sources/Patterns/A.swift", "import FoundationEssentials"),
-      ("Sources/HTTP2/A.swift", "import NIOPosix"),
-      ("Sources/ShardNode/Core/A.swift", "import NIOPosix"),
-      ("Sources/RouterNode/RouterCore+Links.swift", "import NIOPosix"),
-      ("Sources/Unheard/A.swift", "import NIOCore"),
-    ])
-  func crossedArrows(path: String, text: String) {
+  @Test(arguments: [
+    ("Sources/Store/A.swift", "import RingstoreAPI"),
+    ("Sources/GRPC/Core/A.swift", "internal import CNGHTTP2"),
+    ("Sources/ShardNode/A.swift", "import RouterNode"),
+    ("Sources/RouterNode/A.swift", "import Store"),
+    ("Sources/ShardNode/A.swift", "import CRE2"),
+    ("Sources/Store/A.swift", "import NIOCore"),
+    ("Sources/Placement/A.swift", "import Foundation"),
+    ("Sources/Patterns/A.swift", "import FoundationEssentials"),
+    ("Sources/HTTP2/A.swift", "import NIOPosix"),
+    ("Sources/ShardNode/Core/A.swift", "import NIOPosix"),
+    ("Sources/RouterNode/RouterCore+Links.swift", "import NIOPosix"),
+    ("Sources/Unheard/A.swift", "import NIOCore"),
+  ])
+  func anImportAgainstTheArrowsIsFound(path: String, text: String) {
     #expect(!ImportRules.violations(in: file(path, text)).isEmpty)
   }
 
-  @Test("An import along the arrows is allowed")
-  func allowedImports() {
+  @Test func anImportAlongTheArrowsIsAllowed() {
     let text = "import RingstoreAPI\nimport NIOPosix\nimport Store\n"
     #expect(ImportRules.violations(in: file("Sources/ShardNode/A.swift", text)).isEmpty)
   }
 
-  @Test("A table with a circle is found")
-  func circle() {
+  @Test func aTableWithACircleIsFound() {
     let table: [(name: String, mayImport: Set<String>)] = [("A", ["B"]), ("B", ["A"])]
     #expect(ImportRules.upwardArrows(in: table) == ["A -> B"])
   }
 
-  @Test(
-    "The real clock and real randomness are found in pure parts",
-    arguments: ["let now = Date()", "Int.random(in: 0..<3)", "NIODeadline.now()", "a.shuffled()"])
-  func realWorld(line: String) {
+  @Test(arguments: [
+    "let now = Date()", "Int.random(in: 0..<3)", "NIODeadline.now()", "a.shuffled()",
+  ])
+  func theRealClockAndRealRandomnessAreFoundInPureParts(line: String) {
     #expect(!ImportRules.realWorldUses(in: file("Sources/Store/A.swift", line)).isEmpty)
     #expect(!ImportRules.realWorldUses(in: file("Sources/GRPC/Core/A.swift", line)).isEmpty)
     #expect(ImportRules.realWorldUses(in: file("Sources/ShardNode/A.swift", line)).isEmpty)
     #expect(ImportRules.realWorldUses(in: file("Sources/Store/A.swift", "// " + line)).isEmpty)
   }
 
-  @Test("A long file is found, a generated one is left alone")
-  func length() {
+  @Test func aLongFileIsFoundAGeneratedOneIsLeftAlone() {
     let long = String(repeating: "x\n", count: TextRules.linesMax + 1)
     #expect(TextRules.lengthViolation(in: file("Sources/Store/A.swift", long)) != nil)
     #expect(TextRules.lengthViolation(in: file("Sources/X/Generated/A.swift", long)) == nil)
@@ -77,48 +68,40 @@ struct RulesCanFailTests {
     #expect(TextRules.lengthViolation(in: file("Sources/Store/A.swift", full)) == nil)
   }
 
-  @Test("A wide line is found")
-  func width() {
+  @Test func aWideLineIsFound() {
     let wide = String(repeating: "x", count: TextRules.columnsMax + 1)
     #expect(TextRules.wideLines(in: file("deploy/run", "short\n" + wide)).count == 1)
     #expect(TextRules.wideLines(in: file("Sources/A.swift", "  // " + wide)).count == 1)
     #expect(TextRules.wideLines(in: file("Sources/A.swift", "let x = " + wide)).isEmpty)
   }
 
-  @Test(
-    "Unfinished work is found",
-    arguments: ["// TO" + "DO: later", "// FIX" + "ME", "fatalError(\"not " + "implemented\")"])
-  func unfinished(line: String) {
+  @Test(arguments: ["// TO" + "DO: later", "// FIX" + "ME", "fatalError(\"not " + "implemented\")"])
+  func unfinishedWorkIsFound(line: String) {
     #expect(TextRules.unfinished(in: file("Sources/Store/A.swift", line)).count == 1)
   }
 
-  @Test("Unfinished work with the number of an issue is allowed")
-  func numbered() {
+  @Test func unfinishedWorkWithTheNumberOfAnIssueIsAllowed() {
     #expect(TextRules.unfinished(in: file("Sources/A/A.swift", "// TO" + "DO(#12)")).isEmpty)
   }
 
-  @Test("A path of one machine is found")
-  func machinePath() {
+  @Test func aPathOfOneMachineIsFound() {
     #expect(!TextRules.machinePaths(in: file("docs/A.md", "see /wo" + "rk/main")).isEmpty)
     #expect(TextRules.machinePaths(in: file("docs/A.md", "see docs/PROTOCOL.md")).isEmpty)
   }
 
-  @Test("A public declaration outside the client is found")
-  func publicDeclaration() {
+  @Test func aPublicDeclarationOutsideTheClientIsFound() {
     let text = "  public static func f() {}"
     #expect(!TextRules.publicDeclarations(in: file("Sources/Store/A.swift", text)).isEmpty)
     #expect(TextRules.publicDeclarations(in: file("Sources/RingstoreClient/A.swift", text)).isEmpty)
     #expect(TextRules.publicDeclarations(in: file("Sources/Store/A.swift", "// " + text)).isEmpty)
   }
 
-  @Test("A file without a word on what it is for is found")
-  func header() {
+  @Test func aFileWithoutAWordOnWhatItIsForIsFound() {
     #expect(TextRules.lacksHeader(file("Sources/Store/A.swift", "import NIOCore\n")))
     #expect(!TextRules.lacksHeader(file("Sources/Store/A.swift", "// What it is.\n")))
   }
 
-  @Test("A link to nowhere is found, from any folder")
-  func deadLink() {
+  @Test func aLinkToNowhereIsFoundFromAnyFolder() {
     let there: Set<String> = ["docs/A.md", "README.md"]
     let page = file("docs/B.md", "[a](A.md) [b](../README.md#top) [c](C.md) [d](https://x.y/z)")
     func dead(_ page: SourceFile) -> [String] {
@@ -133,22 +116,19 @@ struct RulesCanFailTests {
       ])
   }
 
-  @Test("Anchors are made as GitHub makes them")
-  func anchors() {
+  @Test func anchorsAreMadeAsGitHubMakesThem() {
     let text = "# What it's, and `why`\n```\n# no heading\n```\n## A_b-c\n## A_b-c\n"
     #expect(MarkdownPages.anchors(of: text) == ["what-its-and-why", "a_b-c", "a_b-c-1"])
   }
 
-  @Test("A table without a header is found")
-  func brokenTable() {
+  @Test func aTableWithoutAHeaderIsFound() {
     let whole = "| a |\n|---|\n| b |\n\n```\n| code\n```\n"
     #expect(MarkdownPages.brokenTables(in: file("docs/A.md", whole)).isEmpty)
     #expect(MarkdownPages.brokenTables(in: file("docs/A.md", "\n|---|\n| b |\n")).count == 1)
     #expect(MarkdownPages.brokenTables(in: file("docs/A.md", "| a |\n| b |\n")).count == 1)
   }
 
-  @Test("A stranger at the top level is found")
-  func stranger() {
+  @Test func aStrangerAtTheTopLevelIsFound() {
     #expect(TextRules.strangers(among: ["Sources", ".ci", "notes.txt"]) == ["notes.txt"])
   }
 

@@ -95,7 +95,7 @@ struct LegacyCallTests {
         .lRange: .success(.list([large])),
       ])
       let others = try await node.onLoop { port in
-        NIOLoopBound(port.replyMemory.hold(port.limits.answerBytesMax), eventLoop: node.loop)
+        NIOLoopBound(port.replyMemory.hold(port.limits.replyMemoryBytesMax), eventLoop: node.loop)
       }
       let status = await node.failure("/KeyStore/Get", .key)
       #expect(status?.code == .resourceExhausted && status?.reason == .overloaded)
@@ -114,7 +114,7 @@ struct LegacyCallTests {
     var request = ByteBuffer()
     // A ListRange without bounds.
     key.withUnsafeBytes {
-      Older.ListRange(key: Older.Key(keyName: $0)).write(into: &request)
+      Legacy.ListRange(key: Legacy.Key(keyName: $0)).write(into: &request)
     }
     let many = [UInt8](repeating: 0x61, count: Limits().maxMessageBytes - 30_000)
     try await LegacyNode.with { node in

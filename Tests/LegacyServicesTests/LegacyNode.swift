@@ -14,7 +14,7 @@ import Testing
 /// Answers at once with what stands for the command in the script, or never.
 final class ScriptedPort: LocalDispatcher {
   let limits = Limits()
-  let replyMemory = MemoryBudget(bytesMax: Limits().answerBytesMax)
+  let replyMemory = MemoryBudget(bytesMax: Limits().replyMemoryBytesMax)
   var script: [CommandID: Result<ByteBuffer, CallError>] = [:]
   var calls: [CommandID] = []
   var deadlines: [UInt64?] = []
@@ -47,7 +47,7 @@ final class ScriptedPort: LocalDispatcher {
     _ command: Command, request: ByteBuffer, _ context: CallContext,
     for caller: (any LocalCaller)?, reply: @escaping LocalReply
   ) -> LocalCall? {
-    Issue.record("the older services make calls on one key")
+    Issue.record("the legacy services make calls on one key")
     return nil
   }
 

@@ -17,13 +17,13 @@ import Testing
   ]
 
   @Test(arguments: cases.indices)
-  func `a line has the words that a shell sees`(_ index: Int) {
+  func aLineHasTheWordsThatAShellSees(_ index: Int) {
     let (line, words) = Self.cases[index]
     #expect(parse(line + "\n") == [words])
   }
 
   @Test(arguments: ["'", "\"", "$'", "a 'b", "a \"b\\\"", "$'a\\'", "'a'\"b"])
-  func `a quote that is not closed is said, and the connection goes on`(_ line: String) {
+  func aQuoteThatIsNotClosedIsSaidAndTheConnectionGoesOn(_ line: String) {
     #expect(parse(line + "\nPING\n") == ["-a quote is not closed", "PING"])
   }
 }

@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  @Test func `every command that was promised is there, once`() {
+  @Test func everyCommandThatWasPromisedIsThereOnce() {
     let names = LineCommands.all.map(\.syntax.name)
     #expect(Set(names).count == names.count)
     let promised = """
@@ -64,7 +64,7 @@ import Testing
   }
 
   @Test(arguments: LineCommands.all.map(\.syntax.name))
-  func `a command's usage begins with its name, and its help is a sentence`(_ name: String) throws {
+  func aCommandsUsageBeginsWithItsNameAndItsHelpIsASentence(_ name: String) throws {
     let command = try #require(LineCommands.all.first { $0.syntax.name == name })
     #expect(command.syntax.usage.split(separator: " ").first.map(String.init) == name)
     #expect(command.summary.hasSuffix("."))
@@ -72,7 +72,7 @@ import Testing
   }
 
   @Test(arguments: LineCommands.all.map(\.syntax.name))
-  func `a command with too few or too many words is told its usage`(_ name: String) throws {
+  func aCommandWithTooFewOrTooManyWordsIsToldItsUsage(_ name: String) throws {
     let command = try #require(LineCommands.all.first { $0.syntax.name == name })
     for count in [
       command.syntax.words.lowerBound - 1, min(command.syntax.words.upperBound, 50) + 1,
@@ -112,14 +112,14 @@ import Testing
   ]
 
   @Test(arguments: calls.indices)
-  func `a line turns into its call`(_ index: Int) throws {
+  func aLineTurnsIntoItsCall(_ index: Int) throws {
     let (line, command, isAlone) = Self.calls[index]
     let call = try #require(self.call(line))
     #expect(call.command == command)
     #expect(call.isAlone == isAlone)
   }
 
-  @Test func `a call carries the line's arguments and the connection's database`() throws {
+  @Test func aCallCarriesTheLinesArgumentsAndTheConnectionsDatabase() throws {
     try #require(call("SET k 'a b'")).request.withUnsafeReadableBytes { bytes in
       let view = try V1.KeyValue(bytes)
       #expect(Array(view.key) == Array("k".utf8) && Array(view.value) == Array("a b".utf8))
@@ -188,7 +188,7 @@ import Testing
     }
   }
 
-  @Test func `options of LPOS and ends of LMOVE are those of the words`() throws {
+  @Test func optionsOfLPOSAndEndsOfLMOVEAreThoseOfTheWords() throws {
     try #require(call("LPOS k COUNT COUNT 3 RANK -2 MAXLEN 9")).request.withUnsafeReadableBytes {
       let request = try V1.ListPositionRequest($0)
       #expect(Array(request.value) == Array("COUNT".utf8) && request.count == 3)
@@ -214,7 +214,7 @@ import Testing
     }
   }
 
-  @Test func `SCAN's options may come in any order`() throws {
+  @Test func sCANsOptionsMayComeInAnyOrder() throws {
     try #require(call("scan 0 count 7 match a*")).request.withUnsafeReadableBytes { bytes in
       let view = try V1.KeysRequest(bytes)
       #expect(view.limit == 7 && KeyPattern(view.pattern).kind == .glob && view.pageToken.isEmpty)
@@ -332,17 +332,17 @@ import Testing
   ]
 
   @Test(arguments: refused.indices)
-  func `a mistake is told in one line`(_ index: Int) {
+  func aMistakeIsToldInOneLine(_ index: Int) {
     let (line, error) = Self.refused[index]
     #expect(answer(line) == "-\(error)\r\n")
   }
 
-  @Test func `of a long word the beginning is told`() {
+  @Test func ofALongWordTheBeginningIsTold() {
     let long = String(repeating: "x", count: 500)
     #expect(answer(long) == "-unknown command \(long.prefix(128))...\r\n")
   }
 
-  @Test func `integers are taken to their very ends`() throws {
+  @Test func integersAreTakenToTheirVeryEnds() throws {
     for number in [Int64.min + 1, -1, 0, 1, Int64.max] {
       try #require(call("INCRBY k \(number)")).request.withUnsafeReadableBytes { bytes in
         let view = try V1.IncrByRequest(bytes)

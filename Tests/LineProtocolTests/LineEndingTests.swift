@@ -31,7 +31,7 @@ import Testing
     return channel
   }
 
-  @Test func `a reply that is held is written after the release`() throws {
+  @Test func aReplyThatIsHeldIsWrittenAfterTheRelease() throws {
     let channel = try connect()
     loop.node.flusher.hold()
     try channel.writeInbound(ByteBuffer(string: "PING\n"))
@@ -43,7 +43,7 @@ import Testing
     #expect(reply.map { String(buffer: $0) } == "+PONG\r\n")
   }
 
-  @Test func `replies of a tick don't wait for connections that end in it`() throws {
+  @Test func repliesOfATickDoNotWaitForConnectionsThatEndInIt() throws {
     let leaving = try (0..<3).map { _ in try connect() }
     let staying = try connect()
     for channel in leaving {

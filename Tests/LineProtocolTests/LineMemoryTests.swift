@@ -65,7 +65,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
 
   private var cut: Int { connections.count(of: .memoryBudget) }
 
-  @Test func `replies that sockets don't take are bounded in all`() throws {
+  @Test func repliesThatSocketsDoNotTakeAreBoundedInAll() throws {
     let honest = try connect()
     let reply = String(repeating: "x", count: 60_000)
     let crowd = try (0..<12).map { _ in try connect(reads: false) }
@@ -82,7 +82,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
     #expect(honest.isActive)
   }
 
-  @Test func `replies that wait for others are counted as well`() throws {
+  @Test func repliesThatWaitForOthersAreCountedAsWell() throws {
     let channel = try connect()
     channel.isWritable = false
     let reply = String(repeating: "x", count: 60_000)
@@ -97,7 +97,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
     #expect(loop.clientMemory.bytes == 0)
   }
 
-  @Test func `the largest unfinished requests go, and their clients are told`() throws {
+  @Test func theLargestUnfinishedRequestsGoAndTheirClientsAreTold() throws {
     let honest = try connect()
     let large = String(repeating: "x", count: 900_000)
     try honest.writeInbound(ByteBuffer(string: "*3\nSET\nk\n\(large)"))
@@ -114,7 +114,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
     #expect(try ask(honest, "") == "+OK\r\n")
   }
 
-  @Test func `what is held is given back with its connection`() throws {
+  @Test func whatIsHeldIsGivenBackWithItsConnection() throws {
     let half = try connect()
     try half.writeInbound(ByteBuffer(string: "*3\nSET\nk\n" + String(repeating: "x", count: 1_000)))
     let unread = try connect(reads: false)
@@ -126,7 +126,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
     #expect(loop.clientMemory.bytes == 0)
   }
 
-  @Test func `clients of gRPC and of lines are one account`() throws {
+  @Test func clientsOfGRPCAndOfLinesAreOneAccount() throws {
     let flusher = FlushCoalescer(eventLoop: eventLoop)
     let memory = ClientMemory(bytesMax: 1 << 20, messageBytesMax: 1 << 10)
     flusher.scheduler.meter.clientMemory = memory

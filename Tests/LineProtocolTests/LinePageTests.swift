@@ -15,7 +15,7 @@ import Testing
     page = try String(contentsOf: root.appending(path: "docs/PROTOCOL.md"), encoding: .utf8)
   }
 
-  @Test func `every command has its line on the page, and no other has`() throws {
+  @Test func everyCommandHasItsLineOnThePageAndNoOtherHas() throws {
     let start = try #require(page.range(of: "## Commands of the line protocol"))
     let table = page[start.upperBound...].prefix { $0 != "#" }
     let usages = table.matches(of: /\n\| `(.*?)` \|/).map {
@@ -24,7 +24,7 @@ import Testing
     #expect(usages.sorted() == LineCommands.all.map(\.syntax.usage).sorted())
   }
 
-  @Test func `the bounds are the defaults`() {
+  @Test func theBoundsAreTheDefaults() {
     let limits = LineLimits(Limits())
     #expect(limits.maxLines == 20_001 && page.contains("| lines of a request | 20,001 "))
     #expect(limits.maxLineBytes == 4_194_304 && page.contains("| one line | 4,194,304 bytes "))
@@ -46,7 +46,7 @@ import Testing
     .requestTooLong(max: 4_195_328), .inlineTooLong(max: 65_536), .reservedLength,
     .strayCarriageReturn, .openQuote, .truncated, .http,
   ])
-  func `every refusal is on the page, with what becomes of the connection`(_ failure: LineFailure) {
+  func everyRefusalIsOnThePageWithWhatBecomesOfTheConnection(_ failure: LineFailure) {
     let shown = failure.text.map { "`-\($0)`" } ?? "none"
     let end = failure.endsConnection ? "closed" : "stays open"
     #expect(page.contains("| \(shown) | \(end) |"))

@@ -59,7 +59,7 @@ import Testing
     "!a request begins with * and the number of its lines, or is one line with a command"
 
   @Test(arguments: cases.indices)
-  func `each input means the same however it is split in two`(_ index: Int) {
+  func eachInputMeansTheSameHoweverItIsSplitInTwo(_ index: Int) {
     let (input, events) = Self.cases[index]
     let bytes = Array(input.utf8)
     for place in 0...bytes.count {
@@ -72,7 +72,7 @@ import Testing
     "*\r\n", "*-1\r\n", "*abc\r\n", "*+1\r\n", "* 1\r\n", "*1 \r\n", "*1.5\r\n", "**\r\n",
     "*\u{0}\r\n", "*-9223372036854775809\r\n", "*11111111111111x11111", "*000000000000000000",
   ])
-  func `a bad count ends the connection`(_ input: String) {
+  func aBadCountEndsTheConnection(_ input: String) {
     let bytes = Array((input + "PING\r\n").utf8)
     for place in 0...bytes.count {
       #expect(parse([Array(bytes[..<place]), Array(bytes[place...])]) == [Self.badCount])
@@ -83,7 +83,7 @@ import Testing
     "*20002\r\n", "*99999999999999\n", "*123456789012345\r\n", "*1000000000000000000\r\n",
     "*1111111111111111111111", "*18446744073709551617\r\n",
   ])
-  func `too large a count is told as that, however many digits it has`(_ input: String) {
+  func tooLargeACountIsToldAsThatHoweverManyDigitsItHas(_ input: String) {
     let bytes = Array((input + "PING\r\n").utf8)
     for place in 0...bytes.count {
       #expect(
@@ -92,7 +92,7 @@ import Testing
     }
   }
 
-  @Test func `a line holds any byte but CR and LF`() {
+  @Test func aLineHoldsAnyByteButCRAndLF() {
     let bytes = (UInt8.min...UInt8.max).filter { $0 != 0x0a && $0 != 0x0d }
     var parser = LineParser(LineLimits(Limits()))
     parser.append(ByteBuffer(bytes: Array("*2\r\nECHO\r\n".utf8) + bytes + Array("\r\n".utf8)))
@@ -103,7 +103,7 @@ import Testing
     #expect(request.copies[1] == bytes)
   }
 
-  @Test func `nothing is kept for what a client only announces`() {
+  @Test func nothingIsKeptForWhatAClientOnlyAnnounces() {
     var parser = LineParser(LineLimits(Limits()))
     parser.append(ByteBuffer(string: "*20001\r\n"))
     #expect(parser.next() == nil)
@@ -113,7 +113,7 @@ import Testing
     #expect(parser.heldBytes == 14)
   }
 
-  @Test func `what is held stays within the bounds, whatever comes`() {
+  @Test func whatIsHeldStaysWithinTheBoundsWhateverComes() {
     var random = SplitMix64(seed: TestSeed.value)
     for _ in 0..<200 {
       var parser = LineParser(smallLimits)
@@ -126,7 +126,7 @@ import Testing
     }
   }
 
-  @Test func `garbage means the same however it is split, and nothing traps`() {
+  @Test func garbageMeansTheSameHoweverItIsSplitAndNothingTraps() {
     var random = SplitMix64(seed: TestSeed.value &+ 1)
     for round in 0..<3_000 {
       let pieces = (0..<Int.random(in: 1...12, using: &random)).map { _ in Soup.piece(&random) }

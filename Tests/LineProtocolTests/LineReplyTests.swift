@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  @Test func `values, and none`() {
+  @Test func valuesAndNone() {
     #expect(shownOfKey(.value, value("x y")) == "+x y\r\n")
     #expect(shownOfKey(.value, value("")) == "+\r\n")
     #expect(shownOfKey(.value, value("+-*")) == "++-*\r\n")
@@ -59,7 +59,7 @@ import Testing
   }
 
   @Test(arguments: ["a\nb", "a\rb", "\r\n", "\n"])
-  func `a value with a line break is an error, and one that was taken is not lost`(_ bad: String) {
+  func aValueWithALineBreakIsAnErrorAndOneThatWasTakenIsNotLost(_ bad: String) {
     #expect(
       shownOfKey(.value, value(bad))
         == "-the value has a line break, which a line can't carry; gRPC can\r\n")
@@ -75,7 +75,7 @@ import Testing
     #expect(parse("\(word)\n", LineLimits(Limits())) == [bad])
   }
 
-  @Test func `a taken value of any bytes is told so that it can be typed`() throws {
+  @Test func aTakenValueOfAnyBytesIsToldSoThatItCanBeTyped() throws {
     let bytes = Array(UInt8.min...UInt8.max)
     var (response, out) = (ByteBuffer(), ByteBuffer())
     bytes.withUnsafeBytes { V1.Value(value: $0, found: true, version: 1).write(into: &response) }
@@ -94,7 +94,7 @@ import Testing
     #expect(read.copies == [bytes])
   }
 
-  @Test func `numbers and words`() {
+  @Test func numbersAndWords() {
     #expect(shownOfKey(.ok) { V1.Status(ok: true).write(into: &$0) } == "+OK\r\n")
     #expect(shownOfKey(.ok) == "-condition not met\r\n")
     #expect(shownOfKey(.isDone) { V1.Status(ok: true).write(into: &$0) } == "+1\r\n")
@@ -130,7 +130,7 @@ import Testing
     }
   }
 
-  @Test func `lists`() {
+  @Test func lists() {
     #expect(shownOfKey(.list) == "*0\r\n")
     #expect(shownOfKey(.list, list(["a", "", "-x"])) == "*3\r\na\r\n\r\n-x\r\n")
     #expect(
@@ -153,7 +153,7 @@ import Testing
     return text(out)
   }
 
-  @Test func `values taken, and none`() {
+  @Test func valuesTakenAndNone() {
     #expect(shownOfList(.taken, nil) == "-invalid key k\r\n")
     #expect(shownOfList(.taken, []) == "*0\r\n")
     #expect(shownOfList(.taken, ["a", "", "-x"]) == "*3\r\na\r\n\r\n-x\r\n")
@@ -163,13 +163,13 @@ import Testing
         + "$'c\\n'\r\n")
   }
 
-  @Test func `an element, and none`() {
+  @Test func anElementAndNone() {
     #expect(shownOfKey(.element, value("x y")) == "+x y\r\n")
     #expect(shownOfKey(.element) == "-not found\r\n")
     #expect(shownOfKey(.element, value("a\nb")).hasPrefix("-the value has a line break"))
   }
 
-  @Test func `insertions, and no such value`() {
+  @Test func insertionsAndNoSuchValue() {
     func shown(_ status: V1.Status) -> String {
       shownOfKey(.inserted) { status.write(into: &$0) }
     }
@@ -178,7 +178,7 @@ import Testing
     #expect(shown(V1.Status(ok: false)) == "+0\r\n")
   }
 
-  @Test func `places, and none`() {
+  @Test func placesAndNone() {
     func shown(_ numbers: [UInt64], isMany: Bool) -> String {
       var (response, out) = (ByteBuffer(), ByteBuffer())
       numbers.withUnsafeBufferPointer {
@@ -196,7 +196,7 @@ import Testing
     #expect(shown([], isMany: true) == "*0\r\n")
   }
 
-  @Test func `pages`() {
+  @Test func pages() {
     let token: [UInt8] = [0x01, 0xab]
     func page(_ keys: [String], _ token: [UInt8]) -> String {
       shown(.page) { response in
@@ -211,7 +211,7 @@ import Testing
         == "-a key has a line break, which a line can't carry; the next cursor is 01ab\r\n")
   }
 
-  @Test func `many keys, each with its own reply`() {
+  @Test func manyKeysEachWithItsOwnReply() {
     var keys = ByteBuffer()
     for key in ["a", "b", "c", "d"] {
       Array(key.utf8).withUnsafeBytes {
@@ -230,7 +230,7 @@ import Testing
         + "-WRONG_TYPE The key holds a list, and this call works on a string.\r\n")
   }
 
-  @Test func `an MSET is OK, or each item has its reply`() {
+  @Test func anMSETIsOKOrEachItemHasItsReply() {
     func outcome(_ errors: [CallError?], of items: Int? = nil) -> String {
       shown(.outcomes, of: requestItems(items ?? errors.count)) { response in
         for error in errors {
@@ -250,7 +250,7 @@ import Testing
   }
 
   @Test(arguments: [0, 1, 3])
-  func `a reply of more or fewer items than keys is one error`(_ keys: Int) {
+  func aReplyOfMoreOrFewerItemsThanKeysIsOneError(_ keys: Int) {
     let shown = shown(.values, of: requestItems(keys)) { response in
       for _ in 0..<2 {
         response.appendItem("x")
@@ -271,7 +271,7 @@ import Testing
     return buffer
   }
 
-  @Test func `bytes that are no message are an error`() {
+  @Test func bytesThatAreNoMessageAreAnError() {
     for form: LineReplyForm in [.keys, .page, .values, .outcomes] {
       let shown = shown(form) { $0.writeInteger(UInt8(0xff)) }
       #expect(shown == "-INTERNAL The reply can't be decoded.\r\n", "\(form)")
@@ -287,7 +287,7 @@ import Testing
     }
   }
 
-  @Test func `a reply in another form than the call's is an error`() {
+  @Test func aReplyInAnotherFormThanTheCallsIsAnError() {
     var out = ByteBuffer()
     ReplyForm.value.write(.status(V1.Status(ok: true)), of: noBytes, into: &out)
     #expect(text(out) == "-INTERNAL It is a different kind of reply.\r\n")

@@ -30,7 +30,7 @@ import Testing
     try await group.shutdownGracefully()
   }
 
-  @Test func `so many connections may be open, on all loops together`() async throws {
+  @Test func soManyConnectionsMayBeOpenOnAllLoopsTogether() async throws {
     var limits = ConnectionLimits()
     limits.maxConnections = 3
     let connections = NodeConnections(limits: limits)
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  @Test func `unfinished requests of all connections may hold so many bytes`() async throws {
+  @Test func unfinishedRequestsOfAllConnectionsMayHoldSoManyBytes() async throws {
     var configuration = LineConfiguration()
     configuration.maxHeldBytes = 100_000
     try await withServer(configuration) { server in
@@ -71,7 +71,7 @@ import Testing
     }
   }
 
-  @Test func `a client that reads nothing for too long loses its connection`() async throws {
+  @Test func aClientThatReadsNothingForTooLongLosesItsConnection() async throws {
     var configuration = LineConfiguration()
     configuration.progressNanosMax = 50_000_000
     configuration.sweepNanos = 20_000_000
@@ -85,7 +85,7 @@ import Testing
     }
   }
 
-  @Test func `a drain ends idle connections, and nothing is accepted any more`() async throws {
+  @Test func aDrainEndsIdleConnectionsAndNothingIsAcceptedAnyMore() async throws {
     try await withServer(LineConfiguration()) { server in
       let client = try LineClient(server.port)
       #expect(client.ask("PING") == "+PONG\r\n")
@@ -97,7 +97,7 @@ import Testing
     }
   }
 
-  @Test func `a port that is taken is named`() async throws {
+  @Test func aPortThatIsTakenIsNamed() async throws {
     try await withServer(LineConfiguration()) { server in
       let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
       do {

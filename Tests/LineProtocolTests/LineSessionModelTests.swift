@@ -10,7 +10,7 @@ import Testing
 
 @Suite struct LineSessionModelTests {
   @Test(arguments: [false, true])
-  func `a connection's commands take effect in their order`(_ answersAtOnce: Bool) {
+  func aConnectionsCommandsTakeEffectInTheirOrder(_ answersAtOnce: Bool) {
     for round in 0..<60 {
       var random = SplitMix64(seed: TestSeed.value &+ UInt64(round))
       let talk = Conversation()

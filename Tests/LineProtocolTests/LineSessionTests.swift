@@ -19,7 +19,7 @@ import Testing
     }
   }
 
-  @Test func `replies come in the order of the requests, whichever call is answered first`() {
+  @Test func repliesComeInTheOrderOfTheRequestsWhicheverCallIsAnsweredFirst() {
     talk.send("GET a\nGET b\nPING\nGET c\n")
     #expect(node.waiting.count == 3)
     node.answer(at: 2, value("C"))
@@ -31,7 +31,7 @@ import Testing
     #expect(talk.read() == "+A\r\n+B\r\n+PONG\r\n+C\r\n")
   }
 
-  @Test func `a call on many keys waits for those before it, and those behind it wait`() {
+  @Test func aCallOnManyKeysWaitsForThoseBeforeItAndThoseBehindItWait() {
     talk.send("SET a 1\nDBSIZE\nSET b 2\nKEYS .\n")
     #expect(node.waiting.map(\.call.command.id) == [.set])
     node.answer { V1.Status(ok: true).write(into: &$0) }
@@ -48,7 +48,7 @@ import Testing
     #expect(talk.read() == "+OK\r\n+1\r\n+OK\r\n*0\r\n")
   }
 
-  @Test func `a database is the connection's, from the next command on`() throws {
+  @Test func aDatabaseIsTheConnectionsFromTheNextCommandOn() throws {
     talk.send("SELECT 3\nGET a\nSELECT 16\nGET b\n")
     let databases = node.waiting.map { waiting in
       waiting.request.withUnsafeReadableBytes { (try? V1.Key($0))?.database }
@@ -62,7 +62,7 @@ import Testing
         + "numbered 0 to 15.\r\n-invalid key b\r\n")
   }
 
-  @Test func `a call that fails is an error line, and the connection goes on`() {
+  @Test func aCallThatFailsIsAnErrorLineAndTheConnectionGoesOn() {
     talk.send("GET a\nGET b\n")
     node.fail(.shardUnavailable("s1", "no route"))
     node.answer(value("B"))
@@ -70,12 +70,12 @@ import Testing
     #expect(talk.read() == "-SHARD_UNAVAILABLE Shard s1 can't be reached: no route\r\n+B\r\n")
   }
 
-  @Test func `what is refused before it is a call is counted among the node's errors`() {
+  @Test func whatIsRefusedBeforeItIsACallIsCountedAmongTheNodesErrors() {
     talk.send("FROB\nGET\nPING\n*0\r\nGET 'a\n")
     #expect(node.errors == 4)
   }
 
-  @Test func `calls have a deadline, but for Shutdown`() {
+  @Test func callsHaveADeadlineButForShutdown() {
     talk.send("GET a\n")
     #expect(node.waiting.first?.deadlineNanos == talk.nowNanos + LineSession.callNanosMax)
     node.answer { _ in }
@@ -87,7 +87,7 @@ import Testing
 
   // MARK: - Commands that wait
 
-  @Test func `nothing is made behind a command that waits, and its deadline is later`() {
+  @Test func nothingIsMadeBehindACommandThatWaitsAndItsDeadlineIsLater() {
     talk.send("GET a\nBLPOP q 2.5\nGET b\nPING\n")
     #expect(node.waiting.map(\.call.command.id) == [.get, .lPop])
     #expect(
@@ -110,7 +110,7 @@ import Testing
     #expect(talk.read() == "+A\r\n*2\r\nq\r\nx\r\n+B\r\n+PONG\r\n")
   }
 
-  @Test func `who sends no more waits for nothing`() {
+  @Test func whoSendsNoMoreWaitsForNothing() {
     talk.send("BLPOP q 0\nPING\n")
     talk.session.inputClosed()
     talk.run()
@@ -121,7 +121,7 @@ import Testing
 
   // MARK: - Bounds
 
-  @Test func `so many commands may be unanswered, and no more`() {
+  @Test func soManyCommandsMayBeUnansweredAndNoMore() {
     let count = 3 * LineSession.commandsMax
     talk.send(String(repeating: "GET a\n", count: count))
     #expect(node.waiting.count == LineSession.commandsFirst)
@@ -139,7 +139,7 @@ import Testing
     #expect(talk.read().split(separator: "\r\n").count == count)
   }
 
-  @Test func `a client that reads nothing is not read`() {
+  @Test func aClientThatReadsNothingIsNotRead() {
     let long = String(repeating: "x", count: 50_000)
     for _ in 0..<40 where talk.session.wantsBytes {
       talk.session.received(ByteBuffer(string: "ECHO \(long)\n"))
@@ -151,7 +151,7 @@ import Testing
     #expect(talk.session.wantsBytes)
   }
 
-  @Test func `while the node asks to wait, nothing is started and nothing read`() {
+  @Test func whileTheNodeAsksToWaitNothingIsStartedAndNothingRead() {
     talk.session.pauseReading()
     talk.send("GET a\n")
     #expect(node.waiting.isEmpty)
@@ -161,7 +161,7 @@ import Testing
     #expect(node.waiting.count == 1)
   }
 
-  @Test func `a large reply behind others waits until there is room`() throws {
+  @Test func aLargeReplyBehindOthersWaitsUntilThereIsRoom() throws {
     talk.send("GET a\nGET b\nGET c\n")
     let (first, second, third) = (
       node.waiting[0].call, node.waiting[1].call, node.waiting[2].call
@@ -183,7 +183,7 @@ import Testing
     #expect(node.waiting.count == 2)
   }
 
-  @Test func `large replies are on the node's account until the client has read them`() {
+  @Test func largeRepliesAreOnTheNodesAccountUntilTheClientHasReadThem() {
     let large = String(repeating: "x", count: 600_000)
     talk.send("GET a\nGET b\nLPOP c\n")
     node.answer(value(large))
@@ -200,7 +200,7 @@ import Testing
 
   // MARK: - Ends
 
-  @Test func `QUIT answers what was before it and nothing behind it`() {
+  @Test func quitAnswersWhatWasBeforeItAndNothingBehindIt() {
     talk.send("GET a\nQUIT\nGET b\n")
     #expect(node.waiting.count == 1)
     #expect(!talk.session.isFinished)
@@ -211,7 +211,7 @@ import Testing
     #expect(talk.session.shouldLinger)
   }
 
-  @Test func `SHUTDOWN ends the connection once it is answered, and goes on if it failed`() {
+  @Test func shutdownEndsTheConnectionOnceItIsAnsweredAndGoesOnIfItFailed() {
     talk.send("SHUTDOWN CLUSTER\n")
     #expect(node.waiting.first?.call.command.id == .shutdown)
     node.fail(.shardUnavailable("s1", "no route"))
@@ -226,7 +226,7 @@ import Testing
     #expect(node.waiting.isEmpty)
   }
 
-  @Test func `when the client closes its side, what it sent is answered`() {
+  @Test func whenTheClientClosesItsSideWhatItSentIsAnswered() {
     talk.send("GET a\nGET b")
     talk.session.inputClosed()
     talk.run()
@@ -239,7 +239,7 @@ import Testing
     #expect(talk.session.isFinished)
   }
 
-  @Test func `a request that can't be read ends the connection behind the replies due`() {
+  @Test func aRequestThatCannotBeReadEndsTheConnectionBehindTheRepliesDue() {
     talk.send("GET a\n*x\r\nGET b\n")
     #expect(!talk.session.isFinished)
     node.answer(value("A"))
@@ -251,14 +251,14 @@ import Testing
     #expect(node.waiting.isEmpty)
   }
 
-  @Test func `HTTP is not answered`() {
+  @Test func httpIsNotAnswered() {
     talk.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     #expect(talk.read() == "")
     #expect(talk.session.isFinished)
     #expect(!talk.session.shouldLinger)
   }
 
-  @Test func `a drain answers what is under way, and says what was not begun`() {
+  @Test func aDrainAnswersWhatIsUnderWayAndSaysWhatWasNotBegun() {
     talk.send("GET a\nDBSIZE\n")
     talk.session.drain()
     talk.run()
@@ -271,7 +271,7 @@ import Testing
     #expect(node.waiting.isEmpty)
   }
 
-  @Test func `a drain of a connection without commands says nothing`() {
+  @Test func aDrainOfAConnectionWithoutCommandsSaysNothing() {
     talk.send("PING\n")
     _ = talk.read()
     talk.session.drain()
@@ -280,7 +280,7 @@ import Testing
     #expect(talk.session.isFinished)
   }
 
-  @Test func `a connection that is gone cancels its calls`() {
+  @Test func aConnectionThatIsGoneCancelsItsCalls() {
     talk.send("GET a\nGET b\n")
     talk.session.disconnected()
     #expect(node.cancelled == [.get, .get])
@@ -289,7 +289,7 @@ import Testing
     #expect(talk.read() == "")
   }
 
-  @Test func `a connection that is refused is told why and ends`() {
+  @Test func aConnectionThatIsRefusedIsToldWhyAndEnds() {
     talk.session.refuse(.overloaded("Too many."))
     talk.run()
     #expect(talk.read() == "-OVERLOADED Too many.\r\n")

@@ -23,7 +23,7 @@ import Testing
     talk.run()
   }
 
-  @Test func `only keys of the type are answered, in their order`() {
+  @Test func onlyKeysOfTheTypeAreAnsweredInTheirOrder() {
     scan(["a", "b", "c"])
     #expect(node.waiting.map(\.call.command.id) == [.type, .type, .type])
     for waiting in node.waiting {
@@ -37,7 +37,7 @@ import Testing
     #expect(node.waiting.map(\.call.command.id) == [.get])
   }
 
-  @Test func `a bounded number is asked for at a time`() {
+  @Test func aBoundedNumberIsAskedForAtATime() {
     let keys = (0..<200).map { "k\($0)" }
     scan(keys)
     var most = 0
@@ -50,12 +50,12 @@ import Testing
     #expect(talk.read() == "+OK\r\n*201\r\n07\r\n" + keys.map { $0 + "\r\n" }.joined())
   }
 
-  @Test func `a page without keys is answered at once`() {
+  @Test func aPageWithoutKeysIsAnsweredAtOnce() {
     scan([])
     #expect(talk.read() == "+OK\r\n*1\r\n07\r\n")
   }
 
-  @Test func `a type that can't be had fails the page, and the rest is cancelled`() {
+  @Test func aTypeThatCannotBeHadFailsThePageAndTheRestIsCancelled() {
     scan(["a", "b"])
     node.fail(.shardUnavailable("s1", "gone"))
     talk.run()
@@ -64,14 +64,14 @@ import Testing
     #expect(node.waiting.map(\.call.command.id) == [.get])
   }
 
-  @Test func `a connection that is gone cancels the types under way`() {
+  @Test func aConnectionThatIsGoneCancelsTheTypesUnderWay() {
     scan(["a", "b"])
     talk.session.disconnected()
     #expect(node.cancelled == [.type, .type])
     #expect(node.waiting.isEmpty)
   }
 
-  @Test func `while the node asks to wait, no further types are asked for`() {
+  @Test func whileTheNodeAsksToWaitNoFurtherTypesAreAskedFor() {
     talk.send("SCAN 0 TYPE list\n")
     talk.session.pauseReading()
     node.answer { response in

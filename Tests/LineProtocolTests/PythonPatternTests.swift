@@ -18,7 +18,7 @@ import Testing
     "{", "{,", "a{,x}", "a{ ,2}", "{}", #"a\{,2}"#, "[abc]", "[^]x]", "[]x]", "[{,2}]", #"[\]]\-"#,
     "[a-z", #"[a\"#, "a]", #"\"#,
   ])
-  func `what RE2 takes as Python does stays as it is`(_ pattern: String) {
+  func whatRE2TakesAsPythonDoesStaysAsItIs(_ pattern: String) {
     #expect(translated(pattern) == pattern)
   }
 
@@ -28,11 +28,11 @@ import Testing
     (#"[\s,]"#, #"[\s\x0b,]"#), (#"[^\s]\s"#, #"[^\s\x0b][\s\x0b]"#), (#"[\b]\b"#, #"[\x08]\b"#),
     ("[[:alpha:]]", #"[\[:alpha:]]"#), ("[][]", #"[]\[]"#), (#"[\[\]]\Z"#, #"[\[\]]\z"#),
   ])
-  func `what RE2 spells in another way is written anew`(_ pattern: String, _ anew: String) {
+  func whatRE2SpellsInAnotherWayIsWrittenAnew(_ pattern: String, _ anew: String) {
     #expect(translated(pattern) == anew)
   }
 
-  @Test func `bytes of any kind pass, and the text grows at most fivefold`() {
+  @Test func bytesOfAnyKindPassAndTheTextGrowsAtMostFivefold() {
     for byte in UInt8.min...UInt8.max {
       for pattern in [
         [byte], [0x5c, byte], [0x5b, byte], [0x5b, 0x5d, byte], [0x5b, 0x5c, byte],

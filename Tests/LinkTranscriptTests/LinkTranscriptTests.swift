@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct LinkTranscriptTests {
   @Test(arguments: try Transcript.names())
-  func `a link lives as its transcript says`(name: String) throws {
+  func aLinkLivesAsItsTranscriptSays(name: String) throws {
     let transcript = try Transcript(name)
     #expect(!transcript.steps.isEmpty)
     let world = LinkWorld()

@@ -14,8 +14,7 @@ struct ConnectionPartsTests {
     PlannedCall(kind: kind, space: kind.space, key: key, dueNanos: 0, isMeasured: true)
   }
 
-  @Test("A number is that of one call under way, and of no later one in its place")
-  func numbers() {
+  @Test func aNumberIsThatOfOneCallUnderWayAndOfNoLaterOneInItsPlace() {
     var calls = CallsInFlight(max: 3)
     var ids: Set<UInt64> = []
     for round in 0..<100 {
@@ -28,8 +27,7 @@ struct ConnectionPartsTests {
     #expect(calls.remove(0) == nil && calls.remove(.max) == nil)
   }
 
-  @Test("Room, age and the end of all calls")
-  func room() {
+  @Test func roomAgeAndTheEndOfAllCalls() {
     var calls = CallsInFlight(max: 2)
     #expect(calls.room == 2 && calls.oldestSentNanos == nil)
     _ = calls.add(call(.get), at: 5)
@@ -46,8 +44,7 @@ struct ConnectionPartsTests {
     #expect(failure.isWrongReply)
   }
 
-  @Test("A batch's calls are those that were planned")
-  func batch() throws {
+  @Test func aBatchsCallsAreThoseThatWerePlanned() throws {
     let requests = LoadRequests(try LoadSettings.with { $0.database = 3 })
     var buffer = ByteBuffer()
     var sizes: [Int] = []
@@ -67,8 +64,7 @@ struct ConnectionPartsTests {
     }
   }
 
-  @Test("Requests of lines have as many lines as they say")
-  func lines() throws {
+  @Test func requestsOfLinesHaveAsManyLinesAsTheySay() throws {
     let requests = LoadRequests(try LoadSettings.with { $0.valueBytes = "3" })
     for kind in CallKind.allCases {
       var buffer = ByteBuffer()
@@ -87,8 +83,7 @@ struct ConnectionPartsTests {
     return Array(bytes.value)
   }
 
-  @Test("A reply must be the value of the key that was asked for")
-  func replies() throws {
+  @Test func aReplyMustBeTheValueOfTheKeyThatWasAskedFor() throws {
     let settings = try LoadSettings.with { _ in }
     let requests = LoadRequests(settings)
     func outcome(_ key: Int, found: Bool = true) -> CallOutcome {
@@ -125,8 +120,7 @@ struct ConnectionPartsTests {
     Array(line.utf8).withUnsafeBytes { requests.outcome(of: call(kind), line: $0) }
   }
 
-  @Test("Lines answer as messages do")
-  func lineReplies() throws {
+  @Test func linesAnswerAsMessagesDo() throws {
     let settings = try LoadSettings.with { _ in }
     let requests = LoadRequests(settings)
     let value = "+" + String(decoding: value(7, settings), as: UTF8.self)
@@ -160,8 +154,7 @@ struct ConnectionPartsTests {
         == .failed(CallFailure(code: "UNKNOWN", message: "what is this")))
   }
 
-  @Test("Lines are the same however they are cut")
-  func pieces() {
+  @Test func linesAreTheSameHoweverTheyAreCut() {
     let text = Array("+one\r\n\r\n+\r\r\n-two three\n+four\r\n".utf8)
     for size in 1...text.count {
       var replies = LineReplies(valueBytesMax: 100)
@@ -175,8 +168,7 @@ struct ConnectionPartsTests {
     }
   }
 
-  @Test("A line without an end is too long at some point")
-  func endless() {
+  @Test func aLineWithoutAnEndIsTooLongAtSomePoint() {
     var replies = LineReplies(valueBytesMax: 10)
     replies.append(ByteBuffer(repeating: UInt8(ascii: "a"), count: LineReplies.headroomBytes + 11))
     #expect(!replies.next { _ in })

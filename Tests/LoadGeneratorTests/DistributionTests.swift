@@ -25,8 +25,8 @@ struct DistributionTests {
     return abs(Double(count) - expected) <= 5 * deviation + 1
   }
 
-  @Test("Zipf gives each rank its share", arguments: [0.5, 0.99, 1.0, 1.5])
-  func zipf(theta: Double) {
+  @Test(arguments: [0.5, 0.99, 1.0, 1.5])
+  func zipfGivesEachRankItsShare(theta: Double) {
     let keys = 1_000
     let distribution = KeyDistribution.zipf(theta: theta)
     let counts = counts(distribution, keys: keys)
@@ -50,15 +50,13 @@ struct DistributionTests {
     }
   }
 
-  @Test("Uniform keys are drawn alike")
-  func uniform() {
+  @Test func uniformKeysAreDrawnAlike() {
     for (key, count) in counts(.uniform, keys: 10).enumerated() {
       #expect(fits(count, share: 0.1), "key \(key): \(count)")
     }
   }
 
-  @Test("A hot set gets its share, each key of it alike")
-  func hot() {
+  @Test func aHotSetGetsItsShareEachKeyOfItAlike() {
     let keys = 1_000
     let distribution = KeyDistribution.hot(fraction: 0.01, share: 0.9)
     let counts = counts(distribution, keys: keys)
@@ -68,27 +66,25 @@ struct DistributionTests {
     for count in hot { #expect(fits(count, share: 0.09)) }
   }
 
-  @Test("Ranks are laid over all keys, each once", arguments: [1, 2, 3, 10, 100, 1_024, 9_973])
-  func ranks(keys: Int) {
+  @Test(arguments: [1, 2, 3, 10, 100, 1_024, 9_973])
+  func ranksAreLaidOverAllKeysEachOnce(keys: Int) {
     let chooser = KeyChooser(.zipf(theta: 0.99), keys: keys)
     let reached = Set((0..<UInt64(keys)).map(chooser.key))
     #expect(reached == Set(0..<keys))
   }
 
-  @Test("One key is drawn by every distribution", arguments: ["uniform", "zipf"])
-  func oneKey(text: String) throws {
+  @Test(arguments: ["uniform", "zipf"])
+  func oneKeyIsDrawnByEveryDistribution(text: String) throws {
     #expect(counts(try KeyDistribution(text), keys: 1) == [Self.draws])
   }
 
-  @Test("The same seed draws the same keys, another one others")
-  func seeds() {
+  @Test func theSameSeedDrawsTheSameKeysAnotherOneOthers() {
     let zipf = KeyDistribution.zipf(theta: 0.99)
     #expect(counts(zipf, keys: 100, seed: 1) == counts(zipf, keys: 100, seed: 1))
     #expect(counts(zipf, keys: 100, seed: 1) != counts(zipf, keys: 100, seed: 2))
   }
 
-  @Test("A mix draws each call by its weight")
-  func mix() throws {
+  @Test func aMixDrawsEachCallByItsWeight() throws {
     let mix = try CallMix("get=80,set=15,incr=5,lpop=0")
     var random = SplitMix64(seed: 3)
     var counts: [CallKind: Int] = [:]
@@ -100,8 +96,7 @@ struct DistributionTests {
     #expect(mix.spaces == [.strings, .counters])
   }
 
-  @Test("Lengths belong to their keys and fill their bounds")
-  func lengths() throws {
+  @Test func lengthsBelongToTheirKeysAndFillTheirBounds() throws {
     let sizes = try ValueSizes("16-1KiB")
     let lengths = (0..<20_000).map(sizes.bytes)
     #expect(lengths == (0..<20_000).map(sizes.bytes))
@@ -111,8 +106,7 @@ struct DistributionTests {
     #expect(try ValueSizes("64").bytes(ofKey: 5) == 64)
   }
 
-  @Test("A value is known by its length and its key")
-  func values() throws {
+  @Test func aValueIsKnownByItsLengthAndItsKey() throws {
     let sizes = try ValueSizes("3-40")
     let bytes = KeyBytes(sizes)
     for key in [0, 7, 12, 999_999_999] {

@@ -25,22 +25,19 @@ struct OpenLoopTests {
     }
   }
 
-  @Test("Evenly spaced calls are due at multiples of their pause, also after a day")
-  func even() {
+  @Test func evenlySpacedCallsAreDueAtMultiplesOfTheirPauseAlsoAfterADay() {
     #expect(due(schedule(1_000, .even), 4) == [0, 1, 2, 3].map { second + $0 * 1_000_000 })
     var schedule = schedule(3, .even)
     for _ in 0..<(3 * 86_400) { schedule.advance() }
     #expect(schedule.nextNanos == second + 86_400 * second)
   }
 
-  @Test("Evenly spaced calls of threads come in turn")
-  func evenThreads() {
+  @Test func evenlySpacedCallsOfThreadsComeInTurn() {
     let all = (0..<4).flatMap { due(schedule(1_000, .even, thread: $0, of: 4), 2) }.sorted()
     #expect(all == (0..<8).map { second + $0 * 1_000_000 })
   }
 
-  @Test("Pauses of Poisson's spacing have the mean and the spread of the exponential")
-  func poisson() {
+  @Test func pausesOfPoissonsSpacingHaveTheMeanAndTheSpreadOfTheExponential() {
     let moments = due(schedule(1_000, .poisson), 100_001)
     let pauses = zip(moments.dropFirst(), moments).map { Double($0 - $1) / 1e6 }
     let mean = pauses.reduce(0, +) / Double(pauses.count)
@@ -51,8 +48,7 @@ struct OpenLoopTests {
     #expect(abs(Double(long) / Double(pauses.count) - 0.3679) < 0.01)
   }
 
-  @Test("What is left of a schedule is counted, not walked through")
-  func left() {
+  @Test func whatIsLeftOfAScheduleIsCountedNotWalkedThrough() {
     let schedule = schedule(1_000, .even)
     #expect(schedule.callsLeft(before: second) == 0)
     #expect(schedule.callsLeft(before: second + 1) == 1)
@@ -82,8 +78,7 @@ struct OpenLoopTests {
     }
   }
 
-  @Test("A pause of the server is met by every call that was due in it")
-  func coordinatedOmission() throws {
+  @Test func aPauseOfTheServerIsMetByEveryCallThatWasDueInIt() throws {
     let open = try run(.open(schedule(500, .even)))
     #expect(open.done == 5_000 && open.unsent == 0)
     // 500 calls were due in the pause, and the backlog behind it takes another second to vanish,
@@ -98,23 +93,20 @@ struct OpenLoopTests {
     #expect(open.lags.maxNanos <= 1_000_000)
   }
 
-  @Test("A closed loop meets a pause once")
-  func closed() throws {
+  @Test func aClosedLoopMeetsAPauseOnce() throws {
     let closed = try run(.closed)
     #expect(closed.done == 9_001)
     #expect(closed.latencies.nanos(atPercentile: 99.9) <= 1_001_000)
     #expect(closed.latencies.maxNanos >= 990_000_000)
   }
 
-  @Test("Calls that were due and found no room before the end are told")
-  func unsent() throws {
+  @Test func callsThatWereDueAndFoundNoRoomBeforeTheEndAreTold() throws {
     let open = try run(.open(schedule(2_000, .even)))
     #expect(open.done == 9_001)
     #expect(open.done + open.unsent == 20_000)
   }
 
-  @Test("A call that could have been sent earlier makes the generator late")
-  func lag() throws {
+  @Test func aCallThatCouldHaveBeenSentEarlierMakesTheGeneratorLate() throws {
     let span = LoadSpan(
       startNanos: second, measuredFromNanos: second, endNanos: 3 * second, callsMax: nil)
     let source = CallSource(
@@ -132,8 +124,7 @@ struct OpenLoopTests {
     #expect(core.tally.lags.maxNanos == 700)
   }
 
-  @Test("The warm-up counts for nothing, and calls are counted behind it")
-  func warmUp() throws {
+  @Test func theWarmUpCountsForNothingAndCallsAreCountedBehindIt() throws {
     let span = LoadSpan(
       startNanos: 0, measuredFromNanos: second, endNanos: nil, callsMax: 10)
     let source = CallSource(
@@ -150,8 +141,8 @@ struct OpenLoopTests {
     #expect(core.tally.done == 10)
   }
 
-  @Test("Each key gets its call once, whatever the number of threads", arguments: [1, 2, 3, 7])
-  func eachKey(threads: Int) {
+  @Test(arguments: [1, 2, 3, 7])
+  func eachKeyGetsItsCallOnceWhateverTheNumberOfThreads(threads: Int) {
     var seen: [String] = []
     for thread in 0..<threads {
       let source = CallSource(
@@ -165,8 +156,7 @@ struct OpenLoopTests {
     #expect(seen.sorted() == all.sorted())
   }
 
-  @Test("An early end counts what was due until then")
-  func earlyEnd() throws {
+  @Test func anEarlyEndCountsWhatWasDueUntilThen() throws {
     let span = LoadSpan(
       startNanos: second, measuredFromNanos: second, endNanos: 11 * second, callsMax: nil)
     let source = CallSource(

@@ -14,8 +14,7 @@ import Testing
 
 @Suite("Results of a load")
 struct ResultTests {
-  @Test("Percentiles are those of the sorted latencies, to three digits")
-  func percentiles() {
+  @Test func percentilesAreThoseOfTheSortedLatenciesToThreeDigits() {
     var random = SplitMix64(seed: 11)
     var histogram = LatencyHistogram()
     var half = LatencyHistogram()
@@ -41,8 +40,7 @@ struct ResultTests {
     #expect(abs(histogram.meanNanos - mean) / mean < 1e-9)
   }
 
-  @Test("No latency is lost, however long")
-  func longest() {
+  @Test func noLatencyIsLostHoweverLong() {
     var histogram = LatencyHistogram()
     histogram.record(0)
     histogram.record(.max)
@@ -51,8 +49,7 @@ struct ResultTests {
     #expect(LatencyHistogram().nanos(atPercentile: 99) == 0)
   }
 
-  @Test("Failed calls are counted by reason and are in no percentile")
-  func failures() {
+  @Test func failedCallsAreCountedByReasonAndAreInNoPercentile() {
     var tally = LoadTally()
     tally.record(.get, .done(found: true), latencyNanos: 1_000, sent: 5, received: 7)
     for message in ["first", "second"] {
@@ -72,8 +69,7 @@ struct ResultTests {
     #expect(both.kinds.map(\.kind) == [.get, .set])
   }
 
-  @Test("Sorts of failures are bounded, and all are counted")
-  func failureSorts() {
+  @Test func sortsOfFailuresAreBoundedAndAllAreCounted() {
     var tally = LoadTally()
     for number in 0..<(LoadTally.failureSortsMax + 10) {
       tally.record(
@@ -84,8 +80,8 @@ struct ResultTests {
     #expect(tally.failures.reduce(0) { $0 + $1.count } == tally.failed)
   }
 
-  @Test("A result is read again as it was written", arguments: [[nil], [1_000.0, 2_000, 4_000.5]])
-  func roundTrip(rates: [Double?]) throws {
+  @Test(arguments: [[nil], [1_000.0, 2_000, 4_000.5]])
+  func aResultIsReadAgainAsItWasWritten(rates: [Double?]) throws {
     let report = try LoadReport.sample(rates: rates)
     let json = try report.json()
     #expect(json.last == UInt8(ascii: "\n"))
@@ -93,20 +89,17 @@ struct ResultTests {
     #expect(String(decoding: json, as: UTF8.self).contains("\"protocol\" : \"unary\""))
   }
 
-  @Test(
-    "What is no result is refused with a sentence",
-    arguments: [
-      "", "{}", "[]", "{\"schema\": \"other\", \"version\": 1}",
-      "{\"schema\": \"ringstore-bench\", \"version\": 1}",
-      "{\"schema\": \"ringstore-bench\", \"version\": 1e99}",
-      "{\"schema\": \"ringstore-bench\", \"version\": 2, \"more\": 1}",
-    ])
-  func noResult(text: String) {
+  @Test(arguments: [
+    "", "{}", "[]", "{\"schema\": \"other\", \"version\": 1}",
+    "{\"schema\": \"ringstore-bench\", \"version\": 1}",
+    "{\"schema\": \"ringstore-bench\", \"version\": 1e99}",
+    "{\"schema\": \"ringstore-bench\", \"version\": 2, \"more\": 1}",
+  ])
+  func whatIsNoResultIsRefusedWithASentence(text: String) {
     #expect(throws: LoadUsage.self) { try LoadReport(json: Array(text.utf8)) }
   }
 
-  @Test("Text and comparison hold the figures and their ratios")
-  func comparison() throws {
+  @Test func textAndComparisonHoldTheFiguresAndTheirRatios() throws {
     let one = try LoadReport.sample(rates: [nil])
     let other = try LoadReport.sample(rates: [nil], slower: 2)
     let text = LoadText.text(one)
@@ -120,8 +113,7 @@ struct ResultTests {
     #expect(LoadComparison.text(one, one).contains("1.00"))
   }
 
-  @Test("Only runs of the same rate are compared, and other settings are named")
-  func comparisonOfOthers() throws {
+  @Test func onlyRunsOfTheSameRateAreComparedAndOtherSettingsAreNamed() throws {
     let one = try LoadReport.sample(rates: [1_000, 2_000])
     var other = try LoadReport.sample(rates: [2_000, 4_000])
     other.settings.connections = 99
@@ -131,8 +123,7 @@ struct ResultTests {
     #expect(table.contains("settings differ") && table.contains("99"))
   }
 
-  @Test("The picture is well-formed XML and has a point for each run and curve")
-  func picture() throws {
+  @Test func thePictureIsWellFormedXMLAndHasAPointForEachRunAndCurve() throws {
     let report = try LoadReport.sample(rates: [1_000, 2_000, 4_000])
     let svg = try #require(LatencyPlot.svg(report, title: "a < b & \"c\""))
     var open: [Substring] = []
@@ -151,8 +142,7 @@ struct ResultTests {
     #expect(LatencyPlot.svg(try LoadReport.sample(rates: [1_000]), title: "one") == nil)
   }
 
-  @Test("A generator that was the limit is named")
-  func review() {
+  @Test func aGeneratorThatWasTheLimitIsNamed() {
     func remarks(
       cpu: Double = 0.3, _ change: (inout LoadTally) -> Void = { _ in }
     ) -> [String] {

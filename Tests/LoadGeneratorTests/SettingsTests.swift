@@ -6,8 +6,7 @@ import Testing
 
 @Suite("Settings of a load")
 struct LoadSettingsTests {
-  @Test("Without options it is a closed loop of unary calls")
-  func usual() throws {
+  @Test func withoutOptionsItIsAClosedLoopOfUnaryCalls() throws {
     let settings = try LoadSettings.with { _ in }
     #expect(settings.way == .unary && settings.rates.isEmpty)
     #expect(settings.connections == 16 && settings.inFlight == 1 && settings.batch == 1)
@@ -15,8 +14,7 @@ struct LoadSettingsTests {
     #expect(settings.mix.text == "get=80,set=20")
   }
 
-  @Test("Depth and batch fit each other by themselves")
-  func depth() throws {
+  @Test func depthAndBatchFitEachOtherByThemselves() throws {
     let pipeline = try LoadSettings.with { $0.way = .pipeline }
     #expect(pipeline.inFlight == 64 && pipeline.batch == 16)
     let deep = try LoadSettings.with {
@@ -33,14 +31,12 @@ struct LoadSettingsTests {
     #expect(open.rates == [1_000, 2_000, 4_000] && open.inFlight == 100)
   }
 
-  @Test("A number of calls ends a run without a time, and has no warm-up")
-  func calls() throws {
+  @Test func aNumberOfCallsEndsARunWithoutATimeAndHasNoWarmUp() throws {
     let settings = try LoadSettings.with { $0.calls = 5 }
     #expect(settings.calls == 5 && settings.durationSeconds == nil && settings.warmUpSeconds == 0)
   }
 
-  @Test("Distributions, sizes and mixes say what they were made of")
-  func texts() throws {
+  @Test func distributionsSizesAndMixesSayWhatTheyWereMadeOf() throws {
     for text in ["uniform", "zipf:1.2", "hot:0.01:0.9"] {
       #expect(try KeyDistribution(text).text == text)
     }
@@ -95,8 +91,7 @@ struct LoadSettingsTests {
     ("--fill", { ($0.fills, $0.mix) = (true, "incr=1") }),
   ]
 
-  @Test("What makes no load is refused with a sentence that names the option")
-  func refusals() {
+  @Test func whatMakesNoLoadIsRefusedWithASentenceThatNamesTheOption() {
     for (place, (option, change)) in Self.wrong.enumerated() {
       var options = LoadSettings.Options()
       change(&options)

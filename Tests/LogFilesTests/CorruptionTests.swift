@@ -67,8 +67,7 @@ struct CorruptionTests {
     return (bytes.lastIndex { $0 != 0 } ?? 0) + 1
   }
 
-  @Test("A flipped bit in any byte is found, or was in the last batch")
-  func flips() throws {
+  @Test func aFlippedBitInAnyByteIsFoundOrWasInTheLastBatch() throws {
     let (disk, _) = try makeLog(8)
     let end = end(of: disk)
     let lastBatch = (end - 4096) / 8
@@ -87,8 +86,7 @@ struct CorruptionTests {
     }
   }
 
-  @Test("A flipped bit in an older segment is found, also in its last batch")
-  func olderSegment() throws {
+  @Test func aFlippedBitInAnOlderSegmentIsFoundAlsoInItsLastBatch() throws {
     let (disk, rig) = try makeLog(3)
     // A start begins a segment that says up to where the log is durable.
     #expect(try rig.start() == [1, 2, 3])
@@ -101,8 +99,7 @@ struct CorruptionTests {
     }
   }
 
-  @Test("A log that is cut at any byte has a prefix, or is refused where more was durable")
-  func cuts() throws {
+  @Test func aLogThatIsCutAtAnyByteHasAPrefixOrIsRefusedWhereMoreWasDurable() throws {
     let (disk, _) = try makeLog(6)
     let bytes = disk.contents(of: first) ?? []
     let end = end(of: disk)
@@ -124,8 +121,7 @@ struct CorruptionTests {
     }
   }
 
-  @Test("A torn end is told, a clean one not, and bytes of a torn end never come back")
-  func tornEnd() throws {
+  @Test func aTornEndIsToldACleanOneNotAndBytesOfATornEndNeverComeBack() throws {
     let (disk, rig) = try makeLog(3)
     disk.flip(bit: (end(of: disk) - 1) * 8, of: first)
     let directory = try LogDirectory.open("data", as: LogRig.owner, over: disk)
@@ -143,8 +139,7 @@ struct CorruptionTests {
     #expect(try rig.start() == [1, 2])
   }
 
-  @Test("Missing files are told by name")
-  func missing() throws {
+  @Test func missingFilesAreToldByName() throws {
     let (disk, rig) = try makeLog(3)
     try rig.start()
     rig.write()
@@ -162,8 +157,7 @@ struct CorruptionTests {
     #expect(try start(withPass) == .refused(file: first))
   }
 
-  @Test("Damage to a pass that counts is told by file")
-  func damagedPass() throws {
+  @Test func damageToAPassThatCountsIsToldByFile() throws {
     let disk = try SimulatedDisk.withDirectory("data", seed: 1)
     let rig = LogRig(disk, "data", .always)
     try rig.start()

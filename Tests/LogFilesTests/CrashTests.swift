@@ -18,8 +18,8 @@ struct CrashTests {
     try CrashScenario(seed: seed, policy: policy, steps: 100)
   }
 
-  @Test("Power loss at every call loses nothing that was told", arguments: FsyncPolicy.allCases)
-  func powerLoss(_ policy: FsyncPolicy) throws {
+  @Test(arguments: FsyncPolicy.allCases)
+  func powerLossAtEveryCallLosesNothingThatWasTold(_ policy: FsyncPolicy) throws {
     var losses = 0
     var seed = Self.firstSeed
     while losses < Self.lossesPerPolicy {
@@ -41,8 +41,8 @@ struct CrashTests {
     }
   }
 
-  @Test("A call that fails loses nothing that was told", arguments: FsyncPolicy.allCases)
-  func failingCalls(_ policy: FsyncPolicy) throws {
+  @Test(arguments: FsyncPolicy.allCases)
+  func aCallThatFailsLosesNothingThatWasTold(_ policy: FsyncPolicy) throws {
     for seed in 1001...1001 as ClosedRange<UInt64> {
       let whole = try scenario(seed, policy)
       try whole.run()

@@ -34,8 +34,8 @@ final class FileSystemFixture: Sendable {
 struct FileSystemTests {
   typealias Kind = FileSystemFixture.Kind
 
-  @Test("What was written is read, also in pieces and beyond the end", arguments: Kind.allCases)
-  func writing(_ kind: Kind) throws {
+  @Test(arguments: Kind.allCases)
+  func whatWasWrittenIsReadAlsoInPiecesAndBeyondTheEnd(_ kind: Kind) throws {
     let fixture = try FileSystemFixture(kind)
     let file = try fixture.files.open(fixture.path("a"), for: .creating)
     try fixture.files.write(file, [1, 2, 3], at: 0)
@@ -55,8 +55,7 @@ struct FileSystemTests {
     fixture.files.close(again)
   }
 
-  @Test("A pipe that has a file's name is opened without a wait, and refused when it is read")
-  func pipe() throws {
+  @Test func aPipeThatHasAFilesNameIsOpenedWithoutAWaitAndRefusedWhenItIsRead() throws {
     let fixture = try FileSystemFixture(.posix)
     try #require(mkfifo(fixture.path("log-1"), 0o600) == 0)
     let file = try fixture.files.open(fixture.path("log-1"), for: .reading)
@@ -79,8 +78,8 @@ struct FileSystemTests {
     }
   }
 
-  @Test("A file shrinks and grows, and what grows is zeros", arguments: Kind.allCases)
-  func sizes(_ kind: Kind) throws {
+  @Test(arguments: Kind.allCases)
+  func aFileShrinksAndGrowsAndWhatGrowsIsZeros(_ kind: Kind) throws {
     let fixture = try FileSystemFixture(kind)
     let file = try fixture.files.open(fixture.path("a"), for: .creating)
     try fixture.files.write(file, [1, 2, 3, 4], at: 0)
@@ -97,8 +96,8 @@ struct FileSystemTests {
     fixture.files.close(file)
   }
 
-  @Test("Names are made, renamed over others and removed", arguments: Kind.allCases)
-  func names(_ kind: Kind) throws {
+  @Test(arguments: Kind.allCases)
+  func namesAreMadeRenamedOverOthersAndRemoved(_ kind: Kind) throws {
     let fixture = try FileSystemFixture(kind)
     let files = fixture.files
     let first = try files.open(fixture.path("a"), for: .creating)
@@ -120,8 +119,8 @@ struct FileSystemTests {
     files.close(second)
   }
 
-  @Test("Directories are told from files", arguments: Kind.allCases)
-  func directories(_ kind: Kind) throws {
+  @Test(arguments: Kind.allCases)
+  func directoriesAreToldFromFiles(_ kind: Kind) throws {
     let fixture = try FileSystemFixture(kind)
     try fixture.files.createDirectory(fixture.path("d"))
     let file = try fixture.files.open(fixture.path("d/x"), for: .creating)
@@ -132,8 +131,7 @@ struct FileSystemTests {
     fixture.files.close(file)
   }
 
-  @Test("What a folder takes of its disk is the files in it")
-  func disk() throws {
+  @Test func whatAFolderTakesOfItsDiskIsTheFilesInIt() throws {
     let fixture = try FileSystemFixture(.posix)
     try fixture.files.createDirectory(fixture.path("d"))
     try fixture.files.createDirectory(fixture.path("d/inner"))
@@ -152,8 +150,8 @@ struct FileSystemTests {
     #expect(throws: FileError.self) { try files.bytesTaken(in: fixture.path("nothing")) }
   }
 
-  @Test("Errors name call, path and code", arguments: Kind.allCases)
-  func errors(_ kind: Kind) throws {
+  @Test(arguments: Kind.allCases)
+  func errorsNameCallPathAndCode(_ kind: Kind) throws {
     let fixture = try FileSystemFixture(kind)
     let files = fixture.files
     let missing = fixture.path("none")
@@ -179,8 +177,8 @@ struct FileSystemTests {
     #expect("\(message)" == "write of data/log-1: No space left on device (error 28)")
   }
 
-  @Test("One handle has the lock of a file until it is closed", arguments: Kind.allCases)
-  func locks(_ kind: Kind) throws {
+  @Test(arguments: Kind.allCases)
+  func oneHandleHasTheLockOfAFileUntilItIsClosed(_ kind: Kind) throws {
     let fixture = try FileSystemFixture(kind)
     let files = fixture.files
     let first = try files.open(fixture.path("LOCK"), for: .creatingIfMissing)
@@ -194,8 +192,8 @@ struct FileSystemTests {
   }
 
   /// The machine's files are held against the simulated ones, call by call.
-  @Test("Random calls have the same outcome on both", arguments: 1...20 as ClosedRange<UInt64>)
-  func random(seed: UInt64) throws {
+  @Test(arguments: 1...20 as ClosedRange<UInt64>)
+  func randomCallsHaveTheSameOutcomeOnBoth(seed: UInt64) throws {
     let sides = try Kind.allCases.map { try FileSystemFixture($0) }
     var random = SeededRandom(seed: seed)
     for step in 0..<200 {

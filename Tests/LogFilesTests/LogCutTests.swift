@@ -8,8 +8,7 @@ import Testing
 
 @Suite("Cutting a log")
 struct LogCutTests {
-  @Test("A start finds what was there at the cut, wherever batches meet")
-  func everywhere() throws {
+  @Test func aStartFindsWhatWasThereAtTheCutWhereverBatchesMeet() throws {
     let log = try StoredLog()
     try log.change(60)
     log.end()
@@ -25,8 +24,7 @@ struct LogCutTests {
     }
   }
 
-  @Test("What is cut is laid aside, byte for byte")
-  func laidAside() throws {
+  @Test func whatIsCutIsLaidAsideByteForByte() throws {
     let log = try StoredLog()
     try log.change(60)
     log.end()
@@ -56,8 +54,7 @@ struct LogCutTests {
     #expect(Set(again).isDisjoint(with: aside))
   }
 
-  @Test("A position inside of a batch is refused, with those beside it")
-  func insideOfBatch() throws {
+  @Test func aPositionInsideOfABatchIsRefusedWithThoseBesideIt() throws {
     let log = try StoredLog()
     try log.change(6)
     log.end()
@@ -75,8 +72,7 @@ struct LogCutTests {
     #expect(throws: CutRefusal.nothingBehind(end)) { try StoredLog.cut(log.disk, at: end) }
   }
 
-  @Test("Below what the pass needs nothing can start, and the lowest place that can is named")
-  func belowPass() throws {
+  @Test func belowWhatThePassNeedsNothingCanStartAndTheLowestPlaceThatCanIsNamed() throws {
     let log = try StoredLog()
     try log.change(60)
     try log.pass()
@@ -105,8 +101,7 @@ struct LogCutTests {
     #expect(lowest != nil && refused > 0)
   }
 
-  @Test("Between the end of a pass and the segment that names it, the pass counts")
-  func beforeNaming() throws {
+  @Test func betweenTheEndOfAPassAndTheSegmentThatNamesItThePassCounts() throws {
     let log = try StoredLog()
     try log.change(12)
     let begin = log.position
@@ -129,8 +124,7 @@ struct LogCutTests {
     }
   }
 
-  @Test("A pass that isn't whole before the cut goes with the log that it needs")
-  func dependentPass() throws {
+  @Test func aPassThatIsNotWholeBeforeTheCutGoesWithTheLogThatItNeeds() throws {
     let log = try StoredLog()
     try log.change(12)
     log.rig.run()
@@ -149,8 +143,7 @@ struct LogCutTests {
     #expect(try StoredLog.start(disk).picture == log.pictures[position])
   }
 
-  @Test("Versions that were given behind the cut are below the ceiling that a start finds")
-  func ceiling() throws {
+  @Test func versionsThatWereGivenBehindTheCutAreBelowTheCeilingThatAStartFinds() throws {
     let log = try StoredLog()
     try log.change(12)
     log.end()
@@ -163,8 +156,7 @@ struct LogCutTests {
 
   }
 
-  @Test("A damaged header, a missing segment: what is before is got back")
-  func damagedSegments() throws {
+  @Test func aDamagedHeaderAMissingSegmentWhatIsBeforeIsGotBack() throws {
     let log = try StoredLog()
     try log.change(60)
     log.end()
@@ -183,8 +175,7 @@ struct LogCutTests {
     }
   }
 
-  @Test("An older segment with a damaged header is laid aside, and nothing is lost")
-  func damagedOlderSegment() throws {
+  @Test func anOlderSegmentWithADamagedHeaderIsLaidAsideAndNothingIsLost() throws {
     let log = try StoredLog()
     try log.change(12)
     log.rig.run()
@@ -205,8 +196,7 @@ struct LogCutTests {
     #expect(try StoredLog.start(disk).picture == whole.picture)
   }
 
-  @Test("After a power loss at any call the cut can be made again")
-  func powerLoss() throws {
+  @Test func afterAPowerLossAtAnyCallTheCutCanBeMadeAgain() throws {
     let log = try StoredLog()
     try log.change(40)
     log.end()
@@ -233,8 +223,7 @@ struct LogCutTests {
     #expect(call > 20)
   }
 
-  @Test("A failing disk is told, and loses nothing")
-  func failingDisk() throws {
+  @Test func aFailingDiskIsToldAndLosesNothing() throws {
     let log = try StoredLog()
     try log.change(40)
     log.end()

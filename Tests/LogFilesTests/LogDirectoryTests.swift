@@ -32,8 +32,7 @@ struct LogDirectoryTests {
 
   private let file = "data/log-00000000000000000000"
 
-  @Test("Another cluster, shard or hash seed is refused")
-  func identity() throws {
+  @Test func anotherClusterShardOrHashSeedIsRefused() throws {
     let disk = try makeDisk()
     #expect(refusal(disk) == nil)
     var owner = LogRig.owner
@@ -49,8 +48,7 @@ struct LogDirectoryTests {
     #expect(refusal(disk, as: owner) == .otherSeed(file: file))
   }
 
-  @Test("One process uses a directory, until it ends")
-  func twoProcesses() throws {
+  @Test func oneProcessUsesADirectoryUntilItEnds() throws {
     let disk = try makeDisk()
     let first = try LogDirectory.open("data", as: LogRig.owner, over: disk)
     #expect(refusal(disk) == .inUse("data"))
@@ -58,8 +56,7 @@ struct LogDirectoryTests {
     #expect(refusal(disk) == nil)
   }
 
-  @Test("A directory that isn't there is made, and a file in its place is refused")
-  func places() throws {
+  @Test func aDirectoryThatIsNotThereIsMadeAndAFileInItsPlaceIsRefused() throws {
     let disk = try makeDisk()
     #expect(refusal(disk, "data/new") == nil)
     disk.restart(after: .nothingUnsynced)
@@ -70,8 +67,7 @@ struct LogDirectoryTests {
     #expect(disk.names(in: "none/deep").contains("new"))
   }
 
-  @Test("Files of another log beside ours are refused")
-  func mixed() throws {
+  @Test func filesOfAnotherLogBesideOursAreRefused() throws {
     let disk = try makeDisk()
     let other = "data/log-00000000000000000777"
     let header = FileHeader(
@@ -86,8 +82,7 @@ struct LogDirectoryTests {
       refusal(disk) == .corrupt(file: other, offset: 12, why: "its header belongs to another file"))
   }
 
-  @Test("What the system refuses is told with what to do")
-  func systemErrors() throws {
+  @Test func whatTheSystemRefusesIsToldWithWhatToDo() throws {
     let disk = try makeDisk()
     for (code, words) in [
       (FileErrorCode.readOnly, "read-only"), (FileErrorCode.noPermission, "can't be used"),
@@ -101,8 +96,7 @@ struct LogDirectoryTests {
     }
   }
 
-  @Test("Names of files are read as they are written, and others are none of ours")
-  func names() {
+  @Test func namesOfFilesAreReadAsTheyAreWrittenAndOthersAreNoneOfOurs() {
     let names: [LogFileName] = [
       .lock, .spare, .reserve, .segment(0), .segment(.max), .pass(7), .unfinishedPass(1 << 40),
       .aside(at: 5, .segment(3), number: 1), .aside(at: .max, .pass(.max), number: 999),

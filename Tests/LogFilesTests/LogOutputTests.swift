@@ -14,8 +14,8 @@ struct LogOutputTests {
 
   private let second: UInt64 = 1_000_000_000
 
-  @Test("Numbers that were written are found by the next start", arguments: FsyncPolicy.allCases)
-  func roundTrip(_ policy: FsyncPolicy) throws {
+  @Test(arguments: FsyncPolicy.allCases)
+  func numbersThatWereWrittenAreFoundByTheNextStart(_ policy: FsyncPolicy) throws {
     let (rig, disk) = try rig(policy)
     #expect(try rig.start() == [])
     for _ in 0..<20 { rig.write(3, filler: 100) }
@@ -31,8 +31,8 @@ struct LogOutputTests {
     #expect(disk.names(in: "data").contains("log-00000000000000000000"))
   }
 
-  @Test("The loop writes by itself where nothing is under way", arguments: FsyncPolicy.allCases)
-  func direct(_ policy: FsyncPolicy) throws {
+  @Test(arguments: FsyncPolicy.allCases)
+  func theLoopWritesByItselfWhereNothingIsUnderWay(_ policy: FsyncPolicy) throws {
     let (rig, disk) = try rig(policy)
     try rig.start()
     rig.run()
@@ -58,8 +58,7 @@ struct LogOutputTests {
     #expect(try rig.start() == Array(1...204))
   }
 
-  @Test("A direct write that is longer than what the segment has left lets the segment grow")
-  func directBeyondTheSegment() throws {
+  @Test func aDirectWriteThatIsLongerThanWhatTheSegmentHasLeftLetsTheSegmentGrow() throws {
     let (rig, _) = try rig(.everysec)
     try rig.start()
     rig.run()
@@ -74,8 +73,7 @@ struct LogOutputTests {
     #expect(try rig.start() == [1, 2, 3])
   }
 
-  @Test("Lanes may be woken as often as there is work")
-  func wakes() throws {
+  @Test func lanesMayBeWokenAsOftenAsThereIsWork() throws {
     let (rig, _) = try rig(.everysec)
     try rig.start()
     rig.run()
@@ -86,8 +84,7 @@ struct LogOutputTests {
     #expect(wakes == 200_000)
   }
 
-  @Test("A direct write that finds no room is made by the lane when there is some")
-  func directOnAFullDisk() throws {
+  @Test func aDirectWriteThatFindsNoRoomIsMadeByTheLaneWhenThereIsSome() throws {
     let (rig, disk) = try rig(.everysec)
     try rig.start()
     rig.run()
@@ -105,8 +102,7 @@ struct LogOutputTests {
     #expect(try rig.start() == [1, 2, 3])
   }
 
-  @Test("A direct write that fails ends the log")
-  func directFailure() throws {
+  @Test func aDirectWriteThatFailsEndsTheLog() throws {
     let (rig, disk) = try rig(.never)
     try rig.start()
     rig.run()
@@ -117,8 +113,8 @@ struct LogOutputTests {
     #expect(rig.failure != nil)
   }
 
-  @Test("On the machine's file system as well", arguments: FsyncPolicy.allCases)
-  func posix(_ policy: FsyncPolicy) throws {
+  @Test(arguments: FsyncPolicy.allCases)
+  func onTheMachinesFileSystemAsWell(_ policy: FsyncPolicy) throws {
     let temporary = try TemporaryDirectory()
     let rig = LogRig(PosixFiles(), temporary.path + "/data", policy)
     #expect(try rig.start() == [])
@@ -134,8 +130,7 @@ struct LogOutputTests {
     #expect(rig.failure == nil)
   }
 
-  @Test("Under always each write is synced before it is told")
-  func always() throws {
+  @Test func underAlwaysEachWriteIsSyncedBeforeItIsTold() throws {
     let (rig, disk) = try rig(.always)
     try rig.start()
     rig.write()
@@ -146,8 +141,7 @@ struct LogOutputTests {
     #expect(!disk.hasUnsynced("data/log-00000000000000000000"))
   }
 
-  @Test("Under everysec the sync comes once a second, or when it is asked for")
-  func everySecond() throws {
+  @Test func underEverysecTheSyncComesOnceASecondOrWhenItIsAskedFor() throws {
     let (rig, _) = try rig(.everysec)
     try rig.start()
     rig.write()
@@ -165,8 +159,7 @@ struct LogOutputTests {
     #expect(rig.syncedNumber == 3)
   }
 
-  @Test("Under never it comes only when it is asked for")
-  func never() throws {
+  @Test func underNeverItComesOnlyWhenItIsAskedFor() throws {
     let (rig, _) = try rig(.never)
     try rig.start()
     rig.write()
@@ -178,9 +171,8 @@ struct LogOutputTests {
     #expect(rig.syncedNumber == 1)
   }
 
-  @Test(
-    "Segments follow one another, grow, and are read as one log", arguments: FsyncPolicy.allCases)
-  func segments(_ policy: FsyncPolicy) throws {
+  @Test(arguments: FsyncPolicy.allCases)
+  func segmentsFollowOneAnotherGrowAndAreReadAsOneLog(_ policy: FsyncPolicy) throws {
     let (rig, disk) = try rig(policy)
     try rig.start()
     for _ in 0..<300 {
@@ -196,8 +188,7 @@ struct LogOutputTests {
     #expect(try rig.start() == Array(1...300))
   }
 
-  @Test("A batch that is longer than any segment is written and found")
-  func longBatch() throws {
+  @Test func aBatchThatIsLongerThanAnySegmentIsWrittenAndFound() throws {
     let (rig, _) = try rig(.always)
     try rig.start()
     rig.write(2, filler: 100_000)
@@ -210,9 +201,9 @@ struct LogOutputTests {
   }
 
   @Test(
-    "A complete pass is named by a segment, and what is older goes", arguments: FsyncPolicy.allCases
+    arguments: FsyncPolicy.allCases
   )
-  func pass(_ policy: FsyncPolicy) throws {
+  func aCompletePassIsNamedByASegmentAndWhatIsOlderGoes(_ policy: FsyncPolicy) throws {
     let (rig, disk) = try rig(policy)
     try rig.start()
     for _ in 0..<100 {
@@ -243,8 +234,7 @@ struct LogOutputTests {
     #expect(disk.names(in: "data").contains(LogFileName.pass(begin).text))
   }
 
-  @Test("A pass that is given up leaves no file")
-  func abandoned() throws {
+  @Test func aPassThatIsGivenUpLeavesNoFile() throws {
     let (rig, disk) = try rig(.everysec)
     try rig.start()
     rig.output?.beginPass(at: 0)
@@ -259,8 +249,8 @@ struct LogOutputTests {
     #expect(!disk.names(in: "data").contains { $0.hasPrefix("pass-") })
   }
 
-  @Test("An end writes and syncs the rest", arguments: FsyncPolicy.allCases)
-  func close(_ policy: FsyncPolicy) throws {
+  @Test(arguments: FsyncPolicy.allCases)
+  func anEndWritesAndSyncsTheRest(_ policy: FsyncPolicy) throws {
     let (rig, disk) = try rig(policy)
     try rig.start()
     rig.output?.beginPass(at: 0)
@@ -275,8 +265,7 @@ struct LogOutputTests {
     #expect(try rig.start() == [1, 2, 3])
   }
 
-  @Test("A directory that is removed or replaced ends the log")
-  func directoryGone() throws {
+  @Test func aDirectoryThatIsRemovedOrReplacedEndsTheLog() throws {
     let (rig, disk) = try rig(.everysec)
     try rig.start()
     rig.run()
@@ -287,9 +276,9 @@ struct LogOutputTests {
   }
 
   @Test(
-    "A failed write or sync ends the log, and no other try is made", arguments: FsyncPolicy.allCases
+    arguments: FsyncPolicy.allCases
   )
-  func failures(_ policy: FsyncPolicy) throws {
+  func aFailedWriteOrSyncEndsTheLogAndNoOtherTryIsMade(_ policy: FsyncPolicy) throws {
     for offset in 1...3 {
       let (rig, disk) = try rig(policy)
       try rig.start()
@@ -308,10 +297,8 @@ struct LogOutputTests {
     }
   }
 
-  @Test(
-    "A full disk is told before anything is lost, and is over by itself",
-    arguments: FsyncPolicy.allCases)
-  func fullDisk(_ policy: FsyncPolicy) throws {
+  @Test(arguments: FsyncPolicy.allCases)
+  func aFullDiskIsToldBeforeAnythingIsLostAndIsOverByItself(_ policy: FsyncPolicy) throws {
     let (rig, disk) = try rig(policy)
     disk.capacity = 64 << 10
     try rig.start()
@@ -339,8 +326,7 @@ struct LogOutputTests {
     #expect(try rig.start().count == given + 6)
   }
 
-  @Test("A pass that finds no room is given up, and one can be named on a full disk")
-  func passOnFullDisk() throws {
+  @Test func aPassThatFindsNoRoomIsGivenUpAndOneCanBeNamedOnAFullDisk() throws {
     let (rig, disk) = try rig(.everysec)
     try rig.start()
     for _ in 0..<100 {
@@ -374,8 +360,7 @@ struct LogOutputTests {
     #expect(rig.failure == nil)
   }
 
-  @Test("Below what is to be kept free the disk counts as full")
-  func keepFree() throws {
+  @Test func belowWhatIsToBeKeptFreeTheDiskCountsAsFull() throws {
     let (rig, disk) = try rig(.everysec)
     try rig.start()
     rig.run()
@@ -393,8 +378,7 @@ struct LogOutputTests {
     #expect(rig.full == [true, false])
   }
 
-  @Test("A start that finds no room says what is free and needed, and loses nothing")
-  func fullAtStart() throws {
+  @Test func aStartThatFindsNoRoomSaysWhatIsFreeAndNeededAndLosesNothing() throws {
     let (rig, disk) = try rig(.always)
     try rig.start()
     rig.write(3)
@@ -415,8 +399,7 @@ struct LogOutputTests {
     #expect(try rig.start() == [1, 2, 3])
   }
 
-  @Test("A shard's own full disk has room for its next start")
-  func fullByItself() throws {
+  @Test func aShardsOwnFullDiskHasRoomForItsNextStart() throws {
     let (rig, disk) = try rig(.everysec)
     try rig.start()
     rig.write(3)

@@ -15,8 +15,8 @@ struct LogThreadsTests {
     func wait() -> Bool { semaphore.wait(timeout: .now() + 60) == .success }
   }
 
-  @Test("What is given is written, synced and told", arguments: FsyncPolicy.allCases)
-  func roundTrip(_ policy: FsyncPolicy) throws {
+  @Test(arguments: FsyncPolicy.allCases)
+  func whatIsGivenIsWrittenSyncedAndTold(_ policy: FsyncPolicy) throws {
     let temporary = try TemporaryDirectory()
     let settings = LogFileSettings(policy: policy)
     let owner = LogRig.owner
@@ -67,8 +67,7 @@ struct LogThreadsTests {
     again.close()
   }
 
-  @Test("Threads that have nothing to do end at once")
-  func idle() throws {
+  @Test func threadsThatHaveNothingToDoEndAtOnce() throws {
     let temporary = try TemporaryDirectory()
     let rig = LogRig(PosixFiles(), temporary.path, .never)
     try rig.start()

@@ -22,8 +22,7 @@ struct LogVerificationTests {
     return (log, old)
   }
 
-  @Test("A sound directory is sound, and ends where the log ends")
-  func sound() throws {
+  @Test func aSoundDirectoryIsSoundAndEndsWhereTheLogEnds() throws {
     let (log, _) = try makeLog()
     let end = log.position
     #expect(log.segments.count >= 2)
@@ -36,8 +35,7 @@ struct LogVerificationTests {
     }
   }
 
-  @Test("Nothing is changed, not even by a directory that has no lock file")
-  func changesNothing() throws {
+  @Test func nothingIsChangedNotEvenByADirectoryThatHasNoLockFile() throws {
     let (log, _) = try makeLog()
     let files = log.files
     let disk = try StoredLog.disk(files)
@@ -46,8 +44,7 @@ struct LogVerificationTests {
     for (name, bytes) in files { #expect(disk.contents(of: "data/\(name)") == bytes) }
   }
 
-  @Test("A flipped bit anywhere is found where a start finds it, or was in the torn end")
-  func flips() throws {
+  @Test func aFlippedBitAnywhereIsFoundWhereAStartFindsItOrWasInTheTornEnd() throws {
     let (log, _) = try makeLog()
     let files = log.files
     for (name, bytes) in files where name.hasPrefix("log-") || name.hasPrefix("pass-") {
@@ -76,8 +73,7 @@ struct LogVerificationTests {
   /// Headers are long and the same everywhere.
   private func byteStep(_ end: Int) -> Int { max(1, end / 160) }
 
-  @Test("What a cut would keep is said, and the cut keeps it")
-  func advice() throws {
+  @Test func whatACutWouldKeepIsSaidAndTheCutKeepsIt() throws {
     let log = try StoredLog()
     try log.change(60)
     log.end()
@@ -94,8 +90,7 @@ struct LogVerificationTests {
     }
   }
 
-  @Test("A torn end is no fault, and is told")
-  func torn() throws {
+  @Test func aTornEndIsNoFaultAndIsTold() throws {
     let log = try StoredLog()
     try log.change(4)
     log.end()
@@ -107,8 +102,7 @@ struct LogVerificationTests {
     #expect(verdict.torn?.contains("wrong checksum") == true)
   }
 
-  @Test("Missing and foreign files are told by name")
-  func missing() throws {
+  @Test func missingAndForeignFilesAreToldByName() throws {
     let (log, _) = try makeLog()
     let segments = log.segments
     for gone in segments.dropLast() + log.passes {
@@ -145,8 +139,7 @@ struct LogVerificationTests {
     return try result.get()
   }
 
-  @Test("Where the log goes back further, it is compared with every later pass")
-  func compared() throws {
+  @Test func whereTheLogGoesBackFurtherItIsComparedWithEveryLaterPass() throws {
     let (log, old) = try makeLog()
     let disk = try StoredLog.disk(old.merging(log.files) { $1 })
     let verdict = try StoredLog.verify(disk)
@@ -154,8 +147,7 @@ struct LogVerificationTests {
     #expect(verdict.compared.map(\.text).suffix(1) == log.passes[...])
   }
 
-  @Test("A pass that isn't what the log makes is found, whatever its checksums say")
-  func stateDiffers() throws {
+  @Test func aPassThatIsNotWhatTheLogMakesIsFoundWhateverItsChecksumsSay() throws {
     let (log, old) = try makeLog()
     let name = try #require(log.passes.first)
     var files = old.merging(log.files) { $1 }
@@ -195,8 +187,7 @@ struct LogVerificationTests {
     return made
   }
 
-  @Test("Damage to an older file is told, and that a start has no need of it")
-  func olderFile() throws {
+  @Test func damageToAnOlderFileIsToldAndThatAStartHasNoNeedOfIt() throws {
     let (log, old) = try makeLog()
     let name = try #require(old.keys.sorted().first { $0.hasPrefix("pass-") })
     let disk = try StoredLog.disk(old.merging(log.files) { $1 })
@@ -206,8 +197,7 @@ struct LogVerificationTests {
     #expect(verdict.findings.first?.refusal.place?.file == "data/\(name)")
   }
 
-  @Test("A directory in use is verified beside its shard, and not locked")
-  func inUse() throws {
+  @Test func aDirectoryInUseIsVerifiedBesideItsShardAndNotLocked() throws {
     let log = try StoredLog()
     try log.change(5)
     let verdict = try StoredLog.verify(log.disk)
@@ -218,8 +208,7 @@ struct LogVerificationTests {
     #expect(throws: LogRefusal.inUse(StoredLog.path)) { try StoredLog.cut(log.disk, at: 0) }
   }
 
-  @Test("A directory that isn't in use is held while it is verified")
-  func holds() throws {
+  @Test func aDirectoryThatIsNotInUseIsHeldWhileItIsVerified() throws {
     let log = try StoredLog()
     log.end()
     let directory = try LogDirectory.inspect(StoredLog.path, over: log.disk, locking: .ifFree)

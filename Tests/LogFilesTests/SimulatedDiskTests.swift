@@ -32,8 +32,7 @@ struct SimulatedDiskTests {
 
   private let sectorBytes = 512
 
-  @Test("Sectors of an unsynced write are lost, kept, torn and reordered")
-  func sectors() throws {
+  @Test func sectorsOfAnUnsyncedWriteAreLostKeptTornAndReordered() throws {
     let left = try leftovers { disk, file in
       try disk.write(file, [UInt8](repeating: 2, count: 1024), at: 0)
       try disk.write(file, [UInt8](repeating: 3, count: 1024), at: 0)
@@ -42,22 +41,19 @@ struct SimulatedDiskTests {
     #expect(left == Set((1...3).flatMap { a in (1...3).map { b in [a, b, 2] as [UInt8] } }))
   }
 
-  @Test("A file's growth may be there without its bytes, and the other way round not")
-  func growth() throws {
+  @Test func aFilesGrowthMayBeThereWithoutItsBytesAndTheOtherWayRoundNot() throws {
     let left = try leftovers { disk, file in
       try disk.write(file, [UInt8](repeating: 2, count: 512), at: 1024)
     }
     #expect(left == [[1, 1, 2], [1, 1, 0, 3], [1, 1, 2, 3]])
   }
 
-  @Test("What was cut off may come back, and zeros may be there instead")
-  func truncation() throws {
+  @Test func whatWasCutOffMayComeBackAndZerosMayBeThereInstead() throws {
     let left = try leftovers { disk, file in try disk.truncate(file, to: 512) }
     #expect(left == [[1, 1], [1, 1, 2], [1, 0, 2]])
   }
 
-  @Test("Synced bytes stay")
-  func synced() throws {
+  @Test func syncedBytesStay() throws {
     let left = try leftovers { disk, file in
       try disk.write(file, [UInt8](repeating: 2, count: 512), at: 512)
       try disk.sync(file)
@@ -65,8 +61,7 @@ struct SimulatedDiskTests {
     #expect(left == [[1, 2, 2]])
   }
 
-  @Test("A sync that fails loses bytes that reads still show, for good")
-  func failedSync() throws {
+  @Test func aSyncThatFailsLosesBytesThatReadsStillShowForGood() throws {
     let left = try leftovers { disk, file in
       disk.setFault(.error(FileErrorCode.inputOutput), atCall: disk.calls + 2)
       try disk.write(file, [UInt8](repeating: 2, count: 1024), at: 0)
@@ -77,8 +72,7 @@ struct SimulatedDiskTests {
     #expect(left == Set((1...2).flatMap { a in (1...2).map { b in [a, b, 2] as [UInt8] } }))
   }
 
-  @Test("Names are durable with the directory's sync only")
-  func names() throws {
+  @Test func namesAreDurableWithTheDirectorysSyncOnly() throws {
     var seen: Set<[String]> = []
     for seed in 1...200 as ClosedRange<UInt64> {
       let disk = try SimulatedDisk.withDirectory("d", seed: seed)
@@ -102,8 +96,7 @@ struct SimulatedDiskTests {
     #expect(disk.names(in: "d") == ["b"])
   }
 
-  @Test("A rename gives its own file the new name, also where older changes are lost")
-  func renames() throws {
+  @Test func aRenameGivesItsOwnFileTheNewNameAlsoWhereOlderChangesAreLost() throws {
     for seed in 1...100 as ClosedRange<UInt64> {
       let disk = try SimulatedDisk.withDirectory("d", seed: seed)
       let old = try disk.open("d/a", for: .creating)
@@ -120,8 +113,7 @@ struct SimulatedDiskTests {
     }
   }
 
-  @Test("The power goes during a call, and stays off until the restart")
-  func power() throws {
+  @Test func thePowerGoesDuringACallAndStaysOffUntilTheRestart() throws {
     let disk = try SimulatedDisk.withDirectory("d", seed: 1)
     disk.setFault(.powerLoss, atCall: disk.calls + 2)
     let file = try disk.open("d/a", for: .creating)
@@ -136,8 +128,7 @@ struct SimulatedDiskTests {
     }
   }
 
-  @Test("A process that ends leaves its writes and its locks behind")
-  func processEnd() throws {
+  @Test func aProcessThatEndsLeavesItsWritesAndItsLocksBehind() throws {
     let disk = try SimulatedDisk.withDirectory("d", seed: 1)
     let file = try disk.open("d/a", for: .creating)
     #expect(try disk.lock(file))
@@ -150,8 +141,7 @@ struct SimulatedDiskTests {
     #expect(disk.contents(of: "d/a") == nil)
   }
 
-  @Test("A full disk takes what it has room for, and more once something is gone")
-  func fullDisk() throws {
+  @Test func aFullDiskTakesWhatItHasRoomForAndMoreOnceSomethingIsGone() throws {
     let disk = try SimulatedDisk.withDirectory("d", seed: 1)
     disk.capacity = 4096
     let first = try disk.open("d/a", for: .creating)
@@ -170,8 +160,7 @@ struct SimulatedDiskTests {
     try disk.write(second, [1], at: 2048)
   }
 
-  @Test("Bits flip on the disk as well as in what is read")
-  func flips() throws {
+  @Test func bitsFlipOnTheDiskAsWellAsInWhatIsRead() throws {
     let disk = try SimulatedDisk.withDirectory("d", seed: 1)
     let file = try disk.open("d/a", for: .creating)
     try disk.write(file, [0, 0], at: 0)

@@ -146,8 +146,8 @@ private final class LoggedShard {
 
 @Suite("Crashes of a store with a log")
 struct StoreCrashTests {
-  @Test("The store is as it was behind a batch", arguments: FsyncPolicy.allCases)
-  func crashes(_ policy: FsyncPolicy) throws {
+  @Test(arguments: FsyncPolicy.allCases)
+  func theStoreIsAsItWasBehindABatch(_ policy: FsyncPolicy) throws {
     var passes = 0
     for seed in 1...30 as ClosedRange<UInt64> {
       let shard = try LoggedShard(seed: seed, policy)

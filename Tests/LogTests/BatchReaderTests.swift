@@ -7,7 +7,7 @@ import Testing
 @testable import Log
 
 @Suite struct BatchReaderTests {
-  @Test func `however the bytes come, the same batches are read`() throws {
+  @Test func howeverTheBytesComeTheSameBatchesAreRead() throws {
     var random = SeededRandom(seed: TestSeed.value)
     let log = try LogBytes(batches: 12, seed: TestSeed.value)
     let whole = try LogReading(log.bytes)
@@ -22,7 +22,7 @@ import Testing
     #expect(try LogReading(log.bytes, finishes: false).end == .stillReads)
   }
 
-  @Test func `a log cut at every byte gives every whole batch before the cut`() throws {
+  @Test func aLogCutAtEveryByteGivesEveryWholeBatchBeforeTheCut() throws {
     let log = try LogBytes(batches: 5, seed: TestSeed.value)
     for count in 0...log.bytes.count {
       let reading = try LogReading(Bytes(log.bytes[..<count]))
@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  @Test func `a log cut at every byte and zeros behind it gives every whole batch`() throws {
+  @Test func aLogCutAtEveryByteAndZerosBehindItGivesEveryWholeBatch() throws {
     let log = try LogBytes(batches: 4, seed: TestSeed.value)
     for count in 0...log.bytes.count {
       let zeros = Bytes(repeating: 0, count: log.bytes.count + 100 - count)
@@ -54,7 +54,7 @@ import Testing
     }
   }
 
-  @Test func `a flipped bit at every byte is found, and what is before it is read`() throws {
+  @Test func aFlippedBitAtEveryByteIsFoundAndWhatIsBeforeItIsRead() throws {
     let log = try LogBytes(batches: 4, seed: TestSeed.value)
     for place in log.bytes.indices {
       for bit in 0..<8 {
@@ -67,7 +67,7 @@ import Testing
     }
   }
 
-  @Test func `bytes of another life, lineage or position never pass`() throws {
+  @Test func bytesOfAnotherLifeLineageOrPositionNeverPass() throws {
     let log = try LogBytes(batches: 3, seed: 1)
     var other = LogBytes.identity
     other.life ^= 1
@@ -79,7 +79,7 @@ import Testing
     #expect(try LogReading(log.bytes, start: later).end == .bad(.otherPlace))
   }
 
-  @Test func `what an earlier use of the file left behind the log never passes`() throws {
+  @Test func whatAnEarlierUseOfTheFileLeftBehindTheLogNeverPasses() throws {
     var older = LogBytes.identity
     older.life = 0xdead
     for seed in 0..<20 as Range<UInt64> {
@@ -95,14 +95,14 @@ import Testing
     }
   }
 
-  @Test func `a length that the file can't hold isn't waited for`() throws {
+  @Test func aLengthThatTheFileCannotHoldIsNotWaitedFor() throws {
     let log = try LogBytes(batches: 1, seed: 1)
     var bytes = log.bytes
     bytes[3] = 0x7f
     #expect(try LogReading(bytes, finishes: false).end == .bad(.badLength))
   }
 
-  @Test func `records that don't fill their batch are no torn end`() throws {
+  @Test func recordsThatDoNotFillTheirBatchAreNoTornEnd() throws {
     let log = try LogBytes(batches: 1, seed: 1)
     for (offset, byte) in [(40, log.bytes[40] ^ 1), (44, 0)] as [(Int, UInt8)] {
       var bytes = log.bytes
@@ -114,7 +114,7 @@ import Testing
     #expect(!BatchFault.malformed.mayBeTorn)
   }
 
-  @Test func `a record of a newer version is passed over only if it says so`() throws {
+  @Test func aRecordOfANewerVersionIsPassedOverOnlyIfItSaysSo() throws {
     var bytes = try LogBytes(batches: 1, seed: 1).bytes
     bytes[44] = 200
     reseal(&bytes)

@@ -25,11 +25,11 @@ import Testing
   ]
 
   @Test(arguments: known)
-  func `known values`(bytes: Bytes, checksum: UInt32) {
+  func knownValues(bytes: Bytes, checksum: UInt32) {
     #expect(both(bytes) == [checksum, checksum])
   }
 
-  @Test func `both ways agree for every length and alignment, in one piece and in two`() {
+  @Test func bothWaysAgreeForEveryLengthAndAlignmentInOnePieceAndInTwo() {
     var random = SeededRandom(seed: TestSeed.value)
     let bytes = random.bytes(300)
     for start in 0..<16 {

@@ -33,7 +33,7 @@ import Testing
     return effects
   }
 
-  @Test func `random effects are read as they were written`() throws {
+  @Test func randomEffectsAreReadAsTheyWereWritten() throws {
     var random = SeededRandom(seed: TestSeed.value)
     var codes: Set<UInt8> = []
     for _ in 0..<1_000 {
@@ -48,7 +48,7 @@ import Testing
     #expect(codes == Set(ChangeCode.allCases.map(\.rawValue)))
   }
 
-  @Test func `an effect cut anywhere is refused, and so is one with a byte behind it`() throws {
+  @Test func anEffectCutAnywhereIsRefusedAndSoIsOneWithAByteBehindIt() throws {
     var random = SeededRandom(seed: TestSeed.value)
     for _ in 0..<500 {
       let bytes = encode([.random(slot: 1, &random)])
@@ -59,7 +59,7 @@ import Testing
     }
   }
 
-  @Test func `any bytes at all are read without a trap, and what is read has one form`() throws {
+  @Test func anyBytesAtAllAreReadWithoutATrapAndWhatIsReadHasOneForm() throws {
     var random = SeededRandom(seed: TestSeed.value)
     for _ in 0..<5_000 {
       var bytes = encode([.random(slot: 1, &random)])
@@ -77,14 +77,14 @@ import Testing
     (Bytes(repeating: 0xff, count: 9) + [0x02], .badNumber),
     (Bytes(repeating: 0x80, count: 10) + [0x01], .badNumber), ([0x80], .cutShort),
   ])
-  func `varints have one form and 64 bits`(bytes: Bytes, defect: LogDefect) {
+  func varintsHaveOneFormAnd64Bits(bytes: Bytes, defect: LogDefect) {
     bytes.withUnsafeBytes { bytes in
       var reader = ByteReader(bytes)
       #expect(throws: defect) { try reader.readVarint() }
     }
   }
 
-  @Test func `varints at their edges`() throws {
+  @Test func varintsAtTheirEdges() throws {
     for bits in 0..<64 {
       let power = UInt64(1) << UInt64(bits)
       for number in [power, power - 1, UInt64.max >> UInt64(bits)] {

@@ -15,7 +15,7 @@ import Testing
     try bytes.withUnsafeBytes { try FileHeader(decoding: $0) }
   }
 
-  @Test func `is read as it was written`() throws {
+  @Test func isReadAsItWasWritten() throws {
     var header = Self.header
     #expect(try decode(header.encode()) == header)
     header.kind = .pass
@@ -26,7 +26,7 @@ import Testing
     #expect(header.encode().count == 4096)
   }
 
-  @Test func `a flipped bit anywhere is found`() {
+  @Test func aFlippedBitAnywhereIsFound() {
     let bytes = Self.header.encode()
     for place in bytes.indices {
       for bit in [0, 7] {
@@ -37,7 +37,7 @@ import Testing
     }
   }
 
-  @Test func `tells an unwritten file from a foreign one, and a newer format from damage`() {
+  @Test func tellsAnUnwrittenFileFromAForeignOneAndANewerFormatFromDamage() {
     let bytes = Self.header.encode()
     #expect(throws: FileHeader.Defect.unwritten) { try decode(Bytes(bytes.dropLast())) }
     #expect(throws: FileHeader.Defect.unwritten) { try decode(Bytes(repeating: 0, count: 4096)) }

@@ -13,7 +13,7 @@ import Testing
       contentsOf: root.appendingPathComponent("docs/FORMATS.md"), encoding: .utf8)
   }
 
-  @Test func `the samples of the page are what is written`() throws {
+  @Test func theSamplesOfThePageAreWhatIsWritten() throws {
     let page = try Self.page()
     for dump in FormatDump.all {
       #expect(dump.isComplete, "\(dump.title) has \(dump.bytes.count) bytes")
@@ -21,13 +21,13 @@ import Testing
     }
   }
 
-  @Test func `the page names every type of record and every change`() throws {
+  @Test func thePageNamesEveryTypeOfRecordAndEveryChange() throws {
     let page = try Self.page()
     for type in RecordType.allCases { #expect(page.contains("\n| \(type.rawValue) | ")) }
     for code in ChangeCode.allCases { #expect(page.contains("\n| \(code.rawValue) | ")) }
   }
 
-  @Test func `the samples are read back`() throws {
+  @Test func theSamplesAreReadBack() throws {
     let batch = FormatDump.batch()
     let reader = BatchReader(identity: FormatDump.identity, position: 1_000)
     batch.bytes.withUnsafeBytes { reader.feed($0) }

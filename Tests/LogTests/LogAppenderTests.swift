@@ -16,7 +16,7 @@ import Testing
     appender.groupEnded(slot: 7)
   }
 
-  @Test func `nothing told is nothing to take, and the position stays`() {
+  @Test func nothingToldIsNothingToTakeAndThePositionStays() {
     let appender = LogAppender(position: 1_000)
     #expect(appender.isEmpty && appender.takeBatch() == nil)
     #expect(appender.position == 1_000)
@@ -25,7 +25,7 @@ import Testing
     #expect(appender.isEmpty)
   }
 
-  @Test func `a position lies behind a whole group, and batches follow one another`() throws {
+  @Test func aPositionLiesBehindAWholeGroupAndBatchesFollowOneAnother() throws {
     let appender = LogAppender(position: 1_000)
     effect.lend { appender.willApply($0) }
     #expect(appender.position == 1_000)
@@ -44,7 +44,7 @@ import Testing
     #expect(try #require(appender.takeBatch()).position == batch.end)
   }
 
-  @Test func `a long batch is closed by itself, behind a whole group`() throws {
+  @Test func aLongBatchIsClosedByItselfBehindAWholeGroup() throws {
     let appender = LogAppender(position: 0)
     let value = Bytes(repeating: 1, count: 5 << 20)
     let large = OwnedEffect(
@@ -59,7 +59,7 @@ import Testing
     #expect(next.position == batch.end && next.number == 2 && appender.isEmpty)
   }
 
-  @Test func `buffers are used again, but not the large ones`() throws {
+  @Test func buffersAreUsedAgainButNotTheLargeOnes() throws {
     let appender = LogAppender(position: 0)
     append(1, to: appender)
     let first = try #require(appender.takeBatch())
@@ -78,7 +78,7 @@ import Testing
     #expect(appender.takeBatch() !== large)
   }
 
-  @Test func `records of state stand between groups`() throws {
+  @Test func recordsOfStateStandBetweenGroups() throws {
     let appender = LogAppender(position: 0, epoch: 5)
     appender.append(.versionCeiling(1 << 40))
     #expect(appender.position == 40 + 8 + 8)

@@ -21,7 +21,7 @@ import Testing
   }
 
   @Test(arguments: 0..<8 as Range<UInt64>)
-  func `a pass and the log make the same store, wherever the log ends`(number: UInt64) throws {
+  func aPassAndTheLogMakeTheSameStoreWhereverTheLogEnds(number: UInt64) throws {
     let seed = TestSeed.value &+ number
     let run = LoggedStore(seed: seed)
     try run.run(calls: 1_000)
@@ -39,7 +39,7 @@ import Testing
     #expect(tried > 2 && run.passes.count > 1, "seed \(seed)")
   }
 
-  @Test func `the log alone makes the same store, and tells all state`() throws {
+  @Test func theLogAloneMakesTheSameStoreAndTellsAllState() throws {
     let run = LoggedStore(seed: TestSeed.value)
     try run.run(calls: 1_000)
     let replayed = try recovered(run, nil, log: run.log, seed: 1)
@@ -48,7 +48,7 @@ import Testing
     #expect(replayed.state == run.state && !run.state.isEmpty)
   }
 
-  @Test func `state before the pass comes from its beginning, the rest from the log`() throws {
+  @Test func stateBeforeThePassComesFromItsBeginningTheRestFromTheLog() throws {
     let run = LoggedStore(seed: TestSeed.value)
     try run.run(calls: 1_000)
     run.finishPass()
@@ -56,7 +56,7 @@ import Testing
     #expect(try recovered(run, pass, log: run.log, seed: 1).state == run.state)
   }
 
-  @Test func `the log may begin before the pass, but not behind it`() throws {
+  @Test func theLogMayBeginBeforeThePassButNotBehindIt() throws {
     let run = LoggedStore(seed: TestSeed.value)
     try run.run(calls: 1_000)
     run.finishPass()
@@ -75,7 +75,7 @@ import Testing
     }
   }
 
-  @Test func `a pass that is cut, or newer than the log, is refused`() throws {
+  @Test func aPassThatIsCutOrNewerThanTheLogIsRefused() throws {
     let run = LoggedStore(seed: TestSeed.value)
     try run.run(calls: 600)
     run.beginPassIfNone()
@@ -101,7 +101,7 @@ import Testing
 
   // MARK: - Comparing
 
-  @Test func `later passes are compared with the state, and nothing differs`() throws {
+  @Test func laterPassesAreComparedWithTheStateAndNothingDiffers() throws {
     let run = LoggedStore(seed: TestSeed.value)
     try run.run(calls: 1_500)
     run.finishPass()
@@ -118,7 +118,7 @@ import Testing
     #expect(StorePicture(store).difference(from: StorePicture(run.store)) == nil)
   }
 
-  @Test func `a log without a pass is compared as well`() throws {
+  @Test func aLogWithoutAPassIsComparedAsWell() throws {
     let run = LoggedStore(seed: TestSeed.value)
     try run.run(calls: 1_000)
     run.finishPass()

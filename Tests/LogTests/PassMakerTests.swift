@@ -60,7 +60,7 @@ import Testing
     return StorePicture(store)
   }
 
-  @Test func `a long list comes in several parts, its long elements from where they lie`() throws {
+  @Test func aLongListComesInSeveralPartsItsLongElementsFromWhereTheyLie() throws {
     var random = SeededRandom(seed: TestSeed.value)
     let small = (0..<9_000).map { _ in random.bytes(Int.random(in: 0...20, using: &random)) }
     try push("list", small)
@@ -79,7 +79,7 @@ import Testing
     #expect(try replayed(pass).difference(from: picture) == nil)
   }
 
-  @Test func `strings that are held fill a chunk, and are as they were`() throws {
+  @Test func stringsThatAreHeldFillAChunkAndAreAsTheyWere() throws {
     for number in 0..<7 {
       set("large \(number)", Bytes(repeating: UInt8(number), count: 5 << 20))
       set("small \(number)", [UInt8(number)])
@@ -94,13 +94,13 @@ import Testing
     #expect(try replayed(pass).difference(from: picture) == nil)
   }
 
-  @Test func `an empty store has a pass as well`() throws {
+  @Test func anEmptyStoreHasAPassAsWell() throws {
     let (pass, batches, _) = write(chunks())
     #expect(batches == 3)
     #expect(try replayed(pass) == StorePicture(LoggedStore.makeStore()))
   }
 
-  @Test func `an image holds keys of one moment only`() throws {
+  @Test func anImageHoldsKeysOfOneMomentOnly() throws {
     set("a", [1])
     set("b", [2])
     let maker = PassMaker(of: store, begin: 0, state: [])

@@ -8,7 +8,7 @@ private let mebi = 1 << 20
 
 @Suite struct PassPacingTests {
   @Test(arguments: [0, 1, 10, 64, 256, 1_000, 10_000])
-  func `where all is overwritten again and again, the bound holds`(liveMebi: Int) {
+  func whereAllIsOverwrittenAgainAndAgainTheBoundHolds(liveMebi: Int) {
     var disk = DiskModel(live: liveMebi * mebi)
     disk.overwrite(bytes: max(2_000, 20 * liveMebi) * mebi)
     #expect(disk.most <= 3 * liveMebi * mebi + 256 * mebi)
@@ -19,7 +19,7 @@ private let mebi = 1 << 20
   }
 
   @Test(arguments: [1, 100, 2_000])
-  func `where the disk takes a pass slowly, writers wait and the bound holds`(liveMebi: Int) {
+  func whereTheDiskTakesAPassSlowlyWritersWaitAndTheBoundHolds(liveMebi: Int) {
     var disk = DiskModel(live: liveMebi * mebi)
     disk.passPerStep = disk.step / 2
     disk.overwrite(bytes: max(1_000, 8 * liveMebi) * mebi)
@@ -29,7 +29,7 @@ private let mebi = 1 << 20
   }
 
   @Test(arguments: [1, 2, 10])
-  func `data that grows keeps within the bound`(bytesPerNewByte: Int) {
+  func dataThatGrowsKeepsWithinTheBound(bytesPerNewByte: Int) {
     var disk = DiskModel(live: 0)
     for _ in 0..<2_000 {
       disk.live += mebi
@@ -42,7 +42,7 @@ private let mebi = 1 << 20
     #expect((disk.passes == 0) == (bytesPerNewByte == 1))
   }
 
-  @Test func `when much is deleted its room comes back, and then there is peace`() {
+  @Test func whenMuchIsDeletedItsRoomComesBackAndThenThereIsPeace() {
     var disk = DiskModel(live: 4_000 * mebi)
     disk.overwrite(bytes: 20_000 * mebi)
     disk.live = 10 * mebi
@@ -53,21 +53,21 @@ private let mebi = 1 << 20
     #expect(disk.passes <= passes + 1)
   }
 
-  @Test func `a guess that is far too low doesn't make one pass follow the other`() {
+  @Test func aGuessThatIsFarTooLowDoesNotMakeOnePassFollowTheOther() {
     var disk = DiskModel(live: 1_000 * mebi)
     disk.guessed = 1 * mebi
     disk.overwrite(bytes: 2_000 * mebi)
     #expect(disk.passes <= 2_000 / 16)
   }
 
-  @Test func `a pass ends though nothing is written`() {
+  @Test func aPassEndsThoughNothingIsWritten() {
     let hour = PassPacing.bytesAllowed(logGrowth: 0, nanos: 3_600_000_000_000)
     #expect(hour > 14_000 * mebi)
     #expect(PassPacing.bytesAllowed(logGrowth: 10, nanos: 0) == 40)
     #expect(PassPacing.bytesAllowed(logGrowth: 0, nanos: .max) > 0)
   }
 
-  @Test func `what a pass would have is guessed from the last one`() {
+  @Test func whatAPassWouldHaveIsGuessedFromTheLastOne() {
     var live = LiveBytes()
     #expect(live.guess(storeUsed: 500) == 500)
     live.passEnded(bytes: 300, storeUsed: 600)

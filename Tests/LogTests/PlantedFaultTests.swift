@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test(arguments: Fault.allCases)
-  func `a fault in the rule is caught`(fault: Fault) throws {
+  func aFaultInTheRuleIsCaught(fault: Fault) throws {
     var caught = 0
     for seed in 1...20 as ClosedRange<UInt64> where caught < 2 {
       if try isCaught(fault, seed: seed) { caught += 1 }

@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func `a log cut at every byte is torn, with zeros behind it and without`() throws {
+  @Test func aLogCutAtEveryByteIsTornWithZerosBehindItAndWithout() throws {
     let log = try log(4)
     for count in 0...log.bytes.count {
       let cut = Bytes(log.bytes[..<count])
@@ -54,7 +54,7 @@ import Testing
   }
 
   @Test(arguments: [1, 7, 64, 100_000])
-  func `a flipped bit at every byte of what was durable is corruption`(cut: Int) throws {
+  func aFlippedBitAtEveryByteOfWhatWasDurableIsCorruption(cut: Int) throws {
     let log = try log(5)
     let last = log.ends[3]
     for place in stride(from: 0, to: log.bytes.count, by: cut == 64 ? 1 : 13) {
@@ -66,7 +66,7 @@ import Testing
     }
   }
 
-  @Test func `a batch lost as zeros is corruption where a later one says it was durable`() throws {
+  @Test func aBatchLostAsZerosIsCorruptionWhereALaterOneSaysItWasDurable() throws {
     let log = try log(5)
     var bytes = log.bytes
     for place in log.ends[1]..<log.ends[2] { bytes[place] = 0 }
@@ -77,7 +77,7 @@ import Testing
     #expect(found.lastEnd == LogBytes.start + UInt64(log.ends[4]))
   }
 
-  @Test func `batches behind a torn one that say nothing of it leave it torn`() throws {
+  @Test func batchesBehindATornOneThatSayNothingOfItLeaveItTorn() throws {
     let log = try LogBytes(batches: 5, seed: 7) { _ in LogBytes.start }
     var bytes = log.bytes
     bytes[log.ends[1] + 50] ^= 1
@@ -85,7 +85,7 @@ import Testing
     #expect(!found.isCorrupt && found.lastEnd == LogBytes.start + UInt64(log.ends[4]))
   }
 
-  @Test func `a later file's header tells, and so do its batches`() throws {
+  @Test func aLaterFilesHeaderTellsAndSoDoItsBatches() throws {
     let log = try log(3)
     let torn = Bytes(log.bytes[..<(log.ends[1] + 9)])
     let position = LogBytes.start + UInt64(log.ends[1])
@@ -107,7 +107,7 @@ import Testing
     #expect(other.isCorrupt)
   }
 
-  @Test func `bytes of a client that look like a batch don't count`() throws {
+  @Test func bytesOfAClientThatLookLikeABatchDoNotCount() throws {
     let log = try log(3)
     // A value that holds the bytes of the log itself, which say a lot was durable.
     var random = SeededRandom(seed: 3)

@@ -6,8 +6,7 @@ import Testing
 @Suite struct CallMeterTests {
   private let meter = CallMeter(places: 8, slowLog: SlowLog(slowNanos: 1_000_000, largeBytes: 100))
 
-  @Test("A call that is recorded is counted for its command and outcome, and for no other")
-  func recorded() throws {
+  @Test func aCallThatIsRecordedIsCountedForItsCommandAndOutcomeAndForNoOther() throws {
     meter.record(3, isError: false, nanos: 5_000)
     meter.record(3, isError: false, nanos: 7_000)
     meter.record(3, isError: true, nanos: 1_000)
@@ -19,8 +18,7 @@ import Testing
     #expect(meter.counts(4, isError: false) == nil)
   }
 
-  @Test("The total has the calls of all commands, with errors and without, and nothing else")
-  func total() {
+  @Test func theTotalHasTheCallsOfAllCommandsWithErrorsAndWithoutAndNothingElse() {
     let others = 3..<5
     #expect(meter.total(leavingOut: others).durations.count == 0)
     meter.record(0, isError: false, nanos: 1_000)
@@ -32,16 +30,15 @@ import Testing
     #expect(total.durations.sumNanos == 6_000)
   }
 
-  @Test("Places that there are not are passed over", arguments: [-1, 8, Int.max, Int.min])
-  func foreignPlaces(place: Int) {
+  @Test(arguments: [-1, 8, Int.max, Int.min])
+  func placesThatThereAreNotArePassedOver(place: Int) {
     meter.record(place, isError: false, nanos: 1)
     meter.note(place, isError: true, tickNanos: 1)
     #expect(!meter.isPending)
     #expect(meter.counts(place, isError: true) == nil)
   }
 
-  @Test("All calls of a tick take from its beginning to its end")
-  func settled() {
+  @Test func allCallsOfATickTakeFromItsBeginningToItsEnd() {
     for _ in 0..<3 { meter.note(1, isError: false, tickNanos: 10_000) }
     meter.note(2, isError: true, tickNanos: 12_000)
     #expect(meter.counts(1, isError: false) == nil)
@@ -57,8 +54,7 @@ import Testing
     #expect(meter.counts(1, isError: false)?.sumNanos == 151_000)
   }
 
-  @Test("A clock that stands, or an entrance that knew no time, counts nothing but the call")
-  func oddClocks() {
+  @Test func aClockThatStandsOrAnEntranceThatKnewNoTimeCountsNothingButTheCall() {
     meter.note(1, isError: false, tickNanos: 0)
     meter.settle(nowNanos: 5_000_000)
     meter.note(1, isError: false, tickNanos: 9_000)
@@ -67,8 +63,7 @@ import Testing
     #expect(meter.counts(1, isError: false)?.sumNanos == 0)
   }
 
-  @Test("A slow tick is in the slow log with its number of calls and its busiest command")
-  func slowTicks() throws {
+  @Test func aSlowTickIsInTheSlowLogWithItsNumberOfCallsAndItsBusiestCommand() throws {
     meter.note(1, isError: false, tickNanos: 1_000)
     meter.note(2, isError: false, tickNanos: 1_000)
     meter.note(2, isError: false, tickNanos: 1_000)
@@ -83,8 +78,7 @@ import Testing
     #expect(meter.slowLog.slow.total == 1)
   }
 
-  @Test("The slow log keeps the latest calls, newest first, and counts all")
-  func slowLogBounds() {
+  @Test func theSlowLogKeepsTheLatestCallsNewestFirstAndCountsAll() {
     var log = SlowLog(slowNanos: 1_000, largeBytes: 10) { 7 }
     for number in 0..<300 {
       var call = SlowCall(place: number, durationNanos: 1_000, isError: false)
@@ -100,8 +94,8 @@ import Testing
     #expect(log.large.latest.first?.place == 298)
   }
 
-  @Test("A slow log that forgets goes on counting, and keeps the latest", arguments: [5, 200])
-  func slowLogReset(before: Int) {
+  @Test(arguments: [5, 200])
+  func aSlowLogThatForgetsGoesOnCountingAndKeepsTheLatest(before: Int) {
     var log = SlowLog(slowNanos: 1_000, largeBytes: 10) { 7 }
     var call = SlowCall(place: 0, durationNanos: 1_000, isError: false)
     call.replyBytes = 10
@@ -116,8 +110,7 @@ import Testing
     #expect(log.large.total == UInt64(before + SlowLog.entriesMax + 1))
   }
 
-  @Test("Without thresholds nothing is slow or large")
-  func noThresholds() {
+  @Test func withoutThresholdsNothingIsSlowOrLarge() {
     var log = SlowLog()
     var call = SlowCall(place: 1, durationNanos: .max - 1, isError: true)
     call.replyBytes = .max - 1

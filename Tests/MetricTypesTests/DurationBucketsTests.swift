@@ -4,8 +4,7 @@ import MetricTypes
 import Testing
 
 @Suite struct DurationBucketsTests {
-  @Test("A duration lies above the bucket before its own, and at or below its own")
-  func bounds() {
+  @Test func aDurationLiesAboveTheBucketBeforeItsOwnAndAtOrBelowItsOwn() {
     for power in 0..<35 {
       for offset in [-1_001, -1_000, -999, -1, 0, 1, 999, 1_000, 1_001] {
         let base: UInt64 = 1 << UInt64(power) * 1_000
@@ -20,8 +19,7 @@ import Testing
     }
   }
 
-  @Test("A bucket's bound is within a quarter of the durations in it")
-  func resolution() {
+  @Test func aBucketsBoundIsWithinAQuarterOfTheDurationsInIt() {
     for index in 4..<DurationBuckets.count - 1 {
       let (lower, upper) = (
         DurationBuckets.upperNanos(index - 1), DurationBuckets.upperNanos(index)
@@ -30,8 +28,7 @@ import Testing
     }
   }
 
-  @Test("What is counted below a shown bound is what lies at or below it")
-  func shownBounds() {
+  @Test func whatIsCountedBelowAShownBoundIsWhatLiesAtOrBelowIt() {
     let all = durations(count: 2_000)
     var counts = DurationCounts()
     for nanos in all { counts.add(nanos: nanos) }
@@ -43,8 +40,7 @@ import Testing
     #expect(counts.sumNanos == all.reduce(0, +))
   }
 
-  @Test("A percentile is at most a quarter above the one of the durations themselves")
-  func quantiles() throws {
+  @Test func aPercentileIsAtMostAQuarterAboveTheOneOfTheDurationsThemselves() throws {
     // Beyond the last bound all durations are in one bucket.
     let last = DurationBuckets.upperNanos(DurationBuckets.count - 1)
     let all = durations(count: 1_001).map { min($0, last) }.sorted()
@@ -59,8 +55,7 @@ import Testing
     #expect(DurationCounts().quantileNanos(0.5) == nil)
   }
 
-  @Test("Two counts add up")
-  func sums() {
+  @Test func twoCountsAddUp() {
     var (one, other, both) = (DurationCounts(), DurationCounts(), DurationCounts())
     for (number, nanos) in durations(count: 500).enumerated() {
       if number % 3 == 0 { one.add(nanos: nanos) } else { other.add(nanos: nanos) }
@@ -72,16 +67,14 @@ import Testing
     #expect(sum == both)
   }
 
-  @Test("Between two looks is what has come since; of a node that began anew, all that it has")
-  func differences() {
+  @Test func betweenTwoLooksIsWhatHasComeSinceOfANodeThatBeganAnewAllThatItHas() {
     #expect(DurationCounts(between: [1, 2], and: [1, 5, 7]).buckets.prefix(4) == [0, 3, 7, 0])
     #expect(DurationCounts(between: [9, 9], and: [1, 5]).buckets.prefix(3) == [1, 5, 0])
     #expect(DurationCounts(between: [3], and: [3]).quantileNanos(0.5) == nil)
     #expect(DurationCounts(between: [], and: [0, 0, 4]).quantileNanos(0.99) == 3_000)
   }
 
-  @Test("Counts that no node can have are taken all the same")
-  func hugeCounts() {
+  @Test func countsThatNoNodeCanHaveAreTakenAllTheSame() {
     let huge = [UInt64](repeating: .max, count: 200)
     for part in [0, 0.5, 0.99, 1] {
       _ = DurationCounts(between: [], and: huge).quantileNanos(part)

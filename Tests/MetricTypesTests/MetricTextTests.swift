@@ -16,8 +16,7 @@ import Testing
     return metrics
   }
 
-  @Test("Prometheus' text names a counter with _total and escapes what would end a label")
-  func prometheus() {
+  @Test func prometheusTextNamesACounterWithTotalAndEscapesWhatWouldEndALabel() {
     #expect(
       MetricText.prometheus.text(metrics) == #"""
         # HELP app_calls_total Calls.
@@ -30,8 +29,7 @@ import Testing
         """#)
   }
 
-  @Test("OpenMetrics names the family without _total, tells units and has an end")
-  func openMetrics() {
+  @Test func openMetricsNamesTheFamilyWithoutTotalTellsUnitsAndHasAnEnd() {
     #expect(
       MetricText.openMetrics.text(metrics) == #"""
         # HELP app_calls Calls.
@@ -46,8 +44,7 @@ import Testing
         """#)
   }
 
-  @Test("A histogram's buckets add up, the last is all, and bounds are seconds")
-  func histogram() {
+  @Test func aHistogramsBucketsAddUpTheLastIsAllAndBoundsAreSeconds() {
     var counts = DurationCounts()
     for nanos in [900, 1_000, 1_001, 3_000_000, 60_000_000_000] as [UInt64] {
       counts.add(nanos: nanos)
@@ -65,14 +62,12 @@ import Testing
     #expect(lines.count == 2 + 25 + 3)
   }
 
-  @Test("A family without a series isn't written")
-  func emptyFamilies() {
+  @Test func aFamilyWithoutASeriesIsNotWritten() {
     #expect(MetricText.prometheus.text(MetricCollection()) == "")
     #expect(MetricText.openMetrics.text(MetricCollection()) == "# EOF\n")
   }
 
   @Test(
-    "OpenMetrics is written for who names it and takes it",
     arguments: [
       (nil, MetricText.prometheus), ("*/*", .prometheus), ("text/plain", .prometheus),
       ("application/openmetrics-text", .openMetrics),
@@ -81,12 +76,11 @@ import Testing
       ("application/openmetrics-text;q=0, text/plain", .prometheus),
       ("application/openmetrics-textual", .prometheus), (",;,", .prometheus),
     ] as [(String?, MetricText)])
-  func accept(accept: String?, form: MetricText) {
+  func openMetricsIsWrittenForWhoNamesItAndTakesIt(accept: String?, form: MetricText) {
     #expect(MetricText(accept: accept) == form)
   }
 
-  @Test("Parts of a node add up by name and labels")
-  func parts() {
+  @Test func partsOfANodeAddUpByNameAndLabels() {
     var (one, other) = (MetricCollection(), MetricCollection())
     one.add(Self.calls, [MetricLabel("command", "get")], 1)
     other.add(Self.calls, [MetricLabel("command", "get")], 2)

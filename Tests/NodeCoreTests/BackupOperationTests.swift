@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  @Test func `every piece of every shard comes, in its order`() throws {
+  @Test func everyPieceOfEveryShardComesInItsOrder() throws {
     shardsHave(3)
     let run = try start()
     port.runAll()
@@ -54,7 +54,7 @@ import Testing
     #expect(all.count == 6 && port.sent.allSatisfy { $0.part.lane == .bulk && !$0.part.isWrite })
   }
 
-  @Test func `while the caller takes nothing each shard is asked for one piece`() throws {
+  @Test func whileTheCallerTakesNothingEachShardIsAskedForOnePiece() throws {
     shardsHave(4)
     port.roomForMessages = 0
     let run = try start()
@@ -70,7 +70,7 @@ import Testing
     #expect(port.hasEnded && port.messages.count == 8)
   }
 
-  @Test func `a shard that is lost ends it`() throws {
+  @Test func aShardThatIsLostEndsIt() throws {
     shardsHave(4)
     let run = try start()
     port.run(0)
@@ -78,7 +78,7 @@ import Testing
     #expect(run.error?.reason == .shardUnavailable)
   }
 
-  @Test func `one in which shards were added is refused at its end`() throws {
+  @Test func oneInWhichShardsWereAddedIsRefusedAtItsEnd() throws {
     shardsHave(2)
     let run = try start()
     port.run(0)

@@ -18,7 +18,7 @@ import Testing
     return reply
   }
 
-  @Test func `counters of the shards are added up, the node's own stand beside them`() throws {
+  @Test func countersOfTheShardsAreAddedUpTheNodesOwnStandBesideThem() throws {
     let port = FakePort(shards: 3)
     port.nodeCounters = ["ringstore_router_calls_total": 9]
     port.answer = { .success(stats(["ringstore_keys": 10 + Int64($0.shard)])) }
@@ -31,7 +31,7 @@ import Testing
     #expect(try run.answer(Ringstore_V1_StatsResponse.self).counters == expected)
   }
 
-  @Test func `a shard away is missing from the sums, and counted`() throws {
+  @Test func aShardAwayIsMissingFromTheSumsAndCounted() throws {
     let port = FakePort(shards: 3)
     port.answer = { _ in .success(stats(["ringstore_keys": 10])) }
     let run = try OperationRun(.stats, Ringstore_V1_StatsRequest(), on: port)
@@ -41,7 +41,7 @@ import Testing
     #expect(counters["ringstore_keys"] == 20 && counters["ringstore_shards_unreachable"] == 1)
   }
 
-  @Test func `a node counts calls by name, slices and errors`() {
+  @Test func aNodeCountsCallsByNameSlicesAndErrors() {
     var counters = NodeCounters()
     for _ in 0..<3 { counters.called(2) }
     counters.called(UInt32(CommandID.scan.rawValue))
@@ -58,7 +58,7 @@ import Testing
     #expect(router["ringstore_router_slices_total"] == nil)
   }
 
-  @Test func `a shutdown of one node asks nobody else`() throws {
+  @Test func aShutdownOfOneNodeAsksNobodyElse() throws {
     for servesCluster in [true, false] {
       let port = FakePort(shards: 3)
       port.servesCluster = servesCluster
@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  @Test func `a shutdown of one shard asks that one, and the router stays`() throws {
+  @Test func aShutdownOfOneShardAsksThatOneAndTheRouterStays() throws {
     let port = FakePort(shards: 3)
     let request = Ringstore_V1_ShutdownRequest.with { $0.node = "s1" }
     let run = try OperationRun(.shutdown, request, on: port)
@@ -77,7 +77,7 @@ import Testing
     _ = try run.answer(Ringstore_V1_ShutdownResponse.self)
   }
 
-  @Test func `counters of one node are asked of that one alone`() throws {
+  @Test func countersOfOneNodeAreAskedOfThatOneAlone() throws {
     for (node, asked) in [("s1", [1]), ("router", [])] {
       let port = FakePort(shards: 2)
       port.nodeCounters = ["own": 1]
@@ -92,7 +92,7 @@ import Testing
     }
   }
 
-  @Test func `a shutdown of the cluster ends every shard before the router`() throws {
+  @Test func aShutdownOfTheClusterEndsEveryShardBeforeTheRouter() throws {
     let port = FakePort(shards: 3)
     let request = Ringstore_V1_ShutdownRequest.with { $0.wholeCluster = true }
     let run = try OperationRun(.shutdown, request, on: port)
@@ -104,7 +104,7 @@ import Testing
     #expect(port.nodeHasEnded && run.error == nil)
   }
 
-  @Test func `one shard that can't be told fails it, after the others were, and the router stays`()
+  @Test func oneShardThatCannotBeToldFailsItAfterTheOthersWereAndTheRouterStays()
     throws
   {
     let port = FakePort(shards: 3)
@@ -123,7 +123,7 @@ import Testing
     }
   }
 
-  @Test func `a reset goes on slice by slice until every shard is done`() throws {
+  @Test func aResetGoesOnSliceBySliceUntilEveryShardIsDone() throws {
     let port = FakePort(shards: 2)
     port.answer = { call in
       let request = call.request.withUnsafeBytes { try? LinkV1.ResetPartRequest($0) }
@@ -140,7 +140,7 @@ import Testing
     #expect(port.sent.count == 8 && port.sent.allSatisfy { $0.part.isWrite })
   }
 
-  @Test func `sizes are added up, of the database asked for`() throws {
+  @Test func sizesAreAddedUpOfTheDatabaseAskedFor() throws {
     let port = FakePort(shards: 2)
     port.answer = { call in
       let view = call.request.withUnsafeBytes { try? V1.DbSizeRequest($0) }
@@ -157,7 +157,7 @@ import Testing
   }
 
   /// Draws of a fixed seed: the check can't fail by bad luck.
-  @Test func `a key by lot is a shard's as often as it has keys`() throws {
+  @Test func aKeyByLotIsAShardsAsOftenAsItHasKeys() throws {
     let keys: [Int64] = [0, 100, 300]
     let answer: (FakePort.Sent) -> Result<ByteBuffer, CallError> = { call in
       var reply = ByteBuffer()
@@ -181,8 +181,7 @@ import Testing
     #expect(counts[0] == 0 && (1_400...1_600).contains(counts[2]))
   }
 
-  @Test func `a shard that has drawn keys that were due is asked again, and none is no key`() throws
-  {
+  @Test func aShardThatHasDrawnKeysThatWereDueIsAskedAgainAndNoneIsNoKey() throws {
     let port = FakePort(shards: 2)
     var asked = 0
     port.answer = { call in
@@ -203,7 +202,7 @@ import Testing
     #expect(failed.error == away, "no shard is passed over in silence")
   }
 
-  @Test func `a shard away is described as such`() throws {
+  @Test func aShardAwayIsDescribedAsSuch() throws {
     let port = FakePort(shards: 2)
     port.answer = { call in
       let node = Ringstore_V1_Node.with { ($0.id, $0.state) = ("s\(call.shard)", .serving) }
@@ -216,7 +215,7 @@ import Testing
     #expect(nodes.map(\.id) == ["s0", "s1"] && nodes.map(\.state) == [.serving, .unreachable])
   }
 
-  @Test func `the map is described as it is, however often it was described before`() throws {
+  @Test func theMapIsDescribedAsItIsHoweverOftenItWasDescribedBefore() throws {
     let shards = (0..<3).map { ShardDescription(id: "s\($0)", address: "h:\($0)") }
     let map = try SlotMap.initial(shards)
     let other = map.readdressed(by: [ShardDescription(id: "s1", address: "elsewhere:1")])
@@ -237,7 +236,7 @@ import Testing
     #expect(try described(map).ranges == first.ranges)
   }
 
-  @Test func `every call that is made of parts is made, and no other`() throws {
+  @Test func everyCallThatIsMadeOfPartsIsMadeAndNoOther() throws {
     let made: Set<CommandID> = [
       .mGet, .mSet, .mDelete, .mExists, .mTouch, .mLRange, .keys, .scan, .dbSize, .randomKey,
       .reset, .describe, .stats, .hotKeys, .bigKeys, .shutdown, .snapshot, .digest, .backup,
@@ -261,7 +260,7 @@ struct FieldlessRequestTests {
   }
 
   @Test(arguments: [CommandID.describe, .stats])
-  func `what is no message is refused, fields of a newer version are not`(_ id: CommandID) throws {
+  func whatIsNoMessageIsRefusedFieldsOfANewerVersionAreNot(_ id: CommandID) throws {
     try make(id, [])
     try make(id, [0x78, 1])
     for bytes in [[0xff], [0x0a, 5, 1], [7]] as [[UInt8]] {

@@ -42,7 +42,7 @@ import Testing
   }
 
   @Test(arguments: [1, 4], [0, 1, 333])
-  func `without a limit all keys come in one reply`(_ shards: Int, _ keys: Int) throws {
+  func withoutALimitAllKeysComeInOneReply(_ shards: Int, _ keys: Int) throws {
     let port = port(shards: shards, keys: keys)
     let run = try OperationRun(.keys, Wish().keys, on: port)
     port.runAll()
@@ -53,7 +53,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 6], [UInt32(1), 2, 7, 50, 119, 120, 121, 1_000])
-  func `a page has exactly as many keys as were asked for, while there are so many`(
+  func aPageHasExactlyAsManyKeysAsWereAskedForWhileThereAreSoMany(
     _ shards: Int, _ limit: UInt32
   ) throws {
     let pages = try walk(limit: limit, keys: 120) { self.port(shards: shards, keys: 120) }
@@ -63,7 +63,7 @@ import Testing
     #expect(pages.count <= 120 / Int(limit) + 1)
   }
 
-  @Test func `keys that share a place come together, however small the page`() throws {
+  @Test func keysThatShareAPlaceComeTogetherHoweverSmallThePage() throws {
     let pages = try walk(limit: 1, keys: 40) {
       let port = self.port(shards: 2, keys: 0, hashPlaces: 2)
       for number in 0..<40 { port.insert("{tag}\(number)") }
@@ -73,7 +73,7 @@ import Testing
     #expect(all.count == 40 && Set(all).count == 40)
   }
 
-  @Test func `random walks give every key once`() throws {
+  @Test func randomWalksGiveEveryKeyOnce() throws {
     for round in 0..<40 {
       var random = SplitMix64(seed: TestSeed.value &+ UInt64(round))
       let shards = Int.random(in: 1...8, using: &random)
@@ -99,7 +99,7 @@ import Testing
     }
   }
 
-  @Test func `a page's token serves Keys without a limit and Scan as well`() throws {
+  @Test func aPagesTokenServesKeysWithoutALimitAndScanAsWell() throws {
     let first = port(shards: 3, keys: 60)
     let page = try OperationRun(.keys, Wish(limit: 25).keys, on: first)
     first.runAll()
@@ -116,7 +116,7 @@ import Testing
     #expect(Set(scan.keys) == Set(remaining))
   }
 
-  @Test func `a page ends early where the message limit is met, and goes on behind it`() throws {
+  @Test func aPageEndsEarlyWhereTheMessageLimitIsMetAndGoesOnBehindIt() throws {
     func narrow() -> FakePort {
       let port = FakePort(shards: 3)
       port.limits.maxMessageBytes = 1_000
@@ -135,7 +135,7 @@ import Testing
   }
 
   @Test(arguments: [UInt32(0), 20])
-  func `a shard away fails the call, or is listed with allow_partial`(_ limit: UInt32) throws {
+  func aShardAwayFailsTheCallOrIsListedWithAllowPartial(_ limit: UInt32) throws {
     for steps in 0..<12 {
       for allowPartial in [false, true] {
         let port = port(shards: 3, keys: 60)
@@ -156,7 +156,7 @@ import Testing
     }
   }
 
-  @Test func `a caller that went away stops the slices at once`() throws {
+  @Test func aCallerThatWentAwayStopsTheSlicesAtOnce() throws {
     for steps in 0..<20 {
       for limit in [UInt32(0), 500] {
         let port = port(shards: 2, keys: 400)
@@ -170,7 +170,7 @@ import Testing
     }
   }
 
-  @Test func `bad tokens, patterns and databases are refused before any shard is asked`() throws {
+  @Test func badTokensPatternsAndDatabasesAreRefusedBeforeAnyShardIsAsked() throws {
     func reason(_ wish: Wish) -> ErrorReason? {
       do {
         _ = try OperationRun(.keys, wish.keys, on: FakePort(shards: 1))
@@ -187,7 +187,7 @@ import Testing
   }
 
   @Test(arguments: [UInt32(0), 1_000, 90], 0..<40)
-  func `a newer map may come into force at any step`(_ limit: UInt32, _ step: Int) throws {
+  func aNewerMapMayComeIntoForceAtAnyStep(_ limit: UInt32, _ step: Int) throws {
     let port = port(shards: 3, keys: 300)
     let run = try OperationRun(.keys, Wish(limit: limit).keys, on: port)
     var random = SplitMix64(seed: TestSeed.value &+ UInt64(step))

@@ -28,7 +28,7 @@ import Testing
     }
   }
 
-  @Test func `ranges of many lists come back in request order, whatever the order of answers`()
+  @Test func rangesOfManyListsComeBackInRequestOrderWhateverTheOrderOfAnswers()
     throws
   {
     var random = SplitMix64(seed: TestSeed.value)
@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test(arguments: [(CommandID.mExists, CommandID.exists), (.mTouch, .touch)])
-  func `keys are counted one by one`(_ call: CommandID, _ item: CommandID) throws {
+  func keysAreCountedOneByOne(_ call: CommandID, _ item: CommandID) throws {
     let port = FakePort(shards: 3)
     port.answer = { part in
       if part.part.tag == 3 { return .failure(.shardUnavailable("s1", "gone")) }
@@ -66,7 +66,7 @@ import Testing
     #expect(items.map(\.error.reason) == ["", "", "", "SHARD_UNAVAILABLE"])
   }
 
-  @Test func `an item's failure is its own`() throws {
+  @Test func anItemsFailureIsItsOwn() throws {
     let port = FakePort(shards: 3)
     port.answer = { call in
       call.part.tag == 2
@@ -81,7 +81,7 @@ import Testing
   }
 
   @Test(arguments: [CommandID.mGet, .mLRange])
-  func `outcomes beyond the message limit fail the call at once, and nothing more is sent`(
+  func outcomesBeyondTheMessageLimitFailTheCallAtOnceAndNothingMoreIsSent(
     _ call: CommandID
   ) throws {
     let port = FakePort(shards: 2)
@@ -101,7 +101,7 @@ import Testing
     #expect(port.sent.count == sent)
   }
 
-  @Test func `large items take the bulk lane`() throws {
+  @Test func largeItemsTakeTheBulkLane() throws {
     let port = FakePort(shards: 1)
     let request = Ringstore_V1_MSetRequest.with {
       $0.items = [10, Limits().bulkBytesMin + 1].map { size in
@@ -113,7 +113,7 @@ import Testing
     #expect(port.sent.allSatisfy { $0.part.isWrite })
   }
 
-  @Test func `no items are an empty answer, too many are refused, unknown fields only of writes`()
+  @Test func noItemsAreAnEmptyAnswerTooManyAreRefusedUnknownFieldsOnlyOfWrites()
     throws
   {
     let port = FakePort(shards: 1)

@@ -45,7 +45,7 @@ import Users
   }
 
   @Test(arguments: [1, 2, 3, 7], [0, 1, 50, 700])
-  func `every key comes once, in pages, and the last page says so`(
+  func everyKeyComesOnceInPagesAndTheLastPageSaysSo(
     _ shards: Int, _ keys: Int
   ) throws {
     let port = Self.port(shards: shards, keys: keys)
@@ -59,7 +59,7 @@ import Users
     #expect(port.sent.allSatisfy { $0.part.lane == .bulk })
   }
 
-  @Test func `a type or a pattern narrows the scan`() throws {
+  @Test func aTypeOrAPatternNarrowsTheScan() throws {
     let port = Self.port(shards: 3, keys: 40)
     for number in 0..<20 { port.insert("list:\(number)", .list) }
     let lists = try Run(port, Wish(type: .list))
@@ -71,7 +71,7 @@ import Users
     #expect(none.keys.isEmpty && again.hasEnded)
   }
 
-  @Test func `each shard has one slice under way at most, whatever the order of answers`() throws {
+  @Test func eachShardHasOneSliceUnderWayAtMostWhateverTheOrderOfAnswers() throws {
     var random = SplitMix64(seed: TestSeed.value)
     let port = Self.port(shards: 5, keys: 600)
     let run = try Run(port, Wish(pageSize: 10))
@@ -83,7 +83,7 @@ import Users
     #expect(Set(run.keys).count == 600 && run.keys.count == 600, "seed \(TestSeed.value)")
   }
 
-  @Test func `a caller that doesn't take what there is stops the slices, and holds few bytes`()
+  @Test func aCallerThatDoesNotTakeWhatThereIsStopsTheSlicesAndHoldsFewBytes()
     throws
   {
     let port = FakePort(shards: 4)
@@ -107,7 +107,7 @@ import Users
     #expect(run.pages.allSatisfy { $0.keys.count <= 5 })
   }
 
-  @Test func `nothing is asked of a shard while the caller takes nothing`() throws {
+  @Test func nothingIsAskedOfAShardWhileTheCallerTakesNothing() throws {
     let port = Self.port(shards: 3, keys: 600)
     port.roomForMessages = 0
     let run = try Run(port, Wish(pageSize: 10))
@@ -121,7 +121,7 @@ import Users
     #expect(port.sent.count == sent && run.pages.count == 3 && !port.hasEnded)
   }
 
-  @Test func `pages without keys tell how far a scan is that finds nothing`() throws {
+  @Test func pagesWithoutKeysTellHowFarAScanIsThatFindsNothing() throws {
     let port = Self.port(shards: 2, keys: 2_000)
     for shard in port.shards.indices { port.shards[shard].visitsMax = 2 }
     let run = try Run(port, Wish(glob: "absent*"))
@@ -134,7 +134,7 @@ import Users
   /// At every step of a scan its caller goes away, comes back with the token of the last page he
   /// saw, on another router, and misses nothing and sees nothing twice.
   @Test(arguments: [1, 3])
-  func `a scan resumed from any page goes on exactly behind it`(_ shards: Int) throws {
+  func aScanResumedFromAnyPageGoesOnExactlyBehindIt(_ shards: Int) throws {
     let all = Self.port(shards: shards, keys: 120)
     let whole = try Run(all, Wish(pageSize: 7))
     all.runAll()
@@ -159,7 +159,7 @@ import Users
     #expect(nothing.pages.map(\.slotsDone) == [16_384])
   }
 
-  @Test func `one page at a time makes progress, even among keys that share a place`() throws {
+  @Test func onePageAtATimeMakesProgressEvenAmongKeysThatShareAPlace() throws {
     var found: [String] = []
     var token: [UInt8] = []
     for _ in 0..<500 {
@@ -180,7 +180,7 @@ import Users
   /// Slices stop wherever they have looked at enough keys; where that is tells of keys that are
   /// there, so a caller who may not see them must not learn it.
   @Test(arguments: [2, 3, 5])
-  func `tokens of a caller with some of the keys tell nothing of the others`(
+  func tokensOfACallerWithSomeOfTheKeysTellNothingOfTheOthers(
     _ visitsMax: Int
   ) throws {
     let prefix = Pattern.Source.prefix(Array("mine".utf8))
@@ -216,7 +216,7 @@ import Users
     #expect(found.count == 5 && Set(found).count == 5)
   }
 
-  @Test func `a scan under way ends when its caller may not see the keys any more`() throws {
+  @Test func aScanUnderWayEndsWhenItsCallerMayNotSeeTheKeysAnyMore() throws {
     func table(_ users: String) throws -> UserTable { try UsersFile.parse(Array(users.utf8)) }
     let user = "user anonymous\n may read\n databases all\n"
     let authorizer = Authorizer(
@@ -238,7 +238,7 @@ import Users
     #expect(port.sent.count == sent)
   }
 
-  @Test func `keys that stay are found though others come and go`() throws {
+  @Test func keysThatStayAreFoundThoughOthersComeAndGo() throws {
     for round in 0..<30 {
       var random = SplitMix64(seed: TestSeed.value &+ UInt64(round))
       let port = FakePort(shards: Int.random(in: 1...6, using: &random))
@@ -260,7 +260,7 @@ import Users
     }
   }
 
-  @Test func `a shard that fails ends the scan, at whatever step`() throws {
+  @Test func aShardThatFailsEndsTheScanAtWhateverStep() throws {
     let away = CallError.shardUnavailable("s1", "gone")
     for steps in 0..<40 {
       let port = Self.port(shards: 3, keys: 200)
@@ -275,8 +275,7 @@ import Users
     }
   }
 
-  @Test func `with allow_partial a shard away is told of once, and the others are scanned`() throws
-  {
+  @Test func withAllowPartialAShardAwayIsToldOfOnceAndTheOthersAreScanned() throws {
     for steps in 0..<40 {
       let port = Self.port(shards: 3, keys: 200)
       let mine = port.shards[1].items.count
@@ -292,14 +291,14 @@ import Users
     }
   }
 
-  @Test func `other errors end a scan even with allow_partial`() throws {
+  @Test func otherErrorsEndAScanEvenWithAllowPartial() throws {
     let port = Self.port(shards: 2, keys: 10)
     let run = try Run(port, Wish(allowPartial: true))
     port.fail(0, .badPattern("it is not."))
     #expect(run.error?.reason == .badPattern)
   }
 
-  @Test func `what can't be served is refused before any shard is asked`() throws {
+  @Test func whatCannotBeServedIsRefusedBeforeAnyShardIsAsked() throws {
     func reason(_ wish: Wish) -> ErrorReason? {
       do {
         try wish.scan.withUnsafeBytes {
@@ -316,7 +315,7 @@ import Users
     #expect(reason(Wish(type: .UNRECOGNIZED(9))) == .unknownField)
   }
 
-  @Test func `a shard's nonsense fails the scan`() throws {
+  @Test func aShardsNonsenseFailsTheScan() throws {
     for nonsense in [[UInt8](), [0x0a], [0x0a, 1, 0x61]] {
       let port = FakePort(shards: 1)
       let run = try Run(port, Wish())
@@ -327,7 +326,7 @@ import Users
   }
 
   @Test(arguments: 0..<40)
-  func `a scan goes on where it is when a newer map comes into force`(_ step: Int) throws {
+  func aScanGoesOnWhereItIsWhenANewerMapComesIntoForce(_ step: Int) throws {
     var random = SplitMix64(seed: TestSeed.value &+ UInt64(step))
     let port = Self.port(shards: 3, keys: 400)
     let run = try Run(port, Wish(pageSize: 20))

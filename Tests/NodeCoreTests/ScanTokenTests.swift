@@ -31,7 +31,7 @@ import Testing
     token.withUnsafeBytes { try? query.position(of: $0) }
   }
 
-  @Test func `a token gives its position back`() throws {
+  @Test func aTokenGivesItsPositionBack() throws {
     let query = try query()
     var random = SplitMix64(seed: TestSeed.value)
     var positions = [ScanPosition.start, .end, ScanPosition(slot: 16_383, cursor: .max)]
@@ -48,14 +48,14 @@ import Testing
   }
 
   /// Tokens outlive versions: every token must stay valid in later versions.
-  @Test func `the bytes of a token are those of the first version`() throws {
+  @Test func theBytesOfATokenAreThoseOfTheFirstVersion() throws {
     let token = try query().token(of: ScanPosition(slot: 0x1234, cursor: 0x0102_0304_0506_0708))
     let fields: [UInt8] = [1, 0x34, 0x12, 8, 7, 6, 5, 4, 3, 2, 1]
     #expect(Array(token.prefix(11)) == fields)
     #expect(Array(token.suffix(8)) == [197, 119, 60, 202, 70, 175, 61, 143])
   }
 
-  @Test func `another pattern, database or type is told apart`() throws {
+  @Test func anotherPatternDatabaseOrTypeIsToldApart() throws {
     let queries = try [
       query(), query(.glob, "user:"), query(.regex), query(.prefix), query(.everything),
       query(database: 1), query(type: .list), query(type: .string),
@@ -68,7 +68,7 @@ import Testing
     }
   }
 
-  @Test func `a token of another hash seed is refused, and the error says so`() throws {
+  @Test func aTokenOfAnotherHashSeedIsRefusedAndTheErrorSaysSo() throws {
     let seeds = [HashSeed.publicSeed, HashSeed(words: (1, 2)), HashSeed(words: (1, 3))]
     let place = ScanPosition(slot: 7, cursor: 8)
     for (index, seed) in seeds.enumerated() {
@@ -87,7 +87,7 @@ import Testing
     }
   }
 
-  @Test func `a secret seed's token is refused when it is damaged`() throws {
+  @Test func aSecretSeedsTokenIsRefusedWhenItIsDamaged() throws {
     let query = try query(seed: HashSeed(words: (5, 6)))
     let token = query.token(of: ScanPosition(slot: 300, cursor: 0x1234_5678_9abc))
     for place in token.indices {
@@ -99,7 +99,7 @@ import Testing
     }
   }
 
-  @Test func `damage is refused as BAD_PAGE_TOKEN, whatever it hits`() throws {
+  @Test func damageIsRefusedAsBADPAGETOKENWhateverItHits() throws {
     let query = try query()
     let token = query.token(of: ScanPosition(slot: 300, cursor: 0x1234_5678_9abc))
     for place in token.indices {
@@ -116,7 +116,7 @@ import Testing
     } throws: { ($0 as? CallError)?.reason == .badPageToken }
   }
 
-  @Test func `noise is never a token`() throws {
+  @Test func noiseIsNeverAToken() throws {
     let query = try query()
     var random = SplitMix64(seed: TestSeed.value &+ 1)
     for round in 0..<20_000 {
@@ -127,7 +127,7 @@ import Testing
     }
   }
 
-  @Test func `positions are ordered by slot, then by cursor`() {
+  @Test func positionsAreOrderedBySlotThenByCursor() {
     let order = [
       ScanPosition.start, ScanPosition(slot: 0, cursor: .max), ScanPosition(slot: 1, cursor: 0),
       ScanPosition(slot: 16_383, cursor: 5), .end,

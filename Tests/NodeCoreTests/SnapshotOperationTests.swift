@@ -34,8 +34,7 @@ import Testing
     try port.messages.map { try Ringstore_V1_SnapshotProgress(serializedBytes: $0.array) }
   }
 
-  @Test func `it ends when every shard is complete, and tells how far they are until then`() throws
-  {
+  @Test func itEndsWhenEveryShardIsCompleteAndTellsHowFarTheyAreUntilThen() throws {
     let run = try start()
     #expect(port.sent.map(\.part.method) == [74, 74])
     shardsSay(pass: 5, complete: false, keysDone: 3)
@@ -55,7 +54,7 @@ import Testing
     #expect(try messages().last?.shards.allSatisfy(\.complete) == true)
   }
 
-  @Test func `a shard that fails is told at the end, when the others are complete`() throws {
+  @Test func aShardThatFailsIsToldAtTheEndWhenTheOthersAreComplete() throws {
     let run = try start()
     let full = CallError(.diskFull, "full", shard: "s0")
     port.fail(0, full)
@@ -66,7 +65,7 @@ import Testing
     #expect(try messages().last?.shards.map(\.shard) == ["s1"])
   }
 
-  @Test func `a caller that is slow gets the newest of what there was to tell`() throws {
+  @Test func aCallerThatIsSlowGetsTheNewestOfWhatThereWasToTell() throws {
     port.roomForMessages = 1
     let run = try start()
     shardsSay(pass: 1, complete: false, keysDone: 1)
@@ -81,7 +80,7 @@ import Testing
     #expect(try messages()[1].shards.map(\.keysDone) == [9, 9])
   }
 
-  @Test func `a field that isn't known is refused`() throws {
+  @Test func aFieldThatIsNotKnownIsRefused() throws {
     #expect(throws: CallError.unknownField) {
       try OperationRun(.snapshot, [0x78, 1], on: FakePort(shards: 1))
     }

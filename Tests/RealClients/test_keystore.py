@@ -1,14 +1,14 @@
-"""The older KeyStore service, on every shape of server: text and lists, beside ringstore.v1."""
+"""The legacy KeyStore service, on every shape of server: text and lists, beside ringstore.v1."""
 
 import random
 
 import pytest
 from google.protobuf.message import DecodeError
 from harness.client import Client, refused
-from harness.older.key_store import KeyStore, request
+from harness.legacy.key_store import KeyStore, request
 from harness.raw_http2 import Connection, headers, message
 from harness.seeds import seed
-from older import key_store_pb2 as pb
+from legacy import key_store_pb2 as pb
 
 MIB = 1 << 20
 METHODS = {

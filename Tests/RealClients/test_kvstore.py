@@ -1,9 +1,9 @@
-"""The older KVStore service, on every shape of server: integers by key, beside ringstore.v1."""
+"""The legacy KVStore service, on every shape of server: integers by key, beside ringstore.v1."""
 
 import pytest
 from harness.client import Client, refused
-from harness.older.kv_store import KVStore
-from older import kv_store_pb2 as pb
+from harness.legacy.kv_store import KVStore
+from legacy import kv_store_pb2 as pb
 from ringstore.v1 import keystore_pb2
 
 INT32_MIN, INT32_MAX = -(1 << 31), (1 << 31) - 1

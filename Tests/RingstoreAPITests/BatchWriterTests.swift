@@ -11,7 +11,7 @@ import Testing
 
 @Suite struct BatchWriterTests {
   @Test(arguments: [0, 1, 100, 127, 128, 5000, 70_000])
-  func `whole calls`(_ size: Int) throws {
+  func wholeCalls(_ size: Int) throws {
     let request = Array(repeating: UInt8(9), count: size)
     let bytes = written { buffer in
       request.withUnsafeBytes { bytes in
@@ -29,7 +29,7 @@ import Testing
   }
 
   @Test(arguments: [0, 1, 127, 128, 5000, 70_000, 3 << 20])
-  func `a call's head and its request make the whole call`(_ size: Int) {
+  func aCallsHeadAndItsRequestMakeTheWholeCall(_ size: Int) {
     let request = Array(repeating: UInt8(9), count: size)
     for (id, timeout) in [(UInt64(7), UInt64(0)), (.max, .max)] {
       let whole = written { buffer in
@@ -46,7 +46,31 @@ import Testing
     }
   }
 
-  @Test func `a router's frame: hello, calls, cancels and credits`() throws {
+  @Test(arguments: [0, 1, 127, 5000, 70_000])
+  func aTracedCallHasItsTraceWithItsRequestOrInFrontOfIt(_ size: Int) throws {
+    let request = Array(repeating: UInt8(9), count: size)
+    let trace = ByteBuffer(repeating: 7, count: 25)
+    let whole = written { buffer in
+      request.withUnsafeBytes {
+        buffer.writeLinkCall(
+          id: 3, method: 2, request: $0, deadlineMillis: 5, restriction: nil, traceContext: trace)
+      }
+    }
+    let parts = written { buffer in
+      buffer.writeCallHead(
+        .link, id: 3, method: 2, requestBytes: size, timeMillis: 5, traceContext: trace)
+      buffer.writeBytes(request)
+    }
+    for bytes in [whole, parts] {
+      let call = try #require(
+        Ringstore_Internal_V1_RouterFrame(serializedBytes: bytes).calls.first)
+      #expect(call.id == 3 && call.method == 2 && call.deadlineMillis == 5)
+      #expect(Array(call.traceContext) == Array(trace.readableBytesView))
+      #expect(Array(call.request) == request && !call.hasRestriction)
+    }
+  }
+
+  @Test func aRoutersFrameHelloCallsCancelsAndCredits() throws {
     let hello = Ringstore_Internal_V1_Hello.with { $0.router = "r/0" }
     let encodedHello = try Array(hello.serializedData())
     let bytes = written { buffer in
@@ -80,7 +104,7 @@ import Testing
     }
   }
 
-  @Test func `cancels may come packed, the way generated code writes them`() throws {
+  @Test func cancelsMayComePackedTheWayGeneratedCodeWritesThem() throws {
     let frame = Ringstore_Internal_V1_RouterFrame.with { $0.cancels = [5, 0, 600] }
     try Array(frame.serializedData()).withUnsafeBytes { message in
       var parts = LinkV1.RouterFrame.Parts(message)
@@ -93,7 +117,7 @@ import Testing
   }
 
   @Test(arguments: [0, 5, 200, 70_000])
-  func `replies, whole or in place, and errors in place of a reply given up`(_ size: Int) throws {
+  func repliesWholeOrInPlaceAndErrorsInPlaceOfAReplyGivenUp(_ size: Int) throws {
     let value = Array(repeating: UInt8(3), count: size)
     let error = CallError.shardUnavailable("s1", "no route to host")
     let bytes = written { buffer in
@@ -131,7 +155,7 @@ import Testing
     }
   }
 
-  @Test func `a batch is found malformed before any of it runs`() throws {
+  @Test func aBatchIsFoundMalformedBeforeAnyOfItRuns() throws {
     var bytes = written { buffer in
       for id in 1...3 { buffer.writeCall(.pipeline, id: UInt64(id), method: 2, request: noBytes) }
     }
@@ -142,7 +166,7 @@ import Testing
     }
   }
 
-  @Test func `positions come in whole numbers`() throws {
+  @Test func positionsComeInWholeNumbers() throws {
     let ragged = written { buffer in
       [1, 2, 3].withUnsafeBytes { bytes in
         buffer.append(
@@ -156,7 +180,7 @@ import Testing
   }
 
   /// The writers of batches use the numbers of a link's messages for both carriers.
-  @Test func `a Pipeline's calls and replies have the numbers of a link's`() {
+  @Test func aPipelinesCallsAndRepliesHaveTheNumbersOfALinks() {
     #expect(V1.Call.Field.id == LinkV1.LinkCall.Field.id)
     #expect(V1.Call.Field.method.number == LinkV1.LinkCall.Field.method.number)
     #expect(V1.Call.Field.request == LinkV1.LinkCall.Field.request)
@@ -170,7 +194,7 @@ import Testing
   }
 
   @Test(arguments: [0, 1, 127, 128, 70_000])
-  func `a reply's head and its response make the whole reply`(_ size: Int) {
+  func aReplysHeadAndItsResponseMakeTheWholeReply(_ size: Int) {
     let response = Array(repeating: UInt8(9), count: size + 1)
     let parts = written { buffer in
       buffer.writeReplyHead(.pipeline, id: 7, responseBytes: size + 1)

@@ -27,12 +27,12 @@ import Testing
     .rateLimited(10, retryDelayMillis: 100), .tooManyConnections(2),
   ]
 
-  @Test func `there is an example of every reason`() {
+  @Test func thereIsAnExampleOfEveryReason() {
     #expect(Set(Self.examples.compactMap(\.reason)) == Set(ErrorReason.allCases))
   }
 
   @Test(arguments: examples)
-  func `an error survives the trailers of a call`(_ error: CallError) {
+  func anErrorSurvivesTheTrailersOfACall(_ error: CallError) {
     let back = CallError(code: error.code, message: error.message, details: error.details())
     #expect(back == error)
     #expect(error.code == error.reason?.code)
@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test(arguments: examples)
-  func `stock clients read the details as google.rpc.Status`(_ error: CallError) throws {
+  func stockClientsReadTheDetailsAsGoogleRpcStatus(_ error: CallError) throws {
     let status = try Google_Rpc_Status(serializedBytes: error.details())
     #expect(status.code == error.code.rawValue && status.message == error.message)
     let info = try Google_Rpc_ErrorInfo(unpackingAny: try #require(status.details.first))
@@ -55,19 +55,19 @@ import Testing
     #expect(delay.nanos == Int32(millis % 1000) * 1_000_000)
   }
 
-  @Test func `errors whose code says it all carry no details`() {
+  @Test func errorsWhoseCodeSaysItAllCarryNoDetails() {
     for error in [CallError.deadlineExceeded, .cancelled, .undecodable(.truncated)] {
       #expect(error.details().isEmpty && error.reason == nil)
     }
   }
 
-  @Test func `a message that is none is told in words`() {
+  @Test func aMessageThatIsNoneIsToldInWords() {
     #expect(
       CallError.undecodable(.textIsNotUTF8).message
         == "The request is not a protobuf message: it has a text that is not UTF-8.")
   }
 
-  @Test func `details of strangers are ignored, and so are impossible delays`() throws {
+  @Test func detailsOfStrangersAreIgnoredAndSoAreImpossibleDelays() throws {
     let status = try Google_Rpc_Status.with {
       $0.details = [
         try Google_Protobuf_Any(
@@ -86,7 +86,7 @@ import Testing
     #expect(noise == CallError(code: .aborted, message: "m"))
   }
 
-  @Test func `a delay that comes in two halves is one, as protobuf merges messages`() throws {
+  @Test func aDelayThatComesInTwoHalvesIsOneAsProtobufMergesMessages() throws {
     func detail(_ halves: [SwiftProtobuf.Google_Protobuf_Duration]) throws -> Int? {
       let info = try halves.flatMap { half in
         try Array(Google_Rpc_RetryInfo.with { $0.retryDelay = half }.serializedData())
@@ -108,7 +108,7 @@ import Testing
     #expect(try detail([.init(seconds: -1), seconds]) == 2_000)
   }
 
-  @Test func `limits refuse empty and long keys and databases that are not there`() {
+  @Test func limitsRefuseEmptyAndLongKeysAndDatabasesThatAreNotThere() {
     var limits = Limits()
     limits.maxKeyBytes = 3
     func reason(_ key: String, _ database: UInt32) -> ErrorReason? {

@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct CodecAgreementTests {
   @Test(arguments: TwoReaders.all)
-  func `random messages are read alike`(_ pair: TwoReaders) {
+  func randomMessagesAreReadAlike(_ pair: TwoReaders) {
     var soup = MessageSoup(random: SplitMix64(seed: TestSeed.value))
     for _ in 0..<100 {
       let bytes = soup.message(pair.schema)
@@ -22,7 +22,7 @@ import Testing
   }
 
   @Test(arguments: TwoReaders.all)
-  func `a message cut short anywhere is read alike`(_ pair: TwoReaders) {
+  func aMessageCutShortAnywhereIsReadAlike(_ pair: TwoReaders) {
     var soup = MessageSoup(random: SplitMix64(seed: TestSeed.value &+ 1))
     for _ in 0..<3 {
       let bytes = soup.message(pair.schema)
@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test(arguments: TwoReaders.all)
-  func `a message with one byte changed is read alike`(_ pair: TwoReaders) {
+  func aMessageWithOneByteChangedIsReadAlike(_ pair: TwoReaders) {
     var soup = MessageSoup(random: SplitMix64(seed: TestSeed.value &+ 2))
     for _ in 0..<100 {
       var bytes = soup.message(pair.schema)
@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test func `every message is compared`() {
+  @Test func everyMessageIsCompared() {
     #expect(Set(TwoReaders.all.map(\.name)).count == TwoReaders.all.count)
     #expect(TwoReaders.all.contains { $0.name == V1.KeyValue.name })
     #expect(TwoReaders.all.contains { $0.name == LinkV1.KeysPartReply.name })

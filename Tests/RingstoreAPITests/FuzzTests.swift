@@ -9,7 +9,7 @@ import TestSeeds
 import Testing
 
 @Suite struct FuzzTests {
-  @Test func `no bytes can make a reader trap or read past the end`() throws {
+  @Test func noBytesCanMakeAReaderTrapOrReadPastTheEnd() throws {
     var random = SplitMix64(seed: TestSeed.value)
     var soup = MessageSoup(random: SplitMix64(seed: TestSeed.value &+ 4))
     let page = try GuardedPage()

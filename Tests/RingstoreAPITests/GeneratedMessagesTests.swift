@@ -29,12 +29,12 @@ import Testing
   @Test(
     .enabled(
       if: canRun, "a tool is missing; deploy/generate says which there are and how to get them"))
-  func `the committed code is what the proto files say`() throws {
+  func theCommittedCodeIsWhatTheProtoFilesSay() throws {
     let check = try Self.check.get()
     #expect(check.status == 0, "\(check.output)")
   }
 
-  @Test func `the script refuses what it does not know`() throws {
+  @Test func theScriptRefusesWhatItDoesNotKnow() throws {
     #expect(try Self.run("--chekc").status == 2)
   }
 }

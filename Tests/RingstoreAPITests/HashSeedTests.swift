@@ -12,12 +12,12 @@ import Testing
       (0, 0x726f_db47_dd0e_0e31), (1, 0x74f8_39c5_93dc_67fd), (7, 0xab02_00f5_8b01_d137),
       (8, 0x93f5_f579_9a93_2462), (15, 0xa129_ca61_49be_45e5), (63, 0x958a_324c_eb06_4572),
     ] as [(UInt8, UInt64)])
-  func `digests are SipHash-2-4`(_ count: UInt8, _ expected: UInt64) {
+  func digestsAreSipHash2To4(_ count: UInt8, _ expected: UInt64) {
     let seed = HashSeed(words: (0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908))
     #expect(seed.digest(Array(0..<count)) == expected)
   }
 
-  @Test func `a seed is 32 hexadecimal digits`() throws {
+  @Test func aSeedIs32HexadecimalDigits() throws {
     let seed = try #require(HashSeed(hexadecimal: digits))
     #expect(seed.words == (0x0001_0203_0405_0607, 0x0809_0a0b_0c0d_0e0f))
     for wrong in ["", "public", String(digits.dropLast()), digits + "0", "+" + digits.dropFirst()] {
@@ -26,7 +26,7 @@ import Testing
     #expect(HashSeed(hexadecimal: String(repeating: "ä", count: 16)) == nil)
   }
 
-  @Test func `no text shows a seed`() throws {
+  @Test func noTextShowsASeed() throws {
     let seed = try #require(HashSeed(hexadecimal: digits))
     var limits = Limits()
     limits.hashSeed = seed
@@ -41,7 +41,7 @@ import Testing
     #expect("\(seed)" == "secret" && "\(HashSeed.publicSeed)" == "public")
   }
 
-  @Test func `each Hello has a check of its own, and each seed another`() throws {
+  @Test func eachHelloHasACheckOfItsOwnAndEachSeedAnother() throws {
     let seed = try #require(HashSeed(hexadecimal: digits))
     let checks = [
       seed.check(cluster: "c", router: "r", generation: 1, shard: "a"),
@@ -53,7 +53,7 @@ import Testing
     #expect(Set(checks).count == checks.count)
   }
 
-  @Test func `only the public seed has no fingerprint`() throws {
+  @Test func onlyThePublicSeedHasNoFingerprint() throws {
     #expect(HashSeed.publicSeed.fingerprint == 0)
     for word in 0..<1_000 as Range<UInt64> {
       #expect(HashSeed(words: (word, 1)).fingerprint != 0)

@@ -11,7 +11,7 @@ import SwiftProtobuf
 import Testing
 
 @Suite struct ReplyWriterTests {
-  @Test func `elements one at a time, then the end`() throws {
+  @Test func elementsOneAtATimeThenTheEnd() throws {
     let bytes = written { buffer in
       for value in ["a", "", "b"] {
         Array(value.utf8).withUnsafeBytes { buffer.append(V1.ListValues.Field.values, $0) }
@@ -23,7 +23,7 @@ import Testing
     #expect(message.length == 9 && message.firstIndex == -1)
   }
 
-  @Test func `numbers of every kind field by field`() throws {
+  @Test func numbersOfEveryKindFieldByField() throws {
     let node = try Ringstore_V1_Node(
       serializedBytes: written { buffer in
         var node = NodeDescription(id: "s1", role: .shard)
@@ -44,7 +44,7 @@ import Testing
     #expect(read.durations == [0, 3, .max] && read.errors == .max && read.memoryLimitBytes == 7)
   }
 
-  @Test func `Keys names its keys, its token and the shards not reached`() throws {
+  @Test func keysNamesItsKeysItsTokenAndTheShardsNotReached() throws {
     let away = CallError.shardUnavailable("s2", "connection refused")
     let keys = try Ringstore_V1_KeysResponse(
       serializedBytes: written { buffer in
@@ -65,7 +65,7 @@ import Testing
     #expect(item.message == away.message && item.shard == "s2" && item.reason == away.reason)
   }
 
-  @Test func `Stats is a map of counters, of which the last entry of a name wins`() throws {
+  @Test func statsIsAMapOfCountersOfWhichTheLastEntryOfANameWins() throws {
     let bytes = written { buffer in
       buffer.writeCounter("calls", 3)
       buffer.writeCounter("none", 0)

@@ -21,7 +21,7 @@ import Testing
     }
   }
 
-  @Test func `varints of every width come back as they were written`() throws {
+  @Test func varintsOfEveryWidthComeBackAsTheyWereWritten() throws {
     var values: [UInt64] = [0, .max]
     for bits in 0..<64 { values += [1 << bits, (1 << bits) &- 1, (1 << bits) &+ 1] }
     for value in values {
@@ -37,20 +37,20 @@ import Testing
   }
 
   @Test(arguments: [Int64.min, -64, -1, 0, 1, 63, .max])
-  func `signed numbers come back as they were written`(_ value: Int64) throws {
+  func signedNumbersComeBackAsTheyWereWritten(_ value: Int64) throws {
     let bytes = written { V1.IncrByRequest(delta: value).write(into: &$0) }
     let message = try Ringstore_V1_IncrByRequest(serializedBytes: bytes)
     #expect(message.delta == value)
     #expect(try bytes.withUnsafeBytes { try V1.IncrByRequest($0).delta } == value)
   }
 
-  @Test func `a varint of eleven bytes is too long, one of ten is not`() {
+  @Test func aVarintOfElevenBytesIsTooLongOneOfTenIsNot() {
     let padded = Array(repeating: UInt8(0x80), count: 9)
     #expect(failure(of: [0x10] + padded + [0]) == nil)
     #expect(failure(of: [0x10] + padded + [0x80, 0]) == .varintTooLong)
   }
 
-  @Test func `a tag of six bytes, field 0 and unknown wire types are refused`() {
+  @Test func aTagOfSixBytesField0AndUnknownWireTypesAreRefused() {
     #expect(failure(of: [0x80, 0x80, 0x80, 0x80, 0x80, 0x01]) == .varintTooLong)
     #expect(failure(of: [0xf8, 0xff, 0xff, 0xff, 0x1f, 0x00]) == .varintTooLong)
     #expect(failure(of: [0x00, 0x00]) == .badTag)
@@ -58,21 +58,21 @@ import Testing
     #expect(failure(of: [0x0f]) == .wrongWireType)
   }
 
-  @Test func `a length past the end is refused, however large it claims to be`() {
+  @Test func aLengthPastTheEndIsRefusedHoweverLargeItClaimsToBe() {
     #expect(failure(of: [0x0a, 0x01]) == .truncated)
     #expect(failure(of: [0x0a] + Array(repeating: 0xff, count: 9) + [0x01]) == .truncated)
     #expect(failure(of: [0x7d, 0, 0, 0]) == .truncated)
     #expect(failure(of: [0x79, 0, 0, 0, 0, 0, 0, 0]) == .truncated)
   }
 
-  @Test func `groups are skipped whole, and only whole`() {
+  @Test func groupsAreSkippedWholeAndOnlyWhole() {
     #expect(failure(of: [0x7b, 0x0a, 0x01, 0x61, 0x7b, 0x7c, 0x7c]) == nil)
     #expect(failure(of: [0x7b]) == .truncated)
     #expect(failure(of: [0x7b, 0x74]) == .badTag)
     #expect(failure(of: [0x7c]) == .badTag)
   }
 
-  @Test func `groups may nest a hundred deep`() {
+  @Test func groupsMayNestAHundredDeep() {
     func nested(_ depth: Int) -> [UInt8] {
       Array(repeating: 0x7b, count: depth) + Array(repeating: 0x7c, count: depth)
     }
@@ -82,7 +82,7 @@ import Testing
   }
 
   @Test(arguments: [0, 1, 127, 128, 16_383, 16_384, 2_100_000], [0, 1, 127, 128, 20_000])
-  func `a length is right whatever was guessed`(_ count: Int, _ hint: Int) throws {
+  func aLengthIsRightWhateverWasGuessed(_ count: Int, _ hint: Int) throws {
     let contents = Array(repeating: UInt8(7), count: count)
     let bytes = written { buffer in
       buffer.append(V1.MGetRequest.Field.keys, noBytes)
@@ -97,7 +97,7 @@ import Testing
     #expect(message.keys.map { Array($0.key) } == [[], contents, []])
   }
 
-  @Test func `a field given up leaves the buffer as it was`() {
+  @Test func aFieldGivenUpLeavesTheBufferAsItWas() {
     let bytes = written { buffer in
       buffer.append(UIntField(1), 5)
       let mark = buffer.beginLengthDelimited(BytesField(2), sizeHint: 300)
@@ -108,7 +108,7 @@ import Testing
     #expect(bytes == [0x08, 5, 0x18, 7])
   }
 
-  @Test func `a buffer that is shared is copied, not changed behind its owner's back`() {
+  @Test func aBufferThatIsSharedIsCopiedNotChangedBehindItsOwnersBack() {
     var buffer = ByteBuffer()
     let mark = buffer.beginLengthDelimited(BytesField(1))
     buffer.writeBytes([1, 2, 3])
@@ -118,7 +118,7 @@ import Testing
     #expect(Array(buffer.readableBytesView) == [0x0a, 3, 1, 2, 3])
   }
 
-  @Test func `an empty or absent pattern is told from one of a kind not known`() throws {
+  @Test func anEmptyOrAbsentPatternIsToldFromOneOfAKindNotKnown() throws {
     func kind(_ bytes: [UInt8]) throws -> KeyPattern.Kind {
       try bytes.withUnsafeBytes { KeyPattern(try V1.KeysRequest($0).pattern).kind }
     }
@@ -137,7 +137,7 @@ import Testing
     try (theirs.serializedBytes() as [UInt8]).withUnsafeBytes { try Message($0).unservedField }
   }
 
-  @Test func `a field that is not served is named`() throws {
+  @Test func aFieldThatIsNotServedIsNamed() throws {
     func name(_ change: (inout Ringstore_V1_KeyValue) -> Void) throws -> String? {
       try unserved(V1.KeyValue.self, Ringstore_V1_KeyValue.with(change))
     }
@@ -155,14 +155,14 @@ import Testing
         == "request_id")
   }
 
-  @Test func `a field that is not served is found in a list of messages`() throws {
+  @Test func aFieldThatIsNotServedIsFoundInAListOfMessages() throws {
     let request = Ringstore_V1_MSetRequest.with {
       $0.items = [.init(), .with { $0.condition = .UNRECOGNIZED(5) }]
     }
     #expect(try unserved(V1.MSetRequest.self, request) == "condition")
   }
 
-  @Test func `only unknown numbers of a type are refused`() throws {
+  @Test func onlyUnknownNumbersOfATypeAreRefused() throws {
     for type in Ringstore_V1_ValueType.allCases {
       #expect(
         try unserved(V1.ScanRequest.self, Ringstore_V1_ScanRequest.with { $0.type = type }) == nil)
@@ -173,7 +173,7 @@ import Testing
         == "type")
   }
 
-  @Test func `a message with lists that comes in pieces is refused, any other is merged`() throws {
+  @Test func aMessageWithListsThatComesInPiecesIsRefusedAnyOtherIsMerged() throws {
     let map: [UInt8] = [0x12, 0x02, 0x08, 0x01]
     #expect(try map.withUnsafeBytes { try V1.DescribeResponse($0).map?.epoch } == 1)
     #expect(throws: WireError.messageInPieces) {

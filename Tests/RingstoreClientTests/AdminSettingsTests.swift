@@ -25,8 +25,7 @@ import ringstore
     NodeSettings.Setting(name: setting.rawValue, value: value, source: source, origin: origin)
   }
 
-  @Test("There is no admin port unless it is asked for")
-  func off() throws {
+  @Test func thereIsNoAdminPortUnlessItIsAskedFor() throws {
     #expect(try sources().adminConfiguration() == nil)
     #expect(try sources([.adminPort: ["off"]]).adminConfiguration() == nil)
     let admin = try #require(try sources([.adminPort: ["0"]]).adminConfiguration())
@@ -35,15 +34,14 @@ import ringstore
     #expect(admin.tls == nil)
   }
 
-  @Test("A port that is none is refused", arguments: ["-1", "65536", "on", ""])
-  func badPorts(port: String) {
+  @Test(arguments: ["-1", "65536", "on", ""])
+  func aPortThatIsNoneIsRefused(port: String) {
     #expect(throws: ConfigurationError.self) {
       try sources([.adminPort: [port]]).adminConfiguration()
     }
   }
 
-  @Test("An address that others reach needs users, TLS or a word that it may")
-  func addresses() throws {
+  @Test func anAddressThatOthersReachNeedsUsersTLSOrAWordThatItMay() throws {
     let open: [Setting: [String]] = [.adminPort: ["0"], .adminAddress: ["0.0.0.0"]]
     #expect(throws: ConfigurationError.self) { try sources(open).adminConfiguration() }
     for (setting, value) in [(Setting.insecure, "true"), (.users, "users.conf")] {
@@ -52,8 +50,7 @@ import ringstore
     }
   }
 
-  @Test("Thresholds of the slow log; 0 turns each off")
-  func slowLog() throws {
+  @Test func thresholdsOfTheSlowLog0TurnsEachOff() throws {
     let defaults = try sources().shardConfiguration().slowLog
     #expect(defaults == SlowLogSettings())
     let slow = try sources([
@@ -68,8 +65,7 @@ import ringstore
     }
   }
 
-  @Test("A node tells what its settings are and where they are from")
-  func ledger() throws {
+  @Test func aNodeTellsWhatItsSettingsAreAndWhereTheyAreFrom() throws {
     let sources = sources(
       [.port: ["7001"], .maxMemory: ["1GiB"]], environment: ["RINGSTORE_CLUSTER": "mine"])
     _ = try sources.shardConfiguration()
@@ -84,8 +80,7 @@ import ringstore
     }
   }
 
-  @Test("A hash seed is not shown, where it is from is")
-  func secrets() throws {
+  @Test func aHashSeedIsNotShownWhereItIsFromIs() throws {
     let seed = "000102030405060708090a0b0c0d0e0f"
     let secret = sources([.hashSeed: [seed]])
     _ = try secret.shardConfiguration()
@@ -97,8 +92,7 @@ import ringstore
     #expect(shown(open, .hashSeed) == entry(.hashSeed, .text("public"), "default"))
   }
 
-  @Test("Descriptors are kept for the admin port")
-  func descriptors() throws {
+  @Test func descriptorsAreKeptForTheAdminPort() throws {
     var asked = ConnectionsAsked()
     let without = DescriptorPlan.limits(descriptors: 1_000, outgoing: 0, asked).limits
     asked.ofAdmin = AdminLimits().connectionsMax

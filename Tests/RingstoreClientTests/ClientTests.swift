@@ -98,6 +98,30 @@ import Testing
     }
   }
 
+  /// A call that did not wait would return nil: no value is there until the call is parked.
+  @Test func popsAndMovesWaitForAValue() async throws {
+    try await TestCluster.withRouter { client in
+      async let popped = client.lPop("{q}jobs", waiting: .seconds(600))
+      try await parked(client)
+      try await client.rPush("{q}jobs", ["a"])
+      #expect(try await popped == Array("a".utf8))
+      async let moved = client.lMove(
+        "{q}jobs", .head, to: "{q}done", .tail, waiting: .seconds(600))
+      try await parked(client)
+      try await client.rPush("{q}jobs", ["b"])
+      #expect(try await moved == Array("b".utf8))
+      #expect(try await client.lRange("{q}done").values == [Array("b".utf8)])
+      let none = try await client.lMove(
+        "{q}jobs", .head, to: "{q}done", .tail, waiting: .milliseconds(1))
+      #expect(none == nil)
+    }
+  }
+
+  /// Returns when a call waits for a value.
+  private func parked(_ client: RingstoreClient) async throws {
+    while try await client.stats()["ringstore_parked_calls"] == 0 { await Task.yield() }
+  }
+
   @Test func listsAreChangedByIndexAndRange() async throws {
     try await TestCluster.withRouter { client in
       #expect(try await client.rPush("l", ["x"], onlyIfPresent: true) == 0)

@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test(arguments: [(RingstoreClient.Compression.none, false), (.gzip, true)])
-  func `values go and come in gzip where that is asked for`(
+  func valuesGoAndComeInGzipWhereThatIsAskedFor(
     _ compression: RingstoreClient.Compression, isShort: Bool
   ) async throws {
     let text = Self.text
@@ -40,7 +40,7 @@ import Testing
     #expect(isShort || passed > 2 * text.utf8.count)
   }
 
-  @Test func `a pipeline goes in gzip as well`() async throws {
+  @Test func aPipelineGoesInGzipAsWell() async throws {
     let text = Self.text
     let passed = try await bytes(.gzip) { client in
       let commands = (0..<10).map { RingstoreCommand.set("key\($0)", to: text) }
@@ -50,7 +50,7 @@ import Testing
     #expect(passed < text.utf8.count, "\(passed) bytes")
   }
 
-  @Test func `what doesn't get shorter is sent as it is`() async throws {
+  @Test func whatDoesNotGetShorterIsSentAsItIs() async throws {
     var random = SystemRandomNumberGenerator()
     let value = (0..<10_000).map { _ in UInt8.random(in: 0...255, using: &random) }
     let passed = try await bytes(.gzip) { client in

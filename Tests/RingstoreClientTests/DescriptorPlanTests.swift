@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct DescriptorPlanTests {
   @Test(arguments: [3, 16, 64, 256, 1_024, 20_000, 1_048_576], [0, 2, 12, 4_096])
-  func `clients never get all descriptors`(_ descriptors: Int, _ outgoing: Int) {
+  func clientsNeverGetAllDescriptors(_ descriptors: Int, _ outgoing: Int) {
     for asked in [nil, 1, 100, 1_000_000] as [Int?] {
       var connections = ConnectionsAsked()
       connections.maxConnections = asked
@@ -19,7 +19,7 @@ import Testing
     }
   }
 
-  @Test func `where there are enough, clients get what they were to have`() {
+  @Test func whereThereAreEnoughClientsGetWhatTheyWereToHave() {
     var asked = ConnectionsAsked()
     asked.maxConnections = 10_000
     asked.maxConnectionsOfAddress = 7

@@ -16,7 +16,7 @@ import Testing
 
   private func run<Value>(_ body: () -> Value) -> Value { body() }
 
-  @Test func `one line for a class and a second, and a count of the others`() {
+  @Test func oneLineForAClassAndASecondAndACountOfTheOthers() {
     var rates = LogRates()
     var written = 0
     for step in 0..<1_000 where rates.admit(event("cut"), nowNanos: UInt64(step)) { written += 1 }
@@ -32,7 +32,7 @@ import Testing
     #expect(run { rates.admit(event("cut"), nowNanos: 3_000_000_001) })
   }
 
-  @Test func `what happened and to which shard tells classes apart`() {
+  @Test func whatHappenedAndToWhichShardTellsClassesApart() {
     var rates = LogRates()
     for reason in ["a", "b", "c"] {
       #expect(run { rates.admit(event("cut", reason: reason), nowNanos: 0) })
@@ -41,7 +41,7 @@ import Testing
     #expect(run { rates.admit(event("other"), nowNanos: 0) })
   }
 
-  @Test func `the number of classes is bounded`() {
+  @Test func theNumberOfClassesIsBounded() {
     var rates = LogRates()
     var written = 0
     for number in 0..<10_000 where rates.admit(event("cut", reason: "\(number)"), nowNanos: 0) {
@@ -52,7 +52,7 @@ import Testing
     #expect(suppressed == [10_000 - LogRates.classesMax - 1])
   }
 
-  @Test func `loggers of a process share the limit, whoever caused the events`() {
+  @Test func loggersOfAProcessShareTheLimitWhoeverCausedTheEvents() {
     let lines = LineBox()
     let logs = NodeLogs(level: .info) { lines.append($0) }
     for number in 0..<100 {
@@ -65,14 +65,29 @@ import Testing
     #expect(lines.all.last?.hasSuffix(" warning server cut reason=pings suppressed=99\n") == true)
   }
 
-  @Test func `whoever asks for debugging sees every event`() {
+  @Test func theAuditLogIsCompleteOnlyWhereCallersAreKnown() {
+    let lines = LineBox()
+    let logs = NodeLogs(level: .critical) { lines.append($0) }
+    for isComplete in [true, false] {
+      let audit = logs.auditLogger(isComplete: isComplete)
+      for peer in 0..<50 {
+        audit.notice("call", metadata: ["call": "HotKeys", "outcome": "OK", "peer": "\(peer)"])
+      }
+      audit.notice("call", metadata: ["call": "Reset", "outcome": "OK", "peer": "last"])
+      logs.flush()
+    }
+    #expect(lines.all.filter { $0.contains("peer=") }.count == 51 + 2)
+    #expect(lines.all.last?.hasSuffix(" call call=HotKeys outcome=OK suppressed=49\n") == true)
+  }
+
+  @Test func whoeverAsksForDebuggingSeesEveryEvent() {
     let lines = LineBox()
     let logs = NodeLogs(level: .debug) { lines.append($0) }
     for _ in 0..<10 { logs.logger("server").debug("frame") }
     #expect(lines.all.count == 10)
   }
 
-  @Test func `a reader that has stopped holds nothing up, and learns what it missed`() {
+  @Test func aReaderThatHasStoppedHoldsNothingUpAndLearnsWhatItMissed() {
     let gate = DispatchSemaphore(value: 0)
     let lines = LineBox()
     let queue = LogQueue { line in

@@ -61,8 +61,7 @@ struct LogToolTests {
     return lines
   }
 
-  @Test("The sample of a batch, as text")
-  func batchText() throws {
+  @Test func theSampleOfABatchAsText() throws {
     #expect(
       try lines(of: .segment(1_000)).map(\.text) == [
         "log-00000000000000001000  position 1000  offset 4096  length 113  "
@@ -76,8 +75,7 @@ struct LogToolTests {
       ])
   }
 
-  @Test("The sample of a batch, as JSON")
-  func batchJSON() throws {
+  @Test func theSampleOfABatchAsJSON() throws {
     let json = try lines(of: .segment(1_000)).map(\.json.text)
     #expect(
       json[0]
@@ -92,8 +90,7 @@ struct LogToolTests {
         == #"{"position":1000,"record":1,"type":"version_ceiling","ceiling":268435456}"#)
   }
 
-  @Test("The sample of a pass, as text")
-  func passText() throws {
+  @Test func theSampleOfAPassAsText() throws {
     let text = try lines(of: .pass(500)).map(\.text)
     #expect(text.count == 10)
     #expect(text[1] == "  pass_begin  begin 500  state version_ceiling")
@@ -107,8 +104,7 @@ struct LogToolTests {
     #expect(text.last == "  pass_end  last as of 520  images 1  keys 2")
   }
 
-  @Test("Only what concerns a key or a database is shown")
-  func filters() throws {
+  @Test func onlyWhatConcernsAKeyOrADatabaseIsShown() throws {
     let all = try LogToolTests()
     #expect(try lines(of: .segment(1_000), key: "list").count == 3)
     #expect(try all.lines(of: .pass(500), key: "n").count == 3)
@@ -116,8 +112,7 @@ struct LogToolTests {
     #expect(try LogToolTests().lines(of: .segment(1_000), database: 1).isEmpty)
   }
 
-  @Test("Figures are those of the files")
-  func statistics() throws {
+  @Test func figuresAreThoseOfTheFiles() throws {
     defer { try? FileManager.default.removeItem(atPath: path) }
     let directory = try LogDirectory.inspect(path, over: PosixFiles(), locking: .none)
     let text = LogStatText(try LogStatistics(of: directory)).text

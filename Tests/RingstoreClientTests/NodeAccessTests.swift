@@ -26,8 +26,7 @@ struct NodeAccessTests {
     access.users?.table.users.map(\.name) ?? []
   }
 
-  @Test("Without a users file there are no users")
-  func none() throws {
+  @Test func withoutAUsersFileThereAreNoUsers() throws {
     let access = try NodeAccess(AccessSettings(), NodeLogs(level: .error) { _ in })
     #expect(access.users == nil)
     #expect(!access.hasFiles)
@@ -35,8 +34,7 @@ struct NodeAccessTests {
     access.reload()
   }
 
-  @Test("A file that changes is taken; one that is broken changes nothing, with one line")
-  func changes() throws {
+  @Test func aFileThatChangesIsTakenOneThatIsBrokenChangesNothingWithOneLine() throws {
     let lines = Mutex<[String]>([])
     let logs = NodeLogs(level: .info) { line in lines.withLock { $0.append(line) } }
     var settings = AccessSettings()
@@ -61,8 +59,7 @@ struct NodeAccessTests {
     #expect(names(access) == ["b"])
   }
 
-  @Test("A file that can't be used starts no node")
-  func atTheStart() throws {
+  @Test func aFileThatCannotBeUsedStartsNoNode() throws {
     let logs = NodeLogs(level: .error) { _ in }
     var settings = AccessSettings()
     for path in [try write("user a\n"), folder.path, folder.appending(path: "none").path] {
@@ -74,8 +71,7 @@ struct NodeAccessTests {
     #expect(throws: ConfigurationError.self) { try NodeAccess(settings, logs) }
   }
 
-  @Test("In one process the router is known by a token of its own, whatever the file says")
-  func oneProcess() throws {
+  @Test func inOneProcessTheRouterIsKnownByATokenOfItsOwnWhateverTheFileSays() throws {
     let logs = NodeLogs(level: .error) { _ in }
     var settings = AccessSettings()
     settings.usersPath = try write("user a\nmay nothing\n")
@@ -91,17 +87,15 @@ struct NodeAccessTests {
   }
 
   @Test(
-    "A token is read with what editors put around it, and nothing else",
     arguments: [
       ("a.rst_x", "a.rst_x"), ("a.rst_x\n", "a.rst_x"), ("\n a.rst_x \r\n", "a.rst_x"), ("", nil),
       ("\n", nil), ("two words", nil), ("two\nlines", nil), ("\u{1}", nil), ("ä", nil),
     ] as [(String, String?)])
-  func tokens(text: String, token: String?) {
+  func aTokenIsReadWithWhatEditorsPutAroundItAndNothingElse(text: String, token: String?) {
     #expect(TokenText.read(Array(text.utf8)) == token)
   }
 
-  @Test("A flag's file comes before the variable; neither is shown where it is wrong")
-  func origins() throws {
+  @Test func aFlagsFileComesBeforeTheVariableNeitherIsShownWhereItIsWrong() throws {
     let environment = [TokenText.variable: "from.variable"]
     let path = try write("from.file\n", "token")
     #expect(try TokenText.of(path: path, environment: environment) == "from.file")
@@ -116,8 +110,7 @@ struct NodeAccessTests {
     }
   }
 
-  @Test("A node with users may listen on an address that others reach")
-  func address() throws {
+  @Test func aNodeWithUsersMayListenOnAnAddressThatOthersReach() throws {
     func shard(_ flags: [Setting: [String]]) throws(ConfigurationError) {
       let given = flags.merging([.id: ["a"], .host: ["0.0.0.0"]]) { one, _ in one }
       _ = try SettingSources(.shard, flags: given, environment: [:], file: nil)
@@ -128,8 +121,7 @@ struct NodeAccessTests {
     try shard([.users: ["users"]])
   }
 
-  @Test("The settings name files, and what is noted")
-  func settings() throws {
+  @Test func theSettingsNameFilesAndWhatIsNoted() throws {
     func settings(
       _ kind: NodeKind, _ flags: [Setting: [String]]
     ) throws(ConfigurationError) -> AccessSettings {

@@ -21,7 +21,7 @@ import Testing
     RingstoreSlowLog(slowest: calls, largest: calls, slowMillis: 10, largeBytes: 1 << 20)
   }
 
-  @Test func `a slow call is shown with what is known of it`() throws {
+  @Test func aSlowCallIsShownWithWhatIsKnownOfIt() throws {
     let call = try slowCall(
       .with {
         ($0.kind, $0.command, $0.unixMillis) = ("call", "get", 1_000)
@@ -37,7 +37,7 @@ import Testing
     #expect(!json.contains("database") && !json.contains("calls"))
   }
 
-  @Test func `figures at the ends of their types are shown`() throws {
+  @Test func figuresAtTheEndsOfTheirTypesAreShown() throws {
     for number in [Int64.min, -1, .max] {
       let call = try slowCall(
         .with {
@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  @Test func `settings come through the call as they are`() throws {
+  @Test func settingsComeThroughTheCallAsTheyAre() throws {
     let sent = NodeSettings(
       kind: "shard",
       [
@@ -95,7 +95,7 @@ import Testing
     }
   }
 
-  @Test func `a description tells all that a node has told`() throws {
+  @Test func aDescriptionTellsAllThatANodeHasTold() throws {
     let json = ClusterTable.json(try cluster(shard([1, 0, 7]))).text
     for part in [
       #""memory_limit_bytes":67108864"#, #""errors":5"#, #""durations":[1,0,7]"#,
@@ -109,7 +109,7 @@ import Testing
     #expect(ClusterTable.json(try cluster(away)).text.contains(#""durations":null"#))
   }
 
-  @Test func `top tells how long calls took between two looks`() throws {
+  @Test func topTellsHowLongCallsTookBetweenTwoLooks() throws {
     func look(_ durations: [UInt64]) throws -> TopLook {
       let cluster = try cluster(shard(durations))
       return TopLook(
@@ -123,7 +123,7 @@ import Testing
     #expect(quiet.json.text.contains(#""p50_micros":null,"p99_micros":null"#))
   }
 
-  @Test func `top shows counters at the ends of their type`() throws {
+  @Test func topShowsCountersAtTheEndsOfTheirType() throws {
     let cluster = try cluster(shard([.max, .max]))
     func look(_ count: Int) -> TopLook {
       let names = ["calls_total", "errors_total", "calls_get_total", "evicted_keys_total"]
@@ -137,7 +137,7 @@ import Testing
     #expect(!table.json.text.isEmpty)
   }
 
-  @Test func `digests whose keys exceed their type are added up`() {
+  @Test func digestsWhoseKeysExceedTheirTypeAreAddedUp() {
     let digest = RingstoreDigest(keys: .max, expiringKeys: .max, digest: .max)
     #expect((digest + digest).digest == UInt64.max - 1)
   }
@@ -146,7 +146,7 @@ import Testing
 
   private static let hostile = "x\u{1b}[31m\nROW\u{7}"
 
-  @Test func `control characters of a server are escaped, and lines stay one`() throws {
+  @Test func controlCharactersOfAServerAreEscapedAndLinesStayOne() throws {
     var node = shard([])
     (node.id, node.address, node.version) = (Self.hostile, Self.hostile, Self.hostile)
     node.detail = Self.hostile
@@ -169,7 +169,7 @@ import Testing
     }
   }
 
-  @Test func `one long cell doesn't widen a table of many rows without limit`() {
+  @Test func oneLongCellDoesNotWidenATableOfManyRowsWithoutLimit() {
     let long = String(repeating: "x", count: 1 << 20)
     let rows = [[long, "y"]] + [[String]](repeating: ["a", "b"], count: 1 << 14)
     let bytes = ClusterTable.aligned(rows).reduce(0) { $0 + $1.utf8.count }

@@ -160,8 +160,8 @@ import ringstore
     ]
     let local = try await sources(.local, flags: flags)
     let router = try local.localRouterConfiguration()
-    #expect(router.limits.gatherBytesMax == 3_000_000)
-    #expect(router.limits.answerBytesMax == 5_000_000)
+    #expect(router.limits.largeReplyMemoryBytesMax == 3_000_000)
+    #expect(router.limits.replyMemoryBytesMax == 5_000_000)
     #expect(router.limits.clientMemoryBytes == 100 << 20)
     #expect(router.linkLimits.silenceNanosMax == 6_000_000_000)
     #expect(router.linkLimits.waitNanosMax == 9_000_000_000)
@@ -184,7 +184,7 @@ import ringstore
     #expect(shard.memory == MemoryLimit(bytes: 64 << 20, policy: .allKeysLRU))
     #expect(shard.limits.maxPinnedBytes == 2_000_000)
     #expect(shard.limits.viewNanosMax == 7_000_000_000)
-    #expect(shard.limits.answerBytesMax == 5_000_000)
+    #expect(shard.limits.replyMemoryBytesMax == 5_000_000)
     #expect(shard.limits.clientMemoryBytes == 100 << 20)
   }
 
@@ -241,7 +241,7 @@ import ringstore
     let shard = try await sources(
       flags: [.id: ["a"]], environment: ["RINGSTORE_LARGE_REPLY_MEMORY_BYTES": "x"]
     ).shardConfiguration()
-    #expect(shard.limits.gatherBytesMax == Limits().gatherBytesMax)
+    #expect(shard.limits.largeReplyMemoryBytesMax == Limits().largeReplyMemoryBytesMax)
     let router = try await sources(
       .router, flags: [.shards: ["a=h:1"]], environment: ["RINGSTORE_MAX_PINNED_SECONDS": "x"]
     ).routerConfiguration()

@@ -15,7 +15,7 @@ struct CallNumberTests {
       target: .caller(1), shard: 0, slot: 0, lane: .calls, isWrite: false, bytes: 0)
   }
 
-  @Test func `ids stay below the mark of operations, differ, and keep their order`() throws {
+  @Test func idsStayBelowTheMarkOfOperationsDifferAndKeepTheirOrder() throws {
     var table = Table(firstSequence: Table.sequenceMax - 3)
     var ids: [UInt64] = []
     for _ in 0..<8 {
@@ -46,7 +46,7 @@ struct CallNumberTests {
     return router
   }
 
-  @Test func `calls beyond are answered and taken back like others`() throws {
+  @Test func callsBeyondAreAnsweredAndTakenBackLikeOthers() throws {
     let router = try router(callsLeft: 1)
     var ids: [UInt64] = []
     for caller in 1...6 { ids.append(try #require(router.set("k\(caller)", caller: caller))) }
@@ -64,7 +64,7 @@ struct CallNumberTests {
 
   /// Small, large, small on one key, wherever the numbers wrap around.
   @Test(arguments: 0...6 as ClosedRange<UInt64>)
-  func `the lanes keep their order`(_ callsLeft: UInt64) throws {
+  func theLanesKeepTheirOrder(_ callsLeft: UInt64) throws {
     let router = try router(callsLeft: callsLeft)
     let small = (1...2).map { router.set("k", caller: $0) }
     let large = (3...4).map { router.set("k", bytes: RouterLaneTests.large, caller: $0) }

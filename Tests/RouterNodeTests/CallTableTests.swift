@@ -23,7 +23,7 @@ struct CallTableTests: ~Copyable {
     return ids
   }
 
-  @Test mutating func `only a call that was sent to the shard is taken out by its reply`() throws {
+  @Test mutating func onlyACallThatWasSentToTheShardIsTakenOutByItsReply() throws {
     let waiting = try insert(order: 0)
     let early = table.removeSent(waiting, shard: 0)
     #expect(early == nil)
@@ -36,7 +36,7 @@ struct CallTableTests: ~Copyable {
   }
 
   @Test
-  mutating func `a call that was returned waits again, with its reply and order as they were`()
+  mutating func aCallThatWasReturnedWaitsAgainWithItsReplyAndOrderAsTheyWere()
     throws
   {
     let id = try insert()
@@ -48,7 +48,7 @@ struct CallTableTests: ~Copyable {
     #expect(table[id]?.reply == .inParts && table[id]?.isOrdered == false)
   }
 
-  @Test mutating func `calls are overdue in the order of their deadlines, and stay`() throws {
+  @Test mutating func callsAreOverdueInTheOrderOfTheirDeadlinesAndStay() throws {
     let (late, early, without) = (try insert(), try insert(), try insert())
     table.setDeadline(late, 20)
     table.setDeadline(early, 10)
@@ -58,7 +58,7 @@ struct CallTableTests: ~Copyable {
     #expect(table.count == 3 && table[without] != nil)
   }
 
-  @Test mutating func `calls that end or are abandoned leave no deadline behind`() throws {
+  @Test mutating func callsThatEndOrAreAbandonedLeaveNoDeadlineBehind() throws {
     let ids = [try insert(), try insert(), try insert()]
     for id in ids { table.setDeadline(id, 10) }
     _ = table.remove(ids[0])
@@ -86,13 +86,13 @@ struct OperationTableTests {
     return handle
   }
 
-  @Test mutating func `handles are no ids of calls`() {
+  @Test mutating func handlesAreNoIdsOfCalls() {
     let (one, other) = (add("one"), add("other"))
     #expect(one >> 63 == 1 && other >> 63 == 1 && one != other)
     #expect(table[one] == "one" && table[7] == nil && table.count == 2)
   }
 
-  @Test mutating func `an operation that ends leaves no deadline behind`() {
+  @Test mutating func anOperationThatEndsLeavesNoDeadlineBehind() {
     let (ended, overdue) = (add("ended"), add("overdue"))
     table.setDeadline(ended, 10)
     table.setDeadline(overdue, 20)

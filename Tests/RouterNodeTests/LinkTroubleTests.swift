@@ -27,7 +27,7 @@ struct LinkTroubleTests {
     router.advance(millis: 2_000)
   }
 
-  @Test func `what goes on failing is told once, and again after the link was ready`() throws {
+  @Test func whatGoesOnFailingIsToldOnceAndAgainAfterTheLinkWasReady() throws {
     let router = try RouterFixture(shards: ["a"])
     for _ in 0..<5 { try refuse(router, .wrongCluster) }
     #expect(router.driver.events.count == 1)
@@ -47,14 +47,14 @@ struct LinkTroubleTests {
     try refuse(router, .wrongCluster)
   }
 
-  @Test func `reasons without end are bounded`() throws {
+  @Test func reasonsWithoutEndAreBounded() throws {
     let router = try RouterFixture(shards: ["a"])
     for number in 0..<100 { try lose(router, "reason \(number)") }
     #expect(router.driver.events.count == 16)
   }
 
   @Test(arguments: LinkRefusal.allCases)
-  func `a refusal's sentence says what to do`(_ refusal: LinkRefusal) throws {
+  func aRefusalsSentenceSaysWhatToDo(_ refusal: LinkRefusal) throws {
     let router = try RouterFixture(shards: ["a"])
     try refuse(router, refusal)
     guard case .linkRefused("a", let reason, let advice) = router.driver.events.first else {
@@ -68,7 +68,7 @@ struct LinkTroubleTests {
     if refusal == .wrongCluster { #expect(message.contains("the same `cluster`")) }
   }
 
-  @Test func `another server than a shard is called by its name`() {
+  @Test func anotherServerThanAShardIsCalledByItsName() {
     let ending = LinkEnding(.unimplemented, status: "UNIMPLEMENTED", address: "h:1")
     #expect(ending.reason.contains("h:1") && ending.reason.contains("perhaps a router"))
     #expect(ending.refusal == nil)
@@ -76,7 +76,7 @@ struct LinkTroubleTests {
   }
 
   @Test(arguments: [StatusCode.unauthenticated, .permissionDenied])
-  func `a shard that doesn't admit the router refuses it, and all credentials are named`(
+  func aShardThatDoesNotAdmitTheRouterRefusesItAndAllCredentialsAreNamed(
     _ code: StatusCode
   ) {
     let ending = LinkEnding(code, status: "x", address: "h:1")
@@ -86,7 +86,7 @@ struct LinkTroubleTests {
     }
   }
 
-  @Test func `what a shard refuses for is known until it is reached, or lost otherwise`() throws {
+  @Test func whatAShardRefusesForIsKnownUntilItIsReachedOrLostOtherwise() throws {
     func refusals(_ router: RouterFixture) -> [LinkRefusal?] {
       router.core.linkRefusals.map(\.refusal)
     }
@@ -106,7 +106,7 @@ struct LinkTroubleTests {
 
   // MARK: - How the router does
 
-  @Test func `a router serves as soon as it reaches one shard`() throws {
+  @Test func aRouterServesAsSoonAsItReachesOneShard() throws {
     let router = try RouterFixture()
     let reason = try #require(router.core.notServingReason)
     #expect(reason.contains("no shard can be reached") && reason.contains("a: "))
@@ -116,7 +116,7 @@ struct LinkTroubleTests {
     #expect(router.core.notServingReason?.contains("connection reset") == true)
   }
 
-  @Test func `a router whose map was refused does not serve, whatever links it has`() throws {
+  @Test func aRouterWhoseMapWasRefusedDoesNotServeWhateverLinksItHas() throws {
     let router = try RouterFixture()
     try router.accept(0)
     try refuse(router, .mapConflict, by: 1)
@@ -129,7 +129,7 @@ struct LinkTroubleTests {
     #expect(router.core.notServingReason == nil)
   }
 
-  @Test func `a router serves nothing by a list that not every shard has adopted`() throws {
+  @Test func aRouterServesNothingByAListThatNotEveryShardHasAdopted() throws {
     let router = try RouterFixture()
     try router.accept(0, inForce: false)
     router.lose(1)

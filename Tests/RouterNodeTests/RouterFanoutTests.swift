@@ -37,7 +37,7 @@ struct RouterFanoutTests {
 
   @Test func answersOfAllOperationsTogetherAreBounded() throws {
     var limits = Limits()
-    limits.answerBytesMax = 10_000
+    limits.replyMemoryBytesMax = 10_000
     let router = try RouterFixture(limits: limits)
     try router.acceptAll()
     var request = Ringstore_V1_MGetRequest()
@@ -58,7 +58,7 @@ struct RouterFanoutTests {
 
   @Test func aRequestThatFindsNoRoomIsRefusedBeforeAnyPartOfItIsSent() throws {
     var limits = Limits()
-    limits.answerBytesMax = 10_000
+    limits.replyMemoryBytesMax = 10_000
     let router = try RouterFixture(limits: limits)
     try router.acceptAll()
     var request = Ringstore_V1_MSetRequest()

@@ -110,7 +110,7 @@ struct RouterLargeReplyTests {
 
   @Test func whatIsGatheredAtATimeIsBoundedAndServedInTurn() throws {
     var limits = Limits()
-    limits.gatherBytesMax = 300_000
+    limits.largeReplyMemoryBytesMax = 300_000
     let router = try RouterFixture(shards: ["a"], limits: limits)
     try router.acceptAll()
     router.driver.gathers = [1, 2, 3, 4]
@@ -131,7 +131,7 @@ struct RouterLargeReplyTests {
 
   @Test func aSlowShardTakesNothingOfTheOthersShare() throws {
     var limits = Limits()
-    limits.gatherBytesMax = 400_000
+    limits.largeReplyMemoryBytesMax = 400_000
     let router = try RouterFixture(limits: limits)
     try router.acceptAll()
     router.driver.gathers = [1, 2, 3]

@@ -26,7 +26,7 @@ struct RouterModelTests {
     init(_ random: SplitMix64) throws {
       self.random = random
       var limits = Limits()
-      limits.gatherBytesMax = 1_000_000
+      limits.largeReplyMemoryBytesMax = 1_000_000
       var linkLimits = LinkLimits()
       linkLimits.callsInFlightMax = 6
       linkLimits.bulkCallsInFlightMax = 3

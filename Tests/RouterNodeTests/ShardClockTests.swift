@@ -10,7 +10,7 @@ import Testing
 
 @Suite("The shards' clocks, as a router knows them")
 struct ShardClockTests {
-  @Test func `a deadline is told on the shard's clock, rounded up`() {
+  @Test func aDeadlineIsToldOnTheShardsClockRoundedUp() {
     var clock = ShardClock()
     clock.heard(1_000, nowNanos: 5_000_000_000)
     #expect(clock.millis(ofDeadline: 5_000_000_000) == 1_000)
@@ -19,7 +19,7 @@ struct ShardClockTests {
     #expect(clock.millis(ofDeadline: 0) == 1, "0 would mean that there is none")
   }
 
-  @Test func `the reading that was on its way for the shortest time counts`() {
+  @Test func theReadingThatWasOnItsWayForTheShortestTimeCounts() {
     var clock = ShardClock()
     clock.heard(1_000, nowNanos: 5_300_000_000)
     clock.heard(1_500, nowNanos: 5_500_000_000)
@@ -30,7 +30,7 @@ struct ShardClockTests {
     #expect(clock.heardMillis == 2_000)
   }
 
-  @Test func `clocks that drift apart are followed`() {
+  @Test func clocksThatDriftApartAreFollowed() {
     var clock = ShardClock()
     clock.heard(1, nowNanos: 1_000_000)
     // Ours is faster by 100 in a million.
@@ -41,7 +41,7 @@ struct ShardClockTests {
   }
 
   @Test(arguments: [(UInt64.max, UInt64.max), (.max, 0), (0, .max), (1 << 62, 1 << 62)])
-  func `no reading traps`(_ millis: UInt64, _ nowNanos: UInt64) {
+  func noReadingTraps(_ millis: UInt64, _ nowNanos: UInt64) {
     var clock = ShardClock()
     clock.heard(millis, nowNanos: nowNanos)
     clock.heard(nowNanos, nowNanos: millis)
@@ -56,7 +56,7 @@ struct ShardClockTests {
     try router.receive(frame, from: 0)
   }
 
-  @Test func `every frame with calls names what was heard last`() throws {
+  @Test func everyFrameWithCallsNamesWhatWasHeardLast() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     router.set("k", caller: 1)
@@ -69,7 +69,7 @@ struct ShardClockTests {
     #expect(try router.sent(to: 0, .bulk).heardMillis == 700)
   }
 
-  @Test func `a clock is answered over both lanes, also when nothing is to be sent`() throws {
+  @Test func aClockIsAnsweredOverBothLanesAlsoWhenNothingIsToBeSent() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     _ = try (router.sent(to: 0), router.sent(to: 0, .bulk))
@@ -81,7 +81,7 @@ struct ShardClockTests {
     }
   }
 
-  @Test func `what an older connection told is forgotten`() throws {
+  @Test func whatAnOlderConnectionToldIsForgotten() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     try tell(90_000, router)
@@ -92,7 +92,7 @@ struct ShardClockTests {
     #expect(try router.sent(to: 0).heardMillis == 1)
   }
 
-  @Test func `a deadline travels on the shard's clock, in calls that waited too`() throws {
+  @Test func aDeadlineTravelsOnTheShardsClockInCallsThatWaitedToo() throws {
     var limits = LinkLimits()
     limits.callsInFlightMax = 1
     let router = try RouterFixture(shards: ["a"], linkLimits: limits)
@@ -107,7 +107,7 @@ struct ShardClockTests {
     #expect(try router.sent(to: 0).calls.map(\.deadlineMillis) == [3_001])
   }
 
-  @Test func `a call whose deadline has passed is not sent`() throws {
+  @Test func aCallWhoseDeadlineHasPassedIsNotSent() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     _ = try router.sent(to: 0)
@@ -117,7 +117,7 @@ struct ShardClockTests {
     #expect(router.isTidy)
   }
 
-  @Test func `parts are not sent after the deadline of their call`() throws {
+  @Test func partsAreNotSentAfterTheDeadlineOfTheirCall() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     _ = try router.sent(to: 0)

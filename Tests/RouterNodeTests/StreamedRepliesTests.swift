@@ -24,7 +24,7 @@ struct StreamedRepliesTests {
   }
 
   @Test
-  mutating func `a caller that takes pieces is asked for a window, and told once of the first`() {
+  mutating func aCallerThatTakesPiecesIsAskedForAWindowAndToldOnceOfTheFirst() {
     replies.begin(1, .pieces(total: 3 * window))
     let first = ask(1)
     #expect(first == window)
@@ -37,7 +37,7 @@ struct StreamedRepliesTests {
     #expect(next == window)
   }
 
-  @Test mutating func `a gathered reply is asked for whole, and counted until it ends`() {
+  @Test mutating func aGatheredReplyIsAskedForWholeAndCountedUntilItEnds() {
     replies.begin(1, .gathered(total: 10 * window))
     let asked = ask(1)
     #expect(asked == 10 * window)
@@ -53,7 +53,7 @@ struct StreamedRepliesTests {
     (10, true, StreamedReply.Part.piece(beginning: 10)), (9, true, .refuse), (11, true, .refuse),
     (9, false, .piece(beginning: 10)), (11, false, .refuse),
   ])
-  mutating func `other bytes than were announced are refused`(
+  mutating func otherBytesThanWereAnnouncedAreRefused(
     _ count: Int, _ isLast: Bool, _ part: StreamedReply.Part
   ) {
     replies.begin(1, .pieces(total: 10))
@@ -62,7 +62,7 @@ struct StreamedRepliesTests {
     #expect(taken == part)
   }
 
-  @Test mutating func `messages of a stream are passed on, however many there are`() {
+  @Test mutating func messagesOfAStreamArePassedOnHoweverManyThereAre() {
     replies.begin(1, .messages)
     for _ in 0..<3 {
       let asked = ask(1)
@@ -75,7 +75,7 @@ struct StreamedRepliesTests {
   }
 
   @Test
-  mutating func `replies wait for their part of a share, in turn, and one alone may go past it`() {
+  mutating func repliesWaitForTheirPartOfAShareInTurnAndOneAloneMayGoPastIt() {
     for id in 1...3 as ClosedRange<UInt64> { replies.begin(id, .gathered(total: 100)) }
     let asked = (1...3).map { ask($0, share: 50) }
     #expect(asked == [100, 0, 0])
@@ -92,13 +92,13 @@ struct StreamedRepliesTests {
     #expect(replies.askedBytes == 100 && !replies.hasWaiters(0) && replies.mayAsk(2))
   }
 
-  @Test mutating func `each link has a share of its own`() {
+  @Test mutating func eachLinkHasAShareOfItsOwn() {
     for id in 1...2 as ClosedRange<UInt64> { replies.begin(id, .gathered(total: 100)) }
     let asked = [ask(1, of: 0, share: 50), ask(2, of: 3, share: 50)]
     #expect(asked == [100, 100] && replies.askedBytes == 200)
   }
 
-  @Test mutating func `replies that were given up lose their place`() {
+  @Test mutating func repliesThatWereGivenUpLoseTheirPlace() {
     for id in 1...3 as ClosedRange<UInt64> { replies.begin(id, .gathered(total: 100)) }
     for id in 1...3 as ClosedRange<UInt64> { _ = ask(id, share: 50) }
     _ = replies.end(2, at: 0)
@@ -113,7 +113,7 @@ struct StreamedRepliesTests {
     #expect(!replies.hasWaiters(0))
   }
 
-  @Test mutating func `a call that goes to another shard asks there anew`() {
+  @Test mutating func aCallThatGoesToAnotherShardAsksThereAnew() {
     replies.begin(1, .messages)
     _ = ask(1, of: 0)
     let released = replies.returned(1, by: 0)

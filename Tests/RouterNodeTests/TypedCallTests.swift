@@ -21,7 +21,7 @@ import Testing
     }
   }
 
-  @Test func `the shard gets the request that words mean`() throws {
+  @Test func theShardGetsTheRequestThatWordsMean() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     _ = try submit(["SET", "k", "v"], to: router, caller: 1)
@@ -36,7 +36,7 @@ import Testing
     #expect(try Ringstore_V1_IncrByRequest(serializedBytes: calls[2].request).delta == -7)
   }
 
-  @Test func `a call that waits keeps its request`() throws {
+  @Test func aCallThatWaitsKeepsItsRequest() throws {
     var limits = LinkLimits()
     limits.callsInFlightMax = 1
     let router = try RouterFixture(shards: ["a"], linkLimits: limits)
@@ -53,7 +53,7 @@ import Testing
     #expect(set.key == .init("b".utf8) && set.value == .init("2".utf8))
   }
 
-  @Test func `a large request goes over the bulk lane`() throws {
+  @Test func aLargeRequestGoesOverTheBulkLane() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     let value = String(repeating: "v", count: 200_000)
@@ -64,7 +64,7 @@ import Testing
     #expect(set.value.count == value.utf8.count)
   }
 
-  @Test func `a key that may not be touched is refused before it is sent`() throws {
+  @Test func aKeyThatMayNotBeTouchedIsRefusedBeforeItIsSent() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     #expect(try submit(["GET", ""], to: router, caller: 1) == nil)

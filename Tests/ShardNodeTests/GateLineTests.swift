@@ -79,15 +79,15 @@ struct GateLineTests {
       let write = shard.begin(path: "/KeyStore/Set", Self.keyValue("k", "v"))
       try await shard.executed(1)
       let other = try await shard.begin(path: "/KeyStore/Get", Self.key("other")).bytes
-      #expect(try Older_ResponseVal(serializedBytes: other).noval)
+      #expect(try Legacy_ResponseVal(serializedBytes: other).noval)
       let read = shard.begin(path: "/KeyStore/Get", Self.key("k"))
       let number = shard.begin(
-        path: "/KVStore/GetVal", Older_GetRequest.with { $0.key = "k" })
+        path: "/KVStore/GetVal", Legacy_GetRequest.with { $0.key = "k" })
       try await shard.executed(4)
       #expect(!write.isDone && !read.isDone && !number.isDone)
       try await shard.commit()
-      #expect(try Older_Status(serializedBytes: try await write.bytes).result == "OK")
-      let found = try Older_ResponseVal(serializedBytes: try await read.bytes)
+      #expect(try Legacy_Status(serializedBytes: try await write.bytes).result == "OK")
+      let found = try Legacy_ResponseVal(serializedBytes: try await read.bytes)
       #expect(found.value.valueName == "v")
       // The error tells of the value, so it has waited as well.
       #expect(await number.failure?.code == .failedPrecondition)
@@ -106,7 +106,7 @@ struct GateLineTests {
       _ = try await push.bytes
       #expect(!pop.isDone)
       try await shard.commit()
-      let popped = try Older_ResponseVal(serializedBytes: try await pop.bytes)
+      let popped = try Legacy_ResponseVal(serializedBytes: try await pop.bytes)
       #expect(popped.value.valueName == "a")
     }
   }
@@ -124,11 +124,11 @@ struct GateLineTests {
     }
   }
 
-  private static func key(_ key: String) -> Older_Key {
+  private static func key(_ key: String) -> Legacy_Key {
     .with { $0.keyName = key }
   }
 
-  private static func keyValue(_ key: String, _ value: String) -> Older_KeyValue {
+  private static func keyValue(_ key: String, _ value: String) -> Legacy_KeyValue {
     .with {
       $0.key.keyName = key
       $0.value.valueName = value

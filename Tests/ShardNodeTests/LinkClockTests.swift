@@ -39,7 +39,7 @@ struct LinkClockTests {
 
   // MARK: - Age
 
-  @Test func `a router is told the clock by each Hello's answer and at each look`() throws {
+  @Test func aRouterIsToldTheClockByEachHellosAnswerAndAtEachLook() throws {
     let link = try Link(to: shard)
     #expect(link.calls.clocks == [1] && link.bulk.clocks == [1])
     pass(millis: 500)
@@ -48,7 +48,7 @@ struct LinkClockTests {
   }
 
   @Test(arguments: LinkLane.allCases)
-  func `what was held for too long is not executed`(_ lane: LinkLane) throws {
+  func whatWasHeldForTooLongIsNotExecuted(_ lane: LinkLane) throws {
     let link = try Link(to: shard)
     let connection = lane == .calls ? link.calls : link.bulk
     try shard.set("k", "0")
@@ -76,7 +76,7 @@ struct LinkClockTests {
     #expect(try value("k") == "2")
   }
 
-  @Test func `calls that wait until their router takes replies grow old as well`() throws {
+  @Test func callsThatWaitUntilTheirRouterTakesRepliesGrowOldAsWell() throws {
     try shard.set("large", pattern(LinkProtocol.frameBytes))
     let link = try Link(to: shard)
     link.calls.framesUntilFull = 1
@@ -97,7 +97,7 @@ struct LinkClockTests {
     #expect(try !shard.get("late").found)
   }
 
-  @Test func `a slice grows old while it waits for its turn`() throws {
+  @Test func aSliceGrowsOldWhileItWaitsForItsTurn() throws {
     try shard.set("k", "v")
     let link = try Link(to: shard)
     link.calls.give { reset(1, into: &$0) }
@@ -107,7 +107,7 @@ struct LinkClockTests {
     #expect(try shard.get("k").found)
   }
 
-  @Test func `calls without the shard's clock end the connection`() throws {
+  @Test func callsWithoutTheShardsClockEndTheConnection() throws {
     let link = try Link(to: shard)
     link.calls.heardMillis = 0
     guard
@@ -123,7 +123,7 @@ struct LinkClockTests {
 
   // MARK: - Deadlines
 
-  @Test func `a call whose deadline has passed is not executed`() throws {
+  @Test func aCallWhoseDeadlineHasPassedIsNotExecuted() throws {
     let link = try Link(to: shard)
     let now = shard.core.clockMillis
     pass(millis: 10)
@@ -135,7 +135,7 @@ struct LinkClockTests {
     #expect(try !shard.get("late").found && shard.get("early").found)
   }
 
-  @Test func `the deadline of a slice may pass while it waits for its turn`() throws {
+  @Test func theDeadlineOfASliceMayPassWhileItWaitsForItsTurn() throws {
     try shard.set("k", "v")
     let link = try Link(to: shard)
     link.calls.give { reset(1, deadlineMillis: shard.core.clockMillis + 5, into: &$0) }
@@ -155,7 +155,7 @@ struct LinkClockTests {
   }
 
   @Test(arguments: LinkLane.allCases)
-  func `a link is closed when one of its lanes is silent, and executes nothing more`(
+  func aLinkIsClosedWhenOneOfItsLanesIsSilentAndExecutesNothingMore(
     _ silent: LinkLane
   ) throws {
     let link = try Link(to: shard)
@@ -175,7 +175,7 @@ struct LinkClockTests {
     #expect(try !shard.get("k").found)
   }
 
-  @Test func `a router that lives keeps its link`() throws {
+  @Test func aRouterThatLivesKeepsItsLink() throws {
     let link = try Link(to: shard)
     for _ in 0..<3 {
       look(LinkProtocol.silentLooksMax - 1)
@@ -187,7 +187,7 @@ struct LinkClockTests {
   }
 
   /// A shard that was stopped has not looked; what its routers sent lies in its sockets.
-  @Test func `time alone closes no link`() throws {
+  @Test func timeAloneClosesNoLink() throws {
     let link = try Link(to: shard)
     look(LinkProtocol.silentLooksMax - 1)
     pass(millis: 3_600_000)
@@ -199,7 +199,7 @@ struct LinkClockTests {
     #expect(link.calls.closedBecause == nil)
   }
 
-  @Test func `an empty shard whose router is gone takes any map`() throws {
+  @Test func anEmptyShardWhoseRouterIsGoneTakesAnyMap() throws {
     let gone = try Link(to: shard)
     var other = try Link.hello(router: "r/1")
     other.map = try Maps.of(["a", "b"]).message
@@ -216,8 +216,7 @@ struct LinkClockTests {
 
   /// Else a router with another map could store keys here before any shard that holds keys by the
   /// first map has refused it.
-  @Test func `an empty shard keeps its map while its router may only have lost connections`() throws
-  {
+  @Test func anEmptyShardKeepsItsMapWhileItsRouterMayOnlyHaveLostConnections() throws {
     let lost = try Link(to: shard)
     lost.calls.session?.lost()
     lost.bulk.session?.lost()

@@ -5,7 +5,7 @@ import Testing
 @testable import ShardNode
 
 @Suite struct RefusalLogTests {
-  @Test func `all loops of a router are told of once for each reason`() {
+  @Test func allLoopsOfARouterAreToldOfOnceForEachReason() {
     let log = RefusalLog()
     #expect(log.isNews(router: "r/0", reason: "WRONG_CLUSTER"))
     #expect(!log.isNews(router: "r/1", reason: "WRONG_CLUSTER"))
@@ -16,7 +16,7 @@ import Testing
     #expect(!log.isNews(router: "s/0", reason: "WRONG_CLUSTER"))
   }
 
-  @Test func `routers without end are bounded`() {
+  @Test func routersWithoutEndAreBounded() {
     let log = RefusalLog()
     for number in 0..<RefusalLog.toldMax { _ = log.isNews(router: "r\(number)", reason: "X") }
     #expect(log.isNews(router: "r0", reason: "X"), "it was forgotten with the others")

@@ -98,7 +98,7 @@ struct ShardFanoutTests {
 
   @Test func answersOfAllOperationsTogetherAreBounded() throws {
     var limits = Limits()
-    limits.answerBytesMax = 100_000
+    limits.replyMemoryBytesMax = 100_000
     let shard = ShardFixture(limits: limits)
     for number in 0..<5_000 { try shard.set("a key with a long name: \(number)", "v") }
     let callers = (0..<3).map { _ in FanoutRecorder(shard.core) }

@@ -56,7 +56,7 @@ import Testing
 
   /// Says every command on one key, in every form, on a key of each type and on none.
   @Test(arguments: ["none", "text", "number", "list", ""])
-  func `each command does the same as when it is encoded`(_ key: String) throws {
+  func eachCommandDoesTheSameAsWhenItIsEncoded(_ key: String) throws {
     let setups = [
       ["SET", "text", "abc"], ["SET", "number", "41"], ["RPUSH", "list", "a", "", "c"],
     ]
@@ -92,7 +92,7 @@ import Testing
     }
   }
 
-  @Test func `a large value and a large list come in pieces`() throws {
+  @Test func aLargeValueAndALargeListComeInPieces() throws {
     let value = String(repeating: "v", count: 100_000)
     for words in [["SET", "k", value], ["RPUSH", "l", value, "b"]] { try check(words) }
     for words in [["GET", "k"], ["LRANGE", "l", "0", "-1"], ["LPOP", "l"]] {
@@ -100,7 +100,7 @@ import Testing
     }
   }
 
-  @Test func `the elements of a list are told where they lie`() throws {
+  @Test func theElementsOfAListAreToldWhereTheyLie() throws {
     try check(["RPUSH", "l", "a", "bb", "ccc"])
     var seen: [[UInt8]] = []
     try Array("l".utf8).withUnsafeBytes { key in
@@ -114,7 +114,7 @@ import Testing
     #expect(seen == [Array("bb".utf8), Array("ccc".utf8)])
   }
 
-  @Test func `a call is counted, and not executed too late`() throws {
+  @Test func aCallIsCountedAndNotExecutedTooLate() throws {
     try Array("k".utf8).withUnsafeBytes { key in
       let call = Command.get.call(V1.Key(key: key))
       let late = typed.core.context(deadlineNanos: 5, nowNanos: 9)

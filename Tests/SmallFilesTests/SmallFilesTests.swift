@@ -28,19 +28,19 @@ import Testing
   }
 
   @Test(arguments: [5, 6, 1 << 20])
-  func `a file within the bound is read whole`(_ bytesMax: Int) throws {
+  func aFileWithinTheBoundIsReadWhole(_ bytesMax: Int) throws {
     try put("hello", "a")
     #expect(read(path("a"), bytesMax: bytesMax) == "hello")
     try put("", "empty")
     #expect(read(path("empty"), bytesMax: 0) == "")
   }
 
-  @Test func `a longer one is not read`() throws {
+  @Test func aLongerOneIsNotRead() throws {
     try put("hello", "a")
     #expect(read(path("a"), bytesMax: 4) == "it has more than 4 bytes")
   }
 
-  @Test func `what is no file is not read, and holds nothing up`() throws {
+  @Test func whatIsNoFileIsNotReadAndHoldsNothingUp() throws {
     #expect(read(path("none"), bytesMax: 9) == "No such file or directory")
     #expect(read(folder.path, bytesMax: 1 << 20) == "it is not a file")
     #expect(read("/dev/zero", bytesMax: 9) == "it is not a file")
@@ -48,13 +48,13 @@ import Testing
     #expect(read(path("pipe"), bytesMax: 9) == "it is not a file")
   }
 
-  @Test func `a file that says it is empty is read to its end`() {
+  @Test func aFileThatSaysItIsEmptyIsReadToItsEnd() {
     // The system makes its contents as they are read.
     #expect(read("/proc/self/stat", bytesMax: 1 << 16).contains("("))
     #expect(read("/proc/self/stat", bytesMax: 3) == "it has more than 3 bytes")
   }
 
-  @Test func `a change is told once, when files are at rest if that is asked for`() throws {
+  @Test func aChangeIsToldOnceWhenFilesAreAtRestIfThatIsAskedFor() throws {
     try put("1", "a")
     try put("2", "b")
     var plain = WatchedFiles([path("a")])
@@ -71,7 +71,7 @@ import Testing
     #expect(resting.look() == .unchanged)
   }
 
-  @Test func `a file that goes, and one that comes, have changed`() throws {
+  @Test func aFileThatGoesAndOneThatComesHaveChanged() throws {
     try put("1", "a")
     var watched = WatchedFiles([path("a")])
     try FileManager.default.removeItem(atPath: path("a"))

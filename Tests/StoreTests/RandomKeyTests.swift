@@ -19,7 +19,7 @@ import Testing
     return counts
   }
 
-  @Test func `tables with few keys and with many have each key drawn as often`() {
+  @Test func tablesWithFewKeysAndWithManyHaveEachKeyDrawnAsOften() {
     let fixture = Fixture(slotCount: 600)
     let keysOfSlots = [0: 1, 3: 4, 255: 2, 256: 90, 599: 3]
     for (slot, count) in keysOfSlots {
@@ -38,7 +38,7 @@ import Testing
   }
 
   /// While a table grows in steps it has two arrays, and the keys lie in both.
-  @Test func `a table that is moving has each key drawn as often`() {
+  @Test func aTableThatIsMovingHasEachKeyDrawnAsOften() {
     let fixture = Fixture(garbageLimits: Garbage.Limits(tableLog2: 4))
     var number = 0
     repeat {
@@ -52,7 +52,7 @@ import Testing
     #expect(counts.values.allSatisfy { (50...160).contains($0) })
   }
 
-  @Test func `a key that is due is deleted instead of drawn`() {
+  @Test func aKeyThatIsDueIsDeletedInsteadOfDrawn() {
     let fixture = Fixture()
     for number in 0..<50 { fixture.set(Bytes("due:\(number)"), [1], expiry: Expiry(unixMillis: 5)) }
     fixture.set(Bytes("stays"), [1])
@@ -84,7 +84,7 @@ import Testing
   }
 
   /// What a key is said to take is what the store's account grows by, but for the table.
-  @Test func `a key is said to take what the heap counts for it`() throws {
+  @Test func aKeyIsSaidToTakeWhatTheHeapCountsForIt() throws {
     fixture.set(Bytes("first"), [1])
     var before = fixture.store.usedBytes
     for (value, encoding) in [
@@ -108,7 +108,7 @@ import Testing
     #expect(try facts("first").memoryBytes > 8)
   }
 
-  @Test func `a long list is estimated`() throws {
+  @Test func aLongListIsEstimated() throws {
     let pieces = List.measuredPiecesMax * 3 / 2
     let value = Bytes(repeating: 1, count: 15_000)
     for _ in 0..<pieces / 64 {
@@ -119,7 +119,7 @@ import Testing
     #expect(abs(found.memoryBytes - real) < real / 50)
   }
 
-  @Test func `to ask for the access clock is no use of the key`() {
+  @Test func toAskForTheAccessClockIsNoUseOfTheKey() {
     fixture.clock.millis = 1_000
     fixture.set(Bytes("k"), [1])
     let used = Bytes("k").withUnsafeBytes {

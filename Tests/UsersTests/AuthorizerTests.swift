@@ -49,8 +49,7 @@ struct AuthorizerTests {
     }
   }
 
-  @Test("Each of a user's tokens stands for him, and nothing else does")
-  func tokens() throws {
+  @Test func eachOfAUsersTokensStandsForHimAndNothingElseDoes() throws {
     let authorizer = Authorizer(try table(user("a", ["a.one", "a.two"]) + user("b", [])), ledger)
     let identity = CallerIdentity(authorizer)
     #expect(try call(identity, "Bearer a.one").name == "a")
@@ -63,8 +62,7 @@ struct AuthorizerTests {
     #expect(ledger.count(of: .credentials) == 7)
   }
 
-  @Test("The header that was accepted last is recognised, and no other one")
-  func cache() throws {
+  @Test func theHeaderThatWasAcceptedLastIsRecognisedAndNoOtherOne() throws {
     let authorizer = Authorizer(try table(user("a", ["a.one"]) + user("b", ["b.one"])), ledger)
     let identity = CallerIdentity(authorizer)
     let first = try call(identity, "Bearer a.one")
@@ -75,8 +73,7 @@ struct AuthorizerTests {
     #expect(reason(identity, "Bearer a.one ") == nil)
   }
 
-  @Test("A token that is taken away stands for nobody from then on, at once")
-  func revoked() throws {
+  @Test func aTokenThatIsTakenAwayStandsForNobodyFromThenOnAtOnce() throws {
     let authorizer = Authorizer(try table(user("a", ["a.one", "a.two"])), ledger)
     let identity = CallerIdentity(authorizer)
     let one = try call(identity, "Bearer a.one")
@@ -89,8 +86,7 @@ struct AuthorizerTests {
     #expect(try call(identity, "Bearer a.two") === two)
   }
 
-  @Test("Other rights are in force with the next call")
-  func otherRights() throws {
+  @Test func otherRightsAreInForceWithTheNextCall() throws {
     let authorizer = Authorizer(try table(user("a", ["a.one"])), ledger)
     let identity = CallerIdentity(authorizer)
     let before = try call(identity, "Bearer a.one")
@@ -102,8 +98,7 @@ struct AuthorizerTests {
     #expect(reason(identity, "Bearer a.one") == .unauthenticated)
   }
 
-  @Test("Who comes back is known again")
-  func comesBack() throws {
+  @Test func whoComesBackIsKnownAgain() throws {
     let users = try table(user("a", ["a.one"]))
     let authorizer = Authorizer(users, ledger)
     let identity = CallerIdentity(authorizer)
@@ -113,8 +108,7 @@ struct AuthorizerTests {
     #expect(try identity.current(before).name == "a")
   }
 
-  @Test("A certificate stands for a user; a token that is shown counts before it")
-  func certificates() throws {
+  @Test func aCertificateStandsForAUserATokenThatIsShownCountsBeforeIt() throws {
     let text =
       user("a", ["a.one"], rest: "certificate dns a.org\ncertificate uri spiffe://x/a")
       + user("b", ["b.one"], rest: "certificate dns b.org")
@@ -130,8 +124,7 @@ struct AuthorizerTests {
         == .unauthenticated, "one that stands for two stands for nobody")
   }
 
-  @Test("Calls without credentials are anonymous's where the file has him")
-  func anonymous() throws {
+  @Test func callsWithoutCredentialsAreAnonymoussWhereTheFileHasHim() throws {
     let authorizer = Authorizer(try table(user("a", ["a.one"])), ledger)
     let identity = CallerIdentity(authorizer)
     #expect(reason(identity, nil) == .unauthenticated)
@@ -143,8 +136,7 @@ struct AuthorizerTests {
     #expect(reason(identity, nil) == .unauthenticated)
   }
 
-  @Test("A connection that was one too many stays so for each of its calls")
-  func connectionTooMany() throws {
+  @Test func aConnectionThatWasOneTooManyStaysSoForEachOfItsCalls() throws {
     let text = user("anonymous", [], rest: "connections 1")
     let authorizer = Authorizer(try table(text), ledger)
     let first = CallerIdentity(authorizer)
@@ -154,8 +146,7 @@ struct AuthorizerTests {
     withExtendedLifetime(first) {}
   }
 
-  @Test("A connection counts for every user who has called over it, until it is gone")
-  func connectionOfTwo() throws {
+  @Test func aConnectionCountsForEveryUserWhoHasCalledOverItUntilItIsGone() throws {
     let text = user("a", ["a.one"], rest: "connections 1") + user("anonymous", [])
     let authorizer = Authorizer(try table(text), ledger)
     var first: CallerIdentity? = CallerIdentity(authorizer)
@@ -168,8 +159,7 @@ struct AuthorizerTests {
     #expect(reason(second, "Bearer a.one") == nil)
   }
 
-  @Test("Another loop knows a user by the credential that one has found good, as long as it is")
-  func otherLoops() throws {
+  @Test func anotherLoopKnowsAUserByTheCredentialThatOneHasFoundGoodAsLongAsItIs() throws {
     let users = user("a", ["a.one", "a.two"]) + user("anonymous", [])
     let loops = [Authorizer(try table(users), ledger), Authorizer(try table(users), ledger)]
     for header in ["Bearer a.one", "Bearer a.two", nil] {
@@ -182,8 +172,7 @@ struct AuthorizerTests {
     #expect(loops[1].principal(of: gone) == nil)
   }
 
-  @Test("A user has as many connections as he may, over all loops")
-  func connections() throws {
+  @Test func aUserHasAsManyConnectionsAsHeMayOverAllLoops() throws {
     let text = user("a", ["a.one", "a.two"], rest: "connections 2")
     let loops = [Authorizer(try table(text), ledger), Authorizer(try table(text), ledger)]
     var open = loops.map { CallerIdentity($0) }
@@ -198,8 +187,7 @@ struct AuthorizerTests {
     withExtendedLifetime(open) {}
   }
 
-  @Test("A user makes as many calls a second as he may, over all loops")
-  func rate() throws {
+  @Test func aUserMakesAsManyCallsASecondAsHeMayOverAllLoops() throws {
     let text = user("a", ["a.one"], rest: "rate 10")
     let loops = [Authorizer(try table(text), ledger), Authorizer(try table(text), ledger)]
     let callers = try loops.map { try call(CallerIdentity($0), "Bearer a.one") }
@@ -223,8 +211,7 @@ struct AuthorizerTests {
     #expect(ledger.count(of: .rate) > 0)
   }
 
-  @Test("Keys and databases are those of the rules")
-  func rules() throws {
+  @Test func keysAndDatabasesAreThoseOfTheRules() throws {
     let rules = try KeyRules(
       databases: [1...2, 5...5],
       keys: [.prefix(Array("app:".utf8)), .glob(Array("*:pub?".utf8))])
@@ -238,8 +225,7 @@ struct AuthorizerTests {
     #expect(!Array("x".utf8).withUnsafeBytes { none.allows(key: $0) })
   }
 
-  @Test("A pattern that costs too much on a key lets nothing through")
-  func costly() throws {
+  @Test func aPatternThatCostsTooMuchOnAKeyLetsNothingThrough() throws {
     let pattern = Array(("*" + String(repeating: "a", count: 200) + "b").utf8)
     let rules = try KeyRules(databases: nil, keys: [.glob(pattern)])
     let key = [UInt8](repeating: UInt8(ascii: "a"), count: 64 << 10) + [UInt8(ascii: "b")]
@@ -248,8 +234,7 @@ struct AuthorizerTests {
     #expect(short.withUnsafeBytes { rules.allows(key: $0) })
   }
 
-  @Test("A directory tells its observers of each table until they leave")
-  func directory() throws {
+  @Test func aDirectoryTellsItsObserversOfEachTableUntilTheyLeave() throws {
     let directory = UserDirectory(
       try table(user("a", [])), ledger,
       builtIn: [

@@ -6,8 +6,7 @@ import Testing
 
 @Suite("Tokens")
 struct TokenTests {
-  @Test("A token has its user's name, 256 random bits, and is never made twice")
-  func make() throws {
+  @Test func aTokenHasItsUsersName256RandomBitsAndIsNeverMadeTwice() throws {
     var random = SystemRandomNumberGenerator()
     let one = Token.make(for: "a.b-c", using: &random)
     let other = Token.make(for: "a.b-c", using: &random)
@@ -18,8 +17,7 @@ struct TokenTests {
     #expect(name(one) == "a.b-c")
   }
 
-  @Test("Every bit of the secret is drawn")
-  func bits() {
+  @Test func everyBitOfTheSecretIsDrawn() {
     // The characters of a token depend on the lots alone.
     var zeros = Constant(value: 0)
     var ones = Constant(value: .max)
@@ -32,19 +30,17 @@ struct TokenTests {
     Array(token.utf8).withUnsafeBytes { Token.name(of: $0) }
   }
 
-  @Test("Bytes that are no token have no name", arguments: ["", ".", ".x", "x"])
-  func noName(text: String) {
+  @Test(arguments: ["", ".", ".x", "x"])
+  func bytesThatAreNoTokenHaveNoName(text: String) {
     #expect(name(text) == nil)
   }
 
-  @Test("A text that is too long is no token")
-  func tooLong() {
+  @Test func aTextThatIsTooLongIsNoToken() {
     #expect(name("a." + String(repeating: "x", count: Token.bytesMax - 2)) == "a")
     #expect(name("a." + String(repeating: "x", count: Token.bytesMax - 1)) == nil)
   }
 
-  @Test("The digest is SHA-256, as `sha256sum` prints it")
-  func digest() {
+  @Test func theDigestIsSHA256AsSha256sumPrintsIt() {
     // FIPS 180-2, appendix B.1.
     let hexadecimal = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     #expect(TokenDigest(of: "abc").hexadecimal == hexadecimal)
@@ -57,13 +53,12 @@ struct TokenTests {
   }
 
   @Test(
-    "A bearer's token is found in a header",
     arguments: [
       ("Bearer abc", "abc"), ("bearer abc", "abc"), ("BEARER   abc  ", "abc"), ("Bearer", nil),
       ("Bearer ", nil), ("Bearer    ", nil), ("Basic abc", nil), ("Bearerabc", nil), ("abc", nil),
       ("", nil), ("\u{2}earer abc", nil),
     ] as [(String, String?)])
-  func bearer(field: String, token: String?) {
+  func aBearersTokenIsFoundInAHeader(field: String, token: String?) {
     let found = Array(field.utf8).withUnsafeBytes { field in
       Token.bearer(field).map { String(decoding: $0, as: UTF8.self) }
     }

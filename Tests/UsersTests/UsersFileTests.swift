@@ -25,8 +25,7 @@ struct UsersFileTests {
     }
   }
 
-  @Test("A user has what its lines say")
-  func user() throws {
+  @Test func aUserHasWhatItsLinesSay() throws {
     let users = try parse(
       """
       # The shop
@@ -57,8 +56,7 @@ struct UsersFileTests {
     #expect(shop.connections == 10)
   }
 
-  @Test("Two users stand one after the other, and `all` restricts nothing")
-  func twoUsers() throws {
+  @Test func twoUsersStandOneAfterTheOtherAndAllRestrictsNothing() throws {
     let users = try parse(
       "user a\nmay read admin\ndatabases all\nkeys all\r\n\n\tuser b\n may router\n")
     #expect(users.map(\.name) == ["a", "b"])
@@ -66,72 +64,66 @@ struct UsersFileTests {
     #expect(users[1].permissions == .router)
   }
 
-  @Test("A file without users is refused: it was cut off, or is not written yet")
-  func empty() {
+  @Test func aFileWithoutUsersIsRefusedItWasCutOffOrIsNotWrittenYet() {
     for text in ["", "\n  # nothing\n"] {
       #expect(refusal(text)?.description == "there is no user in it")
     }
   }
 
-  @Test("A user without credentials, and one that may nothing, is no mistake")
-  func parked() throws {
+  @Test func aUserWithoutCredentialsAndOneThatMayNothingIsNoMistake() throws {
     #expect(try parse("user a\nmay nothing\n").first?.permissions == [])
   }
 
-  @Test(
-    "A mistake is told with its line",
-    arguments: [
-      ("may read\n", 1, "no user"),
-      ("user a\nmay read\ndatabases all\n", 1, "'keys'"),
-      ("user a\nmay read\nkeys all\n", 1, "'databases'"),
-      ("user a\nkeys all\n", 1, "'may'"),
-      ("\nuser a b\n", 2, "name"),
-      ("user a/b\n", 1, "name"),
-      ("user\n", 1, "nothing follows"),
-      ("user a\nmay nothing\nuser a\nmay nothing\n", 3, "already"),
-      ("user a\nmay fly\n", 2, "may read"),
-      ("user a\nmay nothing read\n", 2, "can't have `nothing` too"),
-      ("user a\nmay red\n", 2, "or nothing, not 'red'"),
-      ("user a\ndatabases 3-1\n", 2, "databases"),
-      ("user a\ndatabases -1\n", 2, "databases"),
-      ("user a\ndatabases 4294967296\n", 2, "databases"),
-      ("user a\ndatabases all\ndatabases 3\n", 3, "databases"),
-      ("user a\ndatabases 3\ndatabases all\n", 3, "databases"),
-      ("user a\nkeys prefix\n", 2, "keys"),
-      ("user a\nkeys regex x\n", 2, "keys"),
-      ("user a\nkeys prefix x glob y*\n", 2, "one kind"),
-      ("user a\nkeys prefix \"\"\n", 2, "pattern"),
-      ("user a\nkeys all\nkeys prefix x\n", 3, "keys"),
-      ("user a\nrate 0\n", 2, "from 1"),
-      ("user a\nrate 1\nrate 2\n", 3, "repeated"),
-      ("user a\nrate +5\n", 2, "from 1"),
-      ("user a\nconnections many\n", 2, "from 1"),
-      ("user a\ncertificate dn x\n", 2, "certificate"),
-      ("user a\ntokens x\n", 2, "begins with none"),
-      ("user a\nmay nothing\ntoken sha256:ab\n", 3, "sha256"),
-      ("user a\nkeys prefix \"x\n", 2, "quote"),
-      ("user a\nkeys prefix \"x\"y\n", 2, "quote"),
-      ("user a\nkeys prefix \"\\q\"\n", 2, "escape"),
-      ("user a\nkeys prefix \"\\xZZ\"\n", 2, "escape"),
-      ("user a\nkeys prefix x\u{1}\n", 2, "control"),
-      ("user anonymous\nmay router\n", 1, "anonymous"),
-    ])
-  func mistakes(text: String, line: Int, word: String) throws {
+  @Test(arguments: [
+    ("may read\n", 1, "no user"),
+    ("user a\nmay read\ndatabases all\n", 1, "'keys'"),
+    ("user a\nmay read\nkeys all\n", 1, "'databases'"),
+    ("user a\nkeys all\n", 1, "'may'"),
+    ("\nuser a b\n", 2, "name"),
+    ("user a/b\n", 1, "name"),
+    ("user\n", 1, "nothing follows"),
+    ("user a\nmay nothing\nuser a\nmay nothing\n", 3, "already"),
+    ("user a\nmay fly\n", 2, "may read"),
+    ("user a\nmay nothing read\n", 2, "can't have `nothing` too"),
+    ("user a\nmay red\n", 2, "or nothing, not 'red'"),
+    ("user a\ndatabases 3-1\n", 2, "databases"),
+    ("user a\ndatabases -1\n", 2, "databases"),
+    ("user a\ndatabases 4294967296\n", 2, "databases"),
+    ("user a\ndatabases all\ndatabases 3\n", 3, "databases"),
+    ("user a\ndatabases 3\ndatabases all\n", 3, "databases"),
+    ("user a\nkeys prefix\n", 2, "keys"),
+    ("user a\nkeys regex x\n", 2, "keys"),
+    ("user a\nkeys prefix x glob y*\n", 2, "one kind"),
+    ("user a\nkeys prefix \"\"\n", 2, "pattern"),
+    ("user a\nkeys all\nkeys prefix x\n", 3, "keys"),
+    ("user a\nrate 0\n", 2, "from 1"),
+    ("user a\nrate 1\nrate 2\n", 3, "repeated"),
+    ("user a\nrate +5\n", 2, "from 1"),
+    ("user a\nconnections many\n", 2, "from 1"),
+    ("user a\ncertificate dn x\n", 2, "certificate"),
+    ("user a\ntokens x\n", 2, "begins with none"),
+    ("user a\nmay nothing\ntoken sha256:ab\n", 3, "sha256"),
+    ("user a\nkeys prefix \"x\n", 2, "quote"),
+    ("user a\nkeys prefix \"x\"y\n", 2, "quote"),
+    ("user a\nkeys prefix \"\\q\"\n", 2, "escape"),
+    ("user a\nkeys prefix \"\\xZZ\"\n", 2, "escape"),
+    ("user a\nkeys prefix x\u{1}\n", 2, "control"),
+    ("user anonymous\nmay router\n", 1, "anonymous"),
+  ])
+  func aMistakeIsToldWithItsLine(text: String, line: Int, word: String) throws {
     let refusal = try #require(self.refusal(text))
     #expect(refusal.line == line)
     #expect(refusal.sentence.contains(word), "\(refusal)")
   }
 
-  @Test("A token in the place of a name is refused, and not repeated")
-  func tokenAsName() throws {
+  @Test func aTokenInThePlaceOfANameIsRefusedAndNotRepeated() throws {
     var random = SystemRandomNumberGenerator()
     let token = Token.make(for: "a", using: &random)
     let refusal = try #require(self.refusal("user \(token)\nmay nothing\n"))
     #expect(refusal.sentence.contains("token") && !refusal.sentence.contains(token))
   }
 
-  @Test("No two users share a token or a certificate, nor has one the same twice")
-  func shared() throws {
+  @Test func noTwoUsersShareATokenOrACertificateNorHasOneTheSameTwice() throws {
     let user = "may nothing\ntoken sha256:\(Self.digest)\n"
     #expect(refusal("user a\n\(user)user b\n\(user)")?.line == 6)
     #expect(refusal("user a\n\(user)token sha256:\(Self.digest)\n")?.line == 4)
@@ -139,16 +131,14 @@ struct UsersFileTests {
     #expect(refusal("user a\n\(named)user b\nmay nothing\ncertificate dns X.ORG\n")?.line == 6)
   }
 
-  @Test("Anonymous has no credentials")
-  func anonymous() {
+  @Test func anonymousHasNoCredentials() {
     #expect(
       refusal("user anonymous\nmay nothing\ntoken sha256:\(Self.digest)\n")?.line == 1)
     #expect(
       refusal("user anonymous\nmay read\nkeys all\ndatabases all\n") == nil)
   }
 
-  @Test("A token that was written in clear is in no sentence")
-  func secrets() throws {
+  @Test func aTokenThatWasWrittenInClearIsInNoSentence() throws {
     var random = SystemRandomNumberGenerator()
     let token = Token.make(for: "a", using: &random)
     for line in ["token \(token)", token, "may \(token)", "keys \(token)", "rate \(token)"] {
@@ -159,8 +149,7 @@ struct UsersFileTests {
     }
   }
 
-  @Test("Every bound holds")
-  func bounds() {
+  @Test func everyBoundHolds() {
     let many = { (line: String, count: Int) in
       "user a\nmay nothing\n" + (0..<count).map { "\(line)\($0)\n" }.joined()
     }
@@ -191,8 +180,8 @@ struct UsersFileTests {
 
   /// Whatever the bytes are, there is a table or a sentence; and a table never gives more than the
   /// text says.
-  @Test("Changed files never trap, and never make a user that wasn't named", arguments: 0..<8)
-  func hostile(seed: UInt64) {
+  @Test(arguments: 0..<8)
+  func changedFilesNeverTrapAndNeverMakeAUserThatWasNotNamed(seed: UInt64) {
     var random = SeededRandom(seed: seed)
     let sound = Array(
       """

@@ -8,7 +8,7 @@ from schema import camel, quoted
 
 SOUP = {"bytes": "bytes", "string": "text", "fixed64": "fixed64", "double": "fixed64"}
 PREFIXES = {
-    "V1": "Ringstore_V1_", "LinkV1": "Ringstore_Internal_V1_", "Older": "Older_",
+    "V1": "Ringstore_V1_", "LinkV1": "Ringstore_Internal_V1_", "Legacy": "Legacy_",
     "GoogleRPC": "Google_Rpc_", "GoogleProtobuf": "Google_Protobuf_",
 }
 

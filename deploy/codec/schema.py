@@ -12,7 +12,7 @@ TYPE = descriptor_pb2.FieldDescriptorProto
 NAMESPACES = {
     "ringstore.v1": "V1",
     "ringstore.internal.v1": "LinkV1",
-    "": "Older",
+    "": "Legacy",
     "google.rpc": "GoogleRPC",
     "google.protobuf": "GoogleProtobuf",
     "grpc.health.v1": "GRPCHealth",

@@ -39,7 +39,7 @@ extension GRPCServerHandler {
   @discardableResult
   func complete(_ call: ServerCall, _ status: RPCStatus) -> Bool {
     if call.messageBytesLeft > 0 { return complete(call, abandonMessage(of: call, status)) }
-    tellEnd(of: call, status.code)
+    tellEnd(of: call, status)
     let stream = call.stream
     let wasKnown = retire(call)
     answeredCalls += 1

@@ -161,7 +161,7 @@ extension GRPCServerHandler {
     // delivery calls this again.
     guard !call.state.isDelivering else { return }
     if call.isOpen {
-      tellEnd(of: call, .cancelled)
+      tellEnd(of: call, RPCStatus(.cancelled))
       if retire(call) { service.callEnded(call, .cancelled) }
     }
     let stream = call.stream
@@ -172,10 +172,10 @@ extension GRPCServerHandler {
 
   /// Reports how a call has ended, if the service asked for that.
   @inline(__always)
-  func tellEnd(of call: ServerCall, _ code: StatusCode) {
+  func tellEnd(of call: ServerCall, _ status: RPCStatus) {
     guard let tell = call.onEnd else { return }
     call.onEnd = nil
-    tell(code)
+    tell(status)
   }
 
   /// Marks a call as replied to or ended: from here on the service can do nothing with it. Returns

@@ -16,7 +16,7 @@ package final class ServerCall {
   /// The call's deadline: nanoseconds of NIODeadline's clock; nil: none.
   package internal(set) var deadlineNanos: UInt64?
   /// Called once with how the call has ended, before its reply is sent.
-  package var onEnd: ((StatusCode) -> Void)?
+  var onEnd: ((RPCStatus) -> Void)?
 
   var authorizationPlace = AuthorizationPlace.none
   let stream: HTTP2Stream
@@ -68,6 +68,29 @@ package final class ServerCall {
   /// cheaper than `metadata`.
   package func firstMetadata(_ name: StaticString) -> [UInt8]? {
     stream.headers.first(name).map { Array($0) }
+  }
+
+  /// The values of all request fields with a name, in their order. Valid until the call is over.
+  /// O(fields).
+  package func metadataValues(_ name: StaticString) -> [UnsafeRawBufferPointer] {
+    var values: [UnsafeRawBufferPointer] = []
+    for index in 0..<stream.headers.count where stream.headers.name(at: index).equals(name) {
+      values.append(stream.headers.value(at: index))
+    }
+    return values
+  }
+
+  /// Calls a closure once with the outcome of the call, before its reply is sent, in addition to
+  /// earlier closures.
+  package func whenEnded(_ tell: @escaping (RPCStatus) -> Void) {
+    guard let earlier = onEnd else {
+      onEnd = tell
+      return
+    }
+    onEnd = {
+      earlier($0)
+      tell($0)
+    }
   }
 
   /// The value of the request's field `authorization`; nil: it has none. Where it has several, it

@@ -448,6 +448,8 @@ extension LineAction {
 extension LineSession: LocalCaller {
   package var mayCall: Bool { pauses == 0 && !isGone }
 
+  package var samplesCalls: Bool { true }
+
   package func pauseReading() {
     pauses += 1
   }

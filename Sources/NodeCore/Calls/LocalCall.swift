@@ -4,7 +4,6 @@
 import Commands
 import NIOCore
 import RingstoreAPI
-import StatusCodes
 
 package final class LocalCall {
   package let command: Command
@@ -17,8 +16,8 @@ package final class LocalCall {
   /// Whether a large reply was requested: then `takesLargeReply` is not checked again. For the
   /// node.
   package var isReplyExpected = false
-  /// Called once with the end of the call.
-  package var onEnd: ((StatusCode) -> Void)?
+  /// Called once with the error of the call, or nil if it succeeded.
+  private var onEnd: ((CallError?) -> Void)?
   private var reply: LocalReply?
 
   package init(
@@ -35,7 +34,9 @@ package final class LocalCall {
   /// Tells the caller the outcome, the first time it is called. For the node.
   package func end(_ outcome: Result<CallReply, CallError>) {
     let reply = self.reply
-    if case .failure(let error) = outcome { tellEnd(error.code) } else { tellEnd(.ok) }
+    if onEnd != nil {
+      if case .failure(let error) = outcome { tellEnd(error) } else { tellEnd(nil) }
+    }
     drop()
     reply?(outcome)
   }
@@ -63,16 +64,29 @@ package final class LocalCall {
 
   /// Ends the call unheard. For the node.
   package func drop() {
-    tellEnd(.cancelled)
+    if onEnd != nil { tellEnd(.cancelled) }
     reply = nil
     caller = nil
     context = nil
   }
 
-  private func tellEnd(_ code: StatusCode) {
+  /// Calls a closure once with the error of the call, or nil if it succeeded, in addition to
+  /// earlier closures.
+  package func whenEnded(_ tell: @escaping (CallError?) -> Void) {
+    guard let earlier = onEnd else {
+      onEnd = tell
+      return
+    }
+    onEnd = {
+      earlier($0)
+      tell($0)
+    }
+  }
+
+  private func tellEnd(_ error: CallError?) {
     guard let tell = onEnd else { return }
     onEnd = nil
-    tell(code)
+    tell(error)
   }
 
   /// A call's context at a time, with its deadline for timers: a deadline beyond the clock's range

@@ -91,6 +91,10 @@ package protocol LocalCaller: AnyObject {
 
   /// Whose call it is; nil: the node has no users.
   var principal: Principal? { get }
+
+  /// Whether its calls are a client's, whose protocol has no traces: some of them are traced by
+  /// chance (`trace_sample_ratio`).
+  var samplesCalls: Bool { get }
 }
 
 extension LocalCaller {
@@ -98,4 +102,5 @@ extension LocalCaller {
   package func expectsLargeReply(of call: LocalCall, byteCount: Int) {}
   package var peer: String { "" }
   package var principal: Principal? { nil }
+  package var samplesCalls: Bool { false }
 }

@@ -24,7 +24,7 @@ package final class MemoryBudget {
   /// Counts a reply that is ready until the returned object goes.
   package func hold(_ byteCount: Int) -> AnyObject {
     heldBytes += byteCount
-    return Holding(self, byteCount)
+    return Hold(self, byteCount)
   }
 
   /// The same, but returns nil and counts nothing if it would exceed the limit together with
@@ -33,7 +33,7 @@ package final class MemoryBudget {
     heldBytes > 0 && heldBytes + byteCount > bytesMax ? nil : hold(byteCount)
   }
 
-  private final class Holding {
+  private final class Hold {
     private let memory: MemoryBudget
     private let byteCount: Int
 

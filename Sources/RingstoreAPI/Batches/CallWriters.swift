@@ -33,34 +33,46 @@ extension ByteBuffer {
     }
   }
 
-  /// A part of a fan-out whose caller has rights on only some keys, on a link.
+  /// A call on a link with fields that few calls have.
   ///
-  /// - Parameter restriction: an encoded `Restriction`.
-  package mutating func writePart(
+  /// - Parameters:
+  ///   - restriction: an encoded `Restriction`, of a part of a fan-out whose caller has rights on
+  ///     only some keys; nil: it has them on all.
+  ///   - traceContext: of a traced call; nil: it isn't traced.
+  package mutating func writeLinkCall(
     id: UInt64, method: UInt32, request: UnsafeRawBufferPointer, deadlineMillis: UInt64,
-    restriction: ByteBuffer
+    restriction: ByteBuffer?, traceContext: ByteBuffer?
   ) {
     let call = beginLengthDelimited(LinkV1.RouterFrame.Field.calls, sizeHint: 256)
     write(Field.id, id)
     write(Field.method, UInt64(method))
     append(Field.request, request)
     write(Field.deadlineMillis, deadlineMillis)
-    restriction.withUnsafeReadableBytes { append(Field.restriction, $0) }
+    traceContext?.withUnsafeReadableBytes { append(Field.traceContext, $0) }
+    restriction?.withUnsafeReadableBytes { append(Field.restriction, $0) }
     endLengthDelimited(call)
   }
 
   /// A whole call except for its request, whose bytes must follow: `requestBytes` of them.
+  ///
+  /// - Parameter traceContext: of a traced call on a link; nil: it isn't traced.
   package mutating func writeCallHead(
-    _ carrier: Carrier, id: UInt64, method: UInt32, requestBytes: Int, timeMillis: UInt64 = 0
+    _ carrier: Carrier, id: UInt64, method: UInt32, requestBytes: Int, timeMillis: UInt64 = 0,
+    traceContext: ByteBuffer? = nil
   ) {
+    let traceContext = traceContext ?? ByteBuffer()
     let size =
       callHeadSize(id: id, method: method, timeMillis: timeMillis)
+      &+ WireSize.optionalBytesField(Field.traceContext.number, count: traceContext.readableBytes)
       &+ WireSize.optionalBytesField(Field.request.number, count: requestBytes)
     let field = carrier.calls.number
     writeFields(size: WireSize.bytesField(field, count: size) &- requestBytes) { cursor in
       cursor.put(tag: .bytes(field))
       cursor.put(varint: UInt64(truncatingIfNeeded: size))
       cursor.putCallHead(id: id, method: method, timeMillis: timeMillis)
+      traceContext.withUnsafeReadableBytes {
+        cursor.put(Field.traceContext.number, optionalBytes: $0)
+      }
       if requestBytes > 0 {
         cursor.put(tag: .bytes(Field.request.number))
         cursor.put(varint: UInt64(requestBytes))

@@ -525,7 +525,7 @@ extension ProtoFile {
         """
     ),
     ProtoFile(
-      name: "older/key_store.proto",
+      name: "legacy/key_store.proto",
       imports: [],
       extensions: [],
       messageLines: """
@@ -540,20 +540,20 @@ extension ProtoFile {
         """
       ,
       encodedLines: """
-        ChVvbGRlci9rZXlfc3RvcmUucHJvdG8iIAoDS2V5EhkKCGtleV9uYW1lGAEgASgJUgdrZXlOYW1lIiYKBVZhbHVl
-        Eh0KCnZhbHVlX25hbWUYASABKAlSCXZhbHVlTmFtZSJACghLZXlWYWx1ZRIWCgNrZXkYASABKAsyBC5LZXlSA2tl
-        eRIcCgV2YWx1ZRgCIAEoCzIGLlZhbHVlUgV2YWx1ZSIgCgZTdGF0dXMSFgoGcmVzdWx0GAEgASgJUgZyZXN1bHQi
-        PAoFRGVxdWUSHwoIa2V5X25hbWUYASABKAsyBC5LZXlSB2tleU5hbWUSEgoEZGF0YRgCIAMoCVIEZGF0YSJNCglM
-        aXN0UmFuZ2USFgoDa2V5GAEgASgLMgQuS2V5UgNrZXkSFAoFc3RhcnQYAiABKAVSBXN0YXJ0EhIKBHN0b3AYAyAB
-        KAVSBHN0b3AiTAoLUmVzcG9uc2VWYWwSFgoFbm92YWwYASABKAhIAFIFbm92YWwSHgoFdmFsdWUYAiABKAsyBi5W
-        YWx1ZUgAUgV2YWx1ZUIFCgNyZXMysAEKCEtleVN0b3JlEhkKA1NldBIJLktleVZhbHVlGgcuU3RhdHVzEhkKA0dl
-        dBIELktleRoMLlJlc3BvbnNlVmFsEhcKBkRlbGV0ZRIELktleRoHLlN0YXR1cxIbCgVMUHVzaBIJLktleVZhbHVl
-        GgcuU3RhdHVzEhwKBkxSYW5nZRIKLkxpc3RSYW5nZRoGLkRlcXVlEhoKBExQb3ASBC5LZXkaDC5SZXNwb25zZVZh
-        bEIJugIGT2xkZXJfYgZwcm90bzM=
+        ChZsZWdhY3kva2V5X3N0b3JlLnByb3RvIiAKA0tleRIZCghrZXlfbmFtZRgBIAEoCVIHa2V5TmFtZSImCgVWYWx1
+        ZRIdCgp2YWx1ZV9uYW1lGAEgASgJUgl2YWx1ZU5hbWUiQAoIS2V5VmFsdWUSFgoDa2V5GAEgASgLMgQuS2V5UgNr
+        ZXkSHAoFdmFsdWUYAiABKAsyBi5WYWx1ZVIFdmFsdWUiIAoGU3RhdHVzEhYKBnJlc3VsdBgBIAEoCVIGcmVzdWx0
+        IjwKBURlcXVlEh8KCGtleV9uYW1lGAEgASgLMgQuS2V5UgdrZXlOYW1lEhIKBGRhdGEYAiADKAlSBGRhdGEiTQoJ
+        TGlzdFJhbmdlEhYKA2tleRgBIAEoCzIELktleVIDa2V5EhQKBXN0YXJ0GAIgASgFUgVzdGFydBISCgRzdG9wGAMg
+        ASgFUgRzdG9wIkwKC1Jlc3BvbnNlVmFsEhYKBW5vdmFsGAEgASgISABSBW5vdmFsEh4KBXZhbHVlGAIgASgLMgYu
+        VmFsdWVIAFIFdmFsdWVCBQoDcmVzMrABCghLZXlTdG9yZRIZCgNTZXQSCS5LZXlWYWx1ZRoHLlN0YXR1cxIZCgNH
+        ZXQSBC5LZXkaDC5SZXNwb25zZVZhbBIXCgZEZWxldGUSBC5LZXkaBy5TdGF0dXMSGwoFTFB1c2gSCS5LZXlWYWx1
+        ZRoHLlN0YXR1cxIcCgZMUmFuZ2USCi5MaXN0UmFuZ2UaBi5EZXF1ZRIaCgRMUG9wEgQuS2V5GgwuUmVzcG9uc2VW
+        YWxCCroCB0xlZ2FjeV9iBnByb3RvMw==
         """
     ),
     ProtoFile(
-      name: "older/kv_store.proto",
+      name: "legacy/kv_store.proto",
       imports: [],
       extensions: [],
       messageLines: """
@@ -566,11 +566,11 @@ extension ProtoFile {
         """
       ,
       encodedLines: """
-        ChRvbGRlci9rdl9zdG9yZS5wcm90byI0CgpTZXRSZXF1ZXN0EhAKA2tleRgBIAEoCVIDa2V5EhQKBXZhbHVlGAIg
-        ASgFUgV2YWx1ZSInCgtTZXRSZXNwb25zZRIYCgdzdWNjZXNzGAEgASgIUgdzdWNjZXNzIh4KCkdldFJlcXVlc3QS
-        EAoDa2V5GAEgASgJUgNrZXkiOQoLR2V0UmVzcG9uc2USFAoFdmFsdWUYASABKAVSBXZhbHVlEhQKBWZvdW5kGAIg
-        ASgIUgVmb3VuZDJTCgdLVlN0b3JlEiMKBlNldFZhbBILLlNldFJlcXVlc3QaDC5TZXRSZXNwb25zZRIjCgZHZXRW
-        YWwSCy5HZXRSZXF1ZXN0GgwuR2V0UmVzcG9uc2VCCboCBk9sZGVyX2IGcHJvdG8z
+        ChVsZWdhY3kva3Zfc3RvcmUucHJvdG8iNAoKU2V0UmVxdWVzdBIQCgNrZXkYASABKAlSA2tleRIUCgV2YWx1ZRgC
+        IAEoBVIFdmFsdWUiJwoLU2V0UmVzcG9uc2USGAoHc3VjY2VzcxgBIAEoCFIHc3VjY2VzcyIeCgpHZXRSZXF1ZXN0
+        EhAKA2tleRgBIAEoCVIDa2V5IjkKC0dldFJlc3BvbnNlEhQKBXZhbHVlGAEgASgFUgV2YWx1ZRIUCgVmb3VuZBgC
+        IAEoCFIFZm91bmQyUwoHS1ZTdG9yZRIjCgZTZXRWYWwSCy5TZXRSZXF1ZXN0GgwuU2V0UmVzcG9uc2USIwoGR2V0
+        VmFsEgsuR2V0UmVxdWVzdBoMLkdldFJlc3BvbnNlQgq6AgdMZWdhY3lfYgZwcm90bzM=
         """
     ),
     ProtoFile(

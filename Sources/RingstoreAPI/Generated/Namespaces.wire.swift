@@ -21,11 +21,11 @@ package enum GoogleProtobuf {}
 /// The messages and services of google.rpc.
 package enum GoogleRPC {}
 
+/// The messages and services of legacy.
+package enum Legacy {}
+
 /// The messages and services of ringstore.internal.v1.
 package enum LinkV1 {}
-
-/// The messages and services of older.
-package enum Older {}
 
 /// The messages and services of ringstore.v1.
 package enum V1 {}

@@ -56,6 +56,8 @@ struct PendingCall<Caller> {
   /// are counted with their operation, and a call that waits for a value is not measured.
   let startedNanos: UInt64
   fileprivate(set) var place: Int16
+  /// The number of the sub-request's span; 0: it isn't traced.
+  var span: UInt32 = 0
   /// Set if the core must end it at its deadline.
   fileprivate var timer: DeadlineQueue<UInt64>.Handle?
 

@@ -291,6 +291,7 @@ extension RouterCore {
       if call.lane == .calls { laneOrder.smallCameBack(id, slot: call.slot) }
     }
     calls.returned(id)
+    note("returned by \(links[shard].shardID)", of: call)
     released(streams.returned(id, by: shard), for: call)
     // Without a newer map the only option is to send it to the same shard again.
     let isNoNews = agreement.isInForce && links.owner(ofSlot: Int(call.slot)) == shard
@@ -298,7 +299,8 @@ extension RouterCore {
     mayHoldCalls = true
     let body = CallBody(
       method: returned.method,
-      deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: returned.deadlineMillis), tail: nil)
+      deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: returned.deadlineMillis), tail: nil,
+      traceContext: traceContext(of: call.span))
     wait(
       id, body, parked.map { request(of: $0) } ?? ByteBuffer(bytes: returned.request), for: .owner)
   }

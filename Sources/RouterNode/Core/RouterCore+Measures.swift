@@ -87,7 +87,7 @@ extension RouterCore {
     metrics.add(NodeMetric.mapEpoch, mapEpoch)
     metrics.add(NodeMetric.mapShards, shardIDs.count)
     for (kind, bytes) in [
-      ("replies", limits.answerBytesMax), ("large_replies", limits.gatherBytesMax),
+      ("replies", limits.replyMemoryBytesMax), ("large_replies", limits.largeReplyMemoryBytesMax),
     ] {
       metrics.add(NodeMetric.memoryLimit, [MetricLabel("kind", kind)], bytes)
     }

@@ -25,12 +25,15 @@ extension RouterCore {
     links[shard][call.lane].callEnded(bytes: call.bytes)
     if call.isOrdered { leaveOrder(id, call) }
     calls.parked(id)
+    note("parked", of: call)
     links[shard].callsParked += 1
     // Its cancel was sent.
     guard !call.isAbandoned else { return }
     guard let parked = try? LinkV1.LinkCall(reply.response) else {
+      let error = CallError.outcomeUnknown(links[shard].shardID)
+      endSpan(call, error)
       withdraw(id)
-      return tellFailure(call, .outcomeUnknown(links[shard].shardID))
+      return tellFailure(call, error)
     }
     let wait = CommandTable.waitField(ofMethod: parked.method)?.millis(in: parked.request) ?? 0
     parkedCalls.add(
@@ -74,6 +77,7 @@ extension RouterCore {
     if reply.code != 0 { links[call.shard].callsFailed += 1 }
     var error = reply.error
     if let recall = parked?.recall, error?.code == .cancelled { error = recall }
+    if error == nil { endSpan(call, nil, replyBytes: reply.response.count) }
     switch (error, call.target) {
     case (let error?, _): tellFailure(call, error)
     case (nil, .caller(let caller)): driver.answer(caller, response: reply.response)
@@ -191,7 +195,8 @@ extension RouterCore {
     calls.unparked(id)
     if call.lane == .calls { laneOrder.smallCameBack(id, slot: call.slot) }
     let body = CallBody(
-      method: parked.method, deadlineNanos: parked.deadlineNanos, tail: nil)
+      method: parked.method, deadlineNanos: parked.deadlineNanos, tail: nil,
+      traceContext: traceContext(of: call.span))
     wait(id, body, request(of: parked), for: .turn)
     turnCame(id)
   }

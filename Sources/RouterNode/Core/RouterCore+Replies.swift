@@ -7,9 +7,10 @@
 // of streams are requested in the same way, message by message.
 //
 // Limits: the bytes that were requested from one shard and not forwarded are at most its share of
-// `Limits.gatherBytesMax`, except that a single reply may be larger; replies get their part of the
-// share in turn. An announced reply that is not requested yet costs one entry; their number is
-// limited by the clients' calls, and their bytes are held by the shard, for a limited time.
+// `Limits.largeReplyMemoryBytesMax`, except that a single reply may be larger; replies get their
+// part of the share in turn. An announced reply that is not requested yet costs one entry; their
+// number is limited by the clients' calls, and their bytes are held by the shard, for a limited
+// time.
 
 import NIOCore
 import NodeCore
@@ -52,6 +53,7 @@ extension RouterCore {
       if call.isOrdered { laneOrder.largeEnded(reply.id) }
     }
     measure(call, replyBytes: reply.response.count, isError: reply.code != 0)
+    if call.span != 0 { endSpan(call, reply.error, replyBytes: reply.response.count) }
     switch (consume call).intoTarget() {
     case .abandoned:
       if reply.code != 0 { links[shard].callsFailed += 1 }
@@ -175,6 +177,7 @@ extension RouterCore {
 
   private func finish(_ stream: StreamedReply, _ call: PendingCall<Caller>) {
     measure(call, replyBytes: stream.byteCount, isError: false)
+    endSpan(call, nil, replyBytes: stream.byteCount)
     switch (stream.kind, call.target) {
     case (.pieces, .caller(let caller)):
       driver.finishAnswer(caller)
@@ -192,21 +195,28 @@ extension RouterCore {
   /// Ends a call whose chunked reply may have begun. A write was executed before its reply was
   /// announced, so its caller's error must not say that it wasn't.
   func fail(_ call: PendingCall<Caller>, hasBegun: Bool, _ error: CallError) {
-    let told =
-      call.isWrite && call.reply == .inParts
-      ? CallError.outcomeUnknown(links[call.shard].shardID) : error
+    let told = errorForCaller(call, error)
     if hasBegun, case .caller(let caller) = call.target {
       measure(call, isError: true)
+      endSpan(call, told)
       driver.failAnswer(caller, error: told)
     } else {
       tellFailure(call, told)
     }
   }
 
+  /// The error that the caller gets.
+  private func errorForCaller(_ call: PendingCall<Caller>, _ error: CallError) -> CallError {
+    call.isWrite && call.reply == .inParts
+      ? .outcomeUnknown(links[call.shard].shardID) : error
+  }
+
   /// Ends a call that its shard still executes: it is cancelled at the shard and abandoned.
   private func giveUp(_ id: UInt64, _ call: PendingCall<Caller>, _ error: CallError) {
     let hasBegun = streams.hasBegun(id)
     guard let current = calls[id] else { return }
+    // Before it is withdrawn, which would end the span as cancelled.
+    endSpan(current, errorForCaller(current, error))
     withdraw(id)
     fail(current, hasBegun: hasBegun, error)
   }
@@ -214,7 +224,7 @@ extension RouterCore {
   // MARK: - Asking for more
 
   /// Every shard has the same share of the limit, so a slow one doesn't affect the others.
-  private var share: Int { limits.gatherBytesMax / links.members.count }
+  private var share: Int { limits.largeReplyMemoryBytesMax / links.members.count }
 
   /// Requests more of a reply from the shard, if its caller accepts more and the limit allows it.
   func ask(_ id: UInt64) {

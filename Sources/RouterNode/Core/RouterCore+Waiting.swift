@@ -27,6 +27,7 @@ extension RouterCore {
     case .room: links[call.shard][call.lane].wait(id)
     case .owner: waitForOwner(id, call)
     }
+    note("waits for \(reason)", of: call)
     pauseReading(for: call)
   }
 
@@ -105,6 +106,7 @@ extension RouterCore {
           id, waiter.body, $0, lane: lane, bytes: call.bytes, isAnew: call.timesReturned > 0)
       }
       calls.placed(id, order: order)
+      note("sent", of: call)
       // Only now may its client make the next call.
       stopWaiting(id, call)
       hasOutput(shard, lane)

@@ -24,6 +24,7 @@ import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
+import Tracing
 
 package final class RouterCore<Driver: RouterDriver> {
   package typealias Caller = Driver.Caller
@@ -74,6 +75,8 @@ package final class RouterCore<Driver: RouterDriver> {
   package let replyMemory: MemoryBudget
   /// Durations of clients' calls, and slow and large calls.
   package let meter: CallMeter
+  /// Keeps the spans of traced calls; nil: none is traced.
+  package var tracer: Tracer?
   /// How long calls waited that could not be sent at once.
   var linkWaits = DurationCounts()
 
@@ -93,7 +96,7 @@ package final class RouterCore<Driver: RouterDriver> {
     self.identity = identity
     agreement = MapAgreement(map)
     self.limits = limits
-    replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
+    replyMemory = MemoryBudget(bytesMax: limits.replyMemoryBytesMax)
     self.linkLimits = linkLimits
     self.driver = driver
     links = LinkTable(map, linkLimits, firstGeneration: firstGeneration, seed: seed)
@@ -132,6 +135,7 @@ package final class RouterCore<Driver: RouterDriver> {
         method, key: target.key, message, in: block, context, endsAtDeadline,
         isWrite: route.isWrite, caller)
     } catch {
+      if context.span != 0 { refused(context.span, error) }
       driver.fail(caller, error: error)
       return nil
     }
@@ -245,6 +249,7 @@ package final class RouterCore<Driver: RouterDriver> {
   /// Cancels a call: a waiting one is removed, a sent one is abandoned and cancelled at the shard.
   func withdraw(_ id: UInt64) {
     guard let call = calls[id], !call.isAbandoned else { return }
+    if call.span != 0 { endSpan(call, .cancelled) }
     if call.isWaiting {
       forget(id, call)
       _ = calls.remove(id)
@@ -296,7 +301,7 @@ package final class RouterCore<Driver: RouterDriver> {
     let restriction =
       method < InternalMethod.firstNumber ? nil : RestrictionMessage.encoded(context)
     guard hasOwner, call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen,
-      restriction == nil
+      restriction == nil, context.span == 0
     else {
       return try placeWithCare(
         call, key: key, method: method, request: request, in: block, context, restriction,
@@ -324,7 +329,13 @@ package final class RouterCore<Driver: RouterDriver> {
     _ restriction: ByteBuffer?, hasOwner: Bool
   ) throws(CallError) -> UInt64 {
     let (shard, slot, lane, bytes) = (call.shard, call.slot, call.lane, call.bytes)
+    if context.span != 0 {
+      call.span = beginSpan(
+        below: context.span, method, slot: slot, lane, bytes: bytes)
+    }
+    let span = call.span
     guard let id = calls.insert(call, isOrdered: lane == .calls || key != nil) else {
+      if span != 0 { tracer?.end(span, SpanOutcome(of: overloaded(shard))) }
       throw overloaded(shard)
     }
     var isInTurn = true
@@ -342,7 +353,8 @@ package final class RouterCore<Driver: RouterDriver> {
       bytes >= linkLimits.handedOverBytesMin && restriction == nil
       ? handedOver(request, block) : nil
     let body = CallBody(
-      method: method, deadlineNanos: context.deadlineNanos, tail: tail, restriction: restriction)
+      method: method, deadlineNanos: context.deadlineNanos, tail: tail, restriction: restriction,
+      traceContext: traceContext(of: span))
     if isInTurn, hasOwner, links[shard][lane].isOpen {
       let order = links[shard].append(id, body, request, lane: lane, bytes: bytes)
       calls.placed(id, order: order)
@@ -350,7 +362,10 @@ package final class RouterCore<Driver: RouterDriver> {
       return id
     }
     guard links[shard].waitingBytes < linkLimits.waitingBytesMax else {
-      if let call = calls.remove(id) { forget(id, call) }
+      if let call = calls.remove(id) {
+        forget(id, call)
+        endSpan(call, overloaded(shard))
+      }
       throw overloaded(shard)
     }
     wait(
@@ -412,6 +427,7 @@ package final class RouterCore<Driver: RouterDriver> {
     guard let call = calls[id], case .caller(let caller) = call.target else { return }
     let hasBegun = streams.hasBegun(id)
     measure(call, isError: true)
+    endSpan(call, .deadlineExceeded)
     withdraw(id)
     if hasBegun {
       driver.failAnswer(caller, error: .deadlineExceeded)
@@ -442,6 +458,7 @@ package final class RouterCore<Driver: RouterDriver> {
   /// dealt with.
   func tellFailure(_ call: PendingCall<Caller>, _ error: CallError) {
     measure(call, isError: true)
+    endSpan(call, error)
     switch call.target {
     case .caller(let caller): driver.fail(caller, error: error)
     case .part(let fanout, let tag):
@@ -468,17 +485,5 @@ package final class RouterCore<Driver: RouterDriver> {
         return
       }
     }
-  }
-}
-
-/// The name of a router's loop in its Hello.
-package struct RouterIdentity: Sendable {
-  package let cluster: String
-  /// The router's id and the loop's number, unique among all loops that talk to the shards.
-  package let router: String
-
-  package init(cluster: String, router: String) {
-    self.cluster = cluster
-    self.router = router
   }
 }

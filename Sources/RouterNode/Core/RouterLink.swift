@@ -17,6 +17,8 @@ struct CallBody {
   /// The restriction of the call's caller for the shard; nil: none, or the call's keys were
   /// checked.
   var restriction: ByteBuffer?
+  /// The trace context for the shard; nil: the call isn't traced.
+  var traceContext: ByteBuffer?
 }
 
 struct RouterLink {
@@ -114,13 +116,14 @@ struct RouterLink {
     let millis = body.deadlineNanos == 0 ? 0 : clock.millis(ofDeadline: body.deadlineNanos)
     return self[lane].appendCall(bytes: bytes, tail: body.tail) { frame in
       if isAnew { frame.append(LinkV1.RouterFrame.Field.placedAnew, id) }
-      if let restriction = body.restriction {
-        frame.writePart(
-          id: id, method: body.method, request: request, deadlineMillis: millis,
-          restriction: restriction)
-      } else if let tail = body.tail {
+      if let tail = body.tail {
         frame.writeCallHead(
-          .link, id: id, method: body.method, requestBytes: tail.count, timeMillis: millis)
+          .link, id: id, method: body.method, requestBytes: tail.count, timeMillis: millis,
+          traceContext: body.traceContext)
+      } else if body.restriction != nil || body.traceContext != nil {
+        frame.writeLinkCall(
+          id: id, method: body.method, request: request, deadlineMillis: millis,
+          restriction: body.restriction, traceContext: body.traceContext)
       } else {
         frame.writeCall(
           .link, id: id, method: body.method, request: request, timeMillis: millis)

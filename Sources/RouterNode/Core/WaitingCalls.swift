@@ -26,7 +26,7 @@ struct WaitingCall {
 
   var bytes: Int {
     request.readableBytes + (body.tail?.count ?? 0) + (body.restriction?.readableBytes ?? 0)
-      + LinkLimits.waitingCallBytes
+      + (body.traceContext?.readableBytes ?? 0) + LinkLimits.waitingCallBytes
   }
 }
 

@@ -1,4 +1,4 @@
-// The fence between a router loop's connections: once a newer one has sent its Hello, calls of an
+// The barrier between a router loop's connections: once a newer one has sent its Hello, calls of an
 // older one are no longer executed.
 
 package struct LinkGenerations {

@@ -6,6 +6,7 @@ import LargeMemory
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Tracing
 
 extension LinkSession {
   /// How far a session has got with the calls of a frame.
@@ -112,6 +113,7 @@ extension LinkSession {
     var context = calls.context
     context.deadlineNanos =
       call.deadlineMillis == 0 ? 0 : core.nanos(ofMillis: call.deadlineMillis)
+    if !call.traceContext.isEmpty { context.span = core.beginSpan(of: call, context) }
     guard call.method < InternalMethod.firstNumber else {
       return answerPart(call, calls.peer, &context)
     }
@@ -120,6 +122,7 @@ extension LinkSession {
     {
       begin(later, call, calls.peer, context)
     } else {
+      if context.span != 0 { core.answered(context.span, call.method) }
       passGate(call.id, call.method, since: start)
     }
     core.serveParked()
@@ -144,7 +147,9 @@ extension LinkSession {
   /// Executes a slice in its turn, and replies.
   func answer(_ method: UInt32, _ id: UInt64, _ request: ByteBuffer, _ context: CallContext) {
     let start = output.writerIndex
+    if context.span != 0 { core.executes(context.span) }
     request.withUnsafeReadableBytes { core.answer(method, id: id, $0, into: &output, context) }
+    if context.span != 0 { core.answered(context.span, method) }
     passGate(id, method, since: start)
     flushUnlessWorking()
   }
@@ -157,6 +162,7 @@ extension LinkSession {
         context.principal = try RestrictionMessage.principal(restriction)
       } catch {
         core.counters.failed(error)
+        if context.span != 0 { core.tracer?.end(context.span, SpanOutcome(of: error)) }
         return output.writeReply(.link, id: call.id, error: error)
       }
     }
@@ -179,12 +185,14 @@ extension LinkSession {
           output.writeReply(.link, id: call.id, error: error)
         }
       }
+      if context.span != 0 { core.answered(context.span, call.method) }
       passGate(call.id, call.method, since: start)
     default:
       let start = output.writerIndex
       if let later = core.answer(call, into: &output, context) {
         begin(later, call, peer, context)
       } else {
+        if context.span != 0 { core.answered(context.span, call.method) }
         passGate(call.id, call.method, since: start)
       }
     }
@@ -194,9 +202,10 @@ extension LinkSession {
     _ later: Remainder, _ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: CallContext
   ) {
     guard !peer.isInProgress(call.id) else {
+      if context.span != 0 { core.tracer?.end(context.span, SpanOutcome(.internal)) }
       return output.writeReply(.link, id: call.id, error: .callInProgress(call.id))
     }
-    let reply = ReplyHandle(call.id, to: self, method: call.method, core: core)
+    let reply = ReplyHandle(call.id, to: self, method: call.method, span: context.span, core: core)
     peer.began(reply)
     core.proceed(
       with: later, of: call.method, ByteBuffer(bytes: call.request), context, to: reply,

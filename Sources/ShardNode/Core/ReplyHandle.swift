@@ -19,6 +19,7 @@ import GRPC
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Tracing
 
 /// The exit of replies.
 package protocol ReplyExit: AnyObject {
@@ -113,6 +114,9 @@ package final class ReplyHandle: GateWaiter {
   package private(set) var isOver = false
   /// Whether the call waits for a value, or did.
   private(set) var isParked = false
+  /// The number of the call's span, which ends with the reply; 0: there is none, or it ends with
+  /// the client's call.
+  private var span: UInt32
 
   /// Whether its caller disconnected while its reply was held.
   private var isCancelled = false
@@ -131,11 +135,13 @@ package final class ReplyHandle: GateWaiter {
   ///   - method: the call's method.
   ///   - deadlineNanos: when the call ends with DEADLINE_EXCEEDED, on the core's clock; 0: never,
   ///     or its exit ends it.
+  ///   - span: the number of a span that ends with this reply; 0: there is none.
   package init(
     _ id: UInt64, to exit: any ReplyExit, method: UInt32, deadlineNanos: UInt64 = 0,
-    core: ShardCore
+    span: UInt32 = 0, core: ShardCore
   ) {
     self.id = id
+    self.span = span
     self.exit = exit
     self.core = core
     isWrite = SubRequest.isWrite(method: method)
@@ -156,11 +162,15 @@ package final class ReplyHandle: GateWaiter {
   func park(_ call: ParkedCall) {
     work = call
     isParked = true
+    if span != 0 { core.tracer?.note("parked", in: span) }
     if exit?.parked(self, call) == false { fail(.tooManyWaitingCalls) }
   }
 
   /// From when on the call must not be executed any more.
   var staleNanos: UInt64 { exit?.staleNanos ?? 0 }
+
+  /// The call's span continues without this handle.
+  func keepsSpan() { span = 0 }
 
   /// It was executed and has removed a value, independent of its reply.
   func ran() { exit?.ran(self) }
@@ -169,6 +179,7 @@ package final class ReplyHandle: GateWaiter {
   func returned(_ call: ParkedCall, _ error: CallError) {
     guard !isOver else { return }
     let exit = self.exit
+    endSpan(SpanOutcome(of: error))
     drop()
     exit?.returned(self, call, error)
   }
@@ -235,6 +246,7 @@ package final class ReplyHandle: GateWaiter {
   package func drop() {
     guard !isOver else { return }
     isOver = true
+    endSpan(SpanOutcome(.cancelled))
     if let deadline { core.deadlines.remove(deadline) }
     release()
     let work = self.work
@@ -278,7 +290,13 @@ package final class ReplyHandle: GateWaiter {
 
   private func wait(for mark: ReplyMark) {
     isHeld = true
+    if span != 0 { core.tracer?.note("waits for the log", in: span) }
     core.gate.wait(self, for: mark)
+  }
+
+  private func endSpan(_ outcome: SpanOutcome) {
+    if span != 0 { core.tracer?.end(span, outcome) }
+    span = 0
   }
 
   private func carryOut(_ step: Step) {
@@ -298,6 +316,9 @@ package final class ReplyHandle: GateWaiter {
   private func end(_ end: ReplyEnd) {
     guard !isOver else { return }
     let exit = self.exit
+    if span != 0 {
+      if case .failed(let error) = end { endSpan(SpanOutcome(of: error)) } else { endSpan(.ok) }
+    }
     drop()
     exit?.end(self, end)
   }

@@ -10,6 +10,7 @@ import NIOCore
 import NodeCore
 import Placement
 import RingstoreAPI
+import Tracing
 import Users
 
 extension ShardCore {
@@ -37,6 +38,7 @@ extension ShardCore {
   func failed(_ method: UInt32, _ error: CallError, _ context: CallContext) {
     counters.failed(error)
     note(method, isError: true, context)
+    if context.span != 0 { tracer?.setOutcome(SpanOutcome(of: error), of: context.span) }
   }
 
   // MARK: - Slow and large calls
@@ -96,7 +98,7 @@ extension ShardCore {
     metrics.add(NodeMetric.callParks, parked.total)
     addStore(to: &metrics)
     metrics.add(replyMemory)
-    for (kind, bytes) in [("replies", limits.answerBytesMax), ("gate", limits.heldBytesMax)] {
+    for (kind, bytes) in [("replies", limits.replyMemoryBytesMax), ("gate", limits.heldBytesMax)] {
       metrics.add(NodeMetric.memoryLimit, [MetricLabel("kind", kind)], bytes)
     }
     metrics.add(NodeMetric.memory, [MetricLabel("kind", "gate")], gate.heldBytes)

@@ -14,6 +14,7 @@ import NodeCore
 import Placement
 import RingstoreAPI
 import Store
+import Tracing
 import Users
 
 package final class ShardCore {
@@ -98,6 +99,8 @@ package final class ShardCore {
   package var counters = NodeCounters()
   /// Durations of calls, and slow and large calls.
   package let meter: CallMeter
+  /// Keeps the spans of traced calls; nil: no call is traced.
+  package var tracer: Tracer?
   /// The node's counters of its connections, which the core doesn't have.
   package var connectionCounters: () -> [String: Int64] = { [:] }
   /// Carries out calls about the node around the core; nil: it can't.
@@ -152,7 +155,7 @@ package final class ShardCore {
     store.memoryLimit = memory
     expirer = Expirer(store, clock: clock, wall: wall)
     evictor = Evictor(store, clock: clock, wall: wall)
-    replyMemory = MemoryBudget(bytesMax: limits.answerBytesMax)
+    replyMemory = MemoryBudget(bytesMax: limits.replyMemoryBytesMax)
     gate = ReplyGate(bytesMax: limits.heldBytesMax, clock: clock)
     unfinished.core = self
   }

@@ -7,6 +7,7 @@ import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Tracing
 
 final class SliceQueue: CooperativeTask {
   /// The maximum number of waiting slices, and of the bytes of their requests. A router requests
@@ -23,16 +24,16 @@ final class SliceQueue: CooperativeTask {
   ///
   func append(_ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: CallContext) {
     guard let session else { return }
-    guard !peer.isInProgress(call.id) else {
-      session.output.writeReply(.link, id: call.id, error: .callInProgress(call.id))
-      return
+    func refuse(_ error: CallError) {
+      if context.span != 0 { session.core.tracer?.end(context.span, SpanOutcome(of: error)) }
+      session.output.writeReply(.link, id: call.id, error: error)
     }
+    guard !peer.isInProgress(call.id) else { return refuse(.callInProgress(call.id)) }
     guard waiting.count < Self.slicesMax, waitingBytes + call.request.count <= Self.bytesMax else {
-      session.output.writeReply(
-        .link, id: call.id, error: .overloaded("Too many operations wait for this shard."))
-      return
+      return refuse(.overloaded("Too many operations wait for this shard."))
     }
-    let reply = ReplyHandle(call.id, to: session, method: call.method, core: session.core)
+    let reply = ReplyHandle(
+      call.id, to: session, method: call.method, span: context.span, core: session.core)
     let slice = QueuedSlice(call, session, peer, reply, context)
     waiting.append(slice)
     waitingBytes += call.request.count
@@ -88,6 +89,7 @@ final class QueuedSlice: ReplyWork {
     guard let reply, !reply.isOver, let session else { return false }
     // It is written into the session's frame, and needs no handle from here on.
     peer?.ended(reply.id)
+    reply.keepsSpan()
     reply.drop()
     session.answer(method, reply.id, request, session.core.later(context))
     return true

@@ -57,11 +57,16 @@ struct CommandLineCommand: AsyncParsableCommand {
     let server: HostPort
     let tls: RingstoreClient.TLS?
     let token: String?
+    let traceContext: RingstoreTraceContext?
     do throws(ConfigurationError) {
       let environment = ProcessState.environment()
       server = try ServerAddress.of(flag: self.server, environment: environment)
       tls = try tlsOptions.configuration(environment)
       token = try self.token.read()
+      // OpenTelemetry's variables for programs that are started as a part of a trace.
+      traceContext = environment["TRACEPARENT"].map {
+        RingstoreTraceContext(traceparent: $0, tracestate: environment["TRACESTATE"])
+      }
     } catch {
       return complain(error.sentence)
     }
@@ -80,7 +85,7 @@ struct CommandLineCommand: AsyncParsableCommand {
     let session = Session(
       Session.Options(
         server: server, token: token, timeout: .seconds(timeout),
-        maxMessageBytes: maxMessageBytes, tls: tls),
+        maxMessageBytes: maxMessageBytes, tls: tls, traceContext: traceContext),
       database: database)
     defer { session.close() }
     if words.isEmpty {

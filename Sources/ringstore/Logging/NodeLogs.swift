@@ -9,8 +9,7 @@ import Synchronization
 
 /// Makes the loggers of a process.
 package struct NodeLogs: Sendable {
-  /// The logger whose events are all written, in any number: the record of each user's actions must
-  /// be complete.
+  /// The record of users' actions.
   package static let auditLabel = "ringstore.audit"
 
   /// What was logged lately, for the dashboard.
@@ -47,8 +46,20 @@ package struct NodeLogs: Sendable {
     var logger = Logger(label: label) { [level, sink] label in
       StructuredLogHandler(label: label, level: level, sink: sink)
     }
-    if label == Self.auditLabel { logger.logLevel = .trace }
     for (key, value) in metadata { logger[metadataKey: key] = value }
+    return logger
+  }
+
+  /// The logger of the audit log, which has no levels.
+  ///
+  /// - Parameter isComplete: whether all events are written, in any number. Otherwise a second's
+  ///   calls of one kind are one line: where all callers are anonymous, any of them could fill the
+  ///   disk.
+  package func auditLogger(isComplete: Bool) -> Logger {
+    var logger = Logger(label: Self.auditLabel) { [level, sink] label in
+      StructuredLogHandler(label: label, level: level, sink: sink, isComplete: isComplete)
+    }
+    logger.logLevel = .trace
     return logger
   }
 
@@ -98,15 +109,18 @@ final class LogSink: Sendable {
 
   /// Writes an event, or counts it if a similar one was written within the second. Events below
   /// info are all written, because they were requested.
+  ///
+  /// - Parameter isComplete: whether all events of the logger are written.
   func log(
-    level: Logger.Level, label: String, message: String, metadata: Logger.Metadata
+    level: Logger.Level, label: String, message: String, metadata: Logger.Metadata,
+    isComplete: Bool
   ) {
-    if level >= .info, label != NodeLogs.auditLabel {
+    if level >= .info, !isComplete {
       var fields: [String: String] = [:]
       for name in LogRates.Class.fieldNames { fields[name] = metadata[name].map { "\($0)" } }
       let event = LogRates.Class(label: label, level: level, message: message, fields: fields)
       guard admit(event) else { return }
-      keep(level, message, metadata)
+      if label != NodeLogs.auditLabel { keep(level, message, metadata) }
     }
     write(
       LogLine.format(

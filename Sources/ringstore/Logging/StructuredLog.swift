@@ -17,11 +17,13 @@ package struct StructuredLogHandler: LogHandler {
   private let label: String
   private let level: LogLevelInForce
   private let sink: LogSink
+  private let isComplete: Bool
 
-  init(label: String, level: LogLevelInForce, sink: LogSink) {
+  init(label: String, level: LogLevelInForce, sink: LogSink, isComplete: Bool = false) {
     self.label = label
     self.level = level
     self.sink = sink
+    self.isComplete = isComplete
   }
 
   package var logLevel: Logger.Level {
@@ -39,7 +41,9 @@ package struct StructuredLogHandler: LogHandler {
     if let provided = metadataProvider?.get() { fields.merge(provided) { $1 } }
     if let given = event.metadata { fields.merge(given) { $1 } }
     if let error = event.error { fields["error"] = "\(error)" }
-    sink.log(level: event.level, label: label, message: "\(event.message)", metadata: fields)
+    sink.log(
+      level: event.level, label: label, message: "\(event.message)", metadata: fields,
+      isComplete: isComplete)
   }
 }
 

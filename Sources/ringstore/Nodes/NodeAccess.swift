@@ -32,7 +32,8 @@ package final class NodeAccess: Sendable {
   ) throws(ConfigurationError) {
     logger = logs.logger("ringstore.users")
     audit = AuditLog(
-      notesWrites: settings.notesWrites, logger: logs.logger(NodeLogs.auditLabel))
+      notesWrites: settings.notesWrites,
+      logger: logs.auditLogger(isComplete: settings.usersPath != nil || settings.notesWrites))
     var state = State()
     if let path = settings.usersPath {
       state.usersFile = WatchedFiles([path])

@@ -22,6 +22,7 @@ struct ShardCommand: AsyncParsableCommand {
   @OptionGroup var tls: TLSServerOptions
   @OptionGroup var users: UserOptions
   @OptionGroup var admin: AdminOptions
+  @OptionGroup var traces: TraceOptions
   @OptionGroup var data: DataOptions
 
   func run() async throws {
@@ -29,10 +30,11 @@ struct ShardCommand: AsyncParsableCommand {
       .shard,
       flags: [
         [.id: given(id), .port: given(port)], data.flags, connections.flags, tls.flags,
-        users.flags, admin.flags,
+        users.flags, admin.flags, traces.flags,
       ])
     let shard = try sources.shardConfiguration()
     let adminPort = try sources.adminConfiguration()
+    let traces = try sources.traceConfiguration()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
     let access = try NodeAccess(try sources.accessSettings(), logs)
@@ -40,8 +42,10 @@ struct ShardCommand: AsyncParsableCommand {
       var shard = shard
       shard.connectionLimits = ProcessState.connectionLimits(outgoing: 0, asked, logs)
       access.configure(&shard)
+      let tracing = NodeTracing(traces, logs)
+      shard.traces = tracing.traces
       return try await RunningNode(shard, logs, sources.ledger, onShutdown: onShutdown)
-        .withAdmin(adminPort, access, sources, logs)
+        .with(tracing).withAdmin(adminPort, access, sources, tracing, logs)
     }
   }
 }
@@ -71,6 +75,7 @@ struct RouterCommand: AsyncParsableCommand {
   @OptionGroup var tls: TLSServerOptions
   @OptionGroup var users: UserOptions
   @OptionGroup var admin: AdminOptions
+  @OptionGroup var traces: TraceOptions
   @OptionGroup var links: LinkOptions
   @OptionGroup var linkTLS: TLSLinkOptions
 
@@ -82,9 +87,11 @@ struct RouterCommand: AsyncParsableCommand {
           .shards: shards, .port: given(port), .threads: given(threads),
           .shardTokenFile: given(shardTokenFile),
         ], links.flags, connections.flags, tls.flags, linkTLS.flags, users.flags, admin.flags,
+        traces.flags,
       ])
     let router = try sources.routerConfiguration()
     let adminPort = try sources.adminConfiguration()
+    let traces = try sources.traceConfiguration()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
     let access = try NodeAccess(try sources.accessSettings(), logs)
@@ -94,8 +101,10 @@ struct RouterCommand: AsyncParsableCommand {
         outgoing: router.linkConnections, asked, logs)
       access.configure(&router)
       router.readShards = { try await sources.shardsOfFile() }
+      let tracing = NodeTracing(traces, logs)
+      router.traces = tracing.traces
       return try await RunningNode(router, logs, sources.ledger, onShutdown: onShutdown)
-        .withAdmin(adminPort, access, sources, logs)
+        .with(tracing).withAdmin(adminPort, access, sources, tracing, logs)
     }
   }
 }
@@ -121,6 +130,7 @@ struct LocalCommand: AsyncParsableCommand {
   @OptionGroup var tls: TLSServerOptions
   @OptionGroup var users: UserOptions
   @OptionGroup var admin: AdminOptions
+  @OptionGroup var traces: TraceOptions
   @OptionGroup var data: DataOptions
   @OptionGroup var links: LinkOptions
 
@@ -130,9 +140,11 @@ struct LocalCommand: AsyncParsableCommand {
       flags: [
         [.shards: given(shards), .port: given(port), .threads: given(threads)],
         data.flags, links.flags, connections.flags, tls.flags, users.flags, admin.flags,
+        traces.flags,
       ])
     let router = try sources.localRouterConfiguration()
     let adminPort = try sources.adminConfiguration()
+    let traces = try sources.traceConfiguration()
     var shards = try sources.localShardConfigurations()
     let asked = try sources.connectionsAsked()
     let logs = NodeLogs(level: try sources.logLevel())
@@ -145,10 +157,14 @@ struct LocalCommand: AsyncParsableCommand {
       // Both ends of the links are in this process.
       let links = 2 * router.threads * 2 * shards.count
       router.connectionLimits = ProcessState.connectionLimits(outgoing: links, asked, logs)
+      let tracing = NodeTracing(traces, logs)
+      router.traces = tracing.traces
+      var shards = ownShards
+      for place in shards.indices { shards[place].traces = tracing.traces }
       return try await RunningNode(
-        router, withShards: ownShards, logs, sources.ledger, onShutdown: onShutdown
+        router, withShards: shards, logs, sources.ledger, onShutdown: onShutdown
       )
-      .withAdmin(adminPort, access, sources, logs)
+      .with(tracing).withAdmin(adminPort, access, sources, tracing, logs)
     }
   }
 }

@@ -19,7 +19,7 @@ extension RunningNode {
   /// - Parameter sources: the data of `/config`.
   func withAdmin(
     _ configuration: AdminConfiguration?, _ access: NodeAccess, _ sources: SettingSources,
-    _ logs: NodeLogs
+    _ tracing: NodeTracing, _ logs: NodeLogs
   ) async throws(StartFailure) -> RunningNode {
     guard var configuration else { return self }
     configuration.users = access.users
@@ -30,7 +30,7 @@ extension RunningNode {
       server = try await NodeAdmin.start(
         configuration, nodes: probes, version: RingstoreVersion.current,
         settings: { ledger.settings }, logLinesDropped: { logs.linesDropped },
-        library: Self.swiftMetrics,
+        library: Self.swiftMetrics, processMetrics: { tracing.addMetrics(to: &$0) },
         startPage: Dashboard(probes, calls, logs.events, version: RingstoreVersion.current)
           .map { (Dashboard.page, $0.routes) },
         logger: logs.logger("ringstore.admin"))

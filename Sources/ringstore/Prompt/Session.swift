@@ -15,12 +15,14 @@ package final class Session: Sendable {
     let timeout: Duration
     let maxMessageBytes: Int
     let tls: RingstoreClient.TLS?
+    let traceContext: RingstoreTraceContext?
 
     package init(
       server: HostPort, token: String? = nil, timeout: Duration, maxMessageBytes: Int,
-      tls: RingstoreClient.TLS? = nil
+      tls: RingstoreClient.TLS? = nil, traceContext: RingstoreTraceContext? = nil
     ) {
       self.tls = tls
+      self.traceContext = traceContext
       self.server = server
       self.token = token
       self.timeout = timeout
@@ -177,6 +179,7 @@ package final class Session: Sendable {
     configuration.maxMessageBytes = options.maxMessageBytes
     configuration.tls = options.tls
     configuration.token = options.token
+    configuration.traceContext = options.traceContext
     return RingstoreClient(
       host: options.server.host, port: options.server.port, configuration: configuration)
   }

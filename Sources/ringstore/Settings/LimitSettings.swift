@@ -23,8 +23,8 @@ extension SettingSources {
     limits.maxKeyBytes = try size(.maxKeyBytes, 1...65_536, default: limits.maxKeyBytes)
     limits.maxItems = try integer(.maxItems, 1...1_000_000, default: limits.maxItems)
     limits.databases = UInt32(try integer(.databases, 1...1_024, default: Int(limits.databases)))
-    limits.answerBytesMax = try size(
-      .replyMemoryBytes, Self.memorySizes, default: limits.answerBytesMax)
+    limits.replyMemoryBytesMax = try size(
+      .replyMemoryBytes, Self.memorySizes, default: limits.replyMemoryBytesMax)
     try readClientMemory(into: &limits)
     guard limits.maxKeyBytes < limits.maxMessageBytes else {
       throw ConfigurationError(
@@ -34,8 +34,8 @@ extension SettingSources {
     limits.hashSeed = try hashSeed()
     if kind.settings.contains(.maxPinnedSeconds) { try readWhatIsHeld(into: &limits) }
     if kind.settings.contains(.largeReplyMemoryBytes) {
-      limits.gatherBytesMax = try size(
-        .largeReplyMemoryBytes, Self.memorySizes, default: limits.gatherBytesMax)
+      limits.largeReplyMemoryBytesMax = try size(
+        .largeReplyMemoryBytes, Self.memorySizes, default: limits.largeReplyMemoryBytesMax)
     }
     return limits
   }

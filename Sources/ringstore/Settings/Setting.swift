@@ -16,6 +16,7 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .maxStreamsPerConnection, .connectionMemoryBytes,
       .tlsCertificate, .tlsKey, .tlsClientCA, .tlsClientCertificates, .maxHandshakes, .insecure,
       .users, .audit, .adminPort, .adminAddress, .slowlogMillis, .slowlogBytes, .slowlogKeys,
+      .traceEndpoint, .traceCA, .traceSampleRatio, .traceSpansPerSecond, .traceKeys,
     ]
     let data: [Setting] = [
       .dataDir, .fsync, .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds,
@@ -89,6 +90,11 @@ package enum Setting: String, Sendable, CaseIterable {
   case slowlogMillis = "slowlog_millis"
   case slowlogBytes = "slowlog_bytes"
   case slowlogKeys = "slowlog_keys"
+  case traceEndpoint = "trace_endpoint"
+  case traceCA = "trace_ca"
+  case traceSampleRatio = "trace_sample_ratio"
+  case traceSpansPerSecond = "trace_spans_per_second"
+  case traceKeys = "trace_keys"
 
   package static let environmentPrefix = "RINGSTORE_"
 

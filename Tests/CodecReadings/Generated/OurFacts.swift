@@ -72,7 +72,7 @@ extension GoogleRPC.Status: ReadByUs {
   }
 }
 
-extension Older.Key: ReadByUs {
+extension Legacy.Key: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("key_name", hex(keyName))
@@ -84,7 +84,7 @@ extension Older.Key: ReadByUs {
   }
 }
 
-extension Older.Value: ReadByUs {
+extension Legacy.Value: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("value_name", hex(valueName))
@@ -96,7 +96,7 @@ extension Older.Value: ReadByUs {
   }
 }
 
-extension Older.KeyValue: ReadByUs {
+extension Legacy.KeyValue: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     if let key { facts.add("key", try key.facts()) }
@@ -109,7 +109,7 @@ extension Older.KeyValue: ReadByUs {
   }
 }
 
-extension Older.Status: ReadByUs {
+extension Legacy.Status: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("result", hex(result))
@@ -121,7 +121,7 @@ extension Older.Status: ReadByUs {
   }
 }
 
-extension Older.Deque: ReadByUs {
+extension Legacy.Deque: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     if let keyName { facts.add("key_name", try keyName.facts()) }
@@ -135,7 +135,7 @@ extension Older.Deque: ReadByUs {
   }
 }
 
-extension Older.ListRange: ReadByUs {
+extension Legacy.ListRange: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     if let key { facts.add("key", try key.facts()) }
@@ -149,7 +149,7 @@ extension Older.ListRange: ReadByUs {
   }
 }
 
-extension Older.ResponseVal: ReadByUs {
+extension Legacy.ResponseVal: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     switch res {
@@ -165,7 +165,7 @@ extension Older.ResponseVal: ReadByUs {
   }
 }
 
-extension Older.SetRequest: ReadByUs {
+extension Legacy.SetRequest: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("key", hex(key))
@@ -178,7 +178,7 @@ extension Older.SetRequest: ReadByUs {
   }
 }
 
-extension Older.SetResponse: ReadByUs {
+extension Legacy.SetResponse: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("success", "\(success)")
@@ -190,7 +190,7 @@ extension Older.SetResponse: ReadByUs {
   }
 }
 
-extension Older.GetRequest: ReadByUs {
+extension Legacy.GetRequest: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("key", hex(key))
@@ -202,7 +202,7 @@ extension Older.GetRequest: ReadByUs {
   }
 }
 
-extension Older.GetResponse: ReadByUs {
+extension Legacy.GetResponse: ReadByUs {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("value", "\(value)")

@@ -79,7 +79,7 @@ extension Google_Rpc_Status: ReadBySwiftProtobuf {
   }
 }
 
-extension Older_Key: ReadBySwiftProtobuf {
+extension Legacy_Key: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("key_name", hex(keyName.utf8))
@@ -92,7 +92,7 @@ extension Older_Key: ReadBySwiftProtobuf {
   }
 }
 
-extension Older_Value: ReadBySwiftProtobuf {
+extension Legacy_Value: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("value_name", hex(valueName.utf8))
@@ -105,7 +105,7 @@ extension Older_Value: ReadBySwiftProtobuf {
   }
 }
 
-extension Older_KeyValue: ReadBySwiftProtobuf {
+extension Legacy_KeyValue: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     if hasKey { facts.add("key", try key.facts()) }
@@ -121,7 +121,7 @@ extension Older_KeyValue: ReadBySwiftProtobuf {
   }
 }
 
-extension Older_Status: ReadBySwiftProtobuf {
+extension Legacy_Status: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("result", hex(result.utf8))
@@ -134,7 +134,7 @@ extension Older_Status: ReadBySwiftProtobuf {
   }
 }
 
-extension Older_Deque: ReadBySwiftProtobuf {
+extension Legacy_Deque: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     if hasKeyName { facts.add("key_name", try keyName.facts()) }
@@ -149,7 +149,7 @@ extension Older_Deque: ReadBySwiftProtobuf {
   }
 }
 
-extension Older_ListRange: ReadBySwiftProtobuf {
+extension Legacy_ListRange: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     if hasKey { facts.add("key", try key.facts()) }
@@ -165,7 +165,7 @@ extension Older_ListRange: ReadBySwiftProtobuf {
   }
 }
 
-extension Older_ResponseVal: ReadBySwiftProtobuf {
+extension Legacy_ResponseVal: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     switch res {
@@ -183,7 +183,7 @@ extension Older_ResponseVal: ReadBySwiftProtobuf {
   }
 }
 
-extension Older_SetRequest: ReadBySwiftProtobuf {
+extension Legacy_SetRequest: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("key", hex(key.utf8))
@@ -197,7 +197,7 @@ extension Older_SetRequest: ReadBySwiftProtobuf {
   }
 }
 
-extension Older_SetResponse: ReadBySwiftProtobuf {
+extension Legacy_SetResponse: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("success", "\(success)")
@@ -210,7 +210,7 @@ extension Older_SetResponse: ReadBySwiftProtobuf {
   }
 }
 
-extension Older_GetRequest: ReadBySwiftProtobuf {
+extension Legacy_GetRequest: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("key", hex(key.utf8))
@@ -223,7 +223,7 @@ extension Older_GetRequest: ReadBySwiftProtobuf {
   }
 }
 
-extension Older_GetResponse: ReadBySwiftProtobuf {
+extension Legacy_GetResponse: ReadBySwiftProtobuf {
   package func facts() throws -> String {
     var facts = Facts()
     facts.add("value", "\(value)")

@@ -21,21 +21,25 @@ package enum Schemas {
     .varint(1), .text(2), .message(3, googleProtobufAnyMessage),
     .message(3, googleProtobufAnyMessage),
   ]
-  package static let olderKey: [MessageSoup.Field] = [.text(1)]
-  package static let olderValue: [MessageSoup.Field] = [.text(1)]
-  package static let olderKeyValue: [MessageSoup.Field] = [
-    .message(1, olderKey), .message(2, olderValue),
+  package static let legacyKey: [MessageSoup.Field] = [.text(1)]
+  package static let legacyValue: [MessageSoup.Field] = [.text(1)]
+  package static let legacyKeyValue: [MessageSoup.Field] = [
+    .message(1, legacyKey), .message(2, legacyValue),
   ]
-  package static let olderStatus: [MessageSoup.Field] = [.text(1)]
-  package static let olderDeque: [MessageSoup.Field] = [.message(1, olderKey), .text(2), .text(2)]
-  package static let olderListRange: [MessageSoup.Field] = [
-    .message(1, olderKey), .varint(2), .varint(3),
+  package static let legacyStatus: [MessageSoup.Field] = [.text(1)]
+  package static let legacyDeque: [MessageSoup.Field] = [
+    .message(1, legacyKey), .text(2), .text(2),
   ]
-  package static let olderResponseVal: [MessageSoup.Field] = [.varint(1), .message(2, olderValue)]
-  package static let olderSetRequest: [MessageSoup.Field] = [.text(1), .varint(2)]
-  package static let olderSetResponse: [MessageSoup.Field] = [.varint(1)]
-  package static let olderGetRequest: [MessageSoup.Field] = [.text(1)]
-  package static let olderGetResponse: [MessageSoup.Field] = [.varint(1), .varint(2)]
+  package static let legacyListRange: [MessageSoup.Field] = [
+    .message(1, legacyKey), .varint(2), .varint(3),
+  ]
+  package static let legacyResponseVal: [MessageSoup.Field] = [
+    .varint(1), .message(2, legacyValue),
+  ]
+  package static let legacySetRequest: [MessageSoup.Field] = [.text(1), .varint(2)]
+  package static let legacySetResponse: [MessageSoup.Field] = [.varint(1)]
+  package static let legacyGetRequest: [MessageSoup.Field] = [.text(1)]
+  package static let legacyGetResponse: [MessageSoup.Field] = [.varint(1), .varint(2)]
   package static let v1Key: [MessageSoup.Field] = [.bytes(1), .varint(2)]
   package static let v1KeyValue: [MessageSoup.Field] = [
     .bytes(1), .bytes(2), .varint(3), .varint(4), .varint(5), .varint(6), .varint(7), .varint(8),
@@ -378,28 +382,30 @@ extension TwoReaders {
       GoogleProtobuf.AnyMessage.self, Google_Protobuf_Any.self,
       schema: Schemas.googleProtobufAnyMessage),
     TwoReaders(GoogleRPC.Status.self, Google_Rpc_Status.self, schema: Schemas.googleRPCStatus),
-    TwoReaders(Older.Key.self, Older_Key.self, schema: Schemas.olderKey, checksText: true),
-    TwoReaders(Older.Value.self, Older_Value.self, schema: Schemas.olderValue, checksText: true),
+    TwoReaders(Legacy.Key.self, Legacy_Key.self, schema: Schemas.legacyKey, checksText: true),
+    TwoReaders(Legacy.Value.self, Legacy_Value.self, schema: Schemas.legacyValue, checksText: true),
     TwoReaders(
-      Older.KeyValue.self, Older_KeyValue.self, schema: Schemas.olderKeyValue, checksText: true),
-    TwoReaders(Older.Status.self, Older_Status.self, schema: Schemas.olderStatus, checksText: true),
-    TwoReaders(Older.Deque.self, Older_Deque.self, schema: Schemas.olderDeque, checksText: true),
+      Legacy.KeyValue.self, Legacy_KeyValue.self, schema: Schemas.legacyKeyValue, checksText: true),
     TwoReaders(
-      Older.ListRange.self, Older_ListRange.self, schema: Schemas.olderListRange, checksText: true),
+      Legacy.Status.self, Legacy_Status.self, schema: Schemas.legacyStatus, checksText: true),
+    TwoReaders(Legacy.Deque.self, Legacy_Deque.self, schema: Schemas.legacyDeque, checksText: true),
     TwoReaders(
-      Older.ResponseVal.self, Older_ResponseVal.self, schema: Schemas.olderResponseVal,
+      Legacy.ListRange.self, Legacy_ListRange.self, schema: Schemas.legacyListRange,
+      checksText: true),
+    TwoReaders(
+      Legacy.ResponseVal.self, Legacy_ResponseVal.self, schema: Schemas.legacyResponseVal,
       checksText: true, replacesMembers: true),
     TwoReaders(
-      Older.SetRequest.self, Older_SetRequest.self, schema: Schemas.olderSetRequest,
+      Legacy.SetRequest.self, Legacy_SetRequest.self, schema: Schemas.legacySetRequest,
       checksText: true),
     TwoReaders(
-      Older.SetResponse.self, Older_SetResponse.self, schema: Schemas.olderSetResponse,
+      Legacy.SetResponse.self, Legacy_SetResponse.self, schema: Schemas.legacySetResponse,
       checksText: true),
     TwoReaders(
-      Older.GetRequest.self, Older_GetRequest.self, schema: Schemas.olderGetRequest,
+      Legacy.GetRequest.self, Legacy_GetRequest.self, schema: Schemas.legacyGetRequest,
       checksText: true),
     TwoReaders(
-      Older.GetResponse.self, Older_GetResponse.self, schema: Schemas.olderGetResponse,
+      Legacy.GetResponse.self, Legacy_GetResponse.self, schema: Schemas.legacyGetResponse,
       checksText: true),
     TwoReaders(V1.Key.self, Ringstore_V1_Key.self, schema: Schemas.v1Key),
     TwoReaders(V1.KeyValue.self, Ringstore_V1_KeyValue.self, schema: Schemas.v1KeyValue),

@@ -12,7 +12,7 @@ import Testing
     Liveness(intervalNanos: 800, timeoutNanos: 800, nowNanos: 0)
   }
 
-  @Test func `a peer that is silent is asked once, and given up as long after`() {
+  @Test func aPeerThatIsSilentIsAskedOnceAndGivenUpAsLongAfter() {
     var liveness = make()
     var now: UInt64 = 0
     var pings: [UInt64] = []
@@ -26,7 +26,7 @@ import Testing
     #expect(now == 1_600)
   }
 
-  @Test func `whatever it says, the peer lives`() {
+  @Test func whateverItSaysThePeerLives() {
     var liveness = make()
     for look in 0..<100 {
       if look % 7 == 0 { liveness.heard() }
@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test(arguments: [101, 150, 500, 800, 900, 10_000] as [UInt64])
-  func `a loop that looks rarely counts no more silence than one that looks in time`(
+  func aLoopThatLooksRarelyCountsNoMoreSilenceThanOneThatLooksInTime(
     _ step: UInt64
   ) {
     var liveness = make()
@@ -45,7 +45,7 @@ import Testing
     #expect(looks == 16)
   }
 
-  @Test func `several late looks in succession are no evidence`() {
+  @Test func severalLateLooksInSuccessionAreNoEvidence() {
     var liveness = make()
     var now: UInt64 = 0
     func look(after nanos: UInt64) -> Liveness.Action {
@@ -62,7 +62,7 @@ import Testing
     #expect(look(after: 9_000) == .wait(nanos: 100))
   }
 
-  @Test func `a clock that stands still or goes back counts nothing`() {
+  @Test func aClockThatStandsStillOrGoesBackCountsNothing() {
     var liveness = make()
     for now in [500, 500, 400, 0, 500] as [UInt64] {
       for _ in 0..<20 {
@@ -72,7 +72,7 @@ import Testing
     }
   }
 
-  @Test func `what lies unread in the socket speaks for the peer`() {
+  @Test func whatLiesUnreadInTheSocketSpeaksForThePeer() {
     var liveness = make()
     var now: UInt64 = 0
     var asked = 0
@@ -89,7 +89,7 @@ import Testing
     #expect(now <= 100_000 + 1_700)
   }
 
-  @Test func `calls that begin to wait give the peer its time`() {
+  @Test func callsThatBeginToWaitGiveThePeerItsTime() {
     var liveness = make()
     for look in 0..<12 { _ = liveness.look(nowNanos: UInt64(look) * 100) }
     liveness.restart(nowNanos: 50_000)
@@ -100,7 +100,7 @@ import Testing
 
   /// A loop in model: it reads its socket, then runs its timers, then writes, and is held up
   /// anywhere for any time. A peer answers a PING within three quarters of the time that it has.
-  @Test func `a model of a loop that is held up never gives up a peer that answers`() {
+  @Test func aModelOfALoopThatIsHeldUpNeverGivesUpAPeerThatAnswers() {
     var random = SeededRandom.forTest("liveness model")
     for _ in 0..<200 {
       var now: UInt64 = 0
@@ -138,7 +138,7 @@ import Testing
     }
   }
 
-  @Test func `a dead peer is found however the loop is held up`() {
+  @Test func aDeadPeerIsFoundHoweverTheLoopIsHeldUp() {
     var random = SeededRandom.forTest("dead peers")
     for _ in 0..<200 {
       var now: UInt64 = 0

@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  @Test func `an old connection is told to go, and goes`() throws {
+  @Test func anOldConnectionIsToldToGoAndGoes() throws {
     let harness = try aged(100)
     try pass(98, harness)
     #expect(try harness.call(body: ConnectionRulesTests.hello).status == "0")
@@ -52,7 +52,7 @@ import Testing
     #expect(harness.loop.connections.open == 0)
   }
 
-  @Test func `calls under way finish within the grace`() throws {
+  @Test func callsUnderWayFinishWithinTheGrace() throws {
     let harness = try aged(100, grace: 50)
     var waiting: ServerCall?
     harness.service.onUnary = { call, _ in waiting = call }
@@ -72,7 +72,7 @@ import Testing
     #expect(count(harness, .maxAgeGrace) == 0)
   }
 
-  @Test func `what is still under way then is cut off, counted and told`() throws {
+  @Test func whatIsStillUnderWayThenIsCutOffCountedAndTold() throws {
     let harness = try aged(100, grace: 20)
     _ = harness.open(ScriptedService.streamPath)
     try pass(118, harness)
@@ -87,7 +87,7 @@ import Testing
     #expect(count(harness, .maxAgeGrace) == 1)
   }
 
-  @Test func `the ages of connections lie within a tenth of the limit on both sides`() throws {
+  @Test func theAgesOfConnectionsLieWithinATenthOfTheLimitOnBothSides() throws {
     let (tenth, limit) = (10 * Self.second, 100 * Self.second)
     var ages: Set<UInt64> = []
     for chance in stride(from: UInt64(0), through: .max - .max / 200, by: .max / 200) {
@@ -104,7 +104,7 @@ import Testing
     #expect(ages.count > 50, "they are spread")
   }
 
-  @Test func `connections that came together don't all go together`() throws {
+  @Test func connectionsThatCameTogetherDoNotAllGoTogether() throws {
     let first = try aged(100, chance: 0)
     let last = try aged(100, chance: 20 * Self.second)
     try pass(97, first)
@@ -113,7 +113,7 @@ import Testing
     #expect(last.channel.isActive)
   }
 
-  @Test func `the least and the greatest limits trap nowhere`() {
+  @Test func theLeastAndTheGreatestLimitsTrapNowhere() {
     for (age, grace) in [(UInt64(0), UInt64(0)), (1, 0), (.max, .max)] {
       for chance in [UInt64(0), 1, .max] {
         var age = ConnectionAge(
@@ -123,7 +123,7 @@ import Testing
     }
   }
 
-  @Test func `without a limit a connection may be as old as it likes`() throws {
+  @Test func withoutALimitAConnectionMayBeAsOldAsItLikes() throws {
     let harness = try aged(0)
     try pass(10, harness)
     harness.eventLoop.advanceTime(by: .hours(10_000))
@@ -131,7 +131,7 @@ import Testing
     #expect(harness.channel.isActive)
   }
 
-  @Test func `a link of a router stays`() throws {
+  @Test func aLinkOfARouterStays() throws {
     let harness = try aged(100)
     harness.service.onUnary = { call, message in
       call.connection?.becomeLink()
@@ -143,7 +143,7 @@ import Testing
     #expect(goAways(harness).isEmpty)
   }
 
-  @Test func `a drain of the node has its own time`() throws {
+  @Test func aDrainOfTheNodeHasItsOwnTime() throws {
     let harness = try aged(100, grace: 1)
     _ = harness.open(ScriptedService.streamPath)
     try pass(90, harness)

@@ -23,7 +23,7 @@ import Testing
 
   // MARK: - Silent clients
 
-  @Test func `a client that vanished is asked, and cut when it doesn't answer`() throws {
+  @Test func aClientThatVanishedIsAskedAndCutWhenItDoesNotAnswer() throws {
     var configuration = ServerConfiguration()
     configuration.keepaliveNanos = 60 * Self.second
     configuration.keepaliveTimeoutNanos = 20 * Self.second
@@ -37,7 +37,7 @@ import Testing
     #expect(count(harness, .keepaliveTimeout) == 1)
   }
 
-  @Test func `a client that is only idle answers and stays`() throws {
+  @Test func aClientThatIsOnlyIdleAnswersAndStays() throws {
     var configuration = ServerConfiguration()
     configuration.keepaliveNanos = 10 * Self.second
     configuration.keepaliveTimeoutNanos = 5 * Self.second
@@ -53,7 +53,7 @@ import Testing
     #expect((10...20).contains(pings))
   }
 
-  @Test func `keep-alive can be off`() throws {
+  @Test func keepAliveCanBeOff() throws {
     var configuration = ServerConfiguration()
     configuration.keepaliveNanos = 0
     configuration.idleNanosMax = 0
@@ -67,7 +67,7 @@ import Testing
 
   // MARK: - Idle connections
 
-  @Test func `a connection without calls is drained in the end`() throws {
+  @Test func aConnectionWithoutCallsIsDrainedInTheEnd() throws {
     var configuration = ServerConfiguration()
     configuration.keepaliveNanos = 0
     configuration.idleNanosMax = 100 * Self.second
@@ -85,7 +85,7 @@ import Testing
     #expect(count(harness, .idle) == 1)
   }
 
-  @Test func `a call that is open keeps its connection`() throws {
+  @Test func aCallThatIsOpenKeepsItsConnection() throws {
     var configuration = ServerConfiguration()
     configuration.keepaliveNanos = 0
     configuration.idleNanosMax = 100 * Self.second
@@ -99,7 +99,7 @@ import Testing
 
   // MARK: - PINGs
 
-  @Test func `how often clients may ping is a setting`() throws {
+  @Test func howOftenClientsMayPingIsASetting() throws {
     var configuration = ServerConfiguration()
     configuration.minPingIntervalNanos = 10 * Self.second
     configuration.minIdlePingIntervalNanos = Self.second
@@ -129,7 +129,7 @@ import Testing
     return harness
   }
 
-  @Test func `a call on a connection that is one too many is told so, and the connection ends`()
+  @Test func aCallOnAConnectionThatIsOneTooManyIsToldSoAndTheConnectionEnds()
     throws
   {
     let harness = try excess()
@@ -143,7 +143,7 @@ import Testing
     #expect(harness.loop.connections.open == 0)
   }
 
-  @Test func `one that says nothing is refused as well`() throws {
+  @Test func oneThatSaysNothingIsRefusedAsWell() throws {
     let harness = try excess()
     harness.eventLoop.advanceTime(by: .seconds(3))
     try harness.pump()
@@ -151,7 +151,7 @@ import Testing
     #expect(!harness.channel.isActive)
   }
 
-  @Test func `administration is served there, for a while`() throws {
+  @Test func administrationIsServedThereForAWhile() throws {
     let harness = try excess()
     #expect(
       try harness.call(ScriptedService.adminPath, body: ConnectionRulesTests.hello).status == "0")
@@ -161,7 +161,7 @@ import Testing
     #expect(!harness.channel.isActive)
   }
 
-  @Test func `a link stays, and takes no client's place`() throws {
+  @Test func aLinkStaysAndTakesNoClientsPlace() throws {
     let harness = try excess()
     harness.service.onUnary = { call, message in
       call.connection?.becomeLink()
@@ -177,7 +177,7 @@ import Testing
     #expect(harness.loop.connections.entries(prefix: "")["connections_links"] == 1)
   }
 
-  @Test func `resets and refused calls are counted`() throws {
+  @Test func resetsAndRefusedCallsAreCounted() throws {
     let harness = try ServerHarness()
     let stream = try #require(harness.open(ScriptedService.streamPath))
     try harness.pump()

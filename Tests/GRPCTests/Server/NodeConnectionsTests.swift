@@ -28,7 +28,7 @@ import Testing
     try SocketAddress(ipAddress: text, port: 1)
   }
 
-  @Test func `connections above the bound are in the reserve, and past that there is no place`() {
+  @Test func connectionsAboveTheBoundAreInTheReserveAndPastThatThereIsNoPlace() {
     let node = node(max: 2, reserved: 1)
     let places = (0..<4).map { _ in node.admit(nil) }
     #expect(places.map { $0 == nil } == [false, false, false, true])
@@ -43,7 +43,7 @@ import Testing
     #expect(next != nil && next?.excess == nil)
   }
 
-  @Test func `a link leaves the clients' account`() {
+  @Test func aLinkLeavesTheClientsAccount() {
     let node = node(max: 1, reserved: 1)
     let link = node.admit(nil)
     link?.becomeLink()
@@ -61,7 +61,7 @@ import Testing
     #expect(node.entries(prefix: "x_")["x_connections_links"] == 0)
   }
 
-  @Test func `an address has a bound of its own`() throws {
+  @Test func anAddressHasABoundOfItsOwn() throws {
     let node = node(ofAddress: 2)
     let (one, other) = (try address("10.0.0.1"), try address("10.0.0.2"))
     let first = node.admit(one)
@@ -73,7 +73,7 @@ import Testing
     #expect(node.sentence(.tooManyConnectionsOfAddress).contains("2 connections of your address"))
   }
 
-  @Test func `an IPv6 network of 64 bits is one address, and a mapped one is its IPv4`() throws {
+  @Test func anIPv6NetworkOf64BitsIsOneAddressAndAMappedOneIsItsIPv4() throws {
     let node = node(ofAddress: 1)
     #expect(node.admit(try address("2001:db8::1"))?.excess == nil)
     #expect(node.admit(try address("2001:db8::ffff:1"))?.excess == .tooManyConnectionsOfAddress)
@@ -82,7 +82,7 @@ import Testing
     #expect(node.admit(try address("10.0.0.1"))?.excess == .tooManyConnectionsOfAddress)
   }
 
-  @Test func `counters have the same names from the start, and add up`() {
+  @Test func countersHaveTheSameNamesFromTheStartAndAddUp() {
     let node = node()
     let before = node.entries(prefix: "x_")
     #expect(before.values.allSatisfy { $0 == 0 })
@@ -103,7 +103,7 @@ import Testing
 
   // MARK: - Accepting
 
-  @Test func `without descriptors accepting pauses, longer each time, and goes on`() throws {
+  @Test func withoutDescriptorsAcceptingPausesLongerEachTimeAndGoesOn() throws {
     let channel = EmbeddedChannel()
     var isAccepting = true
     let pause = AcceptPause(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) {
@@ -126,7 +126,7 @@ import Testing
     _ = try channel.finish(acceptAlreadyClosed: true)
   }
 
-  @Test func `other errors are not its business`() throws {
+  @Test func otherErrorsAreNotItsBusiness() throws {
     let channel = EmbeddedChannel()
     let pause = AcceptPause(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     try channel.pipeline.syncOperations.addHandler(pause)
@@ -148,7 +148,7 @@ import Testing
     }
   }
 
-  @Test func `a sweep of many connections is done in slices, and sees each of them`() {
+  @Test func aSweepOfManyConnectionsIsDoneInSlicesAndSeesEachOfThem() {
     let loop = EmbeddedEventLoop()
     let scheduler = LoopScheduler(eventLoop: loop)
     let list = ConnectionList<Swept>(scheduler: scheduler, sweepNanos: 1_000_000)

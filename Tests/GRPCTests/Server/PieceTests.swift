@@ -213,14 +213,19 @@ import Testing
     let harness = try ServerHarness()
     var lane: [UInt8]?
     var missing: [UInt8]?
+    var counts: [Int] = []
     harness.service.onOpened = { call in
       lane = call.firstMetadata("ringstore-lane")
       missing = call.firstMetadata("ringstore-lan")
+      counts = [
+        call.metadataValues("ringstore-lane").count, call.metadataValues("ringstore-lan").count,
+      ]
     }
     _ = harness.open(ScriptedService.streamPath, ["ringstore-lane": "bulk"])
     try harness.pump()
     #expect(lane == Array("bulk".utf8))
     #expect(missing == nil)
+    #expect(counts == [1, 0])
   }
 }
 

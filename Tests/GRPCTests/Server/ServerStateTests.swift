@@ -7,7 +7,7 @@ import Testing
 @Suite struct ServerCallStateTests {
   private var state = ServerCallState()
 
-  @Test mutating func `a call is open from its beginning to its end`() {
+  @Test mutating func aCallIsOpenFromItsBeginningToItsEnd() {
     #expect(state.isWaiting && !state.isOpen)
     state.begin()
     #expect(state.isOpen && !state.isAdmitted && !state.isWaiting)
@@ -19,7 +19,7 @@ import Testing
     #expect(!state.isOpen && !state.isAdmitted && !state.isKnownToService && !state.isWaiting)
   }
 
-  @Test mutating func `the service hears of an end only if it heard of the call`() {
+  @Test mutating func theServiceHearsOfAnEndOnlyIfItHeardOfTheCall() {
     state.begin()
     state.admit()
     #expect(state.end() == false)
@@ -27,14 +27,14 @@ import Testing
     #expect(!state.isKnownToService, "a call that is over begins again")
   }
 
-  @Test mutating func `nothing goes before a call has begun`() {
+  @Test mutating func nothingGoesBeforeACallHasBegun() {
     state.admit()
     state.introduce()
     #expect(state.isWaiting)
     #expect(state.hold() == false)
   }
 
-  @Test mutating func `a call is held once, and its turn comes once`() {
+  @Test mutating func aCallIsHeldOnceAndItsTurnComesOnce() {
     state.begin()
     #expect(state.hold() == true)
     #expect(state.hold() == false)
@@ -42,7 +42,7 @@ import Testing
     #expect(state.release() == false)
   }
 
-  @Test mutating func `a call that ends waits for nothing`() {
+  @Test mutating func aCallThatEndsWaitsForNothing() {
     state.begin()
     _ = state.hold()
     _ = state.awaitRoom()
@@ -51,7 +51,7 @@ import Testing
     #expect(state.release() == false)
   }
 
-  @Test mutating func `a message is taken until the service has it`() {
+  @Test mutating func aMessageIsTakenUntilTheServiceHasIt() {
     #expect(state.takesMessage)
     state.gather()
     #expect(state.isGathering && state.takesMessage)
@@ -64,7 +64,7 @@ import Testing
     #expect(state.isHalfClosed)
   }
 
-  @Test mutating func `reading is resumed once, and only of open calls`() {
+  @Test mutating func readingIsResumedOnceAndOnlyOfOpenCalls() {
     state.begin()
     #expect(state.resumeReading() == false)
     state.pauseReading()
@@ -76,7 +76,7 @@ import Testing
     #expect(state.resumeReading() == false)
   }
 
-  @Test mutating func `a stalled call is told, or waits for room`() {
+  @Test mutating func aStalledCallIsToldOrWaitsForRoom() {
     #expect(state.stall() == true)
     #expect(state.stall() == false)
     #expect(state.drain() == .tellService)
@@ -92,7 +92,7 @@ import Testing
 @Suite struct ConnectionEndingTests {
   private var ending = ConnectionEnding()
 
-  @Test mutating func `a drain has two steps`() {
+  @Test mutating func aDrainHasTwoSteps() {
     #expect(ending.finishDrain() == false)
     #expect(ending.announceDrain() == true)
     #expect(ending.announceDrain() == false)
@@ -102,7 +102,7 @@ import Testing
     #expect(ending.refusesStreams && ending.isOpen)
   }
 
-  @Test mutating func `the first reason counts`() {
+  @Test mutating func theFirstReasonCounts() {
     #expect(ending.decide() == true)
     #expect(ending.decide() == false)
     var gone = ConnectionEnding()
@@ -110,7 +110,7 @@ import Testing
     #expect(gone.decide() == false)
   }
 
-  @Test mutating func `our side is closed before the socket`() {
+  @Test mutating func ourSideIsClosedBeforeTheSocket() {
     #expect(ending.wroteAll() == .nothing)
     ending.finish()
     #expect(!ending.isOpen && !ending.reads && ending.hasLastWords)
@@ -124,7 +124,7 @@ import Testing
   }
 
   @Test
-  mutating func `a client that has closed its side is answered, and then the socket is closed`() {
+  mutating func aClientThatHasClosedItsSideIsAnsweredAndThenTheSocketIsClosed() {
     #expect(ending.inputClosed() == .answerTheRest)
     #expect(ending.isOpen)
     ending.finish()
@@ -132,7 +132,7 @@ import Testing
     #expect(ending.wroteAll() == .closeSocket)
   }
 
-  @Test mutating func `what comes after the end is bounded`() {
+  @Test mutating func whatComesAfterTheEndIsBounded() {
     #expect(ending.discard(ServerConfiguration.lingerBytesMax) == false)
     #expect(ending.discard(1) == true)
   }
@@ -141,7 +141,7 @@ import Testing
 @Suite struct FlushStateTests {
   private var state = FlushState()
 
-  @Test mutating func `a flush is asked for once nothing else leads to one`() {
+  @Test mutating func aFlushIsAskedForOnceNothingElseLeadsToOne() {
     #expect(state.queued() == true)
     state.beginRead()
     #expect(state.queued() == false)
@@ -149,7 +149,7 @@ import Testing
     #expect(state.queued() == true)
   }
 
-  @Test mutating func `what is queued after a flush's write needs another one`() {
+  @Test mutating func whatIsQueuedAfterAFlushsWriteNeedsAnotherOne() {
     state.beginFlush()
     #expect(state.queued() == false)
     state.beginWrite()
@@ -166,7 +166,7 @@ import Testing
 @Suite struct ReadGateTests {
   private var gate = ReadGate()
 
-  @Test mutating func `a read that was kept back is made up for`() {
+  @Test mutating func aReadThatWasKeptBackIsMadeUpFor() {
     #expect(gate.read(isBlocked: false) == true)
     #expect(gate.makeUp(isBlocked: false) == false)
     #expect(gate.read(isBlocked: true) == false)
@@ -177,7 +177,7 @@ import Testing
     #expect(gate.makeUp(isBlocked: false) == false)
   }
 
-  @Test mutating func `each pause needs its resume`() {
+  @Test mutating func eachPauseNeedsItsResume() {
     gate.pause()
     gate.pause()
     #expect(gate.isShut && !gate.isHeldBack)

@@ -6,7 +6,7 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from harness.client import explain, open_channel
 from harness.history import ANSWERED, FAILED, READS, REFUSED, UNKNOWN, Operation, compact, now
-from harness.older import key_store
+from harness.legacy import key_store
 from harness.process import binary, clean_environment
 from ringstore.v1 import keystore_pb2 as pb
 from ringstore.v1 import keystore_pb2_grpc
@@ -139,7 +139,7 @@ class UnaryCaller:
 
 
 class OlderCaller(UnaryCaller):
-    """The older KeyStore service through grpcio. Its LRANGE reads whole lists."""
+    """The legacy KeyStore service through grpcio. Its LRANGE reads whole lists."""
 
     _stub = staticmethod(key_store.stub)
     _request = staticmethod(key_store.request)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 # Which client makes the calls.
 UNARY, PIPELINE, CLI, MANY, NONSENSE = "unary", "pipeline", "cli", "many", "nonsense"
-# The older KeyStore service, which has some of the calls.
-OLDER = "older"
+# The legacy KeyStore service, which has some of the calls.
+LEGACY = "legacy"
 
 # Shares of calls by name; see harness/model.py for the names.
 STRINGS = {"SET": 3, "GET": 4, "DELETE": 1, "EXISTS": 1}

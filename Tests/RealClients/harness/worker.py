@@ -10,13 +10,13 @@ from multiprocessing.connection import Connection
 
 from harness.callers import CliCaller, OlderCaller, UnaryCaller
 from harness.history import FAILED, UNKNOWN, padded
-from harness.jobs import CLI, MANY, NONSENSE, OLDER, PIPELINE, UNARY, Job, Told
+from harness.jobs import CLI, MANY, NONSENSE, LEGACY, PIPELINE, UNARY, Job, Told
 from harness.many import ManyRun
 from harness.nonsense import Talker
 from harness.pipelining import PipelineRun
 
 LARGE_BYTES = (70_000, 300_000)
-CALLERS = {UNARY: UnaryCaller, CLI: CliCaller, OLDER: OlderCaller}
+CALLERS = {UNARY: UnaryCaller, CLI: CliCaller, LEGACY: OlderCaller}
 # A client that was refused doesn't come back at once; RetryInfo asks for no less.
 PAUSE_SECONDS = 0.01
 
@@ -40,7 +40,7 @@ class Plan:
         if call == "SET":
             return (self.value(),)
         if call in ("LPUSH", "RPUSH"):
-            count = 1 if self.job.client == OLDER else self.source.choice([1, 1, 3])
+            count = 1 if self.job.client == LEGACY else self.source.choice([1, 1, 3])
             return tuple(self.value(b"/%d" % at) for at in range(count))
         if call == "INCRBY":
             return (self.source.choice([1, 1, 1, 2, -1]),)

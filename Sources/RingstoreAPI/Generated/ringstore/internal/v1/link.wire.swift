@@ -494,6 +494,7 @@ extension LinkV1 {
     /// the client's deadline on the shard's clock (clock_millis); 0: none
     package var deadlineMillis: UInt64 = 0
     package var requestID: UnsafeRawBufferPointer = noBytes
+    /// of a traced call: trace (16 bytes), span (8), flags (1), tracestate
     package var traceContext: UnsafeRawBufferPointer = noBytes
     /// of parts of fan-outs whose caller may not access everything; absent: it may
     package var restriction: LinkV1.Restriction? = nil

@@ -238,6 +238,7 @@ package nonisolated struct Ringstore_Internal_V1_LinkCall: Sendable {
 
   package var requestID: Data = Data()
 
+  /// of a traced call: trace (16 bytes), span (8), flags (1), tracestate
   package var traceContext: Data = Data()
 
   /// of parts of fan-outs whose caller may not access everything; absent: it may

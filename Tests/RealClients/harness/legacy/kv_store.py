@@ -1,8 +1,8 @@
-"""The older KVStore: a short-spelled client. Keys are text, values are 32-bit integers."""
+"""The legacy KVStore: a short-spelled client. Keys are text, values are 32-bit integers."""
 
 from harness.client import TIMEOUT_SECONDS, open_channel
-from older import kv_store_pb2 as pb
-from older import kv_store_pb2_grpc
+from legacy import kv_store_pb2 as pb
+from legacy import kv_store_pb2_grpc
 
 
 class KVStore:

@@ -1,4 +1,4 @@
-"""README's lines on the older services do what they say."""
+"""README's lines on the legacy services do what they say."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The older services when shards are away, come back empty or are slow, and among many clients."""
+"""The legacy services when shards are away, come back empty or are slow, and among many clients."""
 
 import grpc
 import pytest
@@ -6,10 +6,10 @@ from harness.client import Client, explain, refused
 from harness.cluster import Cluster
 from harness.crew import Crew
 from harness.history import FAILED, UNKNOWN
-from harness.jobs import OLDER, PIPELINE, UNARY, Job
+from harness.jobs import LEGACY, PIPELINE, UNARY, Job
 from harness.linearizability import check
-from harness.older.key_store import KeyStore, request
-from harness.older.kv_store import KVStore
+from harness.legacy.key_store import KeyStore, request
+from harness.legacy.kv_store import KVStore
 from harness.polling import eventually
 from harness.seeds import seed
 from harness.site import SITES, Site
@@ -154,19 +154,19 @@ def test_calls_of_both_services_on_shared_keys_take_one_order(site, crew, large)
         ((b"one", b"two"), STRINGS), ((b"list", b"more"), LISTS),
         ((b"either",), {"SET": 1, "LPUSH": 1, "LPOP": 1, "GET": 1, "DELETE": 1}),
     )
-    clients = [OLDER] * 5 + [UNARY] * 2 + [PIPELINE]
+    clients = [LEGACY] * 5 + [UNARY] * 2 + [PIPELINE]
     report = explained(crew, jobs(site, clients, groups, large=large))
     assert {one.call for one in report.history.operations} == {*STRINGS, *LISTS}
 
 
 def test_sets_of_one_key_by_many_processes_take_one_order(site, crew):
-    explained(crew, jobs(site, [OLDER] * 8, (((b"the key",), {"SET": 1, "GET": 1}),)))
+    explained(crew, jobs(site, [LEGACY] * 8, (((b"the key",), {"SET": 1, "GET": 1}),)))
 
 
 def test_every_element_is_popped_exactly_once(site, crew):
     lists = (b"left", b"right")
-    work = jobs(site, [OLDER] * 4, ((lists, {"LPUSH": 1}),), medium=0)
-    work += jobs(site, [OLDER] * 4, ((lists, {"LPOP": 1}),), medium=0)
+    work = jobs(site, [LEGACY] * 4, ((lists, {"LPUSH": 1}),), medium=0)
+    work += jobs(site, [LEGACY] * 4, ((lists, {"LPOP": 1}),), medium=0)
     report = explained(crew, work)
     pushed = sorted((one.key, one.arguments[0]) for one in report.history.of("LPUSH"))
     found = [(one.key, one.answer[1]) for one in report.history.of("LPOP") if one.answer[1]]

@@ -1,11 +1,11 @@
-"""The older KeyStore: requests, replies and a short-spelled client. Keys are text."""
+"""The legacy KeyStore: requests, replies and a short-spelled client. Keys are text."""
 
 import re
 
 import grpc
 from harness.client import TIMEOUT_SECONDS, open_channel
-from older import key_store_pb2 as pb
-from older import key_store_pb2_grpc
+from legacy import key_store_pb2 as pb
+from legacy import key_store_pb2_grpc
 
 _COUNT = re.compile(r"integer \((0|[1-9]\d*)\)")
 

@@ -1,4 +1,4 @@
-// The messages of the older services: text that is none, and replies as their clients read them.
+// The messages of the legacy services: text that is none, and replies as their clients read them.
 // How requests are read is compared with SwiftProtobuf in CodecAgreementTests.
 
 import CodecReadings
@@ -9,11 +9,11 @@ import RingstoreAPI
 import TestSeeds
 import Testing
 
-@Suite struct OlderCodecTests {
+@Suite struct LegacyCodecTests {
   private func failure(_ bytes: [UInt8]) -> WireError? {
     bytes.withUnsafeBytes { message in
       do throws(WireError) {
-        _ = try Older.Key(message)
+        _ = try Legacy.Key(message)
         return nil
       } catch {
         return error
@@ -26,11 +26,11 @@ import Testing
       [0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xe2, 0x82],
       [0x61, 0x80],
     ] as [[UInt8]])
-  func `a key that is not UTF-8 makes the request none`(_ text: [UInt8]) {
+  func aKeyThatIsNotUTF8MakesTheRequestNone(_ text: [UInt8]) {
     #expect(failure([0x0a, UInt8(text.count)] + text) == .textIsNotUTF8)
   }
 
-  @Test func `a message cut short anywhere but between fields is refused`() {
+  @Test func aMessageCutShortAnywhereButBetweenFieldsIsRefused() {
     let whole = deque(key: "schlüssel", ["schlüssel"])
     // A Deque's fields are those of KeyValue, but for the second one's message.
     for length in 1..<whole.count where length != 14 {
@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  @Test func `text is what SwiftProtobuf and the standard library take for UTF-8`() {
+  @Test func textIsWhatSwiftProtobufAndTheStandardLibraryTakeForUTF8() {
     var random = SplitMix64(seed: TestSeed.value)
     for _ in 0..<5_000 {
       var bytes = Array(
@@ -63,34 +63,34 @@ import Testing
   private func deque(key: String, _ elements: [String]) -> [UInt8] {
     written { buffer in
       Array(key.utf8).withUnsafeBytes {
-        Older.Deque(keyName: Older.Key(keyName: $0)).write(into: &buffer)
+        Legacy.Deque(keyName: Legacy.Key(keyName: $0)).write(into: &buffer)
       }
       for element in elements {
-        Array(element.utf8).withUnsafeBytes { buffer.append(Older.Deque.Field.data, $0) }
+        Array(element.utf8).withUnsafeBytes { buffer.append(Legacy.Deque.Field.data, $0) }
       }
     }
   }
 
-  @Test func `no value is a member of the oneof that is set, and true`() throws {
-    let reply = try Older_ResponseVal(
-      serializedBytes: written { Older.ResponseVal(res: .noval(true)).write(into: &$0) })
+  @Test func noValueIsAMemberOfTheOneofThatIsSetAndTrue() throws {
+    let reply = try Legacy_ResponseVal(
+      serializedBytes: written { Legacy.ResponseVal(res: .noval(true)).write(into: &$0) })
     #expect(reply.res == .noval(true))
   }
 
   @Test(arguments: ["", "x", "wörter", String(repeating: "long", count: 100)])
-  func `a value is a member of the oneof even where it is empty`(_ text: String) throws {
-    let reply = try Older_ResponseVal(
+  func aValueIsAMemberOfTheOneofEvenWhereItIsEmpty(_ text: String) throws {
+    let reply = try Legacy_ResponseVal(
       serializedBytes: written { buffer in
         Array(text.utf8).withUnsafeBytes {
-          Older.ResponseVal(res: .value(Older.Value(valueName: $0))).write(into: &buffer)
+          Legacy.ResponseVal(res: .value(Legacy.Value(valueName: $0))).write(into: &buffer)
         }
       })
     #expect(reply.res == .value(.with { $0.valueName = text }))
   }
 
   @Test(arguments: [[], [""], ["a", "", "ü"]] as [[String]])
-  func `a deque has its key and every element`(_ elements: [String]) throws {
-    let reply = try Older_Deque(serializedBytes: deque(key: "key", elements))
+  func aDequeHasItsKeyAndEveryElement(_ elements: [String]) throws {
+    let reply = try Legacy_Deque(serializedBytes: deque(key: "key", elements))
     #expect(reply.keyName.keyName == "key" && reply.hasKeyName && reply.data == elements)
   }
 }
