@@ -80,7 +80,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
   }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct AdminServerTests {
+@Suite(.timeLimit(.minutes(15))) struct AdminServerTests {
   private static let request = "GET /page HTTP/1.1\r\nHost: a\r\n\r\n"
 
   private static let lastRequest = "GET /page HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"

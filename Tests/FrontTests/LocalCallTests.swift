@@ -12,7 +12,7 @@ import Testing
 
 @testable import Front
 
-@Suite("Calls from within", .serialized, .timeLimit(.minutes(5)))
+@Suite("Calls from within", .serialized, .timeLimit(.minutes(15)))
 struct LocalCallTests {
   @Test(arguments: End.allCases) func callsOnKeysAreAnswered(_ end: End) async throws {
     try await end.serve { node in

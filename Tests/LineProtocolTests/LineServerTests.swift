@@ -9,7 +9,7 @@ import NIOCore
 import NIOPosix
 import Testing
 
-@Suite(.serialized, .timeLimit(.minutes(2))) struct LineServerTests {
+@Suite(.serialized, .timeLimit(.minutes(15))) struct LineServerTests {
   /// Runs a server on a fake node that answers at once.
   private func withServer(
     _ configuration: LineConfiguration = LineConfiguration(),

@@ -36,7 +36,7 @@ private final class Deaf: LocalDispatcher {
   func callerTakesMore(_ call: LocalCall) {}
 }
 
-@Suite(.timeLimit(.minutes(2))) struct NodeCallsTests {
+@Suite(.timeLimit(.minutes(15))) struct NodeCallsTests {
   @Test func aSearchIsCancelledWithItsTask() async throws {
     let loop = MultiThreadedEventLoopGroup.singleton.next()
     let deaf = NIOLoopBoundBox.makeBoxSendingValue(Deaf(loop), eventLoop: loop)

@@ -10,7 +10,7 @@ import TestCertificates
 import Testing
 import ringstore
 
-@Suite(.timeLimit(.minutes(5))) struct EncryptedClusterTests {
+@Suite(.timeLimit(.minutes(15))) struct EncryptedClusterTests {
   private let certificates: TestCertificates
 
   init() throws { certificates = try TestCertificates() }

@@ -26,7 +26,7 @@ import Testing
     }
   }
 
-  @Suite(.timeLimit(.minutes(2))) struct ClientSocketTests {
+  @Suite(.timeLimit(.minutes(15))) struct ClientSocketTests {
     /// A peer that vanished is asked, and bytes that it doesn't acknowledge end the connection.
     @Test func aClientsSocketGivesUpWhoVanishes() async throws {
       let names = SilentPeers.clientOptions.map(\.option.name)

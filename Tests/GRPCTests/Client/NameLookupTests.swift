@@ -64,7 +64,7 @@ private final class HeldLookups: Sendable {
   }
 }
 
-@Suite(.timeLimit(.minutes(10))) struct NameLookupTests {
+@Suite(.timeLimit(.minutes(15))) struct NameLookupTests {
   private let loop = MultiThreadedEventLoopGroup.singleton.any()
 
   @Test func aHostThatIsNotFoundHoldsUpNoOther() async throws {

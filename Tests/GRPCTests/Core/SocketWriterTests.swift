@@ -62,7 +62,7 @@ private final class Sink: ChannelInboundHandler {
   func channelInactive(context: ChannelHandlerContext) { done.fail(ChannelError.eof) }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct SocketWriterTests {
+@Suite(.timeLimit(.minutes(15))) struct SocketWriterTests {
   @Test func whatASocketDoesNotTakeComesInOrder() async throws {
     let group = MultiThreadedEventLoopGroup.singleton
     let server = try await ServerBootstrap(group: group)

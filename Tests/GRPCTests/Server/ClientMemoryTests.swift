@@ -122,7 +122,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
   }
 
   /// Those that are gone are freed in a later turn, and hold the most until then.
-  @Test(.timeLimit(.minutes(1))) func connectionsThatHaveJustGoneAreFreedAtOnceWhereMemoryIsShort()
+  @Test(.timeLimit(.minutes(15))) func connectionsThatHaveJustGoneAreFreedAtOnceWhereMemoryIsShort()
     throws
   {
     let crowd = try crowd(8)

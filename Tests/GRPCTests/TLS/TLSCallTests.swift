@@ -10,7 +10,7 @@ import Testing
 
 @testable import GRPC
 
-@Suite(.timeLimit(.minutes(3))) struct TLSCallTests {
+@Suite(.timeLimit(.minutes(15))) struct TLSCallTests {
   private let ours: TestCertificates
 
   init() throws { ours = try Certificates.ours.get() }

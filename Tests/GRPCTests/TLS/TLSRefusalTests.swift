@@ -9,7 +9,7 @@ import Testing
 
 @testable import GRPC
 
-@Suite(.timeLimit(.minutes(3))) struct TLSRefusalTests {
+@Suite(.timeLimit(.minutes(15))) struct TLSRefusalTests {
   private let ours: TestCertificates
   private let strangers: TestCertificates
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import GRPC
 
-@Suite(.timeLimit(.minutes(3))) struct TLSReloadTests {
+@Suite(.timeLimit(.minutes(15))) struct TLSReloadTests {
   /// Not shared: their files change.
   private let own: TestCertificates
   private let strangers: TestCertificates
