@@ -39,10 +39,10 @@ package enum OTLPRequest {
   private static func json(_ span: Span) -> JSONValue {
     var members: [JSONValue.Member] = [
       .init("traceId", .string(TraceContext.text(span.context.traceID))),
-      .init("spanId", .string(TraceContext.text(span.context.spanID, digits: 16))),
+      .init("spanId", .string(Hexadecimal.text(span.context.spanID))),
     ]
     if span.parentID != 0 {
-      members.append(.init("parentSpanId", .string(TraceContext.text(span.parentID, digits: 16))))
+      members.append(.init("parentSpanId", .string(Hexadecimal.text(span.parentID))))
     }
     if !span.context.state.isEmpty {
       members.append(.init("traceState", .string(span.context.state)))

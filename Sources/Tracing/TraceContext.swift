@@ -9,6 +9,8 @@
 // On links it is sent as bytes (`trace_context`): 16 of the trace, 8 of the span, 1 of flags, most
 // significant first, then `tracestate` as text. Values; any thread.
 
+import TextForms
+
 /// The id of a trace.
 package struct TraceID: Sendable, Hashable {
   package let high: UInt64
@@ -81,8 +83,8 @@ package struct TraceContext: Sendable, Hashable {
 
   /// As a header of version 00.
   package var traceparent: String {
-    "00-" + Self.text(traceID) + "-" + Self.text(spanID, digits: 16) + "-"
-      + Self.text(UInt64(flags), digits: 2)
+    "00-" + Self.text(traceID) + "-" + Hexadecimal.text(spanID) + "-"
+      + Hexadecimal.text(flags)
   }
 
   /// Joins the fields `tracestate` of a request; empty if they are too long, or contain bytes that
@@ -131,24 +133,15 @@ package struct TraceContext: Sendable, Hashable {
   // MARK: - Digits
 
   package static func text(_ traceID: TraceID) -> String {
-    text(traceID.high, digits: 16) + text(traceID.low, digits: 16)
-  }
-
-  package static func text(_ number: UInt64, digits: Int) -> String {
-    let text = String(number, radix: 16)
-    return String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
+    Hexadecimal.text(traceID.high) + Hexadecimal.text(traceID.low)
   }
 
   /// Reads at most 16 digits, in lower case only, as the standard requires.
   private static func hex(_ bytes: UnsafeRawBufferPointer, _ places: Range<Int>) -> UInt64? {
     var number: UInt64 = 0
     for place in places {
-      let digit: UInt8
-      switch bytes[place] {
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = bytes[place] &- UInt8(ascii: "0")
-      case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = bytes[place] &- UInt8(ascii: "a") &+ 10
-      default: return nil
-      }
+      let isUpperCase = (UInt8(ascii: "A")...UInt8(ascii: "F")).contains(bytes[place])
+      guard !isUpperCase, let digit = Hexadecimal.value(of: bytes[place]) else { return nil }
       number = number << 4 | UInt64(digit)
     }
     return number
