@@ -109,6 +109,7 @@ final class AdminExchange: ChannelInboundHandler {
       user: caller?.name, permissions: caller?.permissions ?? .all, caller: caller?.known,
       rules: caller?.rules, host: target.host?.text,
       fetchSite: head.headers.joined("sec-fetch-site"), isEncrypted: connection.peer.isEncrypted)
+    if let refusal = route.refusal(of: request) { return write(refusal, to: head, path) }
     make(route, request, head)
   }
 

@@ -100,8 +100,7 @@ package struct AdminRoute: Sendable {
   /// Whether a page requests it, and not a person.
   var isForScripts: Bool { path.hasPrefix("/api/") }
 
-  /// - Parameter respond: makes the page. Where it isn't open to all, only for requests that pass
-  ///   `ViewerGuard`.
+  /// - Parameter respond: makes the page, for requests that `refusal` lets through.
   package init(
     _ path: String, access: Access, isProbe: Bool = false,
     respond: @escaping @Sendable (AdminRequest) async -> AdminResponse
@@ -109,17 +108,17 @@ package struct AdminRoute: Sendable {
     self.path = path
     self.access = access
     self.isProbe = isProbe
-    if access == .open {
-      self.respond = respond
-    } else {
-      self.respond = { request in
-        do throws(CallError) {
-          try ViewerGuard.check(request)
-        } catch {
-          return .line(.forbidden, error.message)
-        }
-        return await respond(request)
-      }
+    self.respond = respond
+  }
+
+  /// What is answered in the place of the page; nil: the request may have it.
+  func refusal(of request: AdminRequest) -> AdminResponse? {
+    guard access != .open else { return nil }
+    do throws(CallError) {
+      try ViewerGuard.check(request)
+      return nil
+    } catch {
+      return .line(.forbidden, error.message)
     }
   }
 }

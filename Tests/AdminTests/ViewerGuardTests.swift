@@ -69,6 +69,7 @@ import Users
     let route = try #require(pages.routes.first { $0.path == path })
     let request = AdminRequest(
       path: path, caller: caller, host: host, fetchSite: site, isEncrypted: isEncrypted)
+    if let refusal = route.refusal(of: request) { return refusal.status }
     return await route.respond(request).status
   }
 
