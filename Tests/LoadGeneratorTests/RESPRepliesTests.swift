@@ -1,4 +1,4 @@
-// The reader of RESP's replies: each form, pieces of every size, what is cut off, what is changed on
+// The reader of RESP's replies: each form, pieces of every size, what is cut off, what changes on
 // its way, and the limits. Replies are compared as text; a fault is the last one.
 
 import NIOCore

@@ -1,4 +1,4 @@
-// The table of all settings in docs/OPERATIONS.md against the settings that there are: names, nodes,
+// The table of all settings in docs/OPERATIONS.md against all that there are: names, nodes,
 // and what it takes to change one.
 
 import Foundation

@@ -1,4 +1,4 @@
-// Parses replies of Redis' protocol (RESP2), in pieces of any size. A value of its connection. Pure;
+// Parses replies of Redis' protocol (RESP2), in pieces of any size. Its connection's value. Pure;
 // the bytes come from a peer and may be anything: whatever is no reply is an error with a sentence,
 // and nothing behind it is read.
 //

@@ -1,4 +1,4 @@
-// What the readers of replies share, whose protocols are streams of bytes: lines and RESP. Values of
+// What readers of replies share, whose protocols are streams of bytes: lines and RESP. Values of
 // their connections; the bytes come from a peer and may be anything.
 
 import NIOCore
