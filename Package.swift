@@ -271,8 +271,8 @@ let package = Package(
     .testTarget(
       name: "ShardNodeTests",
       dependencies: [
-        "TestSeeds", "EncodedCalls", "LargeMemory", "Tracing", "ShardNode", "Commands", "NodeCore",
-        "RingstoreAPI", "Placement", "Store", "GRPC",
+        "TestSeeds", "EncodedCalls", "LargeMemory", "MetricTypes", "Tracing", "ShardNode",
+        "Commands", "NodeCore", "RingstoreAPI", "Placement", "Store", "GRPC",
         nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]
     ),
