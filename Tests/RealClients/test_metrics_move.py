@@ -14,11 +14,13 @@ import pytest
 from harness.certificates import Certificates
 from harness.client import Client, explain, refused
 from harness.cluster import HOST, start_router, start_shard
+from harness.collector import Collector
 from harness.disk import Disk
 from harness.lines import Lines
 from harness.metrics import scrape
 from harness.polling import eventually
 from harness.process import Node, run
+from ringstore.v1 import cluster_pb2
 from ringstore.v1 import keystore_pb2 as pb
 
 ADMIN = ("--admin-port", "0")
@@ -375,3 +377,51 @@ def test_changes_that_are_not_synced_have_an_age(begin, tmp_path):
         eventually(has_an_age, "a change that isn't synced")
     becomes(0, shard, "log_unsynced_seconds")
     assert count(shard, "log_write_duration_seconds") > writes
+
+
+def test_a_backup_is_counted_while_it_runs_and_tells_when_it_was(begin):
+    shard = begin(start_shard, "a")
+    started = time.time()
+    assert figure(shard, "backups_running") == 0
+    assert figure(shard, "backup_last_completed_timestamp_seconds") == 0
+    with Client(shard.address) as client:
+        # More than a client that doesn't read has room for.
+        for number in range(200):
+            client.set(b"key-%d" % number, CHUNK)
+        pieces = client.cluster.Backup(cluster_pb2.BackupRequest(), timeout=600)
+        next(pieces)
+        becomes(1, shard, "backups_running")
+        assert sum(piece.complete for piece in pieces) == 1
+        becomes(0, shard, "backups_running")
+    ended = figure(shard, "backup_last_completed_timestamp_seconds")
+    assert started - 5 < ended < time.time() + 5
+
+
+# Traces
+
+
+def test_spans_wait_until_a_collector_has_taken_them(begin):
+    with Collector() as collector:
+        collector.held.set()
+        traced = ("--trace-sample-ratio", "1", *collector.flags)
+        shard = begin(start_shard, "a", *traced)
+        with Client(shard.address) as client:
+            assert figure(shard, "trace_spans_waiting") == 0
+            client.set(b"key", b"value")
+            eventually(lambda: collector.requests == 1, "the first batch")
+            # The next ones wait behind it.
+            for _ in range(5):
+                client.get(b"key")
+            eventually(lambda: figure(shard, "trace_spans_waiting") >= 5, "spans that wait")
+            assert figure(shard, "trace_exports_total", result="ok") == 0
+            collector.release()
+            becomes(6, shard, "trace_spans_total", outcome="exported")
+            becomes(0, shard, "trace_spans_waiting")
+            exports = figure(shard, "trace_exports_total", result="ok")
+            failures = figure(shard, "trace_exports_total", result="failed")
+            assert exports >= 1
+            collector.status = 400
+            client.get(b"key")
+            becomes(1, shard, "trace_spans_total", outcome="failed")
+            assert figure(shard, "trace_exports_total", result="failed") > failures
+            assert figure(shard, "trace_exports_total", result="ok") == exports
