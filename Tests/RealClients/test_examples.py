@@ -11,6 +11,7 @@ from harness.examples import (
     FOLDER,
     LANGUAGES,
     LARGE_VALUE,
+    PRINTED,
     ROOT,
     ended,
     printed,
@@ -18,24 +19,7 @@ from harness.examples import (
 )
 from harness.process import run
 
-PYTHON = {
-    "first_steps": "b'hello'\nFalse\nFalse\nWRONG_TYPE\nb'hello'\n",
-    "compare_and_swap": "['ada', 'grace']\n",
-    "scan": "2500\n",
-    "pipeline": "10000 []\n",
-    "work_queue": "True\n",
-    "lock": "True True\nTrue\n",
-    "rate_limiter": "[True, True, True, False, False]\n",
-}
-GO = {
-    "first_steps": "false\nfalse\nWRONG_TYPE\nhello\n",
-    "compare_and_swap": "ada grace\n",
-    "scan": "2500\n",
-    "pipeline": "10000 0\n",
-    "work_queue": "20\n",
-    "lock": "true false\ntrue\n",
-    "rate_limiter": "true\ntrue\ntrue\nfalse\nfalse\n",
-}
+PYTHON, GO = PRINTED["python"], PRINTED["go"]
 
 
 def output(command: list[str], **variables: str) -> str:
@@ -104,8 +88,7 @@ def guarded(tmp_path_factory):
 def test_an_example_reaches_a_cluster_with_tls_and_users(guarded, example, language, name):
     node, variables = guarded
     command = [*example(language, name), node.address]
-    expected = {"python": PYTHON, "go": GO}[language][name]
-    assert output(command, **variables) == expected
+    assert output(command, **variables) == PRINTED[language][name]
     for missing in variables:
         done = ended(command, **{k: v for k, v in variables.items() if k != missing})
         assert done.returncode != 0 and done.stdout == ""

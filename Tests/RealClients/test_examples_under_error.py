@@ -8,7 +8,7 @@ import grpc
 import pytest
 from harness.client import Client
 from harness.cluster import start_local
-from harness.examples import FOLDER, LANGUAGES, ended, start
+from harness.examples import FOLDER, LANGUAGES, PRINTED, ended, start
 from harness.intermediary import Intermediary
 from harness.polling import eventually
 from ringstore.v1 import keystore_pb2 as pb
@@ -16,17 +16,6 @@ from ringstore.v1 import keystore_pb2_grpc
 
 QUEUE = b"{jobs}"
 WORKERS = 3
-# What they print when all is well.
-WELL = {
-    ("python", "first_steps"): "b'hello'\nFalse\nFalse\nWRONG_TYPE\nb'hello'\n",
-    ("go", "first_steps"): "false\nfalse\nWRONG_TYPE\nhello\n",
-    ("python", "scan"): "2500\n",
-    ("go", "scan"): "2500\n",
-    ("python", "work_queue"): "True\n",
-    ("go", "work_queue"): "20\n",
-    ("python", "lock"): "True True\nTrue\n",
-    ("go", "lock"): "true false\ntrue\n",
-}
 # The Gets of first_steps before the one that is repeated.
 PLAIN_GETS = {"python": 2, "go": 1}
 
@@ -65,7 +54,7 @@ def program(language, example):
 
 def finishes_well(language: str, name: str, command: list[str]) -> None:
     done = ended(command)
-    assert (done.returncode, done.stdout) == (0, WELL[language, name]), done.stderr
+    assert (done.returncode, done.stdout) == (0, PRINTED[language][name]), done.stderr
 
 
 # Calls that are repeated

@@ -17,13 +17,34 @@ FOLDER = ROOT / "docs" / "examples"
 PROTO = "ringstore/v1/keystore.proto"
 LANGUAGES = ("python", "go")
 
+# What the programs print when all is well.
+PRINTED = {
+    "python": {
+        "first_steps": "b'hello'\nFalse\nFalse\nWRONG_TYPE\nb'hello'\n",
+        "compare_and_swap": "['ada', 'grace']\n",
+        "scan": "2500\n",
+        "pipeline": "10000 []\n",
+        "work_queue": "True\n",
+        "lock": "True True\nTrue\n",
+        "rate_limiter": "[True, True, True, False, False]\n",
+    },
+    "go": {
+        "first_steps": "false\nfalse\nWRONG_TYPE\nhello\n",
+        "compare_and_swap": "ada grace\n",
+        "scan": "2500\n",
+        "pipeline": "10000 0\n",
+        "work_queue": "20\n",
+        "lock": "true false\ntrue\n",
+        "rate_limiter": "true\ntrue\ntrue\nfalse\nfalse\n",
+    },
+}
+
 # Where Debian keeps the packages that Go programs are built with, and what ours are built with.
 GO_PACKAGES = Path("/usr/share/gocode")
 GO_PLUGIN = Path("/usr/bin/protoc-gen-go")
 GO_BUILD_SECONDS = 280.0
 
-# A value as long as the first argument says, written and read; what an example does with its
-# replies is no matter of lengths.
+# A program that writes and reads a value as long as LENGTH says. No example has a large one.
 LARGE_VALUE = {
     "python": """
 import os
