@@ -209,7 +209,7 @@ import Testing
     #expect(types.filter { $0 == 1 }.count == 1, "one status")
     #expect(!types.contains(0), "no reply")
     #expect(harness.channel.isActive)
-    #expect(harness.handler.openCalls == 0)
+    #expect(harness.handler.tally.open == 0)
     #expect(!harness.service.events.contains("half-closed"))
     #expect(harness.service.events.filter { $0 == "unary 1" }.count == 1, "the first call's")
     #expect(harness.loop.connections.entries(prefix: "")["refused_calls_total"] == 1)
