@@ -272,7 +272,7 @@ let package = Package(
       name: "ShardNodeTests",
       dependencies: [
         "TestSeeds", "EncodedCalls", "LargeMemory", "Tracing", "ShardNode", "Commands", "NodeCore",
-        "RingstoreAPI", "Placement", "Store", "GRPC",
+        "RingstoreAPI", "Placement", "Store", "Users", "GRPC",
         nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]
     ),
