@@ -78,6 +78,8 @@ struct AccessCluster: Sendable {
     (configuration.port, configuration.linePort, configuration.drainSeconds) = (0, 0, 1)
     (configuration.users, configuration.audit) = (users, audit)
     configuration.threads = threads
+    // On a busy machine a shard gets no core for seconds, and is not lost for it.
+    configuration.linkLimits.silenceNanosMax = 600 * 1_000_000_000
     if let routerToken { configuration.linkToken = { routerToken } }
     let router = try await RouterServer.start(configuration, version: "1", logger: silent)
     let cluster = AccessCluster(router: router, shards: shards, users: users, audited: entries)
@@ -132,6 +134,7 @@ struct Client: Sendable {
   init(port: Int, token: String?) {
     var configuration = ClientChannelConfiguration()
     configuration.connection.token = token
+    configuration.connection.connectTimeout = .minutes(10)
     channel = ClientChannel(
       host: "127.0.0.1", port: port, eventLoop: MultiThreadedEventLoopGroup.singleton.next(),
       configuration: configuration)

@@ -174,6 +174,7 @@ private struct ShardClient {
   init(port: Int) {
     var configuration = ClientChannelConfiguration()
     configuration.connection.maxMessageBytes = 64 << 20
+    configuration.connection.connectTimeout = .minutes(10)
     channel = ClientChannel(
       host: "127.0.0.1", port: port, eventLoop: MultiThreadedEventLoopGroup.singleton.any(),
       configuration: configuration)

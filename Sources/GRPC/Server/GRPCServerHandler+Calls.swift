@@ -70,7 +70,7 @@ extension GRPCServerHandler {
     let stream = call.stream
     let head = RequestHead(stream.headers)
     call.state.begin()
-    openCalls += 1
+    tally.begin()
     loop.meter.openStreams += 1
     if ending.refusesStreams {
       loop.connections.callRefused()
@@ -183,14 +183,10 @@ extension GRPCServerHandler {
   @discardableResult
   func retire(_ call: ServerCall) -> Bool {
     let wasKnown = call.state.end()
-    openCalls -= 1
+    tally.end()
     loop.meter.openStreams -= 1
-    bufferedBytes -= call.bufferedBytes
-    call.bufferedBytes = 0
-    inboundBytes -= call.inboundBytes
-    call.inboundBytes = 0
-    if call.admittedBytes > 0 { dismiss(call) }
-    if call.reservedOutboundBytes > 0 { releaseOutbound(call, .max) }
+    callBytes.releaseAll(of: &call.bytes)
+    if call.largeMessage.admitted > 0 { dismiss(call) }
     return wasKnown
   }
 

@@ -148,7 +148,7 @@ extension GRPCServerHandler {
 
   /// Whether it is for the client to send more of a message.
   private func awaitsClient(_ call: ServerCall) -> Bool {
-    if call.state.isHeld || call.state.isReadingPaused || call.awaitedBytes > 0
+    if call.state.isHeld || call.state.isReadingPaused || call.largeMessage.awaited > 0
       || isReadingStopped || session.isReceiveWindowShut
     {
       return false

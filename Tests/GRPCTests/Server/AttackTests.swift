@@ -184,7 +184,7 @@ import Testing
     #expect(types.filter { $0 == 1 }.count == 1)
     #expect(harness.channel.isActive)
     #expect(harness.service.events == ["unary 1"])
-    #expect(harness.handler.answeredCalls == 2)
+    #expect(harness.handler.tally.answered == 2)
     #expect(harness.handler.session.counters.resetsForPeerErrors == 0)
   }
 

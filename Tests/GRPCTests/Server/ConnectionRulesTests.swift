@@ -132,7 +132,7 @@ import Testing
     }
     #expect(lastGoAway(harness)?.1 == .enhanceYourCalm)
     #expect(!harness.channel.isActive)
-    #expect(harness.handler.openCalls == 0)
+    #expect(harness.handler.tally.open == 0)
   }
 
   @Test func resetsInProportionToAnswersAreFine() throws {
