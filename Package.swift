@@ -303,7 +303,9 @@ let package = Package(
       ]),
     .testTarget(
       name: "LoadGeneratorTests",
-      dependencies: ["LoadGenerator", "NodeCore", "RingstoreAPI", nioCore]),
+      dependencies: [
+        "TestSeeds", "LoadGenerator", "NodeCore", "RingstoreAPI", nioCore, nioEmbedded,
+      ]),
     // gRPC's interop tests, both sides; run by Tests/RealClients.
     .executableTarget(
       name: "interop",
