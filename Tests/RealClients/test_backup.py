@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 from harness.client import Client
 from harness.cluster import Cluster, start_local
+from harness.filling import KEYS, check_filled, fill
 from harness.process import Node, run
 from ringstore.v1 import keystore_pb2 as pb
 
-KEYS = 1_500
 PAIRS = 40
-FAR = 4_000_000_000_000
 
 
 def admin(node: Node | Cluster, *words: str, status: int = 0) -> str:
@@ -24,23 +23,6 @@ def admin(node: Node | Cluster, *words: str, status: int = 0) -> str:
 
 def digest(node: Node | Cluster) -> dict:
     return json.loads(admin(node, "digest", "--json"))
-
-
-def fill(client: Client) -> None:
-    """Keys of all kinds, in two databases."""
-    for number in range(KEYS):
-        client.set(b"key-%d" % number, b"value-%d" % number, database=number % 2)
-    client.incr(b"number", 907)
-    client.set(b"large", bytes(range(256)) * 12_000)
-    client.rpush(b"list", *[b"value-%d" % number for number in range(9_000)])
-    client.rpush(b"odd list", b"", b"\x00\xff", b"x" * 200_000)
-    for number in range(20):
-        kept = pb.KeyValue(key=b"expires-%d" % number, value=b"v", expire_at_unix_millis=FAR)
-        client.stub.Set(kept, timeout=60)
-    client.rpush(b"{t}expiring list", b"v")
-    client.stub.Expire(
-        pb.ExpireRequest(key=b"{t}expiring list", expire_at_unix_millis=FAR), timeout=60
-    )
 
 
 class Writers:
@@ -117,18 +99,6 @@ def check_pairs(client: Client) -> None:
         assert halves[0] - halves[1] in (0, 1), (pair, halves)
         if pair == 0:
             assert halves[1] - listed in (0, 1), (halves, listed)
-
-
-def check_filled(client: Client) -> None:
-    for number in range(0, KEYS, 50):
-        assert client.get(b"key-%d" % number, database=number % 2).value == b"value-%d" % number
-    assert client.incr(b"number", 0) == 907
-    assert client.get(b"large").value == bytes(range(256)) * 12_000
-    values = client.lrange(b"list", 0, -1).values
-    assert list(values) == [b"value-%d" % number for number in range(9_000)]
-    assert list(client.lrange(b"odd list", 0, -1).values) == [b"", b"\x00\xff", b"x" * 200_000]
-    for key in (b"expires-7", b"{t}expiring list"):
-        assert client.stub.Ttl(pb.Key(key=key), timeout=60).expire_at_unix_millis == FAR
 
 
 @pytest.mark.parametrize("shards", [1, 5])
