@@ -1,6 +1,7 @@
 """Backups of a running cluster, and what is put back of them."""
 
 import json
+import re
 import socket
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ from harness.client import Client
 from harness.cluster import Cluster, start_local
 from harness.filling import KEYS, check_filled, fill
 from harness.process import Node, run
+from harness.terminal import COLUMNS, Terminal
 from ringstore.v1 import keystore_pb2 as pb
 
 PAIRS = 40
@@ -192,3 +194,48 @@ def test_damage_of_any_file_is_found_before_anything_is_changed(backup):
         admin(node, "restore", str(backup))
     finally:
         node.stop()
+
+
+# --- The bar of a terminal -----------------------------------------------------------------------
+
+CLEARED = "\r\x1b[K"
+
+
+def bars(shown: str, unit: str) -> list[int]:
+    """The percentages of the bars that name this unit, in their order."""
+    lines = re.findall(r"\r(\[[#-]{30}\] +\d+%  [^\r\x1b]*)\x1b\[K", shown)
+    assert all(len(line) < COLUMNS for line in lines), lines
+    return [int(line.split("]")[1].split("%")[0]) for line in lines if unit in line]
+
+
+def check_bars(shown: str, *units: str) -> None:
+    for unit in units:
+        percents = bars(shown, unit)
+        assert percents and percents == sorted(percents) and percents[-1] == 100, (unit, percents)
+    # Each is gone before anything else is written.
+    assert shown.count(CLEARED) >= len(units) and shown.endswith(CLEARED), shown[-200:]
+
+
+def test_a_terminal_sees_how_far_a_backup_and_a_restore_are(cluster, tmp_path):
+    with Client(cluster.address) as client:
+        fill(client)
+        words = ("backup", str(tmp_path / "b"), "--server", cluster.address)
+        with Terminal("admin", *words, environment={}) as terminal:
+            check_bars(terminal.expect("SHARD"), " keys, ", " checked")
+            assert terminal.wait() == 0
+        client.reset(all_databases=True)
+        words = ("restore", str(tmp_path / "b"), "--server", cluster.address)
+        with Terminal("admin", *words, environment={}) as terminal:
+            keys = KEYS + 25
+            check_bars(terminal.expect(f"{keys} keys of "), " checked", f" of {keys} keys restored")
+            assert terminal.wait() == 0
+
+
+def test_where_there_is_no_terminal_there_is_no_bar(cluster, tmp_path):
+    with Client(cluster.address) as client:
+        fill(client)
+        for words in (("backup", str(tmp_path / "b")), ("restore", str(tmp_path / "b"))):
+            done = run("admin", *words, "--server", cluster.address)
+            assert done.returncode == 0 and not done.stderr, done.stderr
+            assert "\r" not in done.stdout and "\x1b" not in done.stdout
+            client.reset(all_databases=True)
