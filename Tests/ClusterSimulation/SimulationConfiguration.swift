@@ -116,6 +116,8 @@ package struct SimulationConfiguration: Sendable {
     configuration.name += ", disks"
     configuration.keepsData = true
     configuration.commitNanosMax = 0
+    // They don't forget which of two maps they obey.
+    configuration.faults.shardsDie = true
     return configuration
   }
 
@@ -191,6 +193,8 @@ package struct FaultConfiguration: Sendable {
   package var stallNanosMax: UInt64 = 3_500_000_000
   /// How long a shard that is asked to stop still replies, at most.
   package var drainNanosMax: UInt64 = 600_000_000
+  /// Whether disks stall, where shards have any.
+  package var disksStall = false
   /// How long the network holds what a router sends to a shard, at most.
   package var holdNanosMax: UInt64 = 0
 

@@ -74,7 +74,7 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case parked, parkedServed, parkedEnded, parkedAnew, parkedUnknown, parkedTooOften, parkedGivenUp
   case parkedRefused, routerDrained
   case heldForWrite, killedWhileHeld, powerLost, closedClean, passMade, loadingRefused
-  case diskFilled, diskFailed
+  case diskFilled, diskFailed, diskStalled
   case executedUnknown, unexecutedUnknown, executedAfterItsEnd
 }
 
