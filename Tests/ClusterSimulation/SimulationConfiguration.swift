@@ -39,6 +39,9 @@ package struct SimulationConfiguration: Sendable {
   /// Shards keep their data on disks, and have it again after a crash.
   package var keepsData = false
 
+  /// Clients make backups now and then.
+  package var takesBackups = false
+
   /// Replies leave later than what they tell of is executed.
   var commitsLate: Bool { commitNanosMax > 0 || keepsData }
 
@@ -118,6 +121,14 @@ package struct SimulationConfiguration: Sendable {
     configuration.commitNanosMax = 0
     // They don't forget which of two maps they obey.
     configuration.faults.shardsDie = true
+    return configuration
+  }
+
+  /// The same with backups.
+  package func withBackups() -> SimulationConfiguration {
+    var configuration = self
+    configuration.name += ", backups"
+    configuration.takesBackups = true
     return configuration
   }
 
@@ -287,4 +298,6 @@ package enum Sabotage: Sendable, CaseIterable {
   case forgetsLastBatch
   /// The shard keeps its data, and tells routers that it doesn't.
   case hidesThatItRecovers
+  /// A key of each shard is missing in backups.
+  case leavesKeysOut
 }
