@@ -316,8 +316,8 @@ let package = Package(
       name: "ClusterSimulation",
       dependencies: [
         "LargeMemory", "RingstoreAPI", "StatusCodes", "Placement", "Commands", "NodeCore",
-        "LineProtocol", "ShardNode", "RouterNode", "Store", "Log", "LogFiles", "SimulatedDisk",
-        "GRPC", nioCore, logging,
+        "LineProtocol", "ShardNode", "RouterNode", "Store", "Log", "LogFiles", "Backups",
+        "SimulatedDisk", "GRPC", nioCore, logging,
       ],
       path: "Tests/ClusterSimulation"),
     .executableTarget(
