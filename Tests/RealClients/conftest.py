@@ -1,10 +1,11 @@
 """Fixtures: the three ways to be served (a router, a lone shard, all in one process)."""
 
 import itertools
+import sys
 
 import grpc
 import pytest
-from harness import process
+from harness import examples, process
 from harness.client import Client
 from harness.cluster import Cluster, start_local, start_shard
 from harness.crew import Crew
@@ -101,6 +102,28 @@ def quick_links():
 def key() -> bytes:
     """A key that no other test uses."""
     return b"key-%d" % next(_counter)
+
+
+@pytest.fixture(scope="session")
+def go_programs(tmp_path_factory):
+    """The folder of the examples in Go, built."""
+    names = [path.parent.name for path in examples.FOLDER.glob("go/*/main.go")]
+    built = examples.build_go(tmp_path_factory.mktemp("go"), names)
+    if built is None:
+        pytest.skip("Go, protoc or their packages are missing")
+    return built
+
+
+@pytest.fixture
+def example(request):
+    """The command of an example: example("go", "lock"), without the address."""
+
+    def command(language: str, name: str) -> list[str]:
+        if language == "go":
+            return [str(request.getfixturevalue("go_programs") / name)]
+        return [sys.executable, str(examples.FOLDER / "python" / f"{name}.py")]
+
+    return command
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from harness.polling import eventually
+from harness.ports import free_port
 
 # Debian's package redis-tools has the server under this name, and starts no service as redis-server
 # does. Which program it is, the executable tells by the name that it was called with.
@@ -69,9 +70,7 @@ def _encoded(words: tuple[bytes, ...]) -> bytes:
 @contextmanager
 def redis_server(*settings: str) -> Iterator[Redis]:
     """A redis-server in memory only, on a port of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
         with subprocess.Popen(
