@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 from harness.polling import eventually
+from harness.ports import free_port
 
 # Debian's package redis-tools has the server under this name, and starts no service as redis-server
 # does. Which program it is, the executable tells by the name that it was called with.
@@ -95,9 +96,7 @@ def redis_server(
     `port` ends with the setting that takes the port. With an `authority`, the connection is
     encrypted.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = probe.getsockname()[1]
+    number = free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = ["redis-server", *port, str(number), "--bind", "127.0.0.1", "--save", ""]
         with subprocess.Popen(
