@@ -254,8 +254,10 @@ def test_what_is_no_reply_ends_the_connection_and_its_calls():
         (b"*1\r\n*1\r\n" * 8, "a reply has more than 8 arrays within each other"),
         (b"+OK\n", "a reply has a line feed without a carriage return"),
     ):
+        # So long a load goes on without connections, and they are made again after a pause.
+        patience = ("--timeout", "0.2" if sentence is None else "30")
         with ScriptedServer(b"+PONG\r\n", words) as server:
-            ended = run("bench", *at(server.address), *load, "--timeout", "0.2")
+            ended = run("bench", *at(server.address), *load, *patience)
         assert ended.returncode == 1
         if sentence is None:
             # Only the probe was made, and it got no reply in time.
