@@ -78,6 +78,8 @@ struct AccessCluster: Sendable {
     (configuration.port, configuration.linePort, configuration.drainSeconds) = (0, 0, 1)
     (configuration.users, configuration.audit) = (users, audit)
     configuration.threads = threads
+    // On a busy machine a shard gets no core for seconds, and is not lost for it.
+    configuration.linkLimits.silenceNanosMax = 600 * 1_000_000_000
     if let routerToken { configuration.linkToken = { routerToken } }
     let router = try await RouterServer.start(configuration, version: "1", logger: silent)
     let cluster = AccessCluster(router: router, shards: shards, users: users, audited: entries)
@@ -132,6 +134,7 @@ struct Client: Sendable {
   init(port: Int, token: String?) {
     var configuration = ClientChannelConfiguration()
     configuration.connection.token = token
+    configuration.connection.connectTimeout = .minutes(10)
     channel = ClientChannel(
       host: "127.0.0.1", port: port, eventLoop: MultiThreadedEventLoopGroup.singleton.next(),
       configuration: configuration)
@@ -236,64 +239,4 @@ extension CallError {
   var isRefusal: Bool {
     [.unauthenticated, .permissionDenied, .rateLimited, .tooManyConnections].contains(reason)
   }
-}
-
-/// One line connection.
-final class LineClient: Sendable {
-  private let channel: any Channel
-  private let lines: AsyncThrowingStream<String, any Error>
-
-  init(port: Int) async throws {
-    let (lines, feed) = AsyncThrowingStream.makeStream(of: String.self)
-    channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(LineCollector(feed))
-        }
-      }
-      .connect(host: "127.0.0.1", port: port).get()
-    self.lines = lines
-  }
-
-  /// The first line of the reply to each command, all of which are sent at once; a list's further
-  /// lines are passed over.
-  func send(_ commands: String...) async throws -> [String] {
-    let text = commands.map { "\($0)\r\n" }.joined()
-    try await channel.writeAndFlush(ByteBuffer(string: text))
-    var replies: [String] = []
-    var left = 0
-    for try await line in lines {
-      if left > 0 {
-        left -= 1
-      } else {
-        replies.append(line)
-        if line.hasPrefix("*") { left = Int(line.dropFirst()) ?? 0 }
-      }
-      if replies.count == commands.count, left == 0 { break }
-    }
-    return replies
-  }
-
-  func close() async throws { try await channel.close() }
-}
-
-private final class LineCollector: ChannelInboundHandler {
-  typealias InboundIn = ByteBuffer
-
-  private let feed: AsyncThrowingStream<String, any Error>.Continuation
-  private var held = ""
-
-  init(_ feed: AsyncThrowingStream<String, any Error>.Continuation) {
-    self.feed = feed
-  }
-
-  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    held += String(buffer: unwrapInboundIn(data))
-    while let end = held.firstRange(of: "\r\n") {
-      feed.yield(String(held[..<end.lowerBound]))
-      held = String(held[end.upperBound...])
-    }
-  }
-
-  func channelInactive(context: ChannelHandlerContext) { feed.finish() }
 }

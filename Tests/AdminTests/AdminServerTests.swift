@@ -105,8 +105,10 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     let connections = AdminServer.connections(limits)
     let server = try await AdminServer.start(
       configuration, connections: connections,
-      routes: ["/page", "/api/page"].map { path in
-        AdminRoute(path, access: users == nil ? .open : .read) { _ in .line(.ok, await page()) }
+      routes: ["/page", "/api/page", "/probe"].map { path in
+        AdminRoute(path, access: users == nil ? .open : .read, isProbe: path == "/probe") { _ in
+          .line(.ok, await page())
+        }
       },
       counters: AdminCounters(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     return (server, connections)
@@ -285,6 +287,34 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
       }
       return ""
     }
+  }
+
+  @Test(arguments: ["/probe", "/page"])
+  func aPageThatIsNotMadeInItsTimeIs503AndOthersAreServedMeanwhile(path: String) async throws {
+    var limits = Self.patient
+    // The other limit is out of reach: a probe has one of its own.
+    if path == "/probe" {
+      limits.probeNanosMax = 1_000_000
+    } else {
+      (limits.probeNanosMax, limits.answerNanosMax) = (600_000_000_000, 1_000_000)
+    }
+    let (pages, stuck) = (Count(), CancellablePage())
+    let (server, _) = try await server(limits) {
+      pages.next() == 1 ? await stuck.make() : "page"
+    }
+    let client = try await SocketClient.connect(server.port)
+    try await client.send("GET \(path) HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    await stuck.begun.wait()
+    let answer = try await client.all()
+    #expect(answer.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+    #expect(answer.hasSuffix("\r\n\r\nAn event loop of the node doesn't respond.\n"))
+    await stuck.cancelled.wait()
+    let other = try await SocketClient.connect(server.port)
+    let otherPath = path == "/probe" ? "/page" : "/probe"
+    try await other.send(
+      "GET \(otherPath) HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    #expect(try await other.all().hasSuffix("\r\n\r\npage\n"))
+    await server.drain(gracePeriod: .seconds(60))
   }
 
   @Test func aPageIsGivenUpWhenItsClientResetsTheConnection() async throws {

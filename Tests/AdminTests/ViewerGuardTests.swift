@@ -62,6 +62,10 @@ import Users
   private let pages = AdminPages(
     [], process: { .init() }, settings: { NodeSettings(kind: "shard", []) })
 
+  @Test func probesAreThosePagesThatTellWhetherTheNodeLives() {
+    #expect(pages.routes.filter(\.isProbe).map(\.path) == ["/healthz", "/readyz"])
+  }
+
   private func status(
     _ path: String, host: String, caller: KnownCredential? = nil, isEncrypted: Bool = false,
     site: String? = nil

@@ -1,7 +1,6 @@
 """A Prometheus of this machine, and what it answers."""
 
 import json
-import socket
 import subprocess
 import urllib.error
 import urllib.parse
@@ -9,14 +8,9 @@ import urllib.request
 from pathlib import Path
 
 from harness.polling import eventually
+from harness.ports import free_port
 
 SECONDS = 60.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Prometheus:
@@ -40,7 +34,9 @@ class Prometheus:
             raise AssertionError(f"{error}\n{self._log.read_text()}") from error
 
     def _is_ready(self) -> bool:
-        assert self._process.poll() is None, "it ended"
+        if self._process.poll() is not None:
+            # No AssertionError, which is "not yet" to `eventually`.
+            raise RuntimeError("it ended")
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/-/ready", timeout=SECONDS):
                 return True

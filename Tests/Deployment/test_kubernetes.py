@@ -66,7 +66,7 @@ def test_an_object_that_is_none_is_refused(cluster):
         kubernetes_validate.validate(wrong, VERSIONS[-1], strict=True)
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is missing")
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is missing; Debian's is too old")
 @pytest.mark.parametrize("folder", ["cluster", "cert-manager"])
 def test_kustomize_makes_the_same_objects(folder):
     made = yaml.safe_load_all(run("kubectl", "kustomize", FOLDER / folder))
@@ -127,6 +127,17 @@ def test_files_that_are_named_are_there(cluster, secrets, name):
     named = {word for text in words for word in re.findall(r"/etc/ringstore/[\w./-]+", text)}
     assert len(named) > 5
     assert named <= there
+
+
+def test_routers_and_shards_have_a_budget_each(cluster):
+    budgets = of_kind(cluster, "PodDisruptionBudget")
+    chosen = {
+        name: one["spec"]["selector"]["matchLabels"]["app.kubernetes.io/component"]
+        for name, one in budgets.items()
+    }
+    assert chosen == {"ringstore-shard": "shard", "ringstore-router": "router"}
+    assert budgets["ringstore-shard"]["spec"]["maxUnavailable"] == 1
+    assert budgets["ringstore-router"]["spec"]["minAvailable"] == 1
 
 
 def test_services_and_budgets_and_policies_find_their_pods(cluster):

@@ -39,6 +39,8 @@ enum End: CaseIterable, Sendable {
       var configuration = RouterConfiguration(shards: descriptions)
       (configuration.port, configuration.drainSeconds) = (0, 1)
       (configuration.threads, configuration.linkLimits) = (threads, linkLimits)
+      // On a busy machine a shard gets no core for seconds, and is not lost for it.
+      configuration.linkLimits.silenceNanosMax = 600 * 1_000_000_000
       configuration.limits = limits
       let router = try await RouterServer.start(configuration, version: "1", logger: silent)
       let node = ServedNode(

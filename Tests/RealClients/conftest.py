@@ -1,10 +1,11 @@
 """Fixtures: the three ways to be served (a router, a lone shard, all in one process)."""
 
 import itertools
+import sys
 
 import grpc
 import pytest
-from harness import process
+from harness import examples, process
 from harness.client import Client
 from harness.cluster import Cluster, start_local, start_shard
 from harness.crew import Crew
@@ -15,6 +16,13 @@ _SHAPES = {
     "router": Cluster,
     "shard": start_shard,
     "local": start_local,
+}
+# Far more than a test waits for the end of a node.
+_PATIENCE = ("--drain-seconds", "3600")
+_ENDING_SHAPES = {
+    "router": lambda: Cluster("abc", *_PATIENCE, shard_arguments=_PATIENCE),
+    "shard": lambda: start_shard("a", *_PATIENCE),
+    "local": lambda: start_local(3, *_PATIENCE),
 }
 _counter = itertools.count(1)
 
@@ -65,6 +73,15 @@ def client(served):
         yield opened
 
 
+@pytest.fixture(params=_ENDING_SHAPES)
+def server(request):
+    """A server of each shape that the test may end; the node that clients talk to is `.node`."""
+    started = _ENDING_SHAPES[request.param]()
+    started.node = getattr(started, "router", started)
+    yield started
+    started.stop()
+
+
 @pytest.fixture
 def cluster():
     """A router and shards a, b and c that this test may stop, kill and pause."""
@@ -85,6 +102,28 @@ def quick_links():
 def key() -> bytes:
     """A key that no other test uses."""
     return b"key-%d" % next(_counter)
+
+
+@pytest.fixture(scope="session")
+def go_programs(tmp_path_factory):
+    """The folder of the examples in Go, built."""
+    names = [path.parent.name for path in examples.FOLDER.glob("go/*/main.go")]
+    built = examples.build_go(tmp_path_factory.mktemp("go"), names)
+    if built is None:
+        pytest.skip("Go, protoc or their packages are missing")
+    return built
+
+
+@pytest.fixture
+def example(request):
+    """The command of an example: example("go", "lock"), without the address."""
+
+    def command(language: str, name: str) -> list[str]:
+        if language == "go":
+            return [str(request.getfixturevalue("go_programs") / name)]
+        return [sys.executable, str(examples.FOLDER / "python" / f"{name}.py")]
+
+    return command
 
 
 @pytest.fixture(scope="session")

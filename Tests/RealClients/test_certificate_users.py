@@ -1,7 +1,10 @@
 """Certificates as credentials: what deploy/certificates makes, as users of the users file, for
-clients on both ports and for the links of routers."""
+clients on all ports, for `ringstore bench` and for the links of routers."""
 
+import base64
+import json
 import socket
+import ssl
 from contextlib import ExitStack
 
 import grpc
@@ -9,7 +12,9 @@ import pytest
 from harness.certificates import Certificates
 from harness.client import TIMEOUT_SECONDS, Client, refused
 from harness.cluster import HOST, start_router, start_shard
+from harness.metrics import get
 from harness.polling import eventually
+from harness.process import run
 from ringstore.v1 import cluster_pb2
 from ringstore.v1 import keystore_pb2 as pb
 
@@ -52,11 +57,10 @@ def users(tmp_path_factory):
 def nodes(certificates, users):
     """A router and its shard. Both know their callers by certificates alone."""
     with ExitStack() as stack:
-        shard = start_shard("a", *certificates.mutual("router"), *users)
+        flags = (*certificates.mutual("router"), *users, "--admin-port", "0")
+        shard = start_shard("a", *flags)
         stack.callback(shard.stop)
-        router = start_router(
-            {"a": shard}, *certificates.mutual("router"), *certificates.links(), *users
-        )
+        router = start_router({"a": shard}, *flags, *certificates.links())
         stack.callback(router.stop)
         yield [router, shard]
 
@@ -91,6 +95,48 @@ def test_a_spiffe_id_stands_for_its_user_and_no_more_than_it_may(node, certifica
             with refused("PERMISSION_DENIED", "PERMISSION_DENIED"):
                 not_allowed()
         assert reader.get(b"mine:2").value == b"v"
+
+
+def pages_of(node, certificates, owner: str | None, *pages: str) -> list[int]:
+    """The status of each page of the admin port."""
+    context = certificates.context(owner)
+    return [get(node.admin_port, page, context=context)[0] for page in pages]
+
+
+def test_the_admin_port_knows_callers_by_their_certificates(node, certificates):
+    pages = ("/metrics", "/api/keys", "/config")
+    assert pages_of(node, certificates, "reader", *pages) == [200, 200, 403]
+    with client_of(node, certificates, "shard") as worker:
+        worker.set(b"mine:shown", b"v")
+        worker.set(b"others:hidden", b"v")
+    _, _, listed = get(node.admin_port, "/api/keys", context=certificates.context("reader"))
+    keys = {base64.urlsafe_b64decode(k["key"] + "==") for k in json.loads(listed)["keys"]}
+    assert b"mine:shown" in keys and all(key.startswith(b"mine:") for key in keys)
+    assert pages_of(node, certificates, "stranger", *pages, "/healthz") == [401, 401, 401, 200]
+    # As on the other ports, there is no handshake without a certificate.
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        pages_of(node, certificates, None, "/healthz")
+
+
+@pytest.mark.parametrize("protocol", ["unary", "pipeline", "line"])
+def test_a_benchmark_shows_the_certificate_that_it_was_given(node, certificates, protocol):
+    port = node.line_port if protocol == "line" else node.port
+    few = ("--calls", "100", "--connections", "1", "--clean", "--protocol", protocol)
+
+    def bench(*flags: str):
+        return run("bench", "--server", f"{HOST}:{port}", *few, *flags)
+
+    def shown(owner: str) -> tuple[str, ...]:
+        certificate, key = (certificates.file(owner, name) for name in ("certificate", "key"))
+        return ("--tls-certificate", certificate, "--tls-key", key)
+
+    trust = ("--tls-ca", certificates.authority)
+    done = bench(*trust, *shown("shard"))
+    assert done.returncode == 0 and "failed calls: 0" in done.stdout, done.stderr
+    for flags, word in [(shown("reader"), "PERMISSION_DENIED"), (shown("stranger"), "UNAUTH")]:
+        denied = bench(*trust, *flags)
+        assert denied.returncode == 1 and word in denied.stderr, denied.stderr
+    assert bench(*trust).returncode == 1
 
 
 @pytest.mark.parametrize("owner", ["stranger", "client"])

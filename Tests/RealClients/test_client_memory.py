@@ -136,8 +136,10 @@ def test_requests_that_stay_unfinished_stay_within_the_budget(nodes):
     with Client(nodes[0].address) as client:
         with Watch(*nodes) as memory:
             connections = [Connection(nodes[0].address) for _ in range(6)]
+            # At once: a connection that says nothing for ten seconds is cut.
             for connection in connections:
                 connection.settle()
+            for connection in connections:
                 for _ in range(12):
                     stream = connection.start(headers(SERVICE + "Set"), end=False)
                     for at in range(0, len(half), 16_384):

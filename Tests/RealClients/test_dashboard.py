@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from harness import browser as chromium
-from harness.client import Client
+from harness.client import Client, call, pipeline, refused
 from harness.cluster import start_local, start_router, start_shard
 from harness.dashboard import PAGE, b64, policy
+from harness.lines import Lines
 from harness.polling import eventually
 from harness.process import run
 from ringstore.v1 import keystore_pb2 as pb
@@ -99,23 +100,65 @@ def test_a_router_tells_of_the_cluster(nodes):
     assert alone["links"] is None
 
 
+def events(node, token: str | None = None) -> list[tuple[str, dict[str, str]]]:
+    """What it has told lately: sentences, and their fields."""
+    told = data(node.admin_port, "/api/events", token)["events"]
+    return [(event["message"], dict(event["fields"])) for event in told]
+
+
+def tells(node, message: str, token: str | None = None, **fields: str) -> None:
+    eventually(
+        lambda: any(m == message and fields.items() <= f.items() for m, f in events(node, token)),
+        f"{message} {fields}", 30)
+
+
 def test_a_shard_that_is_away_is_told_and_comes_back():
     shards = {name: start_shard(name, *ADMIN) for name in "ab"}
     router = start_router(shards, *ADMIN)
 
-    def state():
+    def line():
         lines = data(router.admin_port, "/api/overview")["nodes"]
         return next(line for line in lines if line["id"] == "b")
 
     try:
+        before = line()["incarnation"]
         shards["b"].kill()
-        eventually(lambda: state()["state"] == "unreachable", "the loss is told", 30)
-        assert state()["calls"] is None and state()["detail"]
-        messages = [e["message"] for e in data(router.admin_port, "/api/events")["events"]]
-        assert "link lost" in messages
+        eventually(lambda: line()["state"] == "unreachable", "the loss is told", 30)
+        assert line()["calls"] is None and line()["detail"]
+        tells(router, "link lost", shard="b")
+        restarted = "shard restarted, what it held in memory is gone"
+        assert not any(message == restarted for message, _ in events(router))
+        shards["b"].restart()
+        eventually(lambda: line()["state"] == "serving", "it is back", 30)
+        assert line()["calls"] == 0 and line()["incarnation"] != before
+        tells(router, restarted, shard="b")
+        figures = data(router.admin_port, "/api/overview")["figures"]
+        assert (figures["shard_restarts"], figures["link_reconnects"]) == (1, 1)
     finally:
-        router.stop()
-        shards["a"].stop()
+        for node in (router, *shards.values()):
+            node.stop()
+
+
+def test_what_nodes_refuse_is_among_their_events():
+    node, another = start_shard("a", *ADMIN, "--max-connections", "1"), start_shard("b")
+    stranger = start_shard("a", "--cluster", "other")
+    router = start_router({"a": node}, *ADMIN)
+    lost = start_router({"a": stranger}, *ADMIN)
+    # Its list has a shard more.
+    wrong = start_router({"a": node, "b": another}, *ADMIN)
+    try:
+        tells(router, "link ready", shard="a")
+        tells(lost, "link refused", shard="a", reason="WRONG_CLUSTER")
+        tells(wrong, "link refused", shard="a", reason="MAP_CONFLICT")
+        assert not any(message == "link refused" for message, _ in events(router))
+        with Lines(node.line_port) as line:
+            assert line.ask(b"PING") == b"+PONG"
+            with Lines(node.line_port) as denied:
+                assert denied.rest().startswith(b"-OVERLOADED")
+        tells(node, "refusing a line connection", reason="too_many_connections")
+    finally:
+        for one in (router, lost, wrong, node, another, stranger):
+            one.stop()
 
 
 def test_keys_are_told_page_by_page(nodes):
@@ -152,6 +195,28 @@ def test_a_large_value_is_told_by_its_beginning(nodes):
         assert answer["preview"] is None and "too large" in answer["preview_refusal"]
         client.delete(b"large")
         client.delete(b"wide")
+
+
+def test_the_keys_that_calls_look_up_most_often_come_first(nodes):
+    router = nodes[0]
+    with Client(router.address) as client:
+        for key, calls in [(b"key:7", 5_000), (b"key:8", 2_000)]:
+            batch = [call("GET", pb.Key(key=key)) for _ in range(1_000)]
+            for _ in range(calls // 1_000):
+                assert len(pipeline(client, batch)) == 1_000
+    answer = data(router.admin_port, "/api/hotkeys?count=5")
+    assert [key["key"] for key in answer["keys"][:2]] == [b64(b"key:7"), b64(b"key:8")]
+    assert answer["unreachable"] == []
+
+
+def test_a_key_is_told_with_the_time_that_it_has_left(nodes):
+    port, life = nodes[0].admin_port, 100_000
+    with Client(nodes[0].address) as client:
+        expiring = pb.KeyValue(key=b"expiring", value=b"v", ttl_millis=life)
+        client.stub.Set(expiring, timeout=30)
+    (listed,) = data(port, f"/api/keys?prefix={b64(b'expiring')}")["keys"]
+    assert 0 < listed["ttl_millis"] <= life
+    assert 0 < data(port, f"/api/key?key={b64(b'expiring')}")["ttl_millis"] <= life
 
 
 @pytest.mark.parametrize("path", [
@@ -234,6 +299,25 @@ def test_everybody_sees_what_he_may_and_nothing_else(guarded, path):
         assert headers.get_all("WWW-Authenticate") == ['Bearer realm="ringstore"']
 
 
+def test_callers_that_are_refused_are_among_the_events(guarded):
+    node, tokens = guarded
+    users = node.arguments[node.arguments.index("--users") + 1]
+    # One that has refused nobody yet: of a second's refusals one line has the user.
+    shard = start_shard("a", *ADMIN, "--users", users)
+    try:
+        root = tokens["root"]
+        assert not any(m == "a caller was refused" for m, _ in events(shard, root))
+        with Client(shard.address) as client:
+            for token, code in [(tokens["reader"], "PERMISSION_DENIED"), ("x", "UNAUTHENTICATED")]:
+                with refused(code):
+                    metadata = (("authorization", f"Bearer {token}"),)
+                    client.stub.Set(pb.KeyValue(key=b"k"), timeout=30, metadata=metadata)
+        tells(shard, "a caller was refused", root, reason="permission", user="reader")
+        tells(shard, "a caller was refused", root, reason="credentials", user="")
+    finally:
+        shard.stop()
+
+
 def test_a_tenant_is_told_of_his_keys_only(guarded):
     node, tokens = guarded
     listed = data(node.admin_port, "/api/keys", tokens["tenant"])["keys"]
@@ -264,6 +348,19 @@ def test_the_page_shows_a_cluster(nodes):
     page.click("#keys button")
     page.until("!!document.querySelector('#detail .value-text')")
     assert "\\x00\\xff<b>bold</b>" in page.text("#detail")
+    with Client(nodes[0].address) as client:
+        # Long enough to be a day longer on a machine that stands still.
+        life = 10 * 86_400_000
+        client.stub.Set(pb.KeyValue(key=b"lasts", value=b"v", ttl_millis=life), timeout=30)
+    page.value("document.querySelector('#prefix').value = ''")
+    page.value("document.querySelector('#prefix').focus()")
+    page.type("lasts")
+    page.press("Enter")
+    page.until("document.querySelector('#keys button')?.textContent === 'lasts'")
+    assert "9\u00a0d" in page.value("document.querySelector('#keys tr').textContent")
+    page.click("#keys button")
+    page.until("document.querySelector('#detail').textContent.includes('Expires in')")
+    assert "9\u00a0d" in page.value("document.querySelector('#detail').textContent")
     assert page.complaints() == []
     browser.stop()
 

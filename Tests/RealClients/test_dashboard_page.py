@@ -429,6 +429,48 @@ def test_the_first_key_press_leads_past_the_head(page, node):
     page.until("document.activeElement.id === 'main'")
 
 
+def test_tab_reaches_each_control_in_its_order_and_shows_where_it_is(page):
+    node = rich()
+    show(page, node)
+    search(page, "queue")
+    page.click("#keys button")
+    page.until("!!document.querySelector('#detail .value-text')")
+    # Nothing is drawn anew meanwhile.
+    page.click("#pause")
+    page.until("document.querySelector('#status').textContent === 'Paused'")
+    count = page.value(CONTROLS)
+    assert count > 15
+    page.value("controls[0].focus()")
+    reached = []
+    for _ in range(count - 1):
+        page.press("Tab")
+        reached.append(page.value(FOCUS))
+        # Chromium also stops at what can be scrolled.
+        while reached[-1]["place"] == -1 and reached[-1]["scrolls"]:
+            reached.pop()
+            page.press("Tab")
+            reached.append(page.value(FOCUS))
+    assert [at["place"] for at in reached] == list(range(1, count))
+    assert [at for at in reached if at["style"] == "none" or at["width"] < 2] == []
+    node.stop()
+
+
+# All that the keyboard can be on, in the document's order.
+CONTROLS = """(() => {
+  window.controls = [...document.querySelectorAll(
+    'a[href], button, input, select, summary, [tabindex="0"]')]
+    .filter((one) => one.checkVisibility() && !one.disabled);
+  return controls.length;
+})()"""
+# Where it is, and the outline that shows it.
+FOCUS = """(() => {
+  const at = document.activeElement;
+  const style = getComputedStyle(at);
+  return {place: controls.indexOf(at), text: at.outerHTML.slice(0, 60),
+          scrolls: at.scrollWidth > at.clientWidth || at.scrollHeight > at.clientHeight,
+          style: style.outlineStyle, width: parseFloat(style.outlineWidth)};
+})()"""
+
 # Each text that is seen, with less contrast than WCAG's 4.5 to what is behind it.
 CONTRASTS = """(() => {
   const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});

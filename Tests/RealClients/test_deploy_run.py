@@ -15,6 +15,7 @@ import grpc
 import pytest
 from harness.client import Client
 from harness.polling import eventually
+from harness.ports import free_ports
 from harness.process import clean_environment
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "run"
@@ -24,21 +25,6 @@ START_SECONDS = 1800.0
 END_SECONDS = 120.0
 
 pytestmark = pytest.mark.timeout(2000)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports in a row that nobody listens on now."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first = probe.getsockname()[1]
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-            return list(range(first, first + count))
-        except (OSError, OverflowError):
-            continue
 
 
 class Running:
@@ -76,7 +62,9 @@ class Running:
         return self.output.read_text(errors="replace")
 
     def serving(self) -> bool:
-        assert self.process.poll() is None, self.text()
+        if self.process.poll() is not None:
+            # No AssertionError, which is "not yet" to `eventually`.
+            raise RuntimeError(f"it ended:\n{self.text()}")
         return "Ctrl-C stops all." in self.text()
 
     def nodes(self) -> dict[str, int]:

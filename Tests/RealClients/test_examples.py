@@ -1,47 +1,29 @@
 """The examples of docs/examples do what they show."""
 
-import os
+import json
 import re
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from harness.process import RUN_SECONDS
+from harness.certificates import Certificates
+from harness.cluster import start_local, start_shard
+from harness.examples import (
+    FOLDER,
+    LANGUAGES,
+    LARGE_VALUE,
+    PRINTED,
+    ROOT,
+    ended,
+    printed,
+    python_environment,
+)
+from harness.process import run
 
-ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "docs" / "examples"
-PROTO = "ringstore/v1/keystore.proto"
-
-PYTHON = {
-    "first_steps": "b'hello'\nFalse\nFalse\nWRONG_TYPE\nb'hello'\n",
-    "compare_and_swap": "['ada', 'grace']\n",
-    "scan": "2500\n",
-    "pipeline": "10000 []\n",
-    "work_queue": "True\n",
-    "lock": "True True\nTrue\n",
-    "rate_limiter": "[True, True, True, False, False]\n",
-}
-GO = {
-    "first_steps": "false\nfalse\nWRONG_TYPE\nhello\n",
-    "compare_and_swap": "ada grace\n",
-    "scan": "2500\n",
-    "pipeline": "10000 0\n",
-    "work_queue": "20\n",
-    "lock": "true false\ntrue\n",
-    "rate_limiter": "true\ntrue\ntrue\nfalse\nfalse\n",
-}
-# Where Debian keeps the packages that Go programs are built with, and what ours are built with.
-GO_PACKAGES = Path("/usr/share/gocode")
-GO_PLUGIN = Path("/usr/bin/protoc-gen-go")
-GO_BUILD_SECONDS = 280.0
+PYTHON, GO = PRINTED["python"], PRINTED["go"]
 
 
-def run(*command: str, seconds: float = RUN_SECONDS, **more) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, **more)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def output(command: list[str], **variables: str) -> str:
+    return printed(command, env=python_environment(variables))
 
 
 def test_every_example_is_run():
@@ -61,53 +43,71 @@ def test_no_example_pings_more_often_than_a_node_allows():
     assert int(seconds) > int(allowed)
 
 
-def test_an_example_in_python_says_what_it_needs():
-    done = subprocess.run(
-        [sys.executable, "first_steps.py"], cwd=FOLDER / "python", capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
-        timeout=RUN_SECONDS, check=False)
-    assert (done.returncode, done.stderr) == (1, "usage: first_steps.py HOST:PORT\n")
+def test_an_example_in_python_says_what_it_needs(example):
+    command = example("python", "first_steps")
+    done = ended(command)
+    assert (done.returncode, done.stderr) == (1, f"usage: {command[-1]} HOST:PORT\n")
 
 
 @pytest.mark.parametrize("name", PYTHON)
-def test_an_example_in_python_prints_what_it_should(served, client, name):
-    path = os.pathsep.join(sys.path)
-    environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-    printed = run(
-        sys.executable, f"{name}.py", served.address, cwd=FOLDER / "python", env=environment)
-    assert printed == PYTHON[name]
-
-
-@pytest.fixture(scope="session")
-def go_programs(tmp_path_factory) -> Path:
-    """The examples in Go, built with Debian's packages."""
-    needed = [GO_PACKAGES / "src" / "google.golang.org" / "grpc", GO_PLUGIN]
-    if not (shutil.which("go") and shutil.which("protoc") and all(p.exists() for p in needed)):
-        pytest.skip("Go, protoc or their packages are missing")
-    folder = tmp_path_factory.mktemp("go")
-    source = folder / "src" / "ringstore"
-    shutil.copytree(FOLDER / "go", source / "examples")
-    # Debian's plugin is older than `optional`; on the wire it makes no difference.
-    proto = folder / "protos" / PROTO
-    proto.parent.mkdir(parents=True)
-    text = (ROOT / "Sources" / "RingstoreAPI" / "Protos" / PROTO).read_text()
-    proto.write_text(re.sub(r"^(\s*)optional ", r"\1", text, flags=re.MULTILINE))
-    run(
-        "protoc", "-I", str(folder / "protos"), f"--plugin=protoc-gen-go={GO_PLUGIN}",
-        f"--go_out=plugins=grpc,M{PROTO}=ringstore/v1:{folder / 'src'}", PROTO)
-    environment = os.environ | {
-        "GO111MODULE": "off", "GOFLAGS": "", "GOPATH": f"{folder}:{GO_PACKAGES}",
-        "GOCACHE": str(folder / "cache"), "CGO_ENABLED": "0",
-    }
-    (folder / "bin").mkdir()
-    packages = [f"ringstore/examples/{name}" for name in GO]
-    run(
-        "go", "build", "-o", f"{folder / 'bin'}/", *packages, seconds=GO_BUILD_SECONDS,
-        cwd=folder, env=environment)
-    assert run("gofmt", "-l", str(FOLDER / "go")) == ""
-    return folder / "bin"
+def test_an_example_in_python_prints_what_it_should(served, client, example, name):
+    assert output([*example("python", name), served.address]) == PYTHON[name]
 
 
 @pytest.mark.parametrize("name", GO)
-def test_an_example_in_go_prints_what_it_should(go_programs, served, client, name):
-    assert run(str(go_programs / name), served.address) == GO[name]
+def test_an_example_in_go_prints_what_it_should(served, client, example, name):
+    assert output([*example("go", name), served.address]) == GO[name]
+
+
+def test_the_examples_in_go_are_formatted(go_programs):
+    assert printed(["gofmt", "-l", str(FOLDER / "go")]) == ""
+
+
+# TLS, users, sizes
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """A node with TLS and a user, and the variables with which the user's programs reach it."""
+    made = json.loads(run("admin", "token", "app", "--json").stdout)
+    users = tmp_path_factory.mktemp("users") / "users.conf"
+    may = ["may read write", "keys all", "databases all"]
+    users.write_text("\n".join(["user app", *may, made["users_file_line"], ""]))
+    with Certificates() as certificates:
+        flags = [*certificates.server("router"), "--users", str(users)]
+        node = start_local(2, *flags)
+        variables = {
+            "RINGSTORE_CLIENT_TLS_CA": certificates.authority, "RINGSTORE_TOKEN": made["token"],
+        }
+        yield node, variables
+        node.stop()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ["first_steps", "scan", "pipeline"])
+def test_an_example_reaches_a_cluster_with_tls_and_users(guarded, example, language, name):
+    node, variables = guarded
+    command = [*example(language, name), node.address]
+    assert output(command, **variables) == PRINTED[language][name]
+    for missing in variables:
+        done = ended(command, **{k: v for k, v in variables.items() if k != missing})
+        assert done.returncode != 0 and done.stdout == ""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_example_takes_values_as_long_as_its_cluster_does(example, language, tmp_path):
+    limit = str(8 << 20)
+    program = tmp_path / "large_value.py"
+    program.write_text(LARGE_VALUE["python"])
+    command = {"python": [sys.executable, str(program)]}.get(language) or example(
+        language, "large_value")
+    length = str(5 << 20)
+    shard = start_shard("a", "--max-message-bytes", limit)
+    try:
+        # By default it takes what nodes take by default.
+        assert output([*command, shard.address], LENGTH=str(3 << 20)) == f"{3 << 20}\n"
+        assert ended([*command, shard.address], LENGTH=length).returncode != 0
+        told = {"LENGTH": length, "RINGSTORE_MAX_MESSAGE_BYTES": limit}
+        assert output([*command, shard.address], **told) == f"{length}\n"
+    finally:
+        shard.stop()

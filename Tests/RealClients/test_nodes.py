@@ -2,7 +2,9 @@
 settings, its end."""
 
 import json
+import signal
 import socket
+import struct
 from concurrent import futures
 
 import grpc
@@ -12,6 +14,7 @@ from harness.cluster import Cluster
 from harness.metrics import page, scrape
 from harness.polling import eventually
 from harness.process import run
+from harness.terminal import COLUMNS, CTRL_C, Terminal
 from ringstore.v1 import cluster_pb2, keystore_pb2
 
 
@@ -99,6 +102,37 @@ def test_the_level_of_the_log_is_changed_while_a_node_runs(cluster):
     assert "must be trace" in admin(cluster, "loglevel", "loud", status=1)
 
 
+def cut(cluster) -> str:
+    """Ends in a connection that the router cuts. Returns the address it came from."""
+    with socket.create_connection(("127.0.0.1", cluster.router.port)) as wrong:
+        wrong.sendall(b"no HTTP/2 " * 10)
+        while wrong.recv(1_000):
+            pass
+        return "%s:%d" % wrong.getsockname()
+
+
+def reset(cluster) -> None:
+    """A client's end that a router tells of at the level debug."""
+    with socket.create_connection(("127.0.0.1", cluster.line_port)) as line:
+        line.sendall(b"PING\r\n")
+        assert line.recv(100) == b"+PONG\r\n"
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def test_a_level_holds_for_the_lines_that_are_written_from_then_on(cluster):
+    router, told = cluster.router, "connection failed"
+    shown = cut(cluster)
+    eventually(lambda: router.log_lines(shown), "a line of a connection that is cut")
+    reset(cluster)
+    admin(cluster, "loglevel", "error")
+    unseen = cut(cluster)
+    admin(cluster, "loglevel", "debug")
+    assert not router.log_lines(told)
+    reset(cluster)
+    eventually(lambda: router.log_lines(told), "a line of the new level")
+    assert not router.log_lines(unseen)
+
+
 def test_the_slow_log_is_told_as_the_admin_port_tells_it_and_is_forgotten_when_asked():
     large = ("--slowlog-bytes", "1000", "--admin-port", "0")
     with Cluster("ab", *large, shard_arguments=(*large, "--slowlog-keys", "key")) as cluster:
@@ -184,6 +218,36 @@ def test_top_tells_of_each_node_what_it_does(cluster):
     assert all(node["calls_per_second"] is not None for node in nodes.values())
     assert all(node["memory_limit_bytes"] is None for node in nodes.values())
     assert "BUSIEST" in admin(cluster, "top", "--count", "1", "--interval", "0.1", "--node", "a")
+
+
+def test_top_on_a_terminal_is_drawn_in_its_place_until_it_is_stopped(cluster):
+    words = ("admin", "top", "--interval", "0.1", "--server", cluster.router.address)
+    home = "\x1b[H\x1b[2J"
+    with Terminal(*words, environment={}) as terminal, Client(cluster.router.address) as client:
+        terminal.expect(home)
+        client.set(b"key", b"value")
+        # A table each, from the corner of the screen, with all nodes.
+        for _ in range(3):
+            table = terminal.expect(home)
+            assert table.count("NODE") == 1 and "BUSIEST" in table
+            lines = table.splitlines()
+            for name in ("router", *cluster.shards):
+                assert sum(line.split()[:1] == [name] for line in lines) == 1, table
+            assert all(len(line) <= COLUMNS for line in lines)
+
+        def tells_of_the_key() -> bool:
+            rows = [line.split() for line in terminal.expect(home).splitlines()]
+            keys = [row[6] for row in rows if row and row[0] in cluster.shards]
+            return sorted(keys) == ["0", "0", "1"]
+
+        eventually(tells_of_the_key, "the key in the table")
+        # On a narrow terminal the rest of a line is cut off.
+        terminal.resize(rows=10, columns=30)
+        eventually(
+            lambda: all(len(line) <= 30 for line in terminal.expect(home).splitlines()),
+            "narrow lines")
+        terminal.type(CTRL_C)
+        assert terminal.wait() == -signal.SIGINT
 
 
 def test_counters_of_one_node_are_its_own(cluster):

@@ -5,7 +5,7 @@ import pytest
 from harness.client import Client
 from harness.pages import ROOT, PageError, Shell, agrees, blocks, disagreements
 
-PAGES = ["README.md"]
+PAGES = ["README.md", "docs/PYTHON.md"]
 
 pytestmark = pytest.mark.timeout(400)
 

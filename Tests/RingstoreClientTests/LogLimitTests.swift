@@ -65,6 +65,25 @@ import Testing
     #expect(lines.all.last?.hasSuffix(" warning server cut reason=pings suppressed=99\n") == true)
   }
 
+  @Test func aLevelThatIsSetHoldsForLoggersThatAreThereAlready() {
+    let lines = LineBox()
+    let logs = NodeLogs(level: .info) { lines.append($0) }
+    let logger = logs.logger("server")
+    let levels: [Logger.Level] = [.error, .debug, .info]
+    for level in levels {
+      logs.setLevel(level)
+      #expect(logs.levelInForce == level && logs.levelConfigured == .info)
+      for event in levels { logger.log(level: event, "at \(level)") }
+    }
+    logs.flush()
+    let written = lines.all.map { $0.split(separator: " ").dropFirst().joined(separator: " ") }
+    #expect(
+      written == [
+        "error server at error\n", "error server at debug\n", "debug server at debug\n",
+        "info server at debug\n", "error server at info\n", "info server at info\n",
+      ])
+  }
+
   @Test func theAuditLogIsCompleteOnlyWhereCallersAreKnown() {
     let lines = LineBox()
     let logs = NodeLogs(level: .critical) { lines.append($0) }

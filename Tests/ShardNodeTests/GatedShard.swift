@@ -29,6 +29,7 @@ final class GatedShard: Sendable {
   static func client(of server: ShardServer) -> ClientChannel {
     var configuration = ClientChannelConfiguration()
     configuration.connection.maxMessageBytes = 64 << 20
+    configuration.connection.connectTimeout = .minutes(10)
     return ClientChannel(
       host: "127.0.0.1", port: server.port, eventLoop: MultiThreadedEventLoopGroup.singleton.any(),
       configuration: configuration)

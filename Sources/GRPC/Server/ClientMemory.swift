@@ -11,9 +11,8 @@ import LargeMemory
 
 /// A connection whose memory is counted.
 package protocol MemoryHolder: SweptConnection {
-  /// The bytes that are counted for it, and their minimum since the last sweep.
-  var chargedBytes: Int { get }
-  var heldThroughout: Int { get }
+  /// What is counted for it.
+  var charge: MemoryCharge { get }
   /// Closes the connection, or what remains of it, because it holds too much. Less is counted for
   /// it when this returns.
   func endForMemory()
@@ -31,8 +30,8 @@ package struct MemoryOffenders {
 
   mutating func add(_ other: MemoryOffenders) {
     heldThroughout += other.heldThroughout
-    if other.largest?.chargedBytes ?? 0 > largest?.chargedBytes ?? 0 { largest = other.largest }
-    if other.longest?.heldThroughout ?? 0 > longest?.heldThroughout ?? 0 {
+    if other.largest?.charge.bytes ?? 0 > largest?.charge.bytes ?? 0 { largest = other.largest }
+    if other.longest?.charge.heldThroughout ?? 0 > longest?.charge.heldThroughout ?? 0 {
       longest = other.longest
     }
   }
@@ -44,13 +43,13 @@ extension ConnectionList where Connection: MemoryHolder {
     var found = MemoryOffenders()
     var (largest, longest) = (0, 0)
     for connection in all {
-      found.heldThroughout += connection.heldThroughout
-      if connection.chargedBytes > largest {
-        largest = connection.chargedBytes
+      found.heldThroughout += connection.charge.heldThroughout
+      if connection.charge.bytes > largest {
+        largest = connection.charge.bytes
         found.largest = connection
       }
-      if connection.heldThroughout > longest {
-        longest = connection.heldThroughout
+      if connection.charge.heldThroughout > longest {
+        longest = connection.charge.heldThroughout
         found.longest = connection
       }
     }
@@ -131,7 +130,7 @@ package final class ClientMemory {
   ///
   /// - Parameter grown: the one that has just come to hold more.
   package func relieve(after grown: any MemoryHolder) {
-    if grown.chargedBytes > connectionBytesMax { grown.endForMemory() }
+    if grown.charge.bytes > connectionBytesMax { grown.endForMemory() }
     guard isOver else { return }
     while !isRelieved, let worst = worstOffender() {
       let before = bytes

@@ -118,7 +118,7 @@ extension GRPCServerHandler {
       id: place?.id ?? 0, kind: isLink ? .link : .grpc, address: remoteAddress,
       user: (serviceContext as? any ConnectionUser)?.latestUser ?? "",
       isEncrypted: peer.isEncrypted, ageNanos: nowNanos &- state.openedNanos,
-      idleNanos: openCalls > 0 ? 0 : nowNanos &- state.activeNanos, openCalls: openCalls,
-      calls: session.counters.streamsOpened, heldBytes: chargedBytes)
+      idleNanos: tally.open > 0 ? 0 : nowNanos &- state.activeNanos, openCalls: tally.open,
+      calls: session.counters.streamsOpened, heldBytes: charge.bytes)
   }
 }

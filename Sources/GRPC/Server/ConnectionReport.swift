@@ -52,12 +52,13 @@ extension GRPCServerHandler {
   var report: ConnectionReport {
     ConnectionReport(
       id: place?.id ?? 0, local: context?.localAddress, remote: context?.remoteAddress,
-      calls: callCounts, messagesSent: messagesSent, messagesReceived: messagesReceived,
+      calls: callCounts, messagesSent: tally.messagesSent,
+      messagesReceived: tally.messagesReceived,
       keepAlivesSent: state.keepAlivesSent)
   }
 
   /// Calls that are still open are started and nothing else.
-  var callCounts: CallCounts { counts(open: openCalls) }
+  var callCounts: CallCounts { counts(open: tally.open) }
 
   /// The connection is closed, and with it its open calls.
   var lastCallCounts: CallCounts { counts(open: 0) }
@@ -65,6 +66,7 @@ extension GRPCServerHandler {
   private func counts(open: Int) -> CallCounts {
     let started = session.counters.streamsOpened
     return CallCounts(
-      started: started, succeeded: succeededCalls, failed: max(started - succeededCalls - open, 0))
+      started: started, succeeded: tally.succeeded,
+      failed: max(started - tally.succeeded - open, 0))
   }
 }

@@ -38,12 +38,12 @@ extension GRPCServerHandler {
   /// service had been notified of the call.
   @discardableResult
   func complete(_ call: ServerCall, _ status: RPCStatus) -> Bool {
-    if call.messageBytesLeft > 0 { return complete(call, abandonMessage(of: call, status)) }
+    if call.pieces.missing > 0 { return complete(call, abandonMessage(of: call, status)) }
     tellEnd(of: call, status)
     let stream = call.stream
     let wasKnown = retire(call)
-    answeredCalls += 1
-    if status.isOK { succeededCalls += 1 }
+    tally.answer()
+    if status.isOK { tally.succeed() }
     if !stream.isAnnounced, stream.outboundBytes == 0 {
       ServerHeaders.trailersOnly(status, into: loop.statusBlock)
       if let extras = call.extras {
@@ -73,10 +73,9 @@ extension GRPCServerHandler {
   /// status, which must not be OK.
   private func abandonMessage(of call: ServerCall, _ status: RPCStatus) -> RPCStatus {
     let buffer = call.stream.outbound
-    let unsent = min(buffer.readableBytes, call.messageBytesAppended)
+    let unsent = min(buffer.readableBytes, call.pieces.appended)
     call.stream.outbound.moveWriterIndex(to: buffer.writerIndex - unsent)
-    call.messageBytesLeft = 0
-    call.messageBytesAppended = 0
+    call.pieces = MessageInPieces()
     return status.isOK ? RPCStatus(.internal, "the reply ended before it was complete") : status
   }
 
@@ -154,18 +153,15 @@ extension GRPCServerHandler {
 
   /// Whether replies may be added without exceeding the connection's limit.
   var hasOutboundRoom: Bool {
-    session.outboundBytes + reservedOutboundBytes < configuration.maxOutboundBytes
+    session.outboundBytes + callBytes.reserved < configuration.maxOutboundBytes
   }
 
   func reserveOutbound(_ call: ServerCall, _ bytes: Int) {
-    call.reservedOutboundBytes += bytes
-    reservedOutboundBytes += bytes
+    callBytes.reserve(bytes, for: &call.bytes)
   }
 
   /// Subtracts bytes from what a call has reserved, down to zero at most.
   func releaseOutbound(_ call: ServerCall, _ bytes: Int) {
-    let released = min(bytes, call.reservedOutboundBytes)
-    call.reservedOutboundBytes -= released
-    reservedOutboundBytes -= released
+    callBytes.release(bytes, of: &call.bytes)
   }
 }

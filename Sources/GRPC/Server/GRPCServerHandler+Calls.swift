@@ -11,7 +11,11 @@ extension GRPCServerHandler {
       streamClosed(call)
       return
     }
-    if call.state.isWaiting, stream.headersReceived { begin(call) }
+    if call.state.isWaiting, stream.headersReceived {
+      begin(call)
+    } else if stream.headersTooLarge, call.isOpen {
+      refuseTrailers(of: call)
+    }
     if call.isOpen, call.state.isAdmitted || letIn(call) { deliver(call) }
     if call.state.isStalled { tellIfDrained(call) }
     if stream.isClosed { streamClosed(call) }
@@ -70,7 +74,7 @@ extension GRPCServerHandler {
     let stream = call.stream
     let head = RequestHead(stream.headers)
     call.state.begin()
-    openCalls += 1
+    tally.begin()
     loop.meter.openStreams += 1
     if ending.refusesStreams {
       loop.connections.callRefused()
@@ -139,6 +143,12 @@ extension GRPCServerHandler {
         + "\(configuration.maxHeaderListBytes) bytes")
   }
 
+  /// Ends a call whose trailers are above the limit, like one whose headers are.
+  private func refuseTrailers(of call: ServerCall) {
+    loop.connections.callRefused()
+    if complete(call, Self.headersTooLarge(configuration)) { service.callEnded(call, .cancelled) }
+  }
+
   private func refuse(_ call: ServerCall, _ headers: StaticHeaders) {
     loop.connections.callRefused()
     retire(call)
@@ -183,14 +193,10 @@ extension GRPCServerHandler {
   @discardableResult
   func retire(_ call: ServerCall) -> Bool {
     let wasKnown = call.state.end()
-    openCalls -= 1
+    tally.end()
     loop.meter.openStreams -= 1
-    bufferedBytes -= call.bufferedBytes
-    call.bufferedBytes = 0
-    inboundBytes -= call.inboundBytes
-    call.inboundBytes = 0
-    if call.admittedBytes > 0 { dismiss(call) }
-    if call.reservedOutboundBytes > 0 { releaseOutbound(call, .max) }
+    callBytes.releaseAll(of: &call.bytes)
+    if call.largeMessage.admitted > 0 { dismiss(call) }
     return wasKnown
   }
 

@@ -62,7 +62,7 @@ extension GRPCServerHandler {
       state.hasSettings = true
     case .pingReceived:
       let isAllowed = state.keepalive.received(
-        nowNanos: loop.nowNanos, hasCalls: openCalls > 0,
+        nowNanos: loop.nowNanos, hasCalls: tally.open > 0,
         usefulFramesSent: session.counters.usefulFramesSent)
       if !isAllowed { cut(.tooManyPings) }
     case .pingAcknowledged(let payload):
@@ -94,9 +94,9 @@ extension GRPCServerHandler {
       loop.connections.calls(reset: counters.resetsReceived - state.resetsCounted)
       state.resetsCounted = counters.resetsReceived
     }
-    if counters.resetsUnanswered > configuration.maxExcessResets + answeredCalls {
+    if counters.resetsUnanswered > configuration.maxExcessResets + tally.answered {
       cut(.tooManyResets)
-    } else if counters.resetsForPeerErrors > configuration.maxErrorResets + answeredCalls / 10 {
+    } else if counters.resetsForPeerErrors > configuration.maxErrorResets + tally.answered / 10 {
       cut(.tooManyStreamErrors)
     } else if isControlFlood(counters) {
       cut(.tooManyControlFrames)
@@ -140,7 +140,7 @@ extension GRPCServerHandler {
     loop.eventLoop.assumeIsolated().scheduleTask(in: first) { [weak self] in
       guard let self, ending.isOpen, let refusal = place?.excess else { return }
       let age = loop.nowNanos &- state.openedNanos
-      if openCalls == 0 || age >= ServerConfiguration.reservedNanosMax {
+      if tally.open == 0 || age >= ServerConfiguration.reservedNanosMax {
         cut(refusal)
       } else {
         watchExcess()

@@ -63,7 +63,7 @@ extension GRPCServerHandler {
     cut(.memoryBudget)
     // Where output is held, or much of it waits for the socket, there is no time for a goodbye.
     guard isWritable, ending.isOpen, !loop.flusher.isHeld,
-      writer.queuedBytes <= min(chargedBytes / 2, ServerConfiguration.retainedOutputBytes)
+      writer.queuedBytes <= min(charge.bytes / 2, ServerConfiguration.retainedOutputBytes)
     else {
       leave()
       tearDown()
@@ -218,7 +218,7 @@ extension GRPCServerHandler {
     drain()
     resumedCalls.removeAll()
     callsAwaitingRoom.removeAll()
-    waitingLargeCalls.removeAll()
+    largeMessages.removeAll()
     heldCalls.removeAll()
     session.releaseContexts()
     chargeRest()

@@ -23,7 +23,7 @@ extension GRPCServerHandler {
     if let refusal = service.refusal(of: call) { return reject(call, refusal) }
     do throws(MessageFramingError) {
       let inflated = try inflate(message)
-      messagesReceived += 1
+      tally.received()
       deliver(inflated, call) { plain in
         call.state.introduce()
         call.state.halfClose()

@@ -41,7 +41,7 @@ extension GRPCServerHandler {
       hand(call, message)
       call.deframer.reset()
       noteInbound(call)
-      if call.admittedBytes > 0 { dismiss(call) }
+      if call.largeMessage.admitted > 0 { dismiss(call) }
     } else {
       Self.release(&stream.inbound)
     }
@@ -52,35 +52,16 @@ extension GRPCServerHandler {
   /// Whether a message longer than the stream's window may be received now; if not, it waits for
   /// its turn.
   func admit(_ call: ServerCall, _ bytes: Int) -> Bool {
-    if call.admittedBytes > 0 { return true }
-    if waitingLargeCalls.isEmpty, hasRoomForLarge(bytes) {
-      largeBytes += bytes
-      call.admittedBytes = bytes
-      return true
-    }
-    if call.awaitedBytes == 0 { waitingLargeCalls.append(call) }
-    call.awaitedBytes = bytes
-    return false
-  }
-
-  private func hasRoomForLarge(_ bytes: Int) -> Bool {
-    largeBytes == 0 || largeBytes + bytes <= configuration.maxLargeMessageBytes
+    largeMessages.admit(call, bytes, limit: configuration.maxLargeMessageBytes)
   }
 
   /// A large message is complete, or its call has ended: the next ones may be received.
   func dismiss(_ call: ServerCall) {
-    largeBytes -= call.admittedBytes
-    call.admittedBytes = 0
-    while let next = waitingLargeCalls.first {
-      // Calls that ended while they waited are still on the list.
-      if next.awaitedBytes > 0, next.isOpen, next.handler === self {
-        guard hasRoomForLarge(next.awaitedBytes) else { return }
-        largeBytes += next.awaitedBytes
-        next.admittedBytes = next.awaitedBytes
-        next.awaitedBytes = 0
-        readingResumed(next)
-      }
-      waitingLargeCalls.removeFirst()
+    largeMessages.end(call)
+    while let next = largeMessages.admitNext(
+      of: self, limit: configuration.maxLargeMessageBytes)
+    {
+      readingResumed(next)
     }
   }
 }

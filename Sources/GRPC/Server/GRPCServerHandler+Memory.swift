@@ -6,7 +6,7 @@ import NIOCore
 
 extension GRPCServerHandler {
   private var heldBytes: Int {
-    session.outboundBytes + writer.queuedBytes + inboundBytes + session.largeHeaderBytes
+    session.outboundBytes + writer.queuedBytes + callBytes.request + session.largeHeaderBytes
       + session.liveStreamCount * ClientMemory.streamBytes
   }
 
@@ -14,43 +14,40 @@ extension GRPCServerHandler {
   func noteInbound(_ call: ServerCall) {
     guard call.isOpen else { return }
     let bytes = call.stream.inbound.readableBytes + call.deframer.filledBytes
-    inboundBytes += bytes - call.inboundBytes
-    call.inboundBytes = bytes
+    callBytes.setRequest(bytes, of: &call.bytes)
   }
 
   /// Adds what has changed to the loop's account. This may end connections, this one included:
   /// don't use it afterwards.
   func accountMemory() {
     let held = isLink ? 0 : heldBytes
-    guard held != chargedBytes else { return }
-    charge(held)
+    guard held != charge.bytes else { return }
+    setCharge(held)
     if loop.clientMemory.isOver || held > loop.clientMemory.connectionBytesMax {
       loop.clientMemory.relieve(after: self)
     }
   }
 
-  private func charge(_ bytes: Int) {
-    loop.clientMemory.charge(bytes - chargedBytes)
-    chargedBytes = bytes
-    heldThroughout = min(heldThroughout, bytes)
+  private func setCharge(_ bytes: Int) {
+    loop.clientMemory.charge(charge.set(bytes))
   }
 
   /// The charge as it is at a sweep: there is no event when a socket has accepted the last of what
   /// waited for it.
   func renewCharge() {
     guard ending.isOpen else { return chargeRest() }
-    charge(isLink ? 0 : heldBytes)
-    heldThroughout = chargedBytes
+    setCharge(isLink ? 0 : heldBytes)
+    charge.beginPeriod()
   }
 
   /// Calls are over: what the socket has yet to take is all that is held, and nothing once the
   /// connection is gone.
   func chargeRest() {
-    charge(isLink || ending.isGone ? 0 : writer.queuedBytes)
+    setCharge(isLink || ending.isGone ? 0 : writer.queuedBytes)
   }
 
   /// Whether the client already holds so much of a scarce resource that it gets no more.
   var isRefusedForMemory: Bool {
-    loop.clientMemory.isTight && loop.clientMemory.isMuch(chargedBytes)
+    loop.clientMemory.isTight && loop.clientMemory.isMuch(charge.bytes)
   }
 }

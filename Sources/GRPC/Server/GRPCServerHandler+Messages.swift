@@ -41,7 +41,8 @@ extension GRPCServerHandler {
         call.state.gather()
         return gather(call)
       } else {
-        if call.admittedBytes > 0 { stream.inbound.reserveCapacity(call.admittedBytes) }
+        let admitted = call.largeMessage.admitted
+        if admitted > 0 { stream.inbound.reserveCapacity(admitted) }
         session.consume(stream, stream.unconsumed)
       }
       // What was not consumed is bounded by its windows.
@@ -61,8 +62,8 @@ extension GRPCServerHandler {
       }
       // The reply may take long, and the request isn't needed for it.
       Self.release(&stream.inbound)
-      if call.inboundBytes > 0 { noteInbound(call) }
-      if call.admittedBytes > 0 { dismiss(call) }
+      if call.bytes.request > 0 { noteInbound(call) }
+      if call.largeMessage.admitted > 0 { dismiss(call) }
     }
   }
 
@@ -71,7 +72,7 @@ extension GRPCServerHandler {
     if call.extras != nil, MessageFrame.isCompressed(message) {
       return handInflated(call, message)
     }
-    messagesReceived += 1
+    tally.received()
     call.state.introduce()
     call.state.halfClose()
     call.state.beginDelivery()
@@ -114,9 +115,9 @@ extension GRPCServerHandler {
     call.state.endDelivery()
     if delivered > 0 {
       // The rest belongs to another message.
-      messagesReceived += delivered
+      tally.received(delivered)
       call.inboundProgress.restart()
-      if call.admittedBytes > 0 { dismiss(call) }
+      if call.largeMessage.admitted > 0 { dismiss(call) }
     }
     takeIn(call, left: chunk.readableBytes)
     returnWindow(&chunk, to: stream)
@@ -189,10 +190,9 @@ extension GRPCServerHandler {
   func account(_ call: ServerCall, buffered: Int) {
     noteInbound(call)
     // Large messages that were admitted have their own limit.
-    let counted = call.admittedBytes > 0 ? 0 : buffered
-    bufferedBytes += counted - call.bufferedBytes
-    call.bufferedBytes = counted
-    if bufferedBytes > configuration.maxBufferedBytes, call.isOpen {
+    let counted = call.largeMessage.admitted > 0 ? 0 : buffered
+    callBytes.setUnfinished(counted, of: &call.bytes)
+    if callBytes.unfinished > configuration.maxBufferedBytes, call.isOpen {
       reject(call, RPCStatus(.resourceExhausted, "too many unfinished messages"))
     }
   }
@@ -206,10 +206,10 @@ extension GRPCServerHandler {
 
   func deliverResumed() {
     guard !resumedCalls.isEmpty else { return }
-    let calls = resumedCalls
-    resumedCalls.removeAll(keepingCapacity: true)
-    // A call that is over, or another one by now, is served no worse for a second look.
-    for call in calls where call.isOpen && call.handler === self {
+    // Those that are resumed meanwhile are for the next time. A call that is over, or another one
+    // by now, is served no worse for a second look.
+    for _ in 0..<resumedCalls.count {
+      guard let call = resumedCalls.popFirst(), call.isOpen, call.handler === self else { continue }
       deliver(call)
       if call.stream.isClosed { streamClosed(call) }
     }

@@ -40,41 +40,25 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   var isWritable = true
   let writer: SocketWriter
   private(set) var bytesReceived = 0
-  /// Calls with a reply on this connection; floods are measured against them.
-  var answeredCalls = 0
   /// Whether the client has been sent the supported encodings.
   var hasNamedEncodings = false
-  /// For channelz: calls that ended with OK, and messages of all calls.
-  var succeededCalls = 0
-  var messagesSent = 0
-  var messagesReceived = 0
-  /// Calls begun and not replied to.
-  var openCalls = 0
+  var tally = CallTally()
   /// When the bytes being processed arrived; 0: not read from the clock yet.
   var readNanos: UInt64 = 0
-  /// Bytes of unfinished messages.
-  var bufferedBytes = 0
-  /// Bytes that calls hold of their requests; see GRPCServerHandler+Memory.swift.
-  var inboundBytes = 0
+  /// What is held for calls; see GRPCServerHandler+Memory.swift.
+  var callBytes = CallBytesSums()
   /// Another node's connection. It has its own memory limits, and ending it would end calls of
   /// clients that did nothing wrong: it isn't in the account.
   var isLink = false
-  /// What the loop's memory is charged with, and the least of it since the last sweep.
-  var chargedBytes = 0
-  var heldThroughout = 0
-  /// Bytes of large messages that are coming in.
-  var largeBytes = 0
-  /// Calls with a large message that waits to be received. Those that ended meanwhile are still
-  /// there.
-  var waitingLargeCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
-  /// Bytes that calls have reserved and will append to their replies.
-  var reservedOutboundBytes = 0
+  /// What the loop's memory is charged with.
+  var charge = MemoryCharge()
+  var largeMessages = LargeMessages()
   /// Calls that wait for the connection to have room for more of their replies.
-  var callsAwaitingRoom = CircularBuffer<ServerCall>(initialCapacity: 1)
+  var callsAwaitingRoom = CallQueue()
   /// Calls whose reading was resumed and that may have messages waiting.
-  var resumedCalls: [ServerCall] = []
+  var resumedCalls = CallQueue()
   /// Calls held back from the service while too many replies wait to be read by the client.
-  var heldCalls = CircularBuffer<ServerCall>(initialCapacity: 1)
+  var heldCalls = CallQueue()
   var state: ConnectionState
 
   init(

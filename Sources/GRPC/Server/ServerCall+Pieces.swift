@@ -10,13 +10,12 @@ extension ServerCall {
   /// streaming ones.
   package func beginMessage(byteCount: Int) {
     guard isOpen else { return }
-    assert(messageBytesLeft == 0, "one message after another")
+    assert(pieces.missing == 0, "one message after another")
     assert(byteCount >= 0 && byteCount <= Int(UInt32.max), "a message must fit its prefix")
     OutboundBuffer.reclaim(&stream.outbound)
     MessageFrame.writePrefix(byteCount: byteCount, to: &stream.outbound)
-    handler?.messagesSent += 1
-    messageBytesLeft = byteCount
-    messageBytesAppended = MessageFrame.prefixBytes
+    handler?.tally.sent()
+    pieces.begin(byteCount: byteCount)
     handler?.messageAppended(self)
   }
 
@@ -27,19 +26,18 @@ extension ServerCall {
   /// A client never takes a call that ends earlier, with any status, for a complete reply.
   package func appendToMessage(_ bytes: UnsafeRawBufferPointer) {
     guard isOpen else { return }
-    assert(bytes.count <= messageBytesLeft, "more than was announced")
+    assert(bytes.count <= pieces.missing, "more than was announced")
     // Beyond it the client would see another message begin.
-    let piece = UnsafeRawBufferPointer(rebasing: bytes.prefix(messageBytesLeft))
+    let piece = UnsafeRawBufferPointer(rebasing: bytes.prefix(pieces.missing))
     OutboundBuffer.reclaim(&stream.outbound)
     stream.outbound.writeBytes(piece)
-    messageBytesLeft -= piece.count
-    messageBytesAppended += piece.count
-    if reservedOutboundBytes > 0 { handler?.releaseOutbound(self, piece.count) }
+    pieces.append(piece.count)
+    if self.bytes.reserved > 0 { handler?.releaseOutbound(self, piece.count) }
     handler?.messageAppended(self)
   }
 
   /// Bytes that the message begun still lacks.
-  package var missingMessageBytes: Int { messageBytesLeft }
+  package var missingMessageBytes: Int { pieces.missing }
 
   // MARK: - Room on the connection
 

@@ -28,17 +28,11 @@ package final class ServerCall {
   /// What few calls have; see ServerCall+Extras.swift.
   var extras: CallExtras?
   var deframer: MessageDeframer
-  var bufferedBytes = 0
-  /// What the call holds of its request; see `GRPCServerHandler.noteInbound`.
-  var inboundBytes = 0
-  /// The size of the large message that is coming in; 0: none.
-  var admittedBytes = 0
-  /// The size of the large message that waits to be received; 0: none.
-  var awaitedBytes = 0
-  /// Of a message in pieces: the bytes still to be appended, and those appended, prefix included.
-  var messageBytesLeft = 0
-  var messageBytesAppended = 0
-  var reservedOutboundBytes = 0
+  /// What the connection holds for the call.
+  var bytes = CallBytes()
+  var largeMessage = LargeMessages.Place()
+  /// The message that is being appended to the reply.
+  var pieces = MessageInPieces()
   /// How often this call has paused its connection and not resumed it.
   private var connectionPauses = 0
   var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
@@ -133,7 +127,7 @@ package final class ServerCall {
     guard isOpen else { return }
     if extras != nil { return respond { $0.writeBytes(message) } }
     MessageFrame.write(message, to: &stream.outbound)
-    handler?.messagesSent += 1
+    handler?.tally.sent()
     handler?.complete(self, .ok)
   }
 
@@ -146,7 +140,7 @@ package final class ServerCall {
   /// Ends a streaming call, or one with a reply in pieces, after what was sent so far.
   package func finish(_ status: RPCStatus) {
     guard isOpen else { return }
-    assert(messageBytesLeft == 0 || !status.isOK, "the message isn't whole")
+    assert(pieces.missing == 0 || !status.isOK, "the message isn't whole")
     handler?.complete(self, status)
   }
 
@@ -161,14 +155,14 @@ package final class ServerCall {
   /// see `MessageFrame.leaveRoom`.
   package func send(_ message: inout ByteBuffer) {
     guard isOpen else { return MessageFrame.leaveRoom(in: &message) }
-    assert(messageBytesLeft == 0, "the message begun isn't whole")
+    assert(pieces.missing == 0, "the message begun isn't whole")
     if extras?.compressesReplies == true {
       send { $0.writeImmutableBuffer(message) }
       return MessageFrame.leaveRoom(in: &message)
     }
     OutboundBuffer.reclaim(&stream.outbound)
     MessageFrame.move(&message, to: &stream.outbound)
-    handler?.messagesSent += 1
+    handler?.tally.sent()
     handler?.messageAppended(self)
   }
 
@@ -203,7 +197,7 @@ package final class ServerCall {
 
   /// The call was processed and waits for something, as long as its client allows: cancelling it is
   /// no abuse, and counts no more than cancelling a call with part of its reply.
-  package func countAsAnswered() { handler?.answeredCalls += 1 }
+  package func countAsAnswered() { handler?.tally.answer() }
 
   /// Reads nothing more from the call's client, on any call, until `resumeConnection` was called as
   /// often or the call has ended. Calls that were read already may still be delivered.
@@ -221,11 +215,11 @@ package final class ServerCall {
   }
 
   private func append(_ write: (inout ByteBuffer) -> Void) {
-    assert(messageBytesLeft == 0, "the message begun isn't whole")
+    assert(pieces.missing == 0, "the message begun isn't whole")
     OutboundBuffer.reclaim(&stream.outbound)
     let mark = MessageFrame.begin(&stream.outbound)
     write(&stream.outbound)
-    handler?.messagesSent += 1
+    handler?.tally.sent()
     let byteCount = MessageFrame.end(mark, &stream.outbound)
     if let extras { compress(from: mark, extras, byteCount: byteCount) }
   }
@@ -243,13 +237,9 @@ package final class ServerCall {
     authorizationPlace = .none
     state = ServerCallState()
     deframer.reset()
-    bufferedBytes = 0
-    inboundBytes = 0
-    admittedBytes = 0
-    awaitedBytes = 0
-    messageBytesLeft = 0
-    messageBytesAppended = 0
-    reservedOutboundBytes = 0
+    bytes = CallBytes()
+    largeMessage = LargeMessages.Place()
+    pieces = MessageInPieces()
     deadlineHandle = nil
     answerProgress = AnswerProgress()
     inboundProgress.restart()

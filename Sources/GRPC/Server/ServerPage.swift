@@ -41,7 +41,7 @@ extension GRPCServerHandler {
   func answer(_ call: ServerCall, _ page: ServerPage, _ method: PageMethod) {
     let stream = call.stream
     retire(call)
-    answeredCalls += 1
+    tally.answer()
     let text = page.line + "\n"
     let block = loop.statusBlock
     block.removeAll()

@@ -38,8 +38,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, MemoryHolder {
   private var session: LineSession?
   private var ending = Ending.open
   private var isReadHeldBack = false
-  private(set) var chargedBytes = 0
-  private(set) var heldThroughout = 0
+  /// What the loop's memory is charged with.
+  private(set) var charge = MemoryCharge()
   private var inputClosed = false
   var isMarkedDirty = false
   var listIndex = -1
@@ -123,7 +123,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, MemoryHolder {
     writer.close()
     guard let session else { return }
     ending = .closed
-    charge(0)
+    setCharge(0)
     self.session = nil
     context = nil
     loop.remove(self)
@@ -142,7 +142,7 @@ final class LineConnection: ChannelDuplexHandler, Flushable, MemoryHolder {
       ageNanos: nowNanos &- openedNanos,
       idleNanos: session?.isBusy == true ? 0 : nowNanos &- activeNanos,
       openCalls: session?.openCommands ?? 0, calls: session?.commandsReceived ?? 0,
-      heldBytes: chargedBytes)
+      heldBytes: charge.bytes)
   }
 
   // MARK: - Ending
@@ -231,26 +231,24 @@ final class LineConnection: ChannelDuplexHandler, Flushable, MemoryHolder {
   /// one.
   private func account() {
     let held = heldBytes
-    guard session != nil, held != chargedBytes else { return }
-    charge(held)
+    guard session != nil, held != charge.bytes else { return }
+    setCharge(held)
     if loop.clientMemory.isOver || held > loop.clientMemory.connectionBytesMax {
       loop.clientMemory.relieve(after: self)
     }
   }
 
-  private func charge(_ bytes: Int) {
-    loop.clientMemory.charge(bytes - chargedBytes)
-    chargedBytes = bytes
-    heldThroughout = min(heldThroughout, bytes)
+  private func setCharge(_ bytes: Int) {
+    loop.clientMemory.charge(charge.set(bytes))
   }
 
   /// A client that reads its replies gets the error; one that doesn't can't.
   func endForMemory() {
     guard let session, let context else { return }
     let unread = session.replyBytes + writer.queuedBytes
-    if ending == .open, !wasCut, unread <= min(chargedBytes / 2, Self.toldBytesMax) {
+    if ending == .open, !wasCut, unread <= min(charge.bytes / 2, Self.toldBytesMax) {
       refuse(session, .memoryBudget, "The node holds too many bytes of unfinished requests.")
-      charge(heldBytes)
+      setCharge(heldBytes)
     } else {
       note(.memoryBudget)
       end()
@@ -336,8 +334,8 @@ final class LineConnection: ChannelDuplexHandler, Flushable, MemoryHolder {
   func sweep(nowNanos: UInt64) {
     guard let context, let session else { return }
     // There is no event when a socket has accepted the last of what waited for it.
-    charge(heldBytes)
-    heldThroughout = chargedBytes
+    setCharge(heldBytes)
+    charge.beginPeriod()
     if hasHeard || session.isBusy {
       hasHeard = false
       activeNanos = nowNanos

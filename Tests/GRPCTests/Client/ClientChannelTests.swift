@@ -19,6 +19,8 @@ func withLoopback(
     host: "127.0.0.1", port: 0, group: group, configuration: server.patient,
     logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
   ) { _ in TestService(log: log) }
+  var configuration = configuration
+  configuration.connection.connectTimeout = .minutes(10)
   let channel = ClientChannel(
     host: "127.0.0.1", port: running.port, eventLoop: group.next(), configuration: configuration)
   do {

@@ -148,7 +148,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
     for harness in crowd[1...4] { harness.channel.pipeline.fireChannelInactive() }
     // Within the same turn.
     try crowd[5].channel.writeInbound(last)
-    #expect(crowd[5].handler.chargedBytes > 6 * 249_000, "it is spared")
+    #expect(crowd[5].handler.charge.bytes > 6 * 249_000, "it is spared")
     #expect(crowd[0].loop.clientMemory.bytes <= Self.budget)
     try leave(crowd)
     #expect(crowd[0].loop.clientMemory.bytes == 0)
@@ -257,7 +257,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
       harness.send(try #require(harness.open(ScriptedService.streamPath)), half)
       try harness.pump()
     }
-    #expect(harness.handler.inboundBytes == 50 * half.count)
+    #expect(harness.handler.callBytes.request == 50 * half.count)
     #expect(harness.loop.clientMemory.bytes == 0)
     #expect(harness.channel.isActive)
   }

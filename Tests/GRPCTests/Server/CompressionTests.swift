@@ -96,7 +96,7 @@ import Testing
     let harness = try ServerHarness(configuration)
     #expect(try call(harness, [Self.says], body: Self.frame(Self.text)).status == "8")
     #expect(harness.service.events.isEmpty)
-    #expect(harness.handler.openCalls == 0)
+    #expect(harness.handler.tally.open == 0)
   }
 
   @Test func brokenGzipIsInternal() throws {

@@ -169,7 +169,7 @@ import Testing
     try harness.pump()
     #expect(harness.service.events == ["unary 1", "ended cancelled"])
     waiting?.respond { $0.writeString("too late, and harmless") }
-    #expect(harness.handler.openCalls == 0)
+    #expect(harness.handler.tally.open == 0)
   }
 
   @Test func aRequestAndItsResetInOneReadReachNobody() throws {
@@ -216,6 +216,6 @@ import Testing
     for _ in 0..<3 { try harness.call(body: Self.hello) }
     harness.channel.pipeline.fireChannelInactive()
     try harness.pump()
-    #expect(harness.handler.openCalls == 0)
+    #expect(harness.handler.tally.open == 0)
   }
 }

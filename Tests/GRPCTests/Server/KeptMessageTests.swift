@@ -58,7 +58,7 @@ struct KeptMessageTests {
     #expect(kept.blocks.count == 2)
     #expect(isSame(bytes(kept.blocks[0]), first))
     #expect(isSame(bytes(kept.blocks[1]), second))
-    #expect(harness.handler.bufferedBytes == 0)
+    #expect(harness.handler.callBytes.unfinished == 0)
   }
 
   @Test func aSmallMessageHasNoBlock() throws {
@@ -101,7 +101,7 @@ struct KeptMessageTests {
     let seen = try harness.call(body: ServerHarness.frame(patterned(Self.size)) + [0, 0, 0, 0, 0])
     #expect(seen.status == "12")
     #expect(kept.blocks.isEmpty)
-    #expect(harness.handler.largeBytes == 0 && harness.handler.bufferedBytes == 0)
+    #expect(harness.handler.largeMessages.bytes == 0 && harness.handler.callBytes.unfinished == 0)
   }
 
   @Test func anEndWithinTheMessageIsRefused() throws {
@@ -110,7 +110,7 @@ struct KeptMessageTests {
       body: Array(ServerHarness.frame(patterned(Self.size)).dropLast()))
     #expect(seen.status == "13")
     #expect(kept.blocks.isEmpty)
-    #expect(harness.handler.largeBytes == 0 && harness.handler.bufferedBytes == 0)
+    #expect(harness.handler.largeMessages.bytes == 0 && harness.handler.callBytes.unfinished == 0)
   }
 
   @Test func aCallThatEndsWithinTheMessageLeavesNothing() throws {
@@ -122,13 +122,13 @@ struct KeptMessageTests {
       let call = try #require(
         harness.handler.session.liveStreams.first?.context as? ServerCall)
       #expect(call.deframer.reservedBytes == Self.size + MessageFrame.prefixBytes)
-      #expect(harness.handler.bufferedBytes == Self.size + MessageFrame.prefixBytes - 1)
+      #expect(harness.handler.callBytes.unfinished == Self.size + MessageFrame.prefixBytes - 1)
       harness.client.reset(stream, code: .cancel)
       try harness.pump()
       #expect(call.deframer.reservedBytes == 0)
     }
     #expect(kept.blocks.isEmpty)
-    #expect(harness.handler.largeBytes == 0 && harness.handler.bufferedBytes == 0)
+    #expect(harness.handler.largeMessages.bytes == 0 && harness.handler.callBytes.unfinished == 0)
     // The same pooled call serves a small message.
     #expect(try harness.call(body: ServerHarness.frame([1])).status == "0")
   }

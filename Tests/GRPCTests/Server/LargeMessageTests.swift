@@ -67,8 +67,8 @@ func isSame(_ first: [UInt8], _ second: [UInt8]) -> Bool {
     let call = try #require(received.context as? ServerCall)
     #expect(call.deframer.reservedBytes == frame.count, "room for all of it")
     #expect(received.inbound.capacity <= 64 << 10)
-    #expect(harness.handler.largeBytes == frame.count)
-    #expect(harness.handler.bufferedBytes == 0)
+    #expect(harness.handler.largeMessages.bytes == frame.count)
+    #expect(harness.handler.callBytes.unfinished == 0)
     harness.send(stream, Array(frame[(2 << 20)...]))
     try harness.pump()
     #expect(call.deframer.reservedBytes == frame.count)
@@ -77,7 +77,7 @@ func isSame(_ first: [UInt8], _ second: [UInt8]) -> Bool {
     #expect(call.deframer.reservedBytes == 0, "given back")
     #expect(isSame(got, message))
     #expect(harness.seen[1]?.status == "0")
-    #expect(harness.handler.largeBytes == 0)
+    #expect(harness.handler.largeMessages.bytes == 0)
   }
 
   @Test func aStreamsMessageOf64MiBIsTakenInAndItsMemoryGivenBack() throws {
@@ -98,7 +98,7 @@ func isSame(_ first: [UInt8], _ second: [UInt8]) -> Bool {
     #expect(got.count == 3 && isSame(got[1], message))
     #expect(call.deframer.reservedBytes <= 64 << 10)
     #expect(call.stream.inbound.capacity <= 64 << 10)
-    #expect(harness.handler.largeBytes == 0)
+    #expect(harness.handler.largeMessages.bytes == 0)
   }
 
   @Test func anAnswerOf64MiBLeavesInChunksAndOthersAreServedInBetween() throws {
@@ -173,13 +173,13 @@ func isSame(_ first: [UInt8], _ second: [UInt8]) -> Bool {
     var peak = 0
     while try harness.step() {
       peak = max(peak, heldBytes(harness))
-      #expect(harness.handler.largeBytes <= 1_000_000)
+      #expect(harness.handler.largeMessages.bytes <= 1_000_000)
     }
     #expect(sizes == Array(repeating: 450_000, count: 6), "and none was refused")
     #expect(peak <= 1_000_000 + 4 * 70_000)
     #expect(peak > 450_000, "two at a time")
-    #expect(harness.handler.largeBytes == 0)
-    #expect(harness.handler.waitingLargeCalls.isEmpty)
+    #expect(harness.handler.largeMessages.bytes == 0)
+    #expect(harness.handler.largeMessages.waiting.isEmpty)
   }
 
   @Test func oneMessageIsAlwaysLetInAndThoseThatWaitMayGoAway() throws {
@@ -196,7 +196,7 @@ func isSame(_ first: [UInt8], _ second: [UInt8]) -> Bool {
     }
     #expect(streams[0].outbound.readableBytes == 0, "over the bound, and let in all the same")
     #expect(streams[1...].allSatisfy { $0.outbound.readableBytes > 400_000 })
-    #expect(harness.handler.waitingLargeCalls.count == 3)
+    #expect(harness.handler.largeMessages.waiting.count == 3)
     // The second goes away while it waits, the first while it is let in.
     harness.client.reset(streams[1], code: .cancel)
     harness.client.reset(streams[0], code: .cancel)
@@ -206,7 +206,7 @@ func isSame(_ first: [UInt8], _ second: [UInt8]) -> Bool {
     for stream in streams[2...] { harness.send(stream, Array(message.dropFirst(500_000))) }
     try harness.pump()
     #expect(sizes == [1_500_000, 1_500_000])
-    #expect(harness.handler.largeBytes == 0)
+    #expect(harness.handler.largeMessages.bytes == 0)
     #expect(try harness.call(body: ServerHarness.frame([1])).status == "0")
   }
 }

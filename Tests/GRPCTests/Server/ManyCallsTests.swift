@@ -62,7 +62,7 @@ import Testing
     for client in clients { try client.take() }
     #expect(clients.reduce(0) { $0 + $1.ended } == connections / 2 * streams)
     #expect(clients.reduce(0) { $0 + $1.bodyBytes } == connections / 2 * streams * 6)
-    #expect(clients.allSatisfy { $0.handler.openCalls == 0 })
+    #expect(clients.allSatisfy { $0.handler.tally.open == 0 })
     for client in clients { _ = try? client.channel.finish(acceptAlreadyClosed: true) }
   }
 }

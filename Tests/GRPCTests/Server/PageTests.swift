@@ -22,7 +22,7 @@ import Testing
     #expect(page.closeCode == .noError)
     let other = try harness.call("/other", Self.get, body: [])
     #expect(other.httpStatus == 503)
-    #expect(harness.handler.openCalls == 0)
+    #expect(harness.handler.tally.open == 0)
     #expect(harness.handler.session.liveStreamCount == 0)
     #expect(harness.service.events.isEmpty)
   }

@@ -199,11 +199,11 @@ import Testing
     let stream = try #require(harness.open(ScriptedService.unaryPath))
     harness.send(stream, Self.hello, isLast: true)
     try harness.pump()
-    #expect(try #require(open).reservedOutboundBytes == 99)
+    #expect(try #require(open).bytes.reserved == 99)
     harness.client.reset(stream, code: .cancel)
     try harness.pump()
     #expect(harness.service.events == ["unary 1", "ended cancelled"])
-    #expect(harness.handler.reservedOutboundBytes == 0)
+    #expect(harness.handler.callBytes.reserved == 0)
     // The object is new again for the next call.
     harness.service.onUnary = { call, message in call.respond { $0.writeBytes(message) } }
     #expect(try harness.call(body: Self.hello).body == Self.hello)
@@ -263,7 +263,7 @@ import Testing
         if given[name] == total { call.finish(.ok) } else { call.awaitRoom() }
       }
       let handler = harness.handler
-      peakBytes = max(peakBytes, handler.session.outboundBytes + handler.reservedOutboundBytes)
+      peakBytes = max(peakBytes, handler.session.outboundBytes + handler.callBytes.reserved)
     }
   }
 
@@ -296,7 +296,7 @@ import Testing
     }
     #expect(answers.peakBytes <= 100_000 + 10_000 + 40 * 5)
     #expect(harness.seen.values.filter { $0.status == "0" && $0.body.count == 50_005 }.count == 40)
-    #expect(harness.handler.reservedOutboundBytes == 0)
+    #expect(harness.handler.callBytes.reserved == 0)
     #expect(harness.handler.hasOutboundRoom)
   }
 

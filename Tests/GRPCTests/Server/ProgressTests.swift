@@ -107,7 +107,7 @@ import Testing
     #expect(harness.seen[1]?.message == "the request was not complete in time")
     // A stream between two messages may wait forever.
     #expect(harness.seen[3]?.status == (bytes == 0 ? nil : "8"))
-    #expect(harness.handler.inboundBytes == 0)
+    #expect(harness.handler.callBytes.request == 0)
     #expect(try harness.call(body: Self.hello).status == "0")
   }
 
@@ -148,6 +148,6 @@ import Testing
     try harness.pump()
     try pass(60, harness)
     #expect(harness.seen[1]?.closeCode == nil)
-    #expect(harness.handler.inboundBytes == 8)
+    #expect(harness.handler.callBytes.request == 8)
   }
 }

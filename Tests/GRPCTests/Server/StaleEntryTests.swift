@@ -86,7 +86,7 @@ import Testing
     // The first connection has room again: it would have the call executed.
     for stream in waiting { pair.first.client.reset(stream, code: .cancel) }
     try pair.first.pump()
-    pair.first.handler.resumedCalls = [call]
+    pair.first.handler.resumedCalls.append(call)
     let before = pair.first.service.events
     pair.first.handler.flushNow()
     #expect(pair.first.handler.resumedCalls.isEmpty, "the entry was looked at")
@@ -128,12 +128,12 @@ import Testing
     let coming = try open(pair.first)
     _ = try open(pair.second)
     let waiting = try open(pair.first)
-    #expect(pair.first.handler.waitingLargeCalls.count == 1)
+    #expect(pair.first.handler.largeMessages.waiting.count == 1)
     try pair.handOver(waiting) { _ = try open(pair.second) }
     pair.first.client.reset(coming, code: .cancel)
     try pair.first.pump()
-    #expect(pair.first.handler.waitingLargeCalls.isEmpty, "the entry was looked at")
-    #expect(pair.first.handler.largeBytes == 0)
-    #expect(pair.calls(of: pair.second).filter { $0.awaitedBytes > 0 }.count == 1)
+    #expect(pair.first.handler.largeMessages.waiting.isEmpty, "the entry was looked at")
+    #expect(pair.first.handler.largeMessages.bytes == 0)
+    #expect(pair.calls(of: pair.second).filter { $0.largeMessage.awaited > 0 }.count == 1)
   }
 }

@@ -16,7 +16,7 @@ import Testing
     #expect(call.body == Self.hello)
     #expect(call.trailers == ["grpc-status": "0"])
     #expect(call.closeCode == .noError)
-    #expect(harness.handler.openCalls == 0)
+    #expect(harness.handler.tally.open == 0)
     #expect(harness.handler.session.liveStreamCount == 0)
   }
 
@@ -159,7 +159,7 @@ import Testing
     try harness.pump()
     // Their frames take turns, so either may be the one that goes too far.
     #expect([1, 3].compactMap { harness.seen[$0]?.status } == ["8"])
-    #expect(harness.handler.bufferedBytes == 60_000)
+    #expect(harness.handler.callBytes.unfinished == 60_000)
   }
 
   @Test func errorsCarryMessageDetailsAndPushback() throws {

@@ -99,7 +99,7 @@ import Testing
       configuration.connection.tls = try .trusting(ours.authority)
       configuration.connection.streamWindowBytes = 1 << 30
       configuration.connection.connectionWindowBytes = 1 << 30
-      configuration.connection.connectTimeout = .seconds(60)
+      configuration.connection.connectTimeout = .minutes(10)
       let channel = ClientChannel(
         host: "127.0.0.1", port: server.port, eventLoop: group.next(), configuration: configuration)
       let messages = 20_000

@@ -41,7 +41,7 @@ struct EncryptedServer {
   func channel(_ tls: ClientTLS?) -> ClientChannel {
     var configuration = ClientChannelConfiguration()
     configuration.connection.tls = tls
-    configuration.connection.connectTimeout = .seconds(60)
+    configuration.connection.connectTimeout = .minutes(10)
     configuration.connection.maxMessageBytes = 16 << 20
     return ClientChannel(
       host: "127.0.0.1", port: port, eventLoop: group.next(), configuration: configuration)

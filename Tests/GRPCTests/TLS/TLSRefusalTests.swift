@@ -102,6 +102,7 @@ import Testing
     try await withLoopback { _, running, _ in
       var configuration = ClientChannelConfiguration()
       configuration.connection.tls = try .trusting(ours.authority)
+      configuration.connection.connectTimeout = .minutes(10)
       let channel = ClientChannel(
         host: "127.0.0.1", port: running.port, eventLoop: MultiThreadedGroup.next(),
         configuration: configuration)

@@ -24,4 +24,4 @@ except grpc.RpcError as error:
     print(Failure(error).reason)
 
 # While a shard restarts, calls on its keys fail at once. A read is repeated.
-print(repeated(lambda: store.Get(pb.Key(key=b"greeting"), timeout=5), is_read=True).value)
+print(repeated(lambda: store.Get(pb.Key(key=b"greeting"), timeout=5), idempotent=True).value)

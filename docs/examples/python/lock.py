@@ -9,25 +9,27 @@ import secrets
 from contextlib import contextmanager
 
 from ringstore.v1 import keystore_pb2 as pb
-from store import connect
+from store import connect, repeated
 
 
 @contextmanager
 def lock(store, key: bytes, millis: int):
     """Returns the fencing token, or None if another client holds the lock."""
     owner = secrets.token_bytes(16)
-    taken = store.Set(
-        pb.KeyValue(
-            key=key, value=owner, ttl_millis=millis, condition=pb.SET_CONDITION_IF_ABSENT),
-        timeout=5,
-    )
     try:
+        taken = store.Set(
+            pb.KeyValue(
+                key=key, value=owner, ttl_millis=millis, condition=pb.SET_CONDITION_IF_ABSENT),
+            timeout=5,
+        )
         # Each holder has a greater one than those before.
         yield taken.version if taken.ok else None
     finally:
-        # Deletes it only if it is still ours. Also after an unknown outcome, which may have been
-        # a lock that was taken.
-        store.Delete(pb.DeleteRequest(key=key, if_value=owner), timeout=5)
+        # Deletes it only if it is still ours, so it may be done twice. Also after an unknown
+        # outcome of Set, which may have taken the lock.
+        repeated(
+            lambda: store.Delete(pb.DeleteRequest(key=key, if_value=owner), timeout=5),
+            idempotent=True)
 
 
 store = connect()

@@ -3,10 +3,12 @@
 Copy it, and change what you need. It takes grpcio, grpcio-status and the generated stubs.
 """
 
+import os
 import random
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import grpc
@@ -16,7 +18,7 @@ from ringstore.v1 import keystore_pb2_grpc
 
 # A reply may be as long as the node's max_message_bytes, by default 4 MiB, and grpcio refuses
 # longer ones by default. Use the cluster's setting.
-MESSAGE_BYTES_MAX = 4 << 20
+MESSAGE_BYTES_MAX = int(os.environ.get("RINGSTORE_MAX_MESSAGE_BYTES", 4 << 20))
 
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX + 1024),
@@ -38,8 +40,23 @@ def connect() -> keystore_pb2_grpc.KeyStoreStub:
     it: it may be used by many threads."""
     if len(sys.argv) != 2:
         sys.exit(f"usage: {sys.argv[0]} HOST:PORT")
-    address = sys.argv[1]
-    return keystore_pb2_grpc.KeyStoreStub(grpc.insecure_channel(address, options=OPTIONS))
+    return keystore_pb2_grpc.KeyStoreStub(channel(sys.argv[1]))
+
+
+def channel(address: str) -> grpc.Channel:
+    """Encrypted if the environment names a file with the authority's certificates, or a token."""
+    authority = os.environ.get("RINGSTORE_CLIENT_TLS_CA")
+    token = os.environ.get("RINGSTORE_TOKEN")
+    if not authority and not token:
+        return grpc.insecure_channel(address, options=OPTIONS)
+    # Without a file, the authorities that the machine trusts.
+    roots = Path(authority).read_bytes() if authority else None
+    credentials = grpc.ssl_channel_credentials(roots)
+    if token:
+        # Sent with each call. grpcio sends it over TLS only.
+        credentials = grpc.composite_channel_credentials(
+            credentials, grpc.access_token_call_credentials(token))
+    return grpc.secure_channel(address, credentials, options=OPTIONS)
 
 
 class Failure:
@@ -68,10 +85,11 @@ class Failure:
         return self.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
-def repeated(call: Callable[[], Answer], *, is_read: bool, seconds: float = 10.0) -> Answer:
+def repeated(call: Callable[[], Answer], *, idempotent: bool, seconds: float = 10.0) -> Answer:
     """Makes a call again, while that is safe, until it succeeds or the time has passed.
 
-    A read may be repeated after any error. A write may be repeated only if it certainly was not
+    A call that is idempotent may be repeated although it may have been executed: a read, or a write
+    that does the same once and twice. Any other write is repeated only if it certainly was not
     executed: if the outcome is unknown, the caller must read before it decides.
     """
     end = time.monotonic() + seconds
@@ -81,7 +99,7 @@ def repeated(call: Callable[[], Answer], *, is_read: bool, seconds: float = 10.0
             return call()
         except grpc.RpcError as error:
             failure = Failure(error)
-            safe = is_read or failure.did_not_happen
+            safe = idempotent or failure.did_not_happen
             if not (safe and failure.may_pass) or time.monotonic() + pause > end:
                 raise
             # Many clients that fail at once should not come back at once.

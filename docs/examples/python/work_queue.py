@@ -9,7 +9,7 @@ import threading
 
 import grpc
 from ringstore.v1 import keystore_pb2 as pb
-from store import Failure, connect
+from store import Failure, connect, repeated
 
 QUEUE = b"{jobs}"
 WAIT_MILLIS = 1_000
@@ -33,18 +33,17 @@ def next_job(store, worker: bytes) -> bytes | None:
 
 
 def done(store, worker: bytes, job: bytes) -> None:
-    store.LRem(pb.ListRemoveRequest(key=QUEUE + worker, count=1, value=job), timeout=5)
+    remove = pb.ListRemoveRequest(key=QUEUE + worker, count=1, value=job)
+    repeated(lambda: store.LRem(remove, timeout=5), idempotent=False)
 
 
 def take_back(store, worker: bytes) -> int:
-    """The unfinished jobs of a worker that is gone go to the head of the queue."""
+    """The unfinished jobs of a worker go to the head of the queue."""
+    move = pb.ListMoveRequest(
+        key=QUEUE + worker, destination=QUEUE, **{"from": pb.LIST_END_TAIL}, to=pb.LIST_END_HEAD)
     moved = 0
-    while store.LMove(
-        pb.ListMoveRequest(
-            key=QUEUE + worker, destination=QUEUE, **{"from": pb.LIST_END_TAIL},
-            to=pb.LIST_END_HEAD),
-        timeout=5,
-    ).found:
+    # One move more is as good: all of them are moved.
+    while repeated(lambda: store.LMove(move, timeout=5), idempotent=True).found:
         moved += 1
     return moved
 
@@ -54,12 +53,17 @@ finished = []
 
 
 def work(name: bytes) -> None:
-    take_back(store, name)
-    while (job := next_job(store, name)) != b"stop":
+    job = None
+    while job != b"stop":
+        if job is None:
+            # What a worker of this name left when it crashed, and what a call took whose reply
+            # didn't arrive.
+            take_back(store, name)
+        job = next_job(store, name)
         if job is not None:
-            finished.append(job)
+            if job != b"stop":
+                finished.append(job)
             done(store, name, job)
-    done(store, name, b"stop")
 
 
 workers = [threading.Thread(target=work, args=(b":worker-%d" % number,)) for number in range(3)]

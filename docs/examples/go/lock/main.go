@@ -22,11 +22,13 @@ func take(client pb.KeyStoreClient, key string, life time.Duration) (
 	_, err := rand.Read(owner)
 	store.Must(err)
 	release = func() {
-		// Deletes it only if it is still ours. Also after an unknown outcome, which may have been
-		// a lock that was taken.
-		_, err := client.Delete(store.Within(5*time.Second), &pb.DeleteRequest{
-			Key: []byte(key), Condition: &pb.DeleteRequest_IfValue{IfValue: owner}})
-		store.Must(err)
+		// Deletes it only if it is still ours, so it may be done twice. Also after an unknown outcome
+		// of Set, which may have taken the lock.
+		store.Must(store.Repeat(true, 10*time.Second, func() error {
+			_, err := client.Delete(store.Within(5*time.Second), &pb.DeleteRequest{
+				Key: []byte(key), Condition: &pb.DeleteRequest_IfValue{IfValue: owner}})
+			return err
+		}))
 	}
 	taken, err := client.Set(store.Within(5*time.Second), &pb.KeyValue{
 		Key: []byte(key), Value: owner, Condition: pb.SetCondition_SET_CONDITION_IF_ABSENT,

@@ -7,11 +7,13 @@ import (
 	"log"
 	"math/rand"
 	"os"
+	"strconv"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
@@ -19,7 +21,15 @@ import (
 )
 
 // MessageBytesMax is the node's max_message_bytes, by default 4 MiB. A reply may be as long.
-const MessageBytesMax = 4 << 20
+func MessageBytesMax() int {
+	given := os.Getenv("RINGSTORE_MAX_MESSAGE_BYTES")
+	if given == "" {
+		return 4 << 20
+	}
+	bytes, err := strconv.Atoi(given)
+	Must(err)
+	return bytes
+}
 
 // Connect gives a client of a router (or of a shard on its own), whose address is the first
 // argument of the program. Share it: it may be used by many goroutines.
@@ -27,23 +37,54 @@ func Connect() pb.KeyStoreClient {
 	if len(os.Args) != 2 {
 		log.Fatalf("usage: %s HOST:PORT", os.Args[0])
 	}
-	connection, err := grpc.Dial(os.Args[1],
-		// Since grpc-go 1.34: WithTransportCredentials(insecure.NewCredentials()).
-		grpc.WithInsecure(),
+	connection, err := grpc.Dial(os.Args[1], append(security(),
 		// No call is sent again automatically: see Repeat.
 		grpc.WithDisableRetry(),
 		grpc.WithDefaultCallOptions(
-			grpc.MaxCallRecvMsgSize(MessageBytesMax+1024),
-			grpc.MaxCallSendMsgSize(MessageBytesMax+1024)),
+			grpc.MaxCallRecvMsgSize(MessageBytesMax()+1024),
+			grpc.MaxCallSendMsgSize(MessageBytesMax()+1024)),
 		// A router that has vanished is detected while a call waits, after six minutes. A node closes
 		// the connection of a client that pings more often than its min_ping_seconds, by default 300:
 		// lower that first if you need less.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
-			Time: 330 * time.Second, Timeout: 20 * time.Second}))
-	if err != nil {
-		log.Fatal(err)
-	}
+			Time: 330 * time.Second, Timeout: 20 * time.Second}))...)
+	Must(err)
 	return pb.NewKeyStoreClient(connection)
+}
+
+// security encrypts the connection if the environment names a file with the authority's
+// certificates, or a token.
+func security() []grpc.DialOption {
+	authority, secret := os.Getenv("RINGSTORE_CLIENT_TLS_CA"), os.Getenv("RINGSTORE_TOKEN")
+	if authority == "" && secret == "" {
+		// Since grpc-go 1.34: WithTransportCredentials(insecure.NewCredentials()).
+		return []grpc.DialOption{grpc.WithInsecure()}
+	}
+	// Without a file, the authorities that the machine trusts.
+	roots := credentials.NewClientTLSFromCert(nil, "")
+	if authority != "" {
+		var err error
+		roots, err = credentials.NewClientTLSFromFile(authority, "")
+		Must(err)
+	}
+	options := []grpc.DialOption{grpc.WithTransportCredentials(roots)}
+	if secret != "" {
+		options = append(options, grpc.WithPerRPCCredentials(token(secret)))
+	}
+	return options
+}
+
+// token is a user's, sent with each call.
+type token string
+
+// GetRequestMetadata is what is added to each call.
+func (secret token) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(secret)}, nil
+}
+
+// RequireTransportSecurity says that the token is sent over TLS only.
+func (secret token) RequireTransportSecurity() bool {
+	return true
 }
 
 // Within returns a context for one call. Every call has a deadline; what it bounds is the wait: a
@@ -89,9 +130,10 @@ func (failure Failure) MayPass() bool {
 
 // Repeat makes a call again, while that is safe, until it succeeds or the time has passed.
 //
-// A read may be repeated after any error. A write may be repeated only if it certainly was not
+// A call that is idempotent may be repeated although it may have been executed: a read, or a write
+// that does the same once and twice. Any other write is repeated only if it certainly was not
 // executed: if the outcome is unknown, the caller must read before it decides.
-func Repeat(isRead bool, limit time.Duration, call func() error) error {
+func Repeat(idempotent bool, limit time.Duration, call func() error) error {
 	end := time.Now().Add(limit)
 	pause := 50 * time.Millisecond
 	for {
@@ -100,7 +142,7 @@ func Repeat(isRead bool, limit time.Duration, call func() error) error {
 			return nil
 		}
 		failure := Explain(err)
-		safe := isRead || failure.DidNotHappen()
+		safe := idempotent || failure.DidNotHappen()
 		if !safe || !failure.MayPass() || time.Now().Add(pause).After(end) {
 			return err
 		}

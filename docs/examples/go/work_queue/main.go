@@ -35,21 +35,24 @@ func next(client pb.KeyStoreClient, worker string) (string, bool) {
 }
 
 func done(client pb.KeyStoreClient, worker, job string) {
-	_, err := client.LRem(store.Within(5*time.Second), &pb.ListRemoveRequest{
-		Key: []byte(queue + worker), Count: 1, Value: []byte(job)})
-	store.Must(err)
+	store.Must(store.Repeat(false, 10*time.Second, func() error {
+		_, err := client.LRem(store.Within(5*time.Second), &pb.ListRemoveRequest{
+			Key: []byte(queue + worker), Count: 1, Value: []byte(job)})
+		return err
+	}))
 }
 
-// takeBack moves the unfinished jobs of a worker that is gone to the head of the queue.
+// takeBack moves the unfinished jobs of a worker to the head of the queue.
 func takeBack(client pb.KeyStoreClient, worker string) {
-	for {
-		reply, err := client.LMove(store.Within(5*time.Second), &pb.ListMoveRequest{
-			Key: []byte(queue + worker), Destination: []byte(queue),
-			From: pb.ListEnd_LIST_END_TAIL, To: pb.ListEnd_LIST_END_HEAD})
-		store.Must(err)
-		if !reply.Found {
-			return
-		}
+	for found := true; found; {
+		// One move more is as good: all of them are moved.
+		store.Must(store.Repeat(true, 10*time.Second, func() error {
+			reply, err := client.LMove(store.Within(5*time.Second), &pb.ListMoveRequest{
+				Key: []byte(queue + worker), Destination: []byte(queue),
+				From: pb.ListEnd_LIST_END_TAIL, To: pb.ListEnd_LIST_END_HEAD})
+			found = reply.GetFound()
+			return err
+		}))
 	}
 }
 
@@ -58,6 +61,8 @@ func work(client pb.KeyStoreClient, worker string, finish func(string)) {
 	for {
 		job, found := next(client, worker)
 		if !found {
+			// A call may have taken a job although its reply didn't arrive.
+			takeBack(client, worker)
 			continue
 		}
 		if job != stop {

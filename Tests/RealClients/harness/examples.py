@@ -1,0 +1,140 @@
+"""Running the programs of docs/examples, and building those in Go.
+
+They get the environment of a user who has set nothing for Ringstore, except what a test passes.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.process import RUN_SECONDS, clean_environment
+
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "docs" / "examples"
+PROTO = "ringstore/v1/keystore.proto"
+LANGUAGES = ("python", "go")
+
+# What the programs print when all is well.
+PRINTED = {
+    "python": {
+        "first_steps": "b'hello'\nFalse\nFalse\nWRONG_TYPE\nb'hello'\n",
+        "compare_and_swap": "['ada', 'grace']\n",
+        "scan": "2500\n",
+        "pipeline": "10000 []\n",
+        "work_queue": "True\n",
+        "lock": "True True\nTrue\n",
+        "rate_limiter": "[True, True, True, False, False]\n",
+    },
+    "go": {
+        "first_steps": "false\nfalse\nWRONG_TYPE\nhello\n",
+        "compare_and_swap": "ada grace\n",
+        "scan": "2500\n",
+        "pipeline": "10000 0\n",
+        "work_queue": "20\n",
+        "lock": "true false\ntrue\n",
+        "rate_limiter": "true\ntrue\ntrue\nfalse\nfalse\n",
+    },
+}
+
+# Where Debian keeps the packages that Go programs are built with, and what ours are built with.
+GO_PACKAGES = Path("/usr/share/gocode")
+GO_PLUGIN = Path("/usr/bin/protoc-gen-go")
+GO_BUILD_SECONDS = 280.0
+
+# A program that writes and reads a value as long as LENGTH says. No example has a large one.
+LARGE_VALUE = {
+    "python": """
+import os
+from ringstore.v1 import keystore_pb2 as pb
+from store import connect
+
+store = connect()
+store.Set(pb.KeyValue(key=b"large", value=b"x" * int(os.environ["LENGTH"])), timeout=30)
+print(len(store.Get(pb.Key(key=b"large"), timeout=30).value))
+""",
+    "go": """
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"ringstore/examples/store"
+	pb "ringstore/v1"
+)
+
+func main() {
+	client := store.Connect()
+	length, err := strconv.Atoi(os.Getenv("LENGTH"))
+	store.Must(err)
+	_, err = client.Set(store.Within(30*time.Second),
+		&pb.KeyValue{Key: []byte("large"), Value: make([]byte, length)})
+	store.Must(err)
+	reply, err := client.Get(store.Within(30*time.Second), &pb.Key{Key: []byte("large")})
+	store.Must(err)
+	fmt.Println(len(reply.Value))
+}
+""",
+}
+
+
+def python_environment(more: dict[str, str] | None = None) -> dict[str, str]:
+    """Finds the stubs and the packages of this process."""
+    path = os.pathsep.join([str(FOLDER / "python"), *sys.path])
+    return clean_environment({"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", **(more or {})})
+
+
+def start(command: list[str], **variables: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        command, env=python_environment(variables), stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True)
+
+
+def ended(command: list[str], **variables: str) -> subprocess.CompletedProcess:
+    """Runs a program to its end, whatever that is."""
+    return subprocess.run(
+        command, env=python_environment(variables), capture_output=True, text=True,
+        timeout=RUN_SECONDS, check=False)
+
+
+def printed(command: list[str], seconds: float = RUN_SECONDS, **more) -> str:
+    """What a program prints that succeeds."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, **more)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def build_go(folder: Path, names: list[str]) -> Path | None:
+    """The folder of the programs, built with Debian's packages; None where those are missing."""
+    needed = [GO_PACKAGES / "src" / "google.golang.org" / "grpc", GO_PLUGIN]
+    if not (shutil.which("go") and shutil.which("protoc") and all(p.exists() for p in needed)):
+        return None
+    source = folder / "src" / "ringstore"
+    shutil.copytree(FOLDER / "go", source / "examples")
+    large = source / "examples" / "large_value" / "main.go"
+    large.parent.mkdir()
+    large.write_text(LARGE_VALUE["go"])
+    # Debian's plugin is older than `optional`; on the wire it makes no difference.
+    proto = folder / "protos" / PROTO
+    proto.parent.mkdir(parents=True)
+    text = (ROOT / "Sources" / "RingstoreAPI" / "Protos" / PROTO).read_text()
+    proto.write_text(re.sub(r"^(\s*)optional ", r"\1", text, flags=re.MULTILINE))
+    printed([
+        "protoc", "-I", str(folder / "protos"), f"--plugin=protoc-gen-go={GO_PLUGIN}",
+        f"--go_out=plugins=grpc,M{PROTO}=ringstore/v1:{folder / 'src'}", PROTO])
+    environment = os.environ | {
+        "GO111MODULE": "off", "GOFLAGS": "", "GOPATH": f"{folder}:{GO_PACKAGES}",
+        "GOCACHE": str(folder / "cache"), "CGO_ENABLED": "0",
+    }
+    programs = folder / "bin"
+    programs.mkdir()
+    packages = [f"ringstore/examples/{name}" for name in [*names, "large_value"]]
+    printed(
+        ["go", "build", "-o", f"{programs}/", *packages], seconds=GO_BUILD_SECONDS, cwd=folder,
+        env=environment)
+    return programs
