@@ -327,7 +327,7 @@ let package = Package(
       name: "ClusterSimulationTests",
       dependencies: [
         "TestSeeds", "ClusterSimulation", "RingstoreAPI", "Commands", "NodeCore", "ShardNode",
-        "GRPC", nioCore,
+        "LogFiles", "SimulatedDisk", "GRPC", nioCore,
       ]),
     .target(
       name: "FuzzReaders",

@@ -2,7 +2,25 @@
 //
 // Owns nothing.
 
+import NIOCore
+import RingstoreAPI
+
 extension ExecutionObserver {
+  /// The calls of which a frame to a router says that they were not executed.
+  func callsRefused(in frame: ByteBuffer) -> Set<UInt64> {
+    frame.withUnsafeReadableBytes { bytes in
+      var refused: Set<UInt64> = []
+      var parts = LinkV1.ShardFrame.Parts(bytes)
+      while let part = try? parts.next() {
+        guard case .replies(let message) = part, let reply = try? LinkV1.LinkReply(message) else {
+          continue
+        }
+        if !wasExecuted(reply) { refused.insert(reply.id) }
+      }
+      return refused
+    }
+  }
+
   /// Whether a call of whose execution nothing was seen may have been executed all the same.
   func mayHaveHappened(_ item: SimulatedCall.Item, of call: SimulatedCall) -> Bool {
     if case .oneKey = call.kind {

@@ -174,12 +174,18 @@ final class ExecutionObserver {
 
   /// A shard has read all that has come over a connection. A call that has no reply was executed,
   /// unless it is done in turns or waits.
-  func hasRead(_ connection: SimulatedConnection, isOpen: Bool) {
+  ///
+  /// - Parameter heldForState: what the shard has written and not sent. A refusal in it is never
+  ///   seen if the connection breaks first.
+  func hasRead(
+    _ connection: SimulatedConnection, isOpen: Bool, heldForState: ByteBuffer? = nil
+  ) {
     let keys = unread.removeValue(forKey: connection.number) ?? []
     guard isOpen, commitsLate else { return }
     // A process that was stopped reads many frames in one event, one after another.
     let now = cluster.moment()
-    for key in keys {
+    let refused = heldForState.map(callsRefused(in:)) ?? []
+    for key in keys where !refused.contains(key.id) {
       guard let call = received[key], !call.wasExecuted, parked[key] == nil, call.owed == 1
       else { continue }
       let known = cluster.routers[connection.router].callsByID[key.id]
@@ -302,7 +308,7 @@ final class ExecutionObserver {
 
   /// Whether a reply's first frame tells of an execution. An error that tells of the key's state
   /// does, and so does one that says so itself.
-  private func wasExecuted(_ reply: LinkV1.LinkReply) -> Bool {
+  func wasExecuted(_ reply: LinkV1.LinkReply) -> Bool {
     guard let error = reply.error else { return true }
     if case .ok = Outcome(error) { return true }
     // A shard that keeps its data says so also of what may be lost with it.

@@ -199,7 +199,8 @@ final class SimulatedShard {
     // What is held has not been read.
     if !session.holdsCalls {
       cluster.probe.callersGone(cancels, connection)
-      cluster.probe.hasRead(connection, isOpen: after == .proceed)
+      cluster.probe.hasRead(
+        connection, isOpen: after == .proceed, heldForState: session.heldForState)
     }
     let greeting = session.greeting
     session.greeting = nil
@@ -278,7 +279,8 @@ final class SimulatedShard {
   private func goOn(_ known: ShardConnection, _ session: LinkSession) {
     let after = session.writable()
     if !session.holdsCalls {
-      cluster.probe.hasRead(known.connection, isOpen: after == .proceed)
+      cluster.probe.hasRead(
+        known.connection, isOpen: after == .proceed, heldForState: session.heldForState)
     }
     went(on: after, known.connection)
   }

@@ -25,7 +25,7 @@ final class SimulatedStorage: LoopOutput {
     case kill
     /// What isn't synced may be lost, torn, or there in another order.
     case powerLoss
-    /// All is written and synced; the machine may go right after.
+    /// All is written and synced; the machine may go right after. If the disk fails, it is a kill.
     case clean
   }
 
@@ -52,6 +52,8 @@ final class SimulatedStorage: LoopOutput {
   /// What leaves when the log is written, in order.
   private var held: [() -> Void] = []
   private var isClosed = false
+  /// The data can't be read or written any more: the process ends with an error.
+  private var isBroken = false
   /// The process is killed while its output is held.
   var diesWhenHeld = false
   /// Calls of the disk have been made to fail.
@@ -75,6 +77,7 @@ final class SimulatedStorage: LoopOutput {
 
   /// The process begins: it opens its directory, and loads it in turns.
   func start(_ core: ShardCore) {
+    isBroken = false
     do throws(LogRefusal) {
       let directory = try ShardStorage.open(
         Self.directory, cluster: SimulatedCluster.name, shard: shard.id,
@@ -143,10 +146,11 @@ final class SimulatedStorage: LoopOutput {
     planned = []
     (isHeld, held, diesWhenHeld) = (false, [], false)
     switch end {
-    case .kill where !disk.isOff: disk.endProcess()
-    case .kill, .powerLoss:
+    // Of a disk that has failed, only `always` says what a power loss leaves.
+    case .clean where isClosed && (!isBroken || policy == .always): losePower(.nothingUnsynced)
+    case .clean where !disk.isOff, .kill where !disk.isOff: disk.endProcess()
+    case .clean, .kill, .powerLoss:
       losePower(PowerLoss.allCases[context.number(0...PowerLoss.allCases.count - 1)])
-    case .clean: losePower(isClosed ? .nothingUnsynced : .everything)
     }
     if context.configuration.sabotage == .forgetsLastBatch { forgetLastBatch() }
   }
@@ -169,11 +173,12 @@ final class SimulatedStorage: LoopOutput {
       }
       if bell.takeRing() { bell.action() }
     }
-    if isClosed { context.cover(.closedClean) }
+    if isClosed, !isBroken { context.cover(.closedClean) }
   }
 
   /// Another process than the one that was killed comes to an end, because of its data.
   private func failed(_ sentence: String) {
+    isBroken = true
     if !hasFailed, !disk.isOff {
       context.found(.dataRefused, "shard \(shard.id) can't go on: \(sentence)")
     }

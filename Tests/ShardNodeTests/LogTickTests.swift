@@ -2,6 +2,7 @@
 // decided before the tick.
 
 import LogFiles
+import NIOCore
 import NodeCore
 import ProtobufMessages
 import RingstoreAPI
@@ -51,6 +52,23 @@ struct LogTickTests {
     let replies = lane.take()
     #expect(Set(replies.map(\.id)) == [1, 2, 3])
     #expect(replies.map(\.code) == [0, 0, 0])
+  }
+
+  /// What is sent over a connection that tells of state waits for it, refusals too: they can be
+  /// looked at, but over a connection that breaks first they are never sent.
+  @Test func aRefusalBehindStateThatIsNotDurableIsHeldWithIt() throws {
+    let logging = LoggingShard()
+    let lane = Lane(.calls, logging.shard.core)
+    _ = try lane.greet(try Link.hello())
+    lane.give { $0.call(1, .set, Requests.set("k", "v")) }
+    #expect(lane.take().isEmpty)
+    let held = try #require(lane.session?.heldForState)
+    let frame = try Ringstore_Internal_V1_ShardFrame(serializedBytes: Array(held.readableBytesView))
+    #expect(frame.replies.map(\.id) == [1])
+    #expect(frame.replies.allSatisfy { $0.code != 0 })
+    logging.settle()
+    #expect(lane.session?.heldForState == nil)
+    #expect(lane.take().map(\.id) == [1])
   }
 
   /// Otherwise the change would go to the threads, with output held that only a write by the loop

@@ -235,6 +235,10 @@ package final class LinkSession {
     if core.isStatePending { waitsForState = true }
   }
 
+  /// What is written, and not sent before the shard's state is durable; nil: nothing waits for
+  /// that.
+  package var heldForState: ByteBuffer? { waitsForState ? output : nil }
+
   /// All state is durable.
   func stateIsDurable() {
     guard waitsForState else { return }
