@@ -226,6 +226,18 @@ extension RouterCore {
     fail(current, hasBegun: hasBegun, error)
   }
 
+  /// Users have lost credentials or rights: their streams end. (A reply that is one message is
+  /// completed.)
+  func endRevokedStreams() {
+    for (id, principal) in streams.revoked {
+      do throws(CallError) {
+        streams.isFrom(try principal.standing(), id)
+      } catch {
+        if let call = calls[id] { giveUp(id, call, error) }
+      }
+    }
+  }
+
   // MARK: - Asking for more
 
   /// Every shard has the same share of the limit, so a slow one doesn't affect the others.
