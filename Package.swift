@@ -272,7 +272,7 @@ let package = Package(
       name: "ShardNodeTests",
       dependencies: [
         "TestSeeds", "EncodedCalls", "LargeMemory", "MetricTypes", "Tracing", "ShardNode",
-        "Commands", "NodeCore", "RingstoreAPI", "Placement", "Store", "GRPC",
+        "Commands", "NodeCore", "RingstoreAPI", "Placement", "Store", "Users", "GRPC",
         nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]
     ),
@@ -303,7 +303,9 @@ let package = Package(
       ]),
     .testTarget(
       name: "LoadGeneratorTests",
-      dependencies: ["LoadGenerator", "NodeCore", "RingstoreAPI", nioCore]),
+      dependencies: [
+        "TestSeeds", "LoadGenerator", "NodeCore", "RingstoreAPI", nioCore, nioEmbedded,
+      ]),
     // gRPC's interop tests, both sides; run by Tests/RealClients.
     .executableTarget(
       name: "interop",
@@ -314,8 +316,8 @@ let package = Package(
       name: "ClusterSimulation",
       dependencies: [
         "LargeMemory", "RingstoreAPI", "StatusCodes", "Placement", "Commands", "NodeCore",
-        "LineProtocol", "ShardNode", "RouterNode", "Store", "Log", "LogFiles", "SimulatedDisk",
-        "GRPC", nioCore, logging,
+        "LineProtocol", "ShardNode", "RouterNode", "Store", "Log", "LogFiles", "Backups",
+        "SimulatedDisk", "GRPC", nioCore, logging,
       ],
       path: "Tests/ClusterSimulation"),
     .executableTarget(
@@ -330,9 +332,9 @@ let package = Package(
     .target(
       name: "FuzzReaders",
       dependencies: [
-        "CodecReadings", "TestCertificates", "TextForms", "HTTP2", "LineProtocol", "RingstoreAPI",
-        "Users", "Commands", "NodeCore", "GRPC", "Store", "Log", nioCore, nioEmbedded, nioSSL,
-        logging,
+        "CodecReadings", "TestCertificates", "TextForms", "LargeMemory", "HTTP2", "LineProtocol",
+        "RingstoreAPI", "Users", "Placement", "Commands", "NodeCore", "ShardNode", "RouterNode",
+        "GRPC", "Store", "Log", nioCore, nioEmbedded, nioSSL, logging,
       ],
       path: "Tests/Fuzzing/Readers"),
     .testTarget(

@@ -61,7 +61,8 @@ package protocol Dispatcher: StandardServicesNode {
   func cancel(_ id: UInt64)
   /// The client of a Pipeline with calls in progress has disconnected.
   func cancelCalls(of pipeline: FrontPipeline)
-  /// Users have lost credentials or permissions: their calls that wait for values end.
+  /// Users have lost credentials or permissions: their calls that wait for values end, and those
+  /// whose replies are streams, calls on many keys, and their links.
   func endRevokedCalls()
   /// The caller of a call accepts more of a large or streamed reply again.
   func callerTakesMore(_ id: UInt64)

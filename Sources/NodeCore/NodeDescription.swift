@@ -1,11 +1,12 @@
 // A node's line about itself in Describe: message Node, with its own memory. A value; any thread.
 
 import NIOCore
+import Placement
 import RingstoreAPI
 
 package struct NodeDescription: Sendable {
   /// What a router is called, in Describe and in calls about it.
-  package static let routerID = "router"
+  package static let routerID = ShardDescription.routerName
   /// Unknown buckets of another node are ignored.
   package static let durationsMax = 128
 

@@ -10,6 +10,8 @@ package enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible 
   case tooManyShards(count: Int)
   /// The shard at this place (from 0) has an empty id.
   case emptyID(position: Int)
+  /// A shard has the name that stands for the router.
+  case reservedID(String)
   /// Two shards have this id.
   case duplicateID(String)
   /// This shard's weight is not a finite number above zero.
@@ -29,6 +31,8 @@ package enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible 
       "\(count) shards are listed; at most \(SlotMap.shardCountMax) are supported"
     case .emptyID(let position):
       "shard number \(position + 1) of the list has an empty id"
+    case .reservedID(let id):
+      "a shard can't have the id '\(id)': in calls about a node it stands for the router"
     case .duplicateID(let id):
       "the shard id '\(id)' is listed more than once"
     case .badWeight(let id, let weight):

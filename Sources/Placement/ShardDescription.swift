@@ -3,8 +3,12 @@
 // Owns nothing. A value; any thread.
 
 package struct ShardDescription: Sendable, Hashable {
-  /// The shard's name in the cluster: not empty, unique, and kept over restarts and moves. Slots
-  /// are assigned by it.
+  /// What a router is called, in calls about a node and in reports. No shard may have it as its id:
+  /// it could not be named then.
+  package static let routerName = "router"
+
+  /// The shard's name in the cluster: not empty, not `routerName`, unique, and kept over restarts
+  /// and moves. Slots are assigned by it.
   package var id: String
   /// host:port where the shard listens now. Not used for placement.
   package var address: String
@@ -24,6 +28,7 @@ package struct ShardDescription: Sendable, Hashable {
     var ids: Set<String> = []
     for (position, shard) in shards.enumerated() {
       guard !shard.id.isEmpty else { throw .emptyID(position: position) }
+      guard shard.id != routerName else { throw .reservedID(shard.id) }
       guard ids.insert(shard.id).inserted else { throw .duplicateID(shard.id) }
       guard shard.weight.isFinite, shard.weight > 0 else {
         throw .badWeight(id: shard.id, weight: shard.weight)

@@ -11,7 +11,7 @@ import RingstoreAPI
 import StandardServices
 
 extension RouterServer {
-  static let probeName = "router"
+  static let probeName = NodeDescription.routerID
 
   package var probe: NodeProbe {
     NodeProbe(

@@ -47,8 +47,12 @@ final class LinkStream: LinkPort {
     act(after)
   }
 
-  /// Whether the router still has the permission; ends the link if not. The keep-alive frame every
-  /// half second makes sure that this is checked.
+  /// Users have lost credentials or rights: ends the link if it is one of theirs.
+  func checkCaller() {
+    if call != nil { _ = isAdmitted() }
+  }
+
+  /// Whether the router still has the permission; ends the link if not.
   private func isAdmitted() -> Bool {
     guard let caller else { return true }
     do throws(CallError) {

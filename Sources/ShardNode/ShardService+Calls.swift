@@ -263,7 +263,10 @@ extension ShardService: Dispatcher {
 
   func isThisNode(_ node: String) -> Bool { core.isThisNode(node) }
 
-  func endRevokedCalls() { core.endRevokedCalls() }
+  func endRevokedCalls() {
+    for id in later.keys.sorted() { later[id]?.handle.checkCaller() }
+    endRevokedLinks()
+  }
 
   func callerTakesMore(_ id: UInt64) { later[id]?.handle.wake() }
 

@@ -125,6 +125,15 @@ final class ShardService: LinkService {
     afterEvent(link)
   }
 
+  /// Users have lost credentials or rights. A router that is none any more may send nothing for
+  /// seconds, so its links are not left until their next frame.
+  func endRevokedLinks() {
+    for link in Array(links.values) {
+      link.checkCaller()
+      afterEvent(link)
+    }
+  }
+
   private func afterEvent(_ link: LinkStream) {
     if link.call == nil { links[ObjectIdentifier(link)] = nil }
     core.boundViews()

@@ -15,12 +15,12 @@ import Users
 @Suite("Every command for every permission", .timeLimit(.minutes(15)))
 struct AccessMatrixTests {
   /// What a call is about, and whether that is the restricted users' own.
-  private static let targets: [(key: String, database: UInt32, isOwnKey: Bool, isOwnBase: Bool)] = [
+  static let targets: [(key: String, database: UInt32, isOwnKey: Bool, isOwnBase: Bool)] = [
     ("mine:1", 1, true, true), ("other:1", 1, false, true), ("mine:1", 2, true, false),
   ]
 
   /// Whether a user of `AccessCluster` may make a call, as the documentation has it.
-  private static func mayCall(
+  static func mayCall(
     _ command: Command, as user: String, ownKey: Bool, ownBase: Bool
   ) -> Bool {
     let isRestricted = user.hasPrefix("restricted-")

@@ -127,6 +127,66 @@ struct CredentialLifeTests {
     }
   }
 
+  @Test(arguments: [true, false])
+  func aListStreamEndsWhenItsUserMayNotReadItAnyMore(throughRouter: Bool) async throws {
+    func users(_ reader: String) throws -> UserTable {
+      try AccessCluster.table(
+        reader + AccessCluster.entry("root", may: "read write") + Self.router)
+    }
+    let first = AccessCluster.entry("reader", may: "read", rest: "rate 1000")
+    let slower = AccessCluster.entry("reader", may: "read", rest: "rate 10")
+    let other = AccessCluster.entry("reader", may: "read", keys: "prefix theirs:")
+    try await AccessCluster.with { cluster in
+      await cluster.replaceUsers(with: try users(first))
+      let port = throughRouter ? cluster.router.port : cluster.shards[0].port
+      let (root, reader) = (Client(port: port, as: "root"), Client(port: port, as: "reader"))
+      defer {
+        root.close()
+        reader.close()
+      }
+      let key = try await Self.keyOfFirstShard(root)
+      // More than fits into all buffers between the list and a client that doesn't read.
+      for _ in 0..<16 { try await Self.push(key, values: 8, bytes: 256 << 10, root) }
+      for (change, reason) in [(other, ErrorReason.permissionDenied), ("", .unauthenticated)] {
+        await cluster.replaceUsers(with: try users(first))
+        let stream = reader.open(V1.KeyStore.lRangeStream)
+        try await stream.send { $0.writeImmutableBuffer(Self.wholeList(key)) }
+        stream.halfClose()
+        var messages = stream.messages.makeAsyncIterator()
+        #expect(try await messages.next() != nil)
+        // It continues if the user has the same rights as before.
+        await cluster.replaceUsers(with: try users(slower))
+        #expect(try await messages.next() != nil)
+        await cluster.replaceUsers(with: try users(change))
+        do throws(RPCStatus) {
+          while try await messages.next() != nil {}
+          Issue.record("the whole list came")
+        } catch {
+          #expect(CallError(error).reason == reason)
+        }
+      }
+    }
+  }
+
+  private static func wholeList(_ key: String) -> ByteBuffer {
+    Requests.written { buffer in
+      Requests.with(key) { V1.ListRange(key: $0, start: 0, stop: -1).write(into: &buffer) }
+    }
+  }
+
+  private static func push(
+    _ key: String, values: Int, bytes: Int, _ client: Client
+  ) async throws {
+    let value = [UInt8](repeating: 7, count: bytes)
+    let request = Requests.written { buffer in
+      Requests.with(key) { buffer.append(V1.ListInsert.Field.key, $0) }
+      value.withUnsafeBytes { value in
+        for _ in 0..<values { buffer.append(V1.ListInsert.Field.values, value) }
+      }
+    }
+    if let error = await client.unary(V1.KeyStore.rPush, request) { throw error }
+  }
+
   @Test func usersChangeWhileCallsRunAndEachCallIsAnsweredByTheOldOnesOrTheNewOnes() async throws {
     try await AccessCluster.with(threads: 2) { cluster in
       let tables = [
@@ -267,6 +327,28 @@ struct CredentialLifeTests {
       let (_, refusal) = await direct.stream(LinkV1.Link.exchange, ByteBuffer())
       #expect(refusal?.reason == (user == nil ? .unauthenticated : .permissionDenied))
       #expect(cluster.users.ledger.count(of: user == nil ? .credentials : .permission) > 0)
+    }
+  }
+
+  /// A router that sends nothing would go on to be told of maps.
+  @Test func aSilentLinkEndsWhenItsRouterIsOneNoMore() async throws {
+    try await AccessCluster.with { cluster in
+      let peer = Client(port: cluster.shards[0].port, as: "the-router")
+      defer { peer.close() }
+      let link = peer.open(LinkV1.Link.exchange)
+      try await link.send { _ in }
+      // One connection: the link is open when this is answered.
+      #expect(
+        await peer.unary(V1.KeyStore.get, Requests.key("k"))?.reason == .permissionDenied)
+      await cluster.replaceUsers(
+        with: try AccessCluster.table(AccessCluster.entry("the-router", may: "read")))
+      do throws(RPCStatus) {
+        var frames = link.messages.makeAsyncIterator()
+        while try await frames.next() != nil {}
+        Issue.record("the link ended well")
+      } catch {
+        #expect(CallError(error).reason == .permissionDenied)
+      }
     }
   }
 

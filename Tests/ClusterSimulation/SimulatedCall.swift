@@ -17,6 +17,7 @@ final class SimulatedCall {
     case listStream
     /// Scan, or a page of Keys with a limit.
     case scan(ScanRecord)
+    case backup(BackupRecord)
   }
 
   /// What the call asks of one key, and its line in the history.
@@ -120,7 +121,7 @@ final class SimulatedCall {
   var isListRead: Bool {
     switch kind {
     case .oneKey, .listStream: true
-    case .manyKeys, .everyShard, .scan: false
+    case .manyKeys, .everyShard, .scan, .backup: false
     }
   }
 
@@ -142,7 +143,7 @@ final class SimulatedCall {
       scan.write(into: &request)
     case .manyKeys(let calls):
       calls.write(items, into: &request)
-    case .everyShard:
+    case .everyShard, .backup:
       break
     }
     return request
@@ -158,6 +159,7 @@ final class SimulatedCall {
       case .everyShard(let id): "\(id)"
       case .listStream: "stream of a list"
       case .scan(let walk): walk.isScan ? "scan" : "page of keys"
+      case .backup: "backup"
       }
     let shown: [String] = items.prefix(6).map { item in
       let key = HistoryOperation.text(item.key)

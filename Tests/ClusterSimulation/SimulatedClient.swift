@@ -63,6 +63,9 @@ final class SimulatedClient {
 
   /// A call of a client that makes one at a time.
   private func makeCall() {
+    if context.configuration.takesBackups, context.chance(0.02) {
+      return send([newCall(.backup(cluster.backups.begin()), [])])
+    }
     let dice = context.number(0...199)
     switch dice {
     case ..<20:
@@ -88,6 +91,11 @@ final class SimulatedClient {
   /// Walks over all keys, which has to succeed.
   func walk(isScan: Bool) {
     resume(ScanRecord(isScan: isScan, cluster))
+  }
+
+  /// Makes a backup that has to succeed.
+  func backUp() {
+    send([newCall(.backup(cluster.backups.begin()), [], mustSucceed: true)])
   }
 
   /// Makes the next call of a walk that has to succeed.

@@ -37,6 +37,9 @@ extension SimulatedCluster {
       case .scan(let walk):
         if walk.isScan { walk.finish(self) } else { try walk.addAnswer(response, self) }
         return []
+      case .backup(let backup):
+        backup.finish()
+        return []
       }
     } catch {
       return nil
@@ -120,7 +123,8 @@ extension SimulatedCluster {
       switch error.reason {
       case .viewExpired: call.items.allSatisfy(\.call.isRead)
       // A shard without keys that has lost its routers may take the stranger's map for a while.
-      case .mapConflict: context.configuration.hasStranger
+      case .mapConflict:
+        if case .backup = call.kind { true } else { context.configuration.hasStranger }
       default: true
       }
     guard isExpected, let outcome = Outcome(error) else {

@@ -27,6 +27,7 @@ package final class SimulatedCluster {
   private(set) var connections: [ClientConnection] = []
   private(set) lazy var network = SimulatedNetwork(context: context, cluster: self)
   private(set) lazy var presence = KeyPresence(self)
+  private(set) lazy var backups = BackupWatch(self)
   /// Walks over the keys that go on with another call.
   private var openWalks: [ScanRecord] = []
   /// There from the start of a run.
@@ -219,8 +220,17 @@ package final class SimulatedCluster {
         client.walk(isScan: isScan)
         awaitEnd()
       }
+      guard context.configuration.takesBackups else { continue }
+      // By then shards have ended the backups that were broken off, of which each may have two.
+      context.run(untilNanos: context.nowNanos + Self.backupIdleNanos)
+      limit = context.nowNanos + context.configuration.recoveryNanosMax
+      client.backUp()
+      awaitEnd()
     }
   }
+
+  /// Longer than a shard keeps a backup from which nothing is read.
+  private static let backupIdleNanos: UInt64 = 61_000_000_000
 
   // MARK: - Walks
 
@@ -304,6 +314,9 @@ package final class SimulatedCluster {
   func failed(_ call: SimulatedCall, _ error: CallError) {
     if case .scan(let walk) = call.kind { walk.isResumed = true }
     var outcome = self.outcome(of: error, to: call)
+    if case .backup = call.kind, call.mustSucceed {
+      context.found(.notRecovered, "all is well, and yet it failed: \(call.text): \(error.message)")
+    }
     // A Reset that failed on one shard may have been carried out by the others.
     if case .everyShard = call.kind { outcome = .unknown }
     end(call, call.items.map { _ in outcome }, UInt64(error.code.rawValue))
@@ -371,7 +384,11 @@ package final class SimulatedCluster {
         .notRecovered, "all is well, and yet it failed: \(call.text); links away: \(links)")
     }
     call.client.callEnded()
-    if case .scan(let walk) = call.kind { leave(walk, call) }
+    switch call.kind {
+    case .scan(let walk): leave(walk, call)
+    case .backup(let backup): backups.end(backup)
+    case .oneKey, .manyKeys, .everyShard, .listStream: break
+    }
   }
 
   /// An answer has come: clients know more of the key, and no version may have come twice.

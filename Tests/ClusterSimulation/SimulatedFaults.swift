@@ -8,8 +8,11 @@ import SimulatedDisk
 final class SimulatedFaults {
   enum Kind: CaseIterable {
     case drop, crash, stall, drain, slow, cancelStorm, stutter, hold, routerDrain, clockJump
-    case diskFull, diskError
+    case diskFull, diskError, diskStall
   }
+
+  /// Longer than a shard accepts writes that the disk doesn't take.
+  private static let diskStallNanosMax: UInt64 = 7_000_000_000
 
   private let context: SimulationContext
   private unowned let cluster: SimulatedCluster
@@ -33,6 +36,7 @@ final class SimulatedFaults {
         case .routerDrain: context.chance(0.2)
         case .diskFull, .diskError:
           context.configuration.keepsData && shardsDie && context.chance(0.3)
+        case .diskStall: context.configuration.faults.disksStall && context.chance(0.3)
         case .crash, .drain: context.chance(0.6) && shardsDie
         case .drop, .stall, .slow, .cancelStorm, .stutter: context.chance(0.6)
         }
@@ -103,6 +107,14 @@ final class SimulatedFaults {
       guard context.chance(0.5) else { return }
       context.cover(.diskFailed)
       shard.storage?.fails(.error(FileErrorCode.inputOutput))
+    case .diskStall:
+      guard context.chance(0.5) else { return }
+      context.cover(.diskStalled)
+      let nanos =
+        context.chance(0.5)
+        ? Self.diskStallNanosMax : context.nanosOfAnyScale(upTo: Self.diskStallNanosMax)
+      lasts(nanos)
+      shard.storage?.stall(forNanos: nanos)
     case .slow:
       context.cover(.slowed)
       let nanos = context.nanos(upTo: 1_000_000_000)
@@ -136,7 +148,7 @@ final class SimulatedFaults {
     }
   }
 
-  private func stall(_ shard: SimulatedShard, forNanos nanos: UInt64) {
+  func stall(_ shard: SimulatedShard, forNanos nanos: UInt64) {
     let incarnation = shard.incarnations
     shard.stall()
     lasts(nanos)

@@ -75,10 +75,10 @@ extension SimulatedRouter {
     if caller.hasEnded {
       context.found(.endedTwice, "a message after the end of \(caller.text)")
     }
-    if case .scan(let walk) = caller.kind {
-      walk.addPage(message, cluster)
-    } else {
-      caller.messages.append(saboteur.mixed(ByteBuffer(bytes: message), caller))
+    switch caller.kind {
+    case .scan(let walk): walk.addPage(message, cluster)
+    case .backup(let backup): backup.add(message)
+    default: caller.messages.append(saboteur.mixed(ByteBuffer(bytes: message), caller))
     }
   }
 

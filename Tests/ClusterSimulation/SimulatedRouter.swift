@@ -83,6 +83,7 @@ final class SimulatedRouter: RouterDriver {
       case .everyShard(let command): start(command, call)
       case .listStream: openStream(call)
       case .scan(let walk): start(walk.isScan ? .scan : .keys, call)
+      case .backup: start(.backup, call)
       }
     }
     eventHandled()

@@ -69,6 +69,8 @@ final class SimulatedShard {
       versionsBegin: context.configuration.keepsData
         ? 0 : Store.versionsBegin(unixMillis: wallClock.read()),
       clock: { context.nowNanos }, wallMillis: { wallClock.read() }, uptimeMillis: { 0 })
+    // Many pieces, so that much happens between the first and the last.
+    if context.configuration.takesBackups { core.backupPieceBytes = context.number(50...1_000) }
     if number.isMultiple(of: 2) { core.lineage = DataLineage(high: 1, low: UInt64(number)) }
     return core
   }
@@ -284,6 +286,7 @@ final class SimulatedShard {
   /// To be called after anything that may have changed the store or given the loop work to do.
   func eventHandled() {
     cluster.presence.look(at: self)
+    cluster.backups.look(at: self)
     cluster.probe.eventHandled()
     if core.parkedCount > limits.parkedCallsMax {
       context.found(.tooManyParked, "\(core.parkedCount) calls wait at shard \(id)")

@@ -56,6 +56,8 @@ final class SimulatedStorage: LoopOutput {
   var diesWhenHeld = false
   /// Calls of the disk have been made to fail.
   private var hasFailed = false
+  /// Until when the disk is stalled: no call to it returns before.
+  private var stalledUntilNanos: UInt64 = 0
 
   init?(_ shard: SimulatedShard, _ context: SimulationContext, _ cluster: SimulatedCluster) {
     guard context.configuration.keepsData else { return nil }
@@ -196,6 +198,12 @@ final class SimulatedStorage: LoopOutput {
     context.after(nanos) { [unowned self] in disk.capacity = .max }
   }
 
+  /// Stalls the disk: the lanes wait, and so does the process if it writes by itself. Unlike other
+  /// faults of the disk it ends when its time is over.
+  func stall(forNanos nanos: UInt64) {
+    stalledUntilNanos = max(stalledUntilNanos, context.nowNanos + nanos)
+  }
+
   func faultsEnd() {
     disk.clearFaults()
     disk.capacity = .max
@@ -281,6 +289,11 @@ final class SimulatedStorage: LoopOutput {
   private func planFlush() {
     guard first != nil, shard.isRunning else { return }
     plan(.flush, after: context.nanos(upTo: Self.flushNanosMax)) { [unowned self] in
+      // The loop is about to write by itself: the process waits for the disk, and flushes when it
+      // continues.
+      if isHeld, stalledUntilNanos > context.nowNanos {
+        return cluster.faults.stall(shard, forNanos: stalledUntilNanos - context.nowNanos)
+      }
       let target = first
       first = nil
       target?.flushNow()
@@ -289,11 +302,12 @@ final class SimulatedStorage: LoopOutput {
 
   private func plan(_ lane: LogFileOutput.Lane) {
     guard let due = output?.due(lane, now: context.nowNanos) else { return }
-    let nanos = max(due, context.nowNanos) - context.nowNanos
+    let nanos = max(due, context.nowNanos, stalledUntilNanos) - context.nowNanos
     plan(
       .lane(lane, isDue: nanos == 0),
       after: nanos + context.nanosOfAnyScale(upTo: Self.stepNanosMax)
     ) { [unowned self] in
+      guard context.nowNanos >= stalledUntilNanos else { return }
       output?.perform(lane, now: context.nowNanos)
     }
   }

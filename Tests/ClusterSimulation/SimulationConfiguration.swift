@@ -39,6 +39,9 @@ package struct SimulationConfiguration: Sendable {
   /// Shards keep their data on disks, and have it again after a crash.
   package var keepsData = false
 
+  /// Clients make backups now and then.
+  package var takesBackups = false
+
   /// Replies leave later than what they tell of is executed.
   var commitsLate: Bool { commitNanosMax > 0 || keepsData }
 
@@ -116,6 +119,16 @@ package struct SimulationConfiguration: Sendable {
     configuration.name += ", disks"
     configuration.keepsData = true
     configuration.commitNanosMax = 0
+    // They don't forget which of two maps they obey.
+    configuration.faults.shardsDie = true
+    return configuration
+  }
+
+  /// The same with backups.
+  package func withBackups() -> SimulationConfiguration {
+    var configuration = self
+    configuration.name += ", backups"
+    configuration.takesBackups = true
     return configuration
   }
 
@@ -191,6 +204,8 @@ package struct FaultConfiguration: Sendable {
   package var stallNanosMax: UInt64 = 3_500_000_000
   /// How long a shard that is asked to stop still replies, at most.
   package var drainNanosMax: UInt64 = 600_000_000
+  /// Whether disks stall, where shards have any.
+  package var disksStall = false
   /// How long the network holds what a router sends to a shard, at most.
   package var holdNanosMax: UInt64 = 0
 
@@ -283,4 +298,6 @@ package enum Sabotage: Sendable, CaseIterable {
   case forgetsLastBatch
   /// The shard keeps its data, and tells routers that it doesn't.
   case hidesThatItRecovers
+  /// A key of each shard is missing in backups.
+  case leavesKeysOut
 }

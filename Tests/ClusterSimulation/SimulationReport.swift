@@ -21,6 +21,8 @@ package struct SimulationFinding: Sendable, Hashable {
     case answeredTwice
     /// A walk over the keys misses one that was there all the time, or gives one twice.
     case walkWrong
+    /// A backup can't be read, or holds what its shard never held.
+    case backupWrong
     /// A key had one version with two values.
     case versionTwice
     /// A shard executed a call of a router while another held keys under another map.
@@ -74,7 +76,7 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case parked, parkedServed, parkedEnded, parkedAnew, parkedUnknown, parkedTooOften, parkedGivenUp
   case parkedRefused, routerDrained
   case heldForWrite, killedWhileHeld, powerLost, closedClean, passMade, loadingRefused
-  case diskFilled, diskFailed
+  case diskFilled, diskFailed, diskStalled, backedUp
   case executedUnknown, unexecutedUnknown, executedAfterItsEnd
 }
 

@@ -76,6 +76,7 @@ package struct SimulationSeeds: Sendable {
     case .ignoresAge: return .withHeldLinks
     case .ignoresFence: return .withLateFrames
     case .mixesLines: return SimulationConfiguration().withLines()
+    case .leavesKeysOut: return SimulationConfiguration().withBackups()
     case .repliesBeforeWrite, .forgetsLastBatch, .hidesThatItRecovers:
       return SimulationConfiguration().withData().withManyDeaths()
     default: return configuration(of: seed)
@@ -85,14 +86,15 @@ package struct SimulationSeeds: Sendable {
   /// Of ten runs three are of overloaded links, one of two routers with different maps, one of
   /// links that are held for long, one of shards that commit late, and one of a slot map that
   /// changes; in three of ten clients speak lines as well. One of fifty has the slot map of a new
-  /// cluster. In a quarter of the runs shards keep their data, but not where there are two maps, nor
-  /// where slots change their owners: a shard that has started again counts versions from its
-  /// ceiling, ahead of the clock, and the next owner of a slot counts from the clock.
+  /// cluster. In a quarter of the runs shards keep their data, and in a quarter backups are made,
+  /// half of them of such shards.
   private static func configuration(of seed: UInt64) -> SimulationConfiguration {
-    let configuration = kind(of: seed)
-    let keepsData =
-      seed / 10 % 4 == 2 && !configuration.hasStranger && !configuration.changesMap
-    return keepsData ? configuration.withData() : configuration
+    var configuration = kind(of: seed)
+    if seed / 10 % 4 == 2 {
+      configuration = configuration.withData()
+      configuration.faults.disksStall = true
+    }
+    return [2, 7].contains(seed / 10 % 8) ? configuration.withBackups() : configuration
   }
 
   private static func kind(of seed: UInt64) -> SimulationConfiguration {

@@ -45,6 +45,7 @@ import Testing
     (.repliesBeforeWrite, [.notLinearizable]),
     (.forgetsLastBatch, [.notLinearizable]),
     (.hidesThatItRecovers, [.executedTwice]),
+    (.leavesKeysOut, [.backupWrong]),
   ]
 
   @Test(arguments: Self.expected)

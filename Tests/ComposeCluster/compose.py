@@ -4,6 +4,7 @@ Started by deploy/compose/test, which says in RINGSTORE_IMAGE which image to run
 which engine to ask.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -19,13 +20,15 @@ from harness.client import Client
 from harness.lines import Lines
 from harness.polling import eventually
 
-FILE = Path(__file__).parents[2] / "deploy" / "compose" / "docker-compose.yml"
+FOLDER = Path(__file__).parents[2] / "deploy" / "compose"
+FILE, INSECURE = FOLDER / "docker-compose.yml", FOLDER / "insecure.yml"
 SHARDS = {"a": "shard-a", "b": "shard-b", "c": "shard-c"}
 SERVICES = ["router", *SHARDS.values()]
 COMMAND_SECONDS = 300.0
 HEALTHY_SECONDS = 180.0
 ADDRESS_ATTEMPTS = 8
 
+_numbers = itertools.count(1)
 # What was measured, for the end of the report.
 measured: list[str] = []
 
@@ -56,10 +59,12 @@ def free_port() -> int:
 
 
 class Compose:
-    """One project made of the compose file, on free ports of this machine."""
+    """One project made of the compose file, on free ports of this machine; `more` are files that
+    change it."""
 
-    def __init__(self):
-        self.project = f"ringstore-test-{os.getpid()}"
+    def __init__(self, *more: Path):
+        self.files = [FILE, *more]
+        self.project = f"ringstore-test-{os.getpid()}-{next(_numbers)}"
         self.image = os.environ["RINGSTORE_IMAGE"]
         self.port = free_port()
         self.line_port = free_port()
@@ -77,8 +82,9 @@ class Compose:
     def command(self, *arguments: str) -> str:
         """`docker-compose` where there is one, else Compose v2, with this project and file."""
         program = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
+        files = (word for file in self.files for word in ("--file", str(file)))
         return run(
-            *program, "--project-name", self.project, "--file", str(FILE), *arguments,
+            *program, "--project-name", self.project, *files, *arguments,
             environment=self.environment,
         )
 

@@ -270,6 +270,27 @@ def test_the_page_does_what_it_says_and_nothing_is_left(compose, tmp_path):
     assert compose.labelled("volume", "ls") == []
 
 
+def test_without_encryption_clients_are_served_in_plaintext(insecure):
+    """As the page has it, "Without encryption"."""
+    with Client(insecure.address) as client:
+        slot_map = client.describe().map
+        for name in SHARDS:
+            # Over a link to each shard.
+            key = next(keys_of(slot_map, name))
+            client.set(key, name.encode())
+            assert client.get(key).value == name.encode()
+    with Lines(insecure.line_port) as connection:
+        assert connection.ask(b"PING") == b"+PONG"
+    with insecure.client() as encrypted:
+        with pytest.raises(grpc.RpcError) as refused:
+            encrypted.describe()
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    printed = insecure.command("exec", "-T", "router", "ringstore", "health", "--shards")
+    assert printed == "router serving, 3 of 3 shards serving\n"
+    for service in SERVICES:
+        assert insecure.health(service) == "healthy"
+
+
 def test_the_cluster_is_not_named_after_its_folder():
     settings = (ROOT / "deploy" / "compose" / ".env").read_text().splitlines()
     assert "COMPOSE_PROJECT_NAME=ringstore" in settings

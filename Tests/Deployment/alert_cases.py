@@ -83,6 +83,13 @@ def disk(free: str) -> dict[str, str]:
     }
 
 
+def gate(waiting: str, released: str) -> dict[str, str]:
+    return {
+        shard("ringstore_gate_replies"): waiting,
+        shard("ringstore_gate_wait_seconds_count"): released,
+    }
+
+
 GET = f'{ROUTER},command="get",outcome="ok"'
 SCAN = f'{ROUTER},command="scan",outcome="ok"'
 UP = process("up")
@@ -223,6 +230,12 @@ CASES = [
         "RingstoreLogStalled", {shard("ringstore_log_stalled"): "0 0 1 " * 40}, (OF_SHARD,), "20m"
     ),
     Case("RingstoreLogStalled", {shard("ringstore_log_stalled"): "0x70 1x2 0x40"}, (), "20m"),
+    Case("RingstoreRepliesHeld", gate(always(7), "0+3x20 60x40"), (OF_SHARD,), "8m"),
+    # Under load some always wait, and others are sent.
+    Case("RingstoreRepliesHeld", gate(always(7), rising(3)), (), "8m"),
+    Case("RingstoreRepliesHeld", gate("0x20 7x4 0x40", "0+3x20 60x40"), (), "8m"),
+    # Nothing waits, and nothing is written.
+    Case("RingstoreRepliesHeld", gate(always(0), always(60)), (), "8m"),
     Case(
         "RingstoreSyncsSlow",
         durations("ringstore_log_sync_duration_seconds", SHARD, 90, 10, "0.5"),

@@ -100,13 +100,20 @@ enum GRPCRules {
       "health is NOT_SERVING first in a drain",
       "test_standard_health.py: test_a_drain_begins_with_not_serving"),
     GRPCRule(
+      "health is NOT_SERVING until the node serves",
+      "ShardServerTests.swift: aShardThatLoadsIsAliveAndNotReadyToEveryProbe",
+      "test_standard_health.py: test_a_router_that_has_reached_no_shard_is_alive_and_not_ready"),
+    GRPCRule(
       "PING is answered", "ConnectionTests.swift: aPingIsAnsweredWithItsPayload",
       "test_http2_rules.py: test_a_ping_is_answered_with_its_payload"),
     GRPCRule(
       "PINGs that come too often are too_many_pings, with the strikes and amnesty of gRFC A8",
       "ConnectionRulesTests.swift: tooManyPingsAreCut",
       "ConnectionRulesTests.swift: pingsAlongWithAnswersAreForgiven",
-      "ConnectionRulesTests.swift: aPermittedClientMayPingEachSecond"),
+      "ConnectionRulesTests.swift: pingsAlongWithMessagesOfAnOpenStreamAreForgiven",
+      "ConnectionRulesTests.swift: withoutSettingsClientsMayPingAsOftenAsGRPCsServersAllow",
+      "ConnectionRulesTests.swift: aPermittedClientMayPingEachSecond",
+      "test_connections.py: test_a_link_may_ping_every_second"),
     GRPCRule(
       "grpc.health.v1: Check, Watch, List",
       "test_standard_health.py: test_a_node_that_serves_says_so_of_all_its_services",
@@ -127,8 +134,9 @@ enum GRPCRules {
 
   static let client = [
     GRPCRule(
-      "te, user-agent, grpc-timeout and metadata are as the protocol has them",
+      ":scheme, te, user-agent, grpc-timeout and metadata are as the protocol has them",
       "ClientConnectionTests.swift: theRequestsHeadersAreThoseOfTheProtocol",
+      "ClientConnectionTests.swift: theSchemeOverTLSIsHttps",
       "TextCodingTests.swift: aTimeoutIsNeverWrittenShorterThanItIs"),
     GRPCRule(
       "metadata is sanitised",
@@ -192,7 +200,8 @@ enum GRPCRules {
       "ConnectionRulesTests.swift: aHeaderBlockMustBeCompletedInTime"),
     GRPCRule(
       "HPACK and header bombs", "ConnectionTests.swift: aHeaderBombIsCutShortAndLeftToTheOwner",
-      "AttackTests.swift: headersOverTheLimitGetAStatusThatSaysSo"),
+      "AttackTests.swift: headersOverTheLimitGetAStatusThatSaysSo",
+      "AttackTests.swift: trailersOverTheLimitGetTheSameStatus"),
     GRPCRule(
       "PING and SETTINGS floods", "AttackTests.swift: settingsAreBounded",
       "ConnectionTests.swift: aPingFloodWithUnreadAnswersEndsTheSession"),

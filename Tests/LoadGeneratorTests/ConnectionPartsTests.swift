@@ -154,24 +154,46 @@ struct ConnectionPartsTests {
         == .failed(CallFailure(code: "UNKNOWN", message: "what is this")))
   }
 
-  @Test func linesAreTheSameHoweverTheyAreCut() {
+  @Test func linesAreTheSameHoweverTheyAreCut() throws {
     let text = Array("+one\r\n\r\n+\r\r\n-two three\n+four\r\n".utf8)
     for size in 1...text.count {
       var replies = LineReplies(valueBytesMax: 100)
       var lines: [String] = []
+      var bytes = 0
       for start in stride(from: 0, to: text.count, by: size) {
         replies.append(ByteBuffer(bytes: text[start..<min(start + size, text.count)]))
-        while replies.next({ lines.append(String(decoding: $0, as: UTF8.self)) }) {}
+        while try replies.next({
+          lines.append(String(decoding: $0, as: UTF8.self))
+          bytes += $1
+        }) {}
       }
       #expect(lines == ["+one", "", "+\r", "-two three", "+four"], "pieces of \(size)")
-      #expect(!replies.isTooLong)
+      #expect(bytes == text.count)
     }
   }
 
-  @Test func aLineWithoutAnEndIsTooLongAtSomePoint() {
+  @Test func aLineWithoutAnEndIsTooLongAtSomePoint() throws {
     var replies = LineReplies(valueBytesMax: 10)
-    replies.append(ByteBuffer(repeating: UInt8(ascii: "a"), count: LineReplies.headroomBytes + 11))
-    #expect(!replies.next { _ in })
-    #expect(replies.isTooLong)
+    replies.append(ByteBuffer(repeating: UInt8(ascii: "a"), count: LineReplies.headroomBytes + 10))
+    #expect(try !replies.next { _, _ in })
+    replies.append(ByteBuffer(string: "a"))
+    #expect(throws: MalformedReply.self) { _ = try replies.next { _, _ in } }
+  }
+
+  @Test func bytesThatWereReadDoNotStayInTheBuffer() throws {
+    var lines = LineReplies(valueBytesMax: 100)
+    var replies = RESPReplies(valueBytesMax: 100)
+    // Every read ends inside a reply, so that no buffer is ever empty.
+    lines.append(ByteBuffer(string: "+a"))
+    replies.append(ByteBuffer(string: "+a"))
+    let piece = String(repeating: "bcd\r\n+a", count: 100)
+    for _ in 0..<1_000 {
+      lines.append(ByteBuffer(string: piece))
+      while try lines.next({ line, _ in #expect(line.count == 5) }) {}
+      replies.append(ByteBuffer(string: piece))
+      while try replies.next({ _, bytes in #expect(bytes == 7) }) {}
+    }
+    #expect(lines.buffer.storageCapacity < 4 * piece.utf8.count)
+    #expect(replies.buffer.storageCapacity < 4 * piece.utf8.count)
   }
 }

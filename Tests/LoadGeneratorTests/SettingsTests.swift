@@ -27,6 +27,12 @@ struct LoadSettingsTests {
       $0.inFlight = 4
     }
     #expect(shallow.inFlight == 4 && shallow.batch == 4)
+    for way in [LoadProtocol.line, .resp] {
+      let alone = try LoadSettings.with { $0.way = way }
+      #expect(alone.inFlight == 1 && alone.batch == 1)
+      let together = try LoadSettings.with { ($0.way, $0.batch) = (way, 16) }
+      #expect(together.inFlight == 16 && together.batch == 16)
+    }
     let open = try LoadSettings.with { $0.rates = ["1000", "2000,4e3"] }
     #expect(open.rates == [1_000, 2_000, 4_000] && open.inFlight == 100)
   }
@@ -53,6 +59,7 @@ struct LoadSettingsTests {
     ("--in-flight", { $0.inFlight = 0 }),
     ("--in-flight", { $0.inFlight = 1_025 }),
     ("--in-flight", { ($0.way, $0.inFlight) = (.line, 10_001) }),
+    ("--in-flight", { ($0.way, $0.inFlight) = (.resp, 10_001) }),
     ("--batch", { $0.batch = 2 }),
     ("--batch", { ($0.way, $0.batch) = (.line, 0) }),
     ("--batch", { ($0.way, $0.batch, $0.inFlight) = (.pipeline, 9, 8) }),

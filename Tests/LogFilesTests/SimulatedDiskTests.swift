@@ -72,6 +72,17 @@ struct SimulatedDiskTests {
     #expect(left == Set((1...2).flatMap { a in (1...2).map { b in [a, b, 2] as [UInt8] } }))
   }
 
+  @Test func bytesWrittenWhereAFailedSyncLostTheGrowthAreSyncedAgain() throws {
+    let left = try leftovers { disk, file in
+      disk.setFault(.error(FileErrorCode.inputOutput), atCall: disk.calls + 2)
+      try disk.write(file, [UInt8](repeating: 2, count: 512), at: 1024)
+      #expect(throws: FileError(.sync, "d/a", FileErrorCode.inputOutput)) { try disk.sync(file) }
+      try disk.write(file, [UInt8](repeating: 3, count: 512), at: 1024)
+      try disk.sync(file)
+    }
+    #expect(left == [[1, 1, 3, 3]])
+  }
+
   @Test func namesAreDurableWithTheDirectorysSyncOnly() throws {
     var seen: Set<[String]> = []
     for seed in 1...200 as ClosedRange<UInt64> {

@@ -46,6 +46,10 @@ import Testing
     ([], PlacementError.noShards),
     ([ShardDescription(id: "a", address: ""), .init(id: "", address: "")], .emptyID(position: 1)),
     ([ShardDescription(id: "a", address: "x"), .init(id: "a", address: "y")], .duplicateID("a")),
+    (
+      [ShardDescription(id: "a", address: "x"), .init(id: "router", address: "y")],
+      .reservedID("router")
+    ),
     (shards(weights: [1, 0]), .badWeight(id: "shard-2", weight: 0)),
     (shards(weights: [-1]), .badWeight(id: "shard-1", weight: -1)),
     (shards(weights: [.infinity]), .badWeight(id: "shard-1", weight: .infinity)),

@@ -17,6 +17,13 @@ _SHAPES = {
     "shard": start_shard,
     "local": start_local,
 }
+# Far more than a test waits for the end of a node.
+_PATIENCE = ("--drain-seconds", "3600")
+_ENDING_SHAPES = {
+    "router": lambda: Cluster("abc", *_PATIENCE, shard_arguments=_PATIENCE),
+    "shard": lambda: start_shard("a", *_PATIENCE),
+    "local": lambda: start_local(3, *_PATIENCE),
+}
 _counter = itertools.count(1)
 
 
@@ -64,6 +71,15 @@ def client(served):
     with Client(served.address) as opened:
         opened.reset(all_databases=True)
         yield opened
+
+
+@pytest.fixture(params=_ENDING_SHAPES)
+def server(request):
+    """A server of each shape that the test may end; the node that clients talk to is `.node`."""
+    started = _ENDING_SHAPES[request.param]()
+    started.node = getattr(started, "router", started)
+    yield started
+    started.stop()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Backups of a running cluster, and what is put back of them."""
 
 import json
+import re
 import socket
 import threading
 from pathlib import Path
@@ -8,12 +9,12 @@ from pathlib import Path
 import pytest
 from harness.client import Client
 from harness.cluster import Cluster, start_local
+from harness.filling import KEYS, check_filled, fill
 from harness.process import Node, run
+from harness.terminal import COLUMNS, Terminal
 from ringstore.v1 import keystore_pb2 as pb
 
-KEYS = 1_500
 PAIRS = 40
-FAR = 4_000_000_000_000
 
 
 def admin(node: Node | Cluster, *words: str, status: int = 0) -> str:
@@ -24,23 +25,6 @@ def admin(node: Node | Cluster, *words: str, status: int = 0) -> str:
 
 def digest(node: Node | Cluster) -> dict:
     return json.loads(admin(node, "digest", "--json"))
-
-
-def fill(client: Client) -> None:
-    """Keys of all kinds, in two databases."""
-    for number in range(KEYS):
-        client.set(b"key-%d" % number, b"value-%d" % number, database=number % 2)
-    client.incr(b"number", 907)
-    client.set(b"large", bytes(range(256)) * 12_000)
-    client.rpush(b"list", *[b"value-%d" % number for number in range(9_000)])
-    client.rpush(b"odd list", b"", b"\x00\xff", b"x" * 200_000)
-    for number in range(20):
-        kept = pb.KeyValue(key=b"expires-%d" % number, value=b"v", expire_at_unix_millis=FAR)
-        client.stub.Set(kept, timeout=60)
-    client.rpush(b"{t}expiring list", b"v")
-    client.stub.Expire(
-        pb.ExpireRequest(key=b"{t}expiring list", expire_at_unix_millis=FAR), timeout=60
-    )
 
 
 class Writers:
@@ -117,18 +101,6 @@ def check_pairs(client: Client) -> None:
         assert halves[0] - halves[1] in (0, 1), (pair, halves)
         if pair == 0:
             assert halves[1] - listed in (0, 1), (halves, listed)
-
-
-def check_filled(client: Client) -> None:
-    for number in range(0, KEYS, 50):
-        assert client.get(b"key-%d" % number, database=number % 2).value == b"value-%d" % number
-    assert client.incr(b"number", 0) == 907
-    assert client.get(b"large").value == bytes(range(256)) * 12_000
-    values = client.lrange(b"list", 0, -1).values
-    assert list(values) == [b"value-%d" % number for number in range(9_000)]
-    assert list(client.lrange(b"odd list", 0, -1).values) == [b"", b"\x00\xff", b"x" * 200_000]
-    for key in (b"expires-7", b"{t}expiring list"):
-        assert client.stub.Ttl(pb.Key(key=key), timeout=60).expire_at_unix_millis == FAR
 
 
 @pytest.mark.parametrize("shards", [1, 5])
@@ -222,3 +194,48 @@ def test_damage_of_any_file_is_found_before_anything_is_changed(backup):
         admin(node, "restore", str(backup))
     finally:
         node.stop()
+
+
+# --- The bar of a terminal -----------------------------------------------------------------------
+
+CLEARED = "\r\x1b[K"
+
+
+def bars(shown: str, unit: str) -> list[int]:
+    """The percentages of the bars that name this unit, in their order."""
+    lines = re.findall(r"\r(\[[#-]{30}\] +\d+%  [^\r\x1b]*)\x1b\[K", shown)
+    assert all(len(line) < COLUMNS for line in lines), lines
+    return [int(line.split("]")[1].split("%")[0]) for line in lines if unit in line]
+
+
+def check_bars(shown: str, *units: str) -> None:
+    for unit in units:
+        percents = bars(shown, unit)
+        assert percents and percents == sorted(percents) and percents[-1] == 100, (unit, percents)
+    # Each is gone before anything else is written.
+    assert shown.count(CLEARED) >= len(units) and shown.endswith(CLEARED), shown[-200:]
+
+
+def test_a_terminal_sees_how_far_a_backup_and_a_restore_are(cluster, tmp_path):
+    with Client(cluster.address) as client:
+        fill(client)
+        words = ("backup", str(tmp_path / "b"), "--server", cluster.address)
+        with Terminal("admin", *words, environment={}) as terminal:
+            check_bars(terminal.expect("SHARD"), " keys, ", " checked")
+            assert terminal.wait() == 0
+        client.reset(all_databases=True)
+        words = ("restore", str(tmp_path / "b"), "--server", cluster.address)
+        with Terminal("admin", *words, environment={}) as terminal:
+            keys = KEYS + 25
+            check_bars(terminal.expect(f"{keys} keys of "), " checked", f" of {keys} keys restored")
+            assert terminal.wait() == 0
+
+
+def test_where_there_is_no_terminal_there_is_no_bar(cluster, tmp_path):
+    with Client(cluster.address) as client:
+        fill(client)
+        for words in (("backup", str(tmp_path / "b")), ("restore", str(tmp_path / "b"))):
+            done = run("admin", *words, "--server", cluster.address)
+            assert done.returncode == 0 and not done.stderr, done.stderr
+            assert "\r" not in done.stdout and "\x1b" not in done.stdout
+            client.reset(all_databases=True)

@@ -1,5 +1,6 @@
 """`ringstore bench`, as a user runs it: short loads of every protocol on a real cluster, what it
-says of them, and what it says where there is nothing to load, or wrong replies."""
+says of them, and what it says where there is nothing to load, or wrong replies. RESP has its own
+tests, against a redis-server: test_bench_resp.py."""
 
 import json
 import signal
@@ -190,7 +191,7 @@ def test_wrong_usage_says_so(arguments):
     assert ended.stderr.startswith("ringstore bench: ")
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", (*PROTOCOLS, "resp"))
 def test_a_port_where_nobody_listens_is_said(protocol: str):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -19,7 +19,7 @@ from harness.cluster import HOST, Cluster, start_router, start_shard
 from harness.lines import Lines
 from harness.polling import eventually
 from harness.process import Node, binary, clean_environment
-from harness.raw_http2 import PING, PREFACE, SETTINGS, Connection, frame
+from harness.raw_http2 import PING, PREFACE, SETTINGS, Connection, frame, headers
 from ringstore.v1 import keystore_pb2 as pb
 
 DESCRIPTORS = 64
@@ -268,6 +268,28 @@ def test_how_often_clients_may_ping_is_a_setting():
             assert raw.goaway is not None and raw.goaway[1] == ENHANCE_YOUR_CALM
         raw.close()
         assert node.stop() == 0
+
+
+def test_a_link_may_ping_every_second():
+    """As routers do, to find out whether a shard is alive; five minutes is what others must wait.
+    A link that has not said Hello gets no frame, which would forgive its PINGs."""
+    node = start_shard("a")
+    link, other = "/ringstore.internal.v1.Link/Exchange", "/ringstore.v1.KeyStore/Pipeline"
+    for path, is_welcome in ((link, True), (other, False)):
+        raw = Connection(node.address)
+        raw.settle()
+        raw.start(headers(path), end=False)
+        for _ in range(6):
+            # No client pings more often than it has replies; the pause is the client's own.
+            raw.finish()
+            if raw.closed:
+                break
+            time.sleep(0.6)
+        assert raw.closed != is_welcome, path
+        if not is_welcome:
+            assert raw.goaway_text == b"too_many_pings"
+        raw.close()
+    assert node.stop() == 0
 
 
 def test_the_reason_of_an_end_reaches_the_application(served, key):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from harness.client import Client
 from harness.crash_counts import (
     AppendingWorker,
     ComparingWorker,
@@ -18,6 +19,7 @@ from harness.crash_counts import (
     PipelineWorker,
     ReadingWorker,
 )
+from harness.crash_evictions import EvictedWorker, LastingWorker
 from harness.crash_expiry import ExpiringWorker, LargeWorker
 from harness.crash_load import Load
 from harness.crash_models import EmptyingWorker, LongListWorker, ManyWorker, ModelWorker
@@ -36,12 +38,15 @@ WORKERS = [
     PoppingWorker, ModelWorker, ModelWorker, ManyWorker, EmptyingWorker, ExpiringWorker,
     LargeWorker, LongListWorker,
 ]
+# Of each shard; the workers' keys need twice as much.
+MEMORY_LIMIT = 4 << 20
+EVICTION_KILLS = 3
 
 
 @contextmanager
-def under_load(rules: Rules, kinds=WORKERS, run: int = 0):
+def under_load(rules: Rules, kinds=WORKERS, run: int = 0, settings: tuple[str, ...] = ()):
     """A cluster with workers at work; they are stopped, and checked, when the block ends."""
-    with DurableCluster() as cluster:
+    with DurableCluster(None, *settings) as cluster:
         load = Load(cluster.address, Notes(rules), seed() + run, kinds)
         try:
             yield cluster, load
@@ -101,6 +106,45 @@ def test_a_router_killed_under_load():
         await_calls(load)
 
 
+# --- Evictions -----------------------------------------------------------------------------------
+
+
+def await_evictions(cluster: DurableCluster, load: Load, count: int = 100) -> None:
+    """Every shard evicts keys: the load has passed its limit."""
+    for node in cluster.shards.values():
+        with Client(node.address) as client:
+            wanted = client.stats()["ringstore_evicted_keys_total"] + count
+
+            def evicts(client=client, wanted=wanted) -> bool:
+                load.notes.assert_no_fault()
+                return client.stats()["ringstore_evicted_keys_total"] >= wanted
+
+            eventually(evicts, "keys evicted")
+
+
+def assert_within_memory_limit(cluster: DurableCluster) -> None:
+    for node in cluster.shards.values():
+        with Client(node.address) as client:
+            used = client.stats()["ringstore_used_bytes"]
+        # Writes are refused past a sixteenth more.
+        assert used <= MEMORY_LIMIT * 17 // 16, f"{used} bytes"
+
+
+@pytest.mark.parametrize(
+    ("policy", "kinds"),
+    [("allkeys-lru", [EvictedWorker] * 4), ("volatile-lru", [EvictedWorker] * 4 + [LastingWorker])],
+    ids=["allkeys-lru", "volatile-lru"],
+)
+def test_evicted_keys_stay_gone_when_shards_are_killed(policy, kinds):
+    settings = ("--max-memory", str(MEMORY_LIMIT), "--eviction-policy", policy)
+    with under_load(Rules(memory_fills=True), kinds, settings=settings) as (cluster, load):
+        for _ in range(EVICTION_KILLS):
+            await_evictions(cluster, load)
+            cluster.kill_all()
+            cluster.restart_all()
+            assert_within_memory_limit(cluster)
+
+
 # --- The alarm itself ----------------------------------------------------------------------------
 
 
@@ -120,7 +164,7 @@ def lose_the_end(folder: Path, _: Path) -> None:
 @pytest.mark.parametrize(
     "kinds",
     [[CountingWorker], [ComparingWorker], [AppendingWorker], [PipelineWorker],
-     [PushingWorker, PoppingWorker], [ModelWorker], [ManyWorker]],
+     [PushingWorker, PoppingWorker], [ModelWorker], [ManyWorker], [LastingWorker]],
     ids=lambda kinds: kinds[0].__name__,
 )
 def test_lost_data_is_noticed(kinds, harm, tmp_path):
@@ -135,6 +179,27 @@ def test_lost_data_is_noticed(kinds, harm, tmp_path):
             cluster.kill_all()
             load.stop()
             harm(cluster.directory("a"), tmp_path / "older")
+            cluster.restart_all()
+            with pytest.raises(AssertionError):
+                load.check()
+        finally:
+            load.close()
+
+
+def test_evicted_keys_that_come_back_are_noticed(tmp_path):
+    settings = ("--max-memory", str(MEMORY_LIMIT), "--eviction-policy", "allkeys-lru")
+    with DurableCluster({"a": "never"}, *settings) as cluster:
+        load = Load(cluster.address, Notes(Rules(memory_fills=True)), seed(), [EvictedWorker])
+        try:
+            await_evictions(cluster, load)
+            cluster.kill_all()
+            shutil.copytree(cluster.directory("a"), tmp_path / "older")
+            cluster.restart_all()
+            await_evictions(cluster, load, count=1_000)
+            load.stop()
+            load.check()
+            cluster.kill_all()
+            set_back(cluster.directory("a"), tmp_path / "older")
             cluster.restart_all()
             with pytest.raises(AssertionError):
                 load.check()

@@ -9,28 +9,9 @@ import time
 import grpc
 import pytest
 from harness.client import Client, call
-from harness.cluster import Cluster, start_local, start_shard
 from harness.process import binary, clean_environment
 from harness.raw_http2 import Connection, headers, message
 from ringstore.v1 import keystore_pb2 as pb
-
-# Far more than a test waits for the end of a node.
-PATIENCE = ("--drain-seconds", "3600")
-SHAPES = {
-    "router": lambda *flags: Cluster("abc", *flags, shard_arguments=flags),
-    "shard": lambda *flags: start_shard("a", *flags),
-    "local": lambda *flags: start_local(3, *flags),
-}
-
-
-@pytest.fixture(params=SHAPES)
-def server(request):
-    """A server of each shape that the test may end; the node that clients talk to is `.node`."""
-    started = SHAPES[request.param](*PATIENCE)
-    started.node = getattr(started, "router", started)
-    yield started
-    started.stop()
-
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_node_leaves_promptly(server, number):

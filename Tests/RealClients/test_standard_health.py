@@ -98,16 +98,21 @@ def test_a_router_without_shards_is_not_serving_until_one_is_back(cluster: Clust
         each.close()
 
 
-def test_a_drain_begins_with_not_serving(cluster: Cluster):
-    watchers = [Watcher(cluster.address, service) for service in ("", KEYS, CLUSTER)]
-    eventually(lambda: all(each.statuses == [SERVING] for each in watchers), "the first word")
-    cluster.router.terminate()
-    eventually(lambda: all(each.end for each in watchers), "the end told")
-    assert {tuple(each.statuses) for each in watchers} == {(SERVING, NOT_SERVING)}
-    assert {each.end for each in watchers} == {grpc.StatusCode.UNAVAILABLE}
-    assert cluster.router.wait() == 0
-    for each in watchers:
-        each.close()
+def test_a_drain_begins_with_not_serving(server):
+    with open_channel(server.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        eventually(lambda: check(stub) == SERVING, "a node that serves")
+    watchers = [Watcher(server.address, service) for service in ("", KEYS, CLUSTER)]
+    try:
+        eventually(lambda: all(each.statuses == [SERVING] for each in watchers), "the first word")
+        server.node.terminate()
+        eventually(lambda: all(each.end for each in watchers), "the end told")
+        assert {tuple(each.statuses) for each in watchers} == {(SERVING, NOT_SERVING)}
+        assert {each.end for each in watchers} == {grpc.StatusCode.UNAVAILABLE}
+        assert server.node.wait() == 0
+    finally:
+        for each in watchers:
+            each.close()
 
 
 def test_a_router_that_has_reached_no_shard_is_alive_and_not_ready():

@@ -1,21 +1,20 @@
 """TLS as clients that we did not write meet it: grpcio, openssl and h2load; links with certificates
-on both sides; certificates that are renewed under calls; handshakes as an attack."""
+on both sides; handshakes as an attack."""
 
 import os
 import shutil
 import socket
 import ssl
 import subprocess
-import threading
 import time
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import ExitStack
 
 import grpc
 import pytest
 from harness.certificates import Certificates
 from harness.client import Client
 from harness.cluster import HOST, Cluster, start_router, start_shard
+from harness.meanwhile import calls_meanwhile
 from harness.polling import eventually
 from harness.process import Node, binary, clean_environment
 from harness.raw_http2 import PREFACE, SETTINGS, frame
@@ -238,84 +237,7 @@ def test_links_without_the_right_certificates_are_not_made(certificates, links, 
         assert unwell.returncode == 1
 
 
-# --- Renewal -------------------------------------------------------------------------------------
-
-
-def test_certificates_are_renewed_without_a_lost_call(key):
-    with ExitStack() as stack:
-        own = stack.enter_context(Certificates())
-        cluster = stack.enter_context(
-            Cluster(
-                "ab",
-                *own.server("router"),
-                *own.links(),
-                shard_arguments=own.mutual("shard"),
-            )
-        )
-        client = stack.enter_context(Client(cluster.address, credentials=own.credentials()))
-        client.set(key, b"0")
-        is_over = threading.Event()
-        failures: list[Exception] = []
-
-        def go_on() -> None:
-            while not is_over.is_set():
-                try:
-                    client.get(key)
-                except grpc.RpcError as error:
-                    failures.append(error)
-
-        caller = threading.Thread(target=go_on)
-        caller.start()
-        stack.callback(caller.join)
-        stack.callback(is_over.set)
-        old = ssl.get_server_certificate((HOST, cluster.line_port))
-        own.renew("router")
-        own.renew("shard")
-        news = "new connections use the new certificates"
-        for node in (cluster.router, *cluster.shards.values()):
-            eventually(lambda node=node: node.log_lines(news), "the news")
-        assert ssl.get_server_certificate((HOST, cluster.line_port)) != old
-        with Client(cluster.address, credentials=own.credentials()) as newcomer:
-            newcomer.get(key)
-        # What can't be used is told once, and changes nothing.
-        Path(own.file("router", "certificate")).write_text("nothing")
-        words = "the new certificates can't be used, the old ones stay"
-        eventually(lambda: cluster.router.log_lines(words), "the error")
-        with Client(cluster.address, credentials=own.credentials()) as newcomer:
-            newcomer.get(key)
-        assert len(cluster.router.log_lines(words)) == 1
-        is_over.set()
-        caller.join()
-        assert not failures, failures[0]
-
-
 # --- Attacks -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def calls_meanwhile(client: Client, key: bytes):
-    """Another client's calls, all of which must be answered."""
-    is_over = threading.Event()
-    failures: list[Exception] = []
-    answered: list[int] = []
-
-    def go_on() -> None:
-        while not is_over.is_set():
-            try:
-                client.exists(key)
-                answered.append(1)
-            except grpc.RpcError as error:
-                failures.append(error)
-
-    caller = threading.Thread(target=go_on)
-    caller.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        caller.join()
-    assert not failures, failures[0]
-    assert answered
 
 
 class Pieces:

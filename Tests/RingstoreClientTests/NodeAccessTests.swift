@@ -1,6 +1,8 @@
 // The files about users, as a node's process reads them: at the start, and when they change.
 
 import Foundation
+import NIOCore
+import RingstoreAPI
 import Synchronization
 import Testing
 import Users
@@ -57,6 +59,54 @@ struct NodeAccessTests {
     try FileManager.default.removeItem(at: folder)
     access.look()
     #expect(names(access) == ["b"])
+  }
+
+  @Test func refusalsOfAKindAreALineASecondWithTheirNumberAndWithoutTheToken() throws {
+    let lines = Mutex<[String]>([])
+    let logs = NodeLogs(level: .info) { line in lines.withLock { $0.append(line) } }
+    var settings = AccessSettings()
+    let token = "a.rst_secret-of-a"
+    settings.usersPath = try write(
+      """
+      user a
+        may read
+        keys all
+        databases all
+        rate 1
+        connections 1
+        token sha256:\(TokenDigest(of: token).hexadecimal)
+
+      """)
+    let users = try #require(try NodeAccess(settings, logs).users)
+    let authorizer = Authorizer(users.table, users.ledger)
+    let identity = CallerIdentity(authorizer)
+    func find(_ token: String, by identity: CallerIdentity) throws(CallError) -> Principal {
+      try ByteBuffer(string: token).withUnsafeReadableBytes { (bytes) throws(CallError) in
+        try identity.principal(ofToken: bytes)
+      }
+    }
+    let caller = try find(token, by: identity)
+    try caller.countCall()
+    for _ in 0..<3 {
+      #expect(throws: CallError.self) { try find("a.rst_secret-of-b", by: identity) }
+      #expect(throws: CallError.self) { try find(token, by: CallerIdentity(authorizer)) }
+      #expect(throws: CallError.self) { try caller.countCall() }
+      _ = caller.mayNotCall("KeyStore/Set", needs: .write)
+    }
+    logs.flush()
+    let all = lines.withLock { $0 }
+    for (reason, user) in [
+      ("credentials", "\"\""), ("permission", "a"), ("rate", "a"), ("connections", "a"),
+    ] {
+      #expect(users.ledger.count(of: try #require(AccessRefusal(rawValue: reason))) == 3)
+      let its = all.filter { $0.contains("reason=\(reason) ") }
+      #expect(its.allSatisfy { $0.contains(" warning ringstore.users a caller was refused ") })
+      #expect(its.filter { $0.hasSuffix(" user=\(user)\n") }.count == 1, "\(its)")
+      #expect(its.filter { $0.hasSuffix(" suppressed=2\n") }.count == 1, "\(its)")
+      #expect(its.count == 2)
+    }
+    #expect(all.count == 8)
+    #expect(!all.joined().contains("secret"))
   }
 
   @Test func aFileThatCannotBeUsedStartsNoNode() throws {

@@ -289,6 +289,22 @@ import ringstore
     #expect(said.contains(part), "\(entry) -> \(said)")
   }
 
+  @Test func noShardIsCalledRouter() async {
+    let reserved =
+      "a shard can't have the id 'router': in calls about a node it stands for the router."
+    let shard = await sentence {
+      _ = try await sources(.shard, flags: [.id: ["router"]]).shardConfiguration()
+    }
+    #expect(shard == reserved)
+    let listed = await sentence {
+      _ = try await sources(.router, flags: [.shards: ["a=h:1", "router=h:2"]])
+        .routerConfiguration()
+    }
+    #expect(listed == reserved)
+    let others = try? ShardList.parse(["Router=h:1", "routers=h:2"], origin: "--shard")
+    #expect(others?.map(\.id) == ["Router", "routers"])
+  }
+
   @Test func shardsAreListedOnceAndBounded() async {
     let twice = await sentence { _ = try ShardList.parse(["a=h:1", "a=h:2"], origin: "--shard") }
     #expect(twice == "--shard lists the shard 'a' more than once.")

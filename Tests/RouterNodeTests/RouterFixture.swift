@@ -9,6 +9,7 @@ import Placement
 import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
+import Users
 
 @testable import RouterNode
 
@@ -205,25 +206,28 @@ final class RouterFixture {
     return submit(.lMove, request, caller: caller)
   }
 
-  func openStream(_ key: String, caller: Int) throws -> UInt64? {
+  func openStream(
+    _ key: String, caller: Int, _ context: CallContext = CallContext()
+  ) throws -> UInt64? {
     var request = Ringstore_V1_ListRange()
     request.key = .init(key.utf8)
     request.stop = -1
     let bytes: [UInt8] = try request.serializedBytes()
     return bytes.withUnsafeBytes {
-      core.openStream(message: $0, CallContext(), caller: caller)
+      core.openStream(message: $0, context, caller: caller)
     }
   }
 
   @discardableResult
   func submit(
-    _ id: CommandID, _ request: some Message, caller: Int, deadlineNanos: UInt64? = nil
+    _ id: CommandID, _ request: some Message, caller: Int, deadlineNanos: UInt64? = nil,
+    _ principal: Principal? = nil
   ) -> UInt64? {
     let bytes: [UInt8] = (try? request.serializedBytes()) ?? []
     return withRequest(bytes) { message, block in
       core.submit(
-        UInt32(id.rawValue), message: message, in: block, CallContext(deadlineNanos: deadlineNanos),
-        endsAtDeadline: true, caller: caller)
+        UInt32(id.rawValue), message: message, in: block,
+        CallContext(principal, deadlineNanos: deadlineNanos), endsAtDeadline: true, caller: caller)
     }
   }
 
@@ -243,7 +247,8 @@ final class RouterFixture {
   }
 
   func start(
-    _ id: CommandID, _ request: some Message, caller: Int, deadlineNanos: UInt64? = nil
+    _ id: CommandID, _ request: some Message, caller: Int, deadlineNanos: UInt64? = nil,
+    _ principal: Principal? = nil
   ) throws -> UInt64? {
     let bytes: [UInt8] = try request.serializedBytes()
     let operation = try withRequest(bytes) { raw, block in
@@ -255,6 +260,7 @@ final class RouterFixture {
             shardIDs: core.shardIDs)
         })
     }
-    return core.start(operation, CallContext(deadlineNanos: deadlineNanos), caller: caller)
+    return core.start(
+      operation, CallContext(principal, deadlineNanos: deadlineNanos), caller: caller)
   }
 }

@@ -2,6 +2,7 @@
 // and what becomes of them when something breaks.
 
 import Commands
+import NIOCore
 import NodeCore
 import ProtobufMessages
 import RingstoreAPI
@@ -225,6 +226,23 @@ struct RouterLargeReplyTests {
     try router.reply(id, from: 0, .bulk, piece(0, 100_000))
     #expect(router.driver.connections[0] == nil)
     #expect(router.driver.outcomes[1] == .answered(piece(0, 100_000)))
+  }
+
+  /// A shard returns only calls that it has not executed. Were this one taken for such a call, it
+  /// would count as in flight one time too few.
+  @Test func aReplyThatHasBegunCannotBeReturned() throws {
+    let (router, id) = try announced(bytes: 300_000)
+    try router.reply(id, from: 0, .bulk, piece(0, 100_000), more: true)
+    var frame = ByteBuffer()
+    let call = LinkV1.LinkCall(id: id, method: UInt32(CommandID.get.rawValue))
+    frame.writeReturned(call, .wrongShard(owner: nil))
+    let generation = try #require(router.driver.connections[0])
+    frame.withUnsafeReadableBytes {
+      router.core.linkReceived(shard: 0, lane: .bulk, generation: generation, frame: $0)
+    }
+    #expect(router.driver.outcomes[1]?.error?.reason == .wrongShard)
+    for lane in LinkLane.allCases { #expect(router.core.callsInFlight(shard: 0, lane: lane) == 0) }
+    #expect(router.isTidy)
   }
 
   // MARK: - Streams

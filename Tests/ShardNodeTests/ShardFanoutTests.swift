@@ -8,6 +8,7 @@ import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
 import Testing
+import Users
 
 @testable import ShardNode
 
@@ -145,6 +146,40 @@ struct ShardFanoutTests {
       try Ringstore_V1_ScanPage(serializedBytes: Array($0.readableBytesView)).keys
     }
     #expect(Set(keys).count == 3_000 && keys.count == 3_000)
+  }
+
+  @Test func whoeverReadsNothingIsNotServedOnceItsPermissionsAreGone() throws {
+    for number in 0..<3_000 { try shard.set("key:\(number)", "v") }
+    for _ in 0..<3 {
+      let _: Ringstore_V1_Status = try shard.call(
+        .rPush, Requests.push("list", (0..<10_000).map { "value \($0)" }))
+    }
+    func table(_ keys: String, rate: Int) throws -> UserTable {
+      let text = "user anonymous\n may read\n databases all\n keys \(keys)\n rate \(rate)\n"
+      return try UsersFile.parse(Array(text.utf8))
+    }
+    let users = Authorizer(try table("all", rate: 9), AccessLedger(nowNanos: { 0 }))
+    let context = shard.core.context(
+      try CallerIdentity(users).principal(nil), nowNanos: shard.core.clock())
+    let callers = (0..<2).map { _ in FanoutRecorder(shard.core) }
+    for caller in callers { caller.isWritable = false }
+    shard.core.start(
+      try operation(.scan, Ringstore_V1_ScanRequest()), for: callers[0].reply, context)
+    let list: [UInt8] = try Requests.range("list", 0, -1).serializedBytes()
+    list.withUnsafeBytes { shard.core.streamList($0, to: callers[1].reply, context) }
+    shard.runTurns()
+    for (table, isOver) in [(try table("all", rate: 8), false), (UserTable(), true)] {
+      users.replace(with: table)
+      for caller in callers {
+        caller.reply.checkCaller()
+        #expect((caller.outcome != nil) == isOver)
+      }
+    }
+    for caller in callers {
+      guard case .failure(let error)? = caller.outcome else { continue }
+      #expect(error.reason == .unauthenticated)
+    }
+    #expect(!shard.core.holdsViews)
   }
 
   @Test func shutdownIsAskedForOnceItIsAnswered() throws {

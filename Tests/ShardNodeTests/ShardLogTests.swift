@@ -5,6 +5,7 @@ import Commands
 import GRPC
 import Log
 import LogFiles
+import NIOCore
 import NodeCore
 import Placement
 import ProtobufMessages
@@ -193,6 +194,17 @@ struct ShardLogTests {
     shard.core.endExpired()
     shard.runTurns()
     #expect(shard.core.store.totalKeyCount == 0)
+  }
+
+  @Test func aShardThatLoadsDescribesItselfWithItsProgress() throws {
+    let shard = ShardFixture()
+    shard.core.state = .loading
+    shard.core.detail = "40 % of 7 MiB read"
+    var response = ByteBuffer()
+    try shard.execute(
+      InternalMethod.describePart.rawValue, Ringstore_V1_DescribeRequest(), into: &response)
+    let node = try response.withUnsafeReadableBytes { NodeDescription(try V1.Node($0)) }
+    #expect(node.state == .loading && node.detail == "40 % of 7 MiB read")
   }
 
   @Test func aShardThatIsToldToStopWhileItLoadsServesNothingBeforeItHasLoaded() throws {

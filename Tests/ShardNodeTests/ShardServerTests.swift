@@ -91,6 +91,37 @@ struct ShardServerTests {
     }
   }
 
+  @Test func aShardThatLoadsIsAliveAndNotReadyToEveryProbe() async throws {
+    try await withServer { shard, client in
+      let loop = shard.service.eventLoop
+      let keys = "ringstore.v1.KeyStore"
+      func page(_ path: String) async throws -> ServerPage? {
+        let service = shard.service
+        return try await loop.submit {
+          Array(path.utf8).withUnsafeBytes { service.value.front.page(path: $0) }
+        }.get()
+      }
+      try await loop.submit { [service = shard.service] in
+        service.value.core.state = .loading
+      }.get()
+      let reason = "not serving: the shard is loading its data"
+      for service in ["", keys, "KVStore", "KeyStore", "shard/a"] {
+        #expect(try await client.health(of: service) == .notServing, "\(service)")
+      }
+      #expect(try await client.health(of: "ringstore.v1.Cluster") == .serving)
+      #expect(try await page("/readyz") == ServerPage(isOK: false, line: reason))
+      #expect(try await page("/healthz") == ServerPage(isOK: true, line: "alive, \(reason)"))
+      // Of the admin port.
+      #expect(await shard.probe.notReadyReason() == reason)
+      try await loop.submit { [service = shard.service] in service.value.core.loaded() }.get()
+      for service in ["", keys, "shard/a"] {
+        #expect(try await client.health(of: service) == .serving, "\(service)")
+      }
+      #expect(try await page("/readyz") == ServerPage(isOK: true, line: "serving"))
+      #expect(await shard.probe.notReadyReason() == nil)
+    }
+  }
+
   @Test func aScanReturnsEveryKey() async throws {
     try await withShard { client in
       var request = Ringstore_V1_MSetRequest()
@@ -143,6 +174,13 @@ struct ShardServerTests {
     _ limits: Limits = .wide, onShutdown: (@Sendable () -> Void)? = nil,
     _ body: (ShardClient) async throws -> Void
   ) async throws {
+    try await withServer(limits, onShutdown: onShutdown) { _, client in try await body(client) }
+  }
+
+  private func withServer(
+    _ limits: Limits = .wide, onShutdown: (@Sendable () -> Void)? = nil,
+    _ body: (ShardServer, ShardClient) async throws -> Void
+  ) async throws {
     var configuration = ShardConfiguration(id: "a")
     configuration.port = 0
     configuration.drainSeconds = 1
@@ -152,7 +190,7 @@ struct ShardServerTests {
       configuration, version: "1", logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     let client = ShardClient(port: shard.port)
     do {
-      try await body(client)
+      try await body(shard, client)
     } catch {
       client.close()
       await shard.drain()
@@ -199,6 +237,21 @@ private struct ShardClient {
       responses.append(try Response(serializedBytes: Array(message.readableBytesView)))
     }
     return responses
+  }
+
+  /// What the standard health service says of a service.
+  func health(
+    of service: String
+  ) async throws -> Grpc_Health_V1_HealthCheckResponse.ServingStatus {
+    var request = Grpc_Health_V1_HealthCheckRequest()
+    request.service = service
+    let bytes: [UInt8] = try request.serializedBytes()
+    let response = try await channel.unary(
+      path: "/grpc.health.v1.Health/Check", timeout: .minutes(10)
+    ) { $0.writeBytes(bytes) }
+    return try Grpc_Health_V1_HealthCheckResponse(
+      serializedBytes: Array(response.readableBytesView)
+    ).status
   }
 
   func close() {

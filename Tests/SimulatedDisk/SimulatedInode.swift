@@ -73,7 +73,10 @@ final class SimulatedInode {
     for sector in pending.keys {
       let start = sector * sectorBytes
       let end = min(start + sectorBytes, bytes.count)
-      if start < end { durable.replaceSubrange(start..<end, with: bytes[start..<end]) }
+      guard start < end else { continue }
+      // A failed sync may have lost the growth that these bytes lie in.
+      if durable.count < end { resize(&durable, to: end) }
+      durable.replaceSubrange(start..<end, with: bytes[start..<end])
     }
     pending = [:]
     pendingSizes = []

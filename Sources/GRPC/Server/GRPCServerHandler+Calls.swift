@@ -11,7 +11,11 @@ extension GRPCServerHandler {
       streamClosed(call)
       return
     }
-    if call.state.isWaiting, stream.headersReceived { begin(call) }
+    if call.state.isWaiting, stream.headersReceived {
+      begin(call)
+    } else if stream.headersTooLarge, call.isOpen {
+      refuseTrailers(of: call)
+    }
     if call.isOpen, call.state.isAdmitted || letIn(call) { deliver(call) }
     if call.state.isStalled { tellIfDrained(call) }
     if stream.isClosed { streamClosed(call) }
@@ -137,6 +141,12 @@ extension GRPCServerHandler {
       .resourceExhausted,
       "the header list is over the limit of \(configuration.maxHeaderFields) fields or "
         + "\(configuration.maxHeaderListBytes) bytes")
+  }
+
+  /// Ends a call whose trailers are above the limit, like one whose headers are.
+  private func refuseTrailers(of call: ServerCall) {
+    loop.connections.callRefused()
+    if complete(call, Self.headersTooLarge(configuration)) { service.callEnded(call, .cancelled) }
   }
 
   private func refuse(_ call: ServerCall, _ headers: StaticHeaders) {

@@ -116,6 +116,7 @@ extension GRPCServerHandler {
   }
 
   private func endUntaken(_ call: ServerCall) {
+    loop.connections.callRefused()
     if call.isOpen, !call.state.isKnownToService, call.stream.outboundBytes == 0 {
       // The service has not had it, and a status needs no window.
       complete(
@@ -161,6 +162,7 @@ extension GRPCServerHandler {
 
   private func endUnfinished(_ call: ServerCall) {
     guard call.isOpen else { return }
+    loop.connections.callRefused()
     if complete(call, RPCStatus(.resourceExhausted, "the request was not complete in time")) {
       service.callEnded(call, .cancelled)
     }

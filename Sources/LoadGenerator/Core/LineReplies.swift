@@ -8,39 +8,32 @@ import RingstoreAPI
 import StatusCodes
 
 /// Splits input into lines.
-struct LineReplies {
+struct LineReplies: ReplyReader {
   /// What a longest line may be longer than a value by.
   static let headroomBytes = 4 << 10
 
   private let lineBytesMax: Int
-  private var buffer = ByteBuffer()
+  private(set) var buffer = ByteBuffer()
   /// The bytes already searched, which have no line end.
   private var searched = 0
 
   init(valueBytesMax: Int) { lineBytesMax = valueBytesMax + Self.headroomBytes }
 
-  mutating func append(_ bytes: ByteBuffer) {
-    if buffer.readableBytes == 0 {
-      buffer = bytes
-      searched = 0
-    } else {
-      buffer.writeImmutableBuffer(bytes)
-    }
-  }
+  mutating func append(_ bytes: ByteBuffer) { buffer.appendUnread(bytes) }
 
-  /// Whether the unfinished line is longer than any valid one.
-  var isTooLong: Bool { searched > lineBytesMax }
-
-  /// Gives the next whole line to `body`, without its end. Returns false if there is none yet.
-  mutating func next(_ body: (UnsafeRawBufferPointer) -> Void) -> Bool {
+  /// Gives the next whole line to `body`, without its end, and with its bytes.
+  mutating func next(
+    _ body: (UnsafeRawBufferPointer, _ bytes: Int) -> Void
+  ) throws(MalformedReply) -> Bool {
     let count: Int? = buffer.withUnsafeReadableBytes { bytes in
       guard let end = bytes[searched...].firstIndex(of: UInt8(ascii: "\n")) else { return nil }
       let hasReturn = end > 0 && bytes[end - 1] == UInt8(ascii: "\r")
-      body(UnsafeRawBufferPointer(rebasing: bytes[..<(hasReturn ? end - 1 : end)]))
+      body(UnsafeRawBufferPointer(rebasing: bytes[..<(hasReturn ? end - 1 : end)]), end + 1)
       return end + 1
     }
     guard let count else {
       searched = buffer.readableBytes
+      if searched > lineBytesMax { throw MalformedReply("a reply is longer than allowed") }
       return false
     }
     buffer.moveReaderIndex(forwardBy: count)

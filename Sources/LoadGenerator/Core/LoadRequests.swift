@@ -1,11 +1,11 @@
-// Calls as requests, in protobuf or as lines, and whether their replies are as expected. Owned by
-// one event loop's part of the load, on its thread.
+// Calls as requests, in protobuf or as lines, and whether their replies are as expected (for RESP:
+// RESPCalls). Owned by one event loop's part of the load, on its thread.
 
 import NIOCore
 import RingstoreAPI
 
 final class LoadRequests {
-  private let bytes: KeyBytes
+  let bytes: KeyBytes
   private let database: UInt32
   /// Whether a Get must find its key.
   var mustFind = false
@@ -96,7 +96,7 @@ final class LoadRequests {
       switch call.kind {
       case .get, .lpop:
         let reply = try V1.Value(response)
-        return reply.found ? value(reply.value, call) : missing(call)
+        return reply.found ? outcome(reply.value, call) : missing(call)
       case .set:
         return try V1.Status(response).ok
           ? .done(found: true) : .failed(.wrongReply("a Set without a condition was not done"))
@@ -116,7 +116,7 @@ final class LoadRequests {
     switch (LineAnswer(line), call.kind) {
     case (.failure(let failure), _): return .failed(failure)
     case (.missing, .get), (.missing, .lpop), (.missing, .delete): return missing(call)
-    case (.text(let text), .get), (.text(let text), .lpop): return value(text, call)
+    case (.text(let text), .get), (.text(let text), .lpop): return outcome(text, call)
     case (.text(let text), .set), (.text(let text), .delete):
       return text.elementsEqual("OK".utf8)
         ? .done(found: true) : .failed(.wrongReply("the reply is not OK"))
@@ -128,17 +128,20 @@ final class LoadRequests {
     }
   }
 
-  private func value(_ value: UnsafeRawBufferPointer, _ call: PlannedCall) -> CallOutcome {
+  /// Of a reply with a value.
+  func outcome(_ value: UnsafeRawBufferPointer, _ call: PlannedCall) -> CallOutcome {
     bytes.isValue(value, ofKey: call.key)
       ? .done(found: true) : .failed(.wrongReply(bytes.complaint(about: value, ofKey: call.key)))
   }
 
-  private func missing(_ call: PlannedCall) -> CallOutcome {
+  /// Of a reply that says that there is no such key.
+  func missing(_ call: PlannedCall) -> CallOutcome {
     mustFind && call.kind == .get
       ? .failed(.wrongReply("a stored key is missing")) : .done(found: false)
   }
 
-  private func length(_ count: Int) -> CallOutcome {
+  /// Of a reply to a push, with the list's length.
+  func length(_ count: Int) -> CallOutcome {
     count > 0
       ? .done(found: true) : .failed(.wrongReply("the list is empty after a push"))
   }

@@ -9,7 +9,10 @@ package enum LoadProtocol: String, Sendable, Hashable, CaseIterable, Codable {
   case pipeline
   /// Lines over TCP.
   case line
-  // RESP would belong here, with its own connection beside LineConnection.
+  /// Redis' protocol over TCP.
+  case resp
+
+  package var isGRPC: Bool { self == .unary || self == .pipeline }
 }
 
 package struct LoadSettings: Sendable, Hashable {
@@ -46,7 +49,7 @@ package struct LoadSettings: Sendable, Hashable {
   package static let keysMax = 1_000_000_000
   /// HTTP/2 streams that a node lets a connection have.
   package static let unaryInFlightMax = 1_024
-  /// Calls that a node reads ahead of a Pipeline, and we of a line connection.
+  /// Calls that a node reads ahead of a Pipeline, and we of a connection of lines or RESP.
   package static let inFlightMax = 10_000
   /// The memory limit of the values of one connection's calls.
   package static let inFlightBytesMax = 1 << 30
@@ -130,7 +133,8 @@ package struct LoadSettings: Sendable, Hashable {
   ) throws(LoadUsage) -> (inFlight: Int, batch: Int) {
     if options.way == .unary {
       guard options.batch == nil else {
-        throw LoadUsage("--batch is for --protocol pipeline and line; unary calls go one by one.")
+        throw LoadUsage(
+          "--batch is for --protocol pipeline, line and resp; unary calls go one by one.")
       }
       let usual = isOpen ? 100 : 1
       return (try checked(options.inFlight ?? usual, 1...unaryInFlightMax, "--in-flight"), 1)

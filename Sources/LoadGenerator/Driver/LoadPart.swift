@@ -81,7 +81,12 @@ final class LoadPart {
     switch settings.way {
     case .unary: UnaryTransport(target, requests, flusher, owner: owner)
     case .pipeline: PipelineTransport(target, requests, flusher, owner: owner)
-    case .line: LineTransport(target, requests, settings, eventLoop: eventLoop, owner: owner)
+    case .line:
+      OrderedTransport(
+        target, LineDialect(target, requests, settings), eventLoop: eventLoop, owner: owner)
+    case .resp:
+      OrderedTransport(
+        target, RESPDialect(target, requests, settings), eventLoop: eventLoop, owner: owner)
     }
   }
 

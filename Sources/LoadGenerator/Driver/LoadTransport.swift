@@ -58,14 +58,18 @@ extension CallFailure {
 package struct LoadTarget: Sendable {
   package let host: String
   package let port: Int
-  /// Of gRPC connections; lines use its TLS, token and time for connecting.
+  /// Whose the token is; only RESP sends it.
+  let user: String?
+  /// Of gRPC connections; lines and RESP use its TLS, token and time for connecting.
   let connection: ClientConfiguration
 
   package init(
-    host: String, port: Int, tls: ClientTLS?, token: String?, _ settings: LoadSettings
+    host: String, port: Int, tls: ClientTLS?, user: String? = nil, token: String?,
+    _ settings: LoadSettings
   ) {
     self.host = host
     self.port = port
+    self.user = user
     var connection = ClientConfiguration()
     connection.tls = tls
     connection.token = token

@@ -98,8 +98,7 @@ extension FanoutCluster {
   /// Whether a call about a node is about this one.
   package func isThisNode(_ node: String) -> Bool {
     if node.isEmpty { return true }
-    return servesCluster
-      ? node == NodeDescription.routerID && !shardIDs.contains(node) : shardIDs == [node]
+    return servesCluster ? node == NodeDescription.routerID : shardIDs == [node]
   }
 }
 

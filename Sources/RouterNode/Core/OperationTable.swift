@@ -33,6 +33,9 @@ struct OperationTable<Operation> {
 
   subscript(handle: UInt64) -> Operation? { entries[handle]?.operation }
 
+  /// All of them, in the order in which they began.
+  var all: [Operation] { entries.sorted { $0.key < $1.key }.map(\.value.operation) }
+
   func contains(where isWanted: (Operation) -> Bool) -> Bool {
     entries.values.contains { isWanted($0.operation) }
   }

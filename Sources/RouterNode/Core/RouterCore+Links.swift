@@ -107,6 +107,11 @@ extension RouterCore {
   /// The shard at the other end of a link.
   package func shardID(ofLink link: Int) -> String { links[link].shardID }
 
+  /// Calls that were sent over a lane to a shard and have no reply yet.
+  package func callsInFlight(shard: Int, lane: LinkLane) -> Int {
+    links[shard][lane].callsInFlight
+  }
+
   /// Each link for channelz.
   ///
   /// - Parameter name: makes its name from its shard.

@@ -113,7 +113,8 @@ extension RouterCore {
     finishEvent()
   }
 
-  /// Users have lost credentials or rights: none of their calls waits any more.
+  /// Users have lost credentials or rights: none of their calls waits any more, and none that sends
+  /// message after message goes on, whether its caller reads or not.
   func endRevokedCalls() {
     for id in parkedCalls.ids {
       guard let principal = parkedCalls[id]?.principal else { continue }
@@ -123,6 +124,8 @@ extension RouterCore {
         recall(id, error)
       }
     }
+    endRevokedStreams()
+    for operation in operations.all { operation.fanout.checkCaller() }
     finishEvent()
   }
 

@@ -79,7 +79,12 @@ extension RouterCore {
 
   private func partCame(_ shard: Int, _ reply: LinkV1.LinkReply) {
     guard let call = calls[reply.id], call.shard == shard, !call.isWaiting else { return }
-    if reply.code != 0 { return returned(shard, reply, call) }
+    if reply.code != 0 {
+      // A call whose reply has begun was executed: it can't be returned any more.
+      guard call.reply == .inParts else { return returned(shard, reply, call) }
+      if let call = calls.removeSent(reply.id, shard: shard) { lastPartCame(reply, call) }
+      return
+    }
     if reply.parked { return parked(shard, reply, call) }
     guard !call.isAbandoned else { return }
     switch call.reply {
@@ -219,6 +224,18 @@ extension RouterCore {
     endSpan(current, errorForCaller(current, error))
     withdraw(id)
     fail(current, hasBegun: hasBegun, error)
+  }
+
+  /// Users have lost credentials or rights: their streams end. (A reply that is one message is
+  /// completed.)
+  func endRevokedStreams() {
+    for (id, principal) in streams.revoked {
+      do throws(CallError) {
+        streams.isFrom(try principal.standing(), id)
+      } catch {
+        if let call = calls[id] { giveUp(id, call, error) }
+      }
+    }
   }
 
   // MARK: - Asking for more

@@ -219,7 +219,7 @@ package final class RouterCore<Driver: RouterDriver> {
         startedNanos: driver.tickNanos)
       let id = try place(
         call, key: nil, method: InternalMethod.listStreamPart.rawValue, request: message, context)
-      streams.begin(id, .messages)
+      streams.begin(id, .messages, of: context.principal)
       if calls[id]?.isWaiting == false { ask(id) }
       return id
     } catch {

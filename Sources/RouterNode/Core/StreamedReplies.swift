@@ -5,6 +5,7 @@
 // waits for its part. A reply that is larger than the share is requested alone.
 
 import NIOCore
+import Users
 
 struct StreamedReplies {
   private struct Account {
@@ -26,9 +27,26 @@ struct StreamedReplies {
   /// Whether the reply's first chunk was announced to the caller.
   func hasBegun(_ id: UInt64) -> Bool { replies[id]?.hasBegun == true }
 
-  mutating func begin(_ id: UInt64, _ kind: StreamedReply.Kind) {
-    replies[id] = StreamedReply(kind)
+  /// - Parameter principal: whose stream it is; nil: the reply is completed whatever becomes of its
+  ///   user's permissions.
+  mutating func begin(
+    _ id: UInt64, _ kind: StreamedReply.Kind, of principal: Principal? = nil
+  ) {
+    replies[id] = StreamedReply(kind, of: principal)
   }
+
+  // MARK: - Users
+
+  /// The streams whose users may have lost their permissions, in the order in which they were
+  /// submitted.
+  var revoked: [(id: UInt64, principal: Principal)] {
+    replies.compactMap { id, reply in
+      reply.principal.flatMap { $0.isRevoked ? (id, $0) : nil }
+    }.sorted { CallOrder.isBefore($0.id, $1.id) }
+  }
+
+  /// The user of a stream still has the same permissions.
+  mutating func isFrom(_ principal: Principal, _ id: UInt64) { replies[id]?.principal = principal }
 
   // MARK: - Asking
 

@@ -9,6 +9,7 @@
 
 import NIOCore
 import NodeCore
+import Users
 
 struct StreamedReply {
   enum Kind: Equatable {
@@ -47,12 +48,15 @@ struct StreamedReply {
   private(set) var bytes = ByteBuffer()
   /// Waits for its part of the link's limit.
   var isAsking = false
+  /// Whose stream it is, if it ends with the user's permissions; nil for a reply that is completed.
+  var principal: Principal?
 
   /// Bytes of the reply that have arrived.
   var byteCount: Int { received }
 
-  init(_ kind: Kind) {
+  init(_ kind: Kind, of principal: Principal? = nil) {
     self.kind = kind
+    self.principal = principal
   }
 
   /// How much to request now; 0: nothing.

@@ -29,6 +29,8 @@ final class BackupSessions {
   private let store: Store
   private var sessions: [UInt64: BackupSession] = [:]
   private var lastID: UInt64 = 0
+  /// Bytes of a piece, if messages may be that long.
+  fileprivate var pieceBytes = 256 << 10
   private var tee: EffectTee?
   /// When one was last read to its end, in milliseconds since 1970; 0: none was.
   fileprivate(set) var completedMillis: Int64 = 0
@@ -104,9 +106,6 @@ private final class EffectTee: StoreObserver {
 }
 
 private final class BackupSession: DeadlineTaker {
-  /// Bytes of a piece, if messages may be that long.
-  private static let pieceBytes = 256 << 10
-
   let id: UInt64
   let copy: StoreCopy
   private unowned let core: ShardCore
@@ -134,7 +133,7 @@ private final class BackupSession: DeadlineTaker {
       throw .backupTooSlow(core.id)
     }
     let endNanos = core.clock() &+ ShardCore.sliceNanosMax
-    let bytesMax = min(Self.pieceBytes, core.limits.maxMessageBytes / 2)
+    let bytesMax = min(core.backups.pieceBytes, core.limits.maxMessageBytes / 2)
     var data = ByteBuffer()
     let wasTaken = copy.isTaken
     let file = copy.next(bytes: bytesMax, hasTime: { core.clock() < endNanos }) {
@@ -180,6 +179,12 @@ private final class BackupSession: DeadlineTaker {
 }
 
 extension ShardCore {
+  /// The largest piece of a backup, in bytes. A simulation sets it small.
+  package var backupPieceBytes: Int {
+    get { backups.pieceBytes }
+    set { backups.pieceBytes = newValue }
+  }
+
   func backupPart(
     _ message: UnsafeRawBufferPointer, into response: inout ByteBuffer
   ) throws(CallError) {

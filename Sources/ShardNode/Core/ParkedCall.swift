@@ -72,11 +72,6 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
       + ParkedCalls.bytesPerCall
   }
 
-  /// - Throws: UNAUTHENTICATED, PERMISSION_DENIED if its caller may no longer make it.
-  func checkCaller() throws(CallError) {
-    context.principal = try context.principal?.standing()
-  }
-
   /// One of its lists was created. Returns whether the call has ended; if not, there was no value
   /// left.
   func execute() -> Bool {
@@ -144,6 +139,14 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
   }
 
   package func wake() {}
+
+  package func checkCaller() {
+    do throws(CallError) {
+      context.principal = try context.principal?.standing()
+    } catch {
+      fail(error)
+    }
+  }
 
   package func drop() {
     reply = nil

@@ -143,18 +143,6 @@ extension ShardCore {
     for call in parked.inOrder { call.fail(.waitsNoMore(id)) }
   }
 
-  /// Users have lost credentials or rights: none of their calls waits any more.
-  func endRevokedCalls() {
-    guard !parked.isEmpty else { return }
-    for call in parked.inOrder {
-      do throws(CallError) {
-        try call.checkCaller()
-      } catch {
-        call.fail(error)
-      }
-    }
-  }
-
   /// Another map is in force here: calls on slots that are not this shard's any more can't wait
   /// here.
   func endParkedElsewhere() {

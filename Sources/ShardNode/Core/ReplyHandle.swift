@@ -20,6 +20,7 @@ import NIOCore
 import NodeCore
 import RingstoreAPI
 import Tracing
+import Users
 
 /// The exit of replies.
 package protocol ReplyExit: AnyObject {
@@ -58,8 +59,15 @@ extension ReplyExit {
 package protocol ReplyWork: AnyObject {
   /// The caller accepts more.
   func wake()
+  /// Users have lost credentials or rights: work that may go on for long ends if it is for one of
+  /// them.
+  func checkCaller()
   /// The caller has disconnected.
   func drop()
+}
+
+extension ReplyWork {
+  package func checkCaller() {}
 }
 
 extension ReplySource {
@@ -199,9 +207,12 @@ package final class ReplyHandle: GateWaiter {
   func finish(after mark: ReplyMark = .none) { take(.end(.complete), mark) }
 
   /// A reply in pieces, which begins when the gate lets it.
-  func stream(_ source: any ReplySource, after mark: ReplyMark) {
+  ///
+  /// - Parameter principal: the user with whose permissions it ends; nil: it is completed.
+  func stream(_ source: any ReplySource, of principal: Principal? = nil, after mark: ReplyMark) {
     isOneMessage = source.isOneMessage
-    let stream = ReplyStream(source, to: self, isHeld: core.gate.holds(mark), core: core)
+    let stream = ReplyStream(
+      source, to: self, of: principal, isHeld: core.gate.holds(mark), core: core)
     work = stream
     take(.begin(stream), mark)
   }
@@ -228,6 +239,9 @@ package final class ReplyHandle: GateWaiter {
 
   /// The caller accepts more.
   package func wake() { work?.wake() }
+
+  /// Users have lost credentials or rights.
+  func checkCaller() { work?.checkCaller() }
 
   /// The router accepts `bytes` more of the reply.
   func grant(_ bytes: Int) {

@@ -12,6 +12,7 @@ import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import Users
 
 final class ReplyStream: CooperativeTask, PinnedView, ReplyWork {
   var isQueued = false
@@ -21,12 +22,19 @@ final class ReplyStream: CooperativeTask, PinnedView, ReplyWork {
   /// Owns the stream; nil once the reply is over.
   private weak var reply: ReplyHandle?
   private var hasBegun = false
+  private var principal: Principal?
 
   /// Holds the source's memory from now on, as one of the core's views.
   ///
-  /// - Parameter isHeld: whether the reply waits at the gate, and the view's time has not begun.
-  init(_ source: any ReplySource, to reply: ReplyHandle, isHeld: Bool, core: ShardCore) {
+  /// - Parameters:
+  ///   - principal: the user with whose permissions it ends; nil: it is completed.
+  ///   - isHeld: whether the reply waits at the gate, and the view's time has not begun.
+  init(
+    _ source: any ReplySource, to reply: ReplyHandle, of principal: Principal?, isHeld: Bool,
+    core: ShardCore
+  ) {
     self.core = core
+    self.principal = principal
     self.source = source
     self.reply = reply
     self.isHeld = isHeld
@@ -57,10 +65,22 @@ final class ReplyStream: CooperativeTask, PinnedView, ReplyWork {
     release()
   }
 
-  func expire() {
-    let (reply, expiry) = (self.reply, source?.expiry ?? .viewExpired)
+  func expire() { end(with: source?.expiry ?? .viewExpired) }
+
+  func checkCaller() {
+    do throws(CallError) {
+      principal = try principal?.standing()
+    } catch {
+      core.counters.failed(error)
+      end(with: error)
+    }
+  }
+
+  /// The rest is not sent.
+  private func end(with error: CallError) {
+    let reply = self.reply
     release()
-    reply?.expire(with: expiry)
+    reply?.expire(with: error)
   }
 
   func runSlice() -> Turn {

@@ -73,8 +73,9 @@ extension ShardCore {
   private func admitWithCare(_ method: UInt32, _ context: CallContext) throws(CallError) {
     if context.staleNanos > 0, context.nowNanos >= context.staleNanos { throw .tooLate(id) }
     if !context.isInTime { throw .deadlineExceeded }
-    if state == .loading { throw .loading(id) }
-    if state == .notServing, !InternalMethod.isAboutNode(method) { throw .dataLost(id) }
+    if state == .loading || state == .notServing, !InternalMethod.isAboutNode(method) {
+      throw state == .loading ? .loading(id) : .dataLost(id)
+    }
     if SubRequest.isWrite(method: method) {
       if let log, log.refusesWrites { throw log.refusal(id) }
       if gate.isFull { throw .heldTooMuch(limits) }

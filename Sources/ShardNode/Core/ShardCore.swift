@@ -257,7 +257,7 @@ package final class ShardCore {
         V1.ListValues().write(into: &missing)
         return reply.answer(missing, after: latestMark)
       }
-      parts.start(reply, after: latestMark)
+      reply.stream(parts, of: context.principal, after: latestMark)
     } catch {
       failed(UInt32(truncatingIfNeeded: CommandID.lRangeStream.rawValue), error, context)
       reply.fail(error, after: latestMark)

@@ -73,6 +73,7 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
   // MARK: - What becomes of its caller
 
   func wake() { fanout.callerTakesMore() }
+  func checkCaller() { fanout.checkCaller() }
   func drop() { fanout.drop() }
 
   // MARK: - Its turns

@@ -15,12 +15,32 @@ struct BackupRun {
   let directory: String
   let files = PosixFiles()
 
-  /// The shards' latest progress.
+  /// How far the shards are. The numbers are the servers', so sums saturate.
   private struct Shards {
-    var progress: [String: BackupPiece] = [:]
+    private(set) var progress: [String: BackupPiece] = [:]
+    /// The keys of the shards that have sent nothing yet; without them the bar would go back when
+    /// they do.
+    private var expected: [String: Int]
 
-    func sum(_ number: (BackupPiece) -> Int) -> Int {
-      progress.values.reduce(0) { $0 + number($1) }
+    init(of cluster: RingstoreClusterDescription) {
+      let shards = cluster.nodes.filter { $0.role == .shard }
+      expected = Dictionary(shards.map { ($0.id, $0.keys) }, uniquingKeysWith: max)
+    }
+
+    mutating func note(_ piece: BackupPiece) {
+      progress[piece.shard] = piece
+      expected[piece.shard] = nil
+    }
+
+    var keysDone: Int { Self.sum(progress.values.map(\.keysDone)) }
+
+    var keys: Int { Self.sum(progress.values.map { max($0.keys, $0.keysDone) } + expected.values) }
+
+    private static func sum(_ numbers: [Int]) -> Int {
+      numbers.reduce(0) { sum, number in
+        let (more, overflows) = sum.addingReportingOverflow(max(number, 0))
+        return overflows ? .max : more
+      }
     }
   }
 
@@ -42,7 +62,7 @@ struct BackupRun {
   private func copy(
     _ cluster: RingstoreClusterDescription, to writer: BackupWriter
   ) async throws -> BackupManifest {
-    var shards = Shards()
+    var shards = Shards(of: cluster)
     var bar = Terminal.bar
     defer { bar?.clear() }
     try await client.backup(options: options) { piece, bytes in
@@ -51,10 +71,10 @@ struct BackupRun {
       case .log: try writer.write(bytes, to: .log, of: piece.shard)
       case nil: break
       }
-      shards.progress[piece.shard] = piece
-      let keys = shards.sum(\.keysDone)
+      shards.note(piece)
+      let keys = shards.keysDone
       bar?.show(
-        done: keys, of: shards.sum { max($0.keys, $0.keysDone) },
+        done: keys, of: shards.keys,
         "\(keys) keys, \(ClusterTable.memory(Int(clamping: writer.byteCount))) copied")
     }
     return try writer.finish(

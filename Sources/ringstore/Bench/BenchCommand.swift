@@ -25,14 +25,26 @@ struct BenchCommand: AsyncParsableCommand {
   @Option(
     help: """
       The node, as HOST:PORT. (default: RINGSTORE_SERVER; else 127.0.0.1 and RINGSTORE_PORT, or \
-      50051; with --protocol line 127.0.0.1:9999)
+      50051; with --protocol line 127.0.0.1:9999, with resp 127.0.0.1:6379)
       """)
   var server: String?
 
   @OptionGroup var tlsOptions: TLSClientOptions
   @OptionGroup var token: TokenOption
 
-  @Option(name: .customLong("protocol"), help: "How calls are made: unary, pipeline or line.")
+  @Option(
+    name: .customLong("user"),
+    help: """
+      With --protocol resp: the name of the user that has the token. (default: AUTH has only the \
+      token)
+      """)
+  var userName: String?
+
+  @Option(
+    name: .customLong("protocol"),
+    help: """
+      How calls are made: unary, pipeline or line; or resp, Redis' protocol, to compare a Redis.
+      """)
   var way = LoadProtocol.unary
 
   @Option(parsing: .unconditional, help: "Connections. (default: 16)")
@@ -42,13 +54,13 @@ struct BenchCommand: AsyncParsableCommand {
     parsing: .unconditional,
     help: """
       Concurrent calls on each connection; with --rate the maximum. (default: 1, with pipeline \
-      64; with --rate 100, with --rate and pipeline or line 1000)
+      64; with --rate 100, with --rate and pipeline, line or resp 1000)
       """)
   var inFlight: Int?
 
   @Option(
     parsing: .unconditional,
-    help: "With pipeline and line: calls that are sent together. (default: 16 and 1)")
+    help: "Except with unary: calls that are sent together. (default: 16 with pipeline, else 1)")
   var batch: Int?
 
   @Option(parsing: .unconditional, help: "Threads of the load generator.")
@@ -134,12 +146,13 @@ struct BenchCommand: AsyncParsableCommand {
     let server = try address(environment)
     let tls = try tlsOptions.configuration(environment)
     let token = try token.read()
+    try checkUser(token)
     let files = try BenchFiles(json: json, plot: plot)
     let target: LoadTarget
     do {
       target = LoadTarget(
         host: server.host, port: server.port,
-        tls: try tls?.transport(speaksHTTP2: way != .line), token: token, settings)
+        tls: try tls?.transport(speaksHTTP2: way.isGRPC), user: userName, token: token, settings)
     } catch {
       throw Unhealthy("TLS: \(error.sentence)")
     }
@@ -149,12 +162,27 @@ struct BenchCommand: AsyncParsableCommand {
     try await run.run()
   }
 
-  /// The line protocol has another port, which no variable names.
+  /// Redis' own.
+  private static let respPort = 6_379
+
+  /// Lines and RESP have other ports, which no variable names.
   private func address(_ environment: [String: String]) throws -> HostPort {
-    if server == nil, way == .line {
-      return HostPort(host: "127.0.0.1", port: SettingSources.linePort)
+    guard server == nil, !way.isGRPC else {
+      return try ServerAddress.of(flag: server, environment: environment)
     }
-    return try ServerAddress.of(flag: server, environment: environment)
+    let port = way == .line ? SettingSources.linePort : Self.respPort
+    return HostPort(host: "127.0.0.1", port: port)
+  }
+
+  private func checkUser(_ token: String?) throws {
+    guard let userName else { return }
+    guard way == .resp else {
+      throw ConfigurationError("--user is for --protocol resp; elsewhere the token says who calls.")
+    }
+    guard !userName.isEmpty, token != nil else {
+      throw ConfigurationError(
+        "--user needs a name, and a token in --token-file or \(TokenText.variable).")
+    }
   }
 
   private var loadOptions: LoadSettings.Options {

@@ -20,6 +20,7 @@ extension SettingSources {
       throw ConfigurationError(
         "a shard needs an id: --id NAME, \(Setting.id.environmentName), or id in the file.")
     }
+    try ShardList.checkIsFree(id)
     var shard = ShardConfiguration(id: id)
     shard.cluster = try cluster(default: shard.cluster)
     shard.host = try host()

@@ -31,6 +31,13 @@ package enum ShardList {
     return shards
   }
 
+  /// Checks that an id may be a shard's.
+  static func checkIsFree(_ id: String) throws(ConfigurationError) {
+    guard id != ShardDescription.routerName else {
+      throw ConfigurationError("\(PlacementError.reservedID(id)).")
+    }
+  }
+
   private static func parse(
     _ entry: String, origin: String
   ) throws(ConfigurationError) -> ShardDescription {
@@ -43,6 +50,7 @@ package enum ShardList {
       throw ConfigurationError(
         "the id in \(origin) \(SettingSources.nameRule), not '\(id)' as in '\(entry)'.")
     }
+    try checkIsFree(id)
     let parts = entry[entry.index(after: equals)...].split(
       separator: ",", omittingEmptySubsequences: false)
     guard let address = parts.first.flatMap({ HostPort(String($0)) }) else {

@@ -51,6 +51,16 @@ import Testing
     #expect(fields.map(\.1) == expected.map(\.1))
   }
 
+  @Test func theSchemeOverTLSIsHttps() throws {
+    var configuration = ClientConfiguration()
+    configuration.tls = try .trusting(Certificates.ours.get().authority)
+    let peer = try InMemoryPeer(configuration: configuration)
+    _ = peer.start(RecordingHandler())
+    peer.exchange()
+    let fields = peer.fields(try #require(peer.streams.first))
+    #expect(fields.filter { $0.0 == ":scheme" }.map(\.1) == ["https"])
+  }
+
   @Test func metadataComesBackIfWanted() throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
@@ -154,7 +164,11 @@ import Testing
     (HTTP2ErrorCode.refusedStream, StatusCode.unavailable, Processed.no),
     (.cancel, .cancelled, .maybe), (.enhanceYourCalm, .resourceExhausted, .maybe),
     (.inadequateSecurity, .permissionDenied, .maybe), (.internalError, .internal, .maybe),
-    (.noError, .internal, .maybe),
+    (.noError, .internal, .maybe), (.protocolError, .internal, .maybe),
+    (.flowControlError, .internal, .maybe), (.settingsTimeout, .internal, .maybe),
+    (.streamClosed, .internal, .maybe), (.frameSizeError, .internal, .maybe),
+    (.compressionError, .internal, .maybe), (.connectError, .internal, .maybe),
+    (.http11Required, .internal, .maybe), (HTTP2ErrorCode(rawValue: 99), .internal, .maybe),
   ])
   func aResetIsMapped(_ code: HTTP2ErrorCode, _ status: StatusCode, _ processed: Processed) throws {
     let peer = try InMemoryPeer()

@@ -188,6 +188,33 @@ import Testing
     #expect(harness.handler.session.counters.resetsForPeerErrors == 0)
   }
 
+  /// Trailers that come in the same read as the request, and later, when the call has begun.
+  @Test(arguments: [ScriptedService.unaryPath, ScriptedService.streamPath], [false, true])
+  func trailersOverTheLimitGetTheSameStatus(path: String, areLater: Bool) throws {
+    let harness = try ServerHarness()
+    try harness.call(body: Self.hello)
+    let request =
+      rawFrame(1, Self.endHeaders, stream: 3, rawHeaders(path))
+      + rawFrame(0, stream: 3, Array(Self.hello.dropLast()))
+    let bomb: [UInt8] = [0x40, 1, 0x61, 1, 0x62] + [UInt8](repeating: 0xBE, count: 400)
+    let rest =
+      rawFrame(0, stream: 3, Array(Self.hello.suffix(1)))
+      + rawFrame(1, Self.endHeaders | Self.end, stream: 3, bomb)
+    var types: [UInt8] = []
+    if areLater {
+      types = try sendUnseen(harness, request) + sendUnseen(harness, rest)
+    } else {
+      types = try sendUnseen(harness, request + rest)
+    }
+    #expect(types.filter { $0 == 1 }.count == 1, "one status")
+    #expect(!types.contains(0), "no reply")
+    #expect(harness.channel.isActive)
+    #expect(harness.handler.tally.open == 0)
+    #expect(!harness.service.events.contains("half-closed"))
+    #expect(harness.service.events.filter { $0 == "unary 1" }.count == 1, "the first call's")
+    #expect(harness.loop.connections.entries(prefix: "")["refused_calls_total"] == 1)
+  }
+
   @Test func theStatusOfTooManyHeadersNamesTheLimits() throws {
     let harness = try ServerHarness()
     var fields: [String: String] = [:]

@@ -118,6 +118,42 @@ import Testing
     #expect(harness.channel.isActive)
   }
 
+  @Test func pingsAlongWithMessagesOfAnOpenStreamAreForgiven() throws {
+    let harness = try ServerHarness()
+    var opened: ServerCall?
+    harness.service.onOpened = { opened = $0 }
+    _ = harness.open(ScriptedService.streamPath)
+    try harness.pump()
+    let call = try #require(opened)
+    for _ in 0..<20 {
+      // Only the first one has HEADERS before it.
+      call.send { $0.writeString("x") }
+      harness.client.ping(payload: 1)
+      try harness.pump()
+    }
+    #expect(harness.channel.isActive)
+  }
+
+  @Test(arguments: [(hasCall: true, seconds: Int64(300)), (hasCall: false, seconds: 7_200)])
+  func withoutSettingsClientsMayPingAsOftenAsGRPCsServersAllow(
+    hasCall: Bool, seconds: Int64
+  ) throws {
+    var configuration = ServerConfiguration()
+    (configuration.keepaliveNanos, configuration.idleNanosMax) = (0, 0)
+    for (pause, isAllowed) in [(seconds, true), (seconds - 1, false)] {
+      let harness = try ServerHarness(configuration)
+      if hasCall { _ = harness.open(ScriptedService.streamPath) }
+      try harness.pump()
+      for _ in 0..<6 where harness.channel.isActive {
+        harness.eventLoop.advanceTime(by: .seconds(pause))
+        harness.client.ping(payload: 1)
+        try harness.pump()
+      }
+      #expect(harness.channel.isActive == isAllowed, "a PING every \(pause) s")
+      #expect(harness.loop.connections.count(of: .tooManyPings) == (isAllowed ? 0 : 1))
+    }
+  }
+
   @Test func rapidResetsAreCut() throws {
     var configuration = ServerConfiguration()
     configuration.maxExcessResets = 20
@@ -168,8 +204,11 @@ import Testing
     let harness = try ServerHarness()
     harness.eventLoop.advanceTime(by: .seconds(9))
     #expect(harness.channel.isActive)
-    harness.eventLoop.advanceTime(by: .seconds(10))
+    // Connections are looked at every few seconds.
+    harness.eventLoop.advanceTime(by: .nanoseconds(Int64(ServerConfiguration.sweepNanosMax)))
+    harness.eventLoop.advanceTime(by: .seconds(1))
     #expect(!harness.channel.isActive)
+    #expect(harness.loop.connections.count(of: .noPreface) == 1)
   }
 
   @Test func aHeaderBlockMustBeCompletedInTime() throws {
@@ -177,8 +216,13 @@ import Testing
     try harness.call(body: Self.hello)
     // HEADERS without END_HEADERS, and no CONTINUATION.
     try harness.channel.writeInbound(ByteBuffer(bytes: [0, 0, 1, 1, 0, 0, 0, 0, 3, 0x83]))
-    harness.eventLoop.advanceTime(by: .seconds(30))
+    harness.eventLoop.advanceTime(by: .seconds(9))
+    #expect(harness.channel.isActive)
+    // It is first seen at one look, and found too old at another.
+    harness.eventLoop.advanceTime(by: .nanoseconds(2 * Int64(ServerConfiguration.sweepNanosMax)))
+    harness.eventLoop.advanceTime(by: .seconds(1))
     #expect(!harness.channel.isActive)
+    #expect(harness.loop.connections.count(of: .slowHeaders) == 1)
   }
 
   @Test func anAnswerThatIsNotTakenEndsItsCallOnly() throws {

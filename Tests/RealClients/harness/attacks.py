@@ -5,13 +5,15 @@ ends when the node has ended the connection or has borne everything. `ends` is t
 the node ends connections on which this is sent; empty: it bears it, and refuses calls at most.
 """
 
+import gzip
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness.raw_http2 import (
-    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PUSH,
-    RST_STREAM, SETTINGS, WINDOW_UPDATE, Connection, frame, headers, literal, message,
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, OUR_WINDOW,
+    PING, PREFACE, PUSH, RST_STREAM, SETTINGS, WINDOW_UPDATE, Connection, frame, headers, literal,
+    message,
 )
 
 GET = headers("/ringstore.v1.KeyStore/Get")
@@ -86,10 +88,28 @@ def made_to_reset(stream: int) -> bytes:
     return opened(stream, GET + literal("Upper", b"x"))
 
 
+# A field that goes into the table once, and thousands of bytes that each name it.
+FIELDS = b"\x40\x01b" + b"\x7f\x81\x1e" + b"x" * 4_000 + b"\xbe" * 10_000
+
+
 def bomb(stream: int) -> bytes:
-    """A field that goes into the table once, and thousands of bytes that each name it."""
-    block = GET + b"\x40\x01b" + b"\x7f\x81\x1e" + b"x" * 4_000 + b"\xbe" * 10_000
-    return frame(HEADERS, END_HEADERS | END_STREAM, stream, block)
+    return frame(HEADERS, END_HEADERS | END_STREAM, stream, GET + FIELDS)
+
+
+def late_bomb(stream: int) -> bytes:
+    """In trailers, which no gRPC client has."""
+    return (opened(stream) + frame(DATA, 0, stream, BODY)
+            + frame(HEADERS, END_HEADERS | END_STREAM, stream, FIELDS))
+
+
+# Four times the longest message, in a frame of 16 KiB.
+ZEROS = gzip.compress(bytes(15 << 20), 9)
+
+
+def gzip_bomb(stream: int) -> bytes:
+    prefix = b"\1" + struct.pack(">I", len(ZEROS))
+    return (opened(stream, GET + literal("grpc-encoding", b"gzip"))
+            + frame(DATA, END_STREAM, stream, prefix + ZEROS))
 
 
 def named(count: int) -> bytes:
@@ -124,6 +144,8 @@ ATTACKS = [
            flood(frame(CONTINUATION, 0, 1, literal("a", b"b")), first=frame(HEADERS, 0, 1, GET)),
            "protocol_error"),
     Attack("header bomb", calls(bomb, 200), refuses=True),
+    Attack("header bomb in trailers", calls(late_bomb, 200), refuses=True),
+    Attack("gzip bomb", calls(gzip_bomb, 100), refuses=True),
     Attack("thousands of header fields",
            calls(lambda one: opened(one, GET + named(1_000)[:16_000], END_STREAM), 200),
            refuses=True),
@@ -173,17 +195,76 @@ def cancels(count: int, *, waits: bool) -> Iterator[bytes]:
         yield bytes(piece)
 
 
-# The line port: bytes, and the reason for which the node ends the connection.
-LINE_ATTACKS = {
-    "a line without an end": (b"x" * (1 << 16), 400),
-    "a word without an end": (b"*1\r\n" + b"x" * (1 << 16), 400),
-    "a thousand million words": (b"*1000000000\r\n", 1),
-    "a count below zero": (b"*-5\r\n", 1),
-    "a count of no number": (b"*99999999999999999999999\r\n", 1),
-    "zeros": (bytes(1 << 16), 400),
-    "an opening of HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(100), 1),
-    "commands that are not there": (b"NOPE 1 2 3\r\n" * 1_000, 50),
-    "patterns that take long": (b"KEYS (a*)*(a*)*(a*)*$\r\n" * 100, 20),
-}
-# What these cost are commands, over TLS as without.
-COMMAND_ATTACKS = {"commands that are not there", "patterns that take long"}
+
+# --- Slow ones -----------------------------------------------------------------------------------
+
+# A value of which several replies fit into no buffer of a system.
+LARGE_KEY, LARGE_BYTES, REPLIES = b"large", 300_000, 8
+
+
+@dataclass(frozen=True)
+class SlowAttack:
+    """Bytes on a new connection, behind which nothing follows; and what comes is not read."""
+
+    name: str
+    sends: bytes
+    # The reason for which the node ends the connection; empty: it ends calls only.
+    ends: str = ""
+    # How many calls the node ends, at least.
+    refuses: int = 0
+    # On the port of lines.
+    lines: bool = False
+
+
+def begun(*frames: bytes, window: int = OUR_WINDOW) -> bytes:
+    more = frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", OUR_WINDOW - 65_535))
+    return PREFACE + settings((INITIAL_WINDOW_SIZE, window)) + more + b"".join(frames)
+
+
+def large_gets() -> bytes:
+    body = message(b"\x0a" + bytes((len(LARGE_KEY),)) + LARGE_KEY)
+    ids = range(1, 2 * REPLIES, 2)
+    return b"".join(opened(one) + frame(DATA, END_STREAM, one, body) for one in ids)
+
+
+SLOW_ATTACKS = [
+    SlowAttack("a connection without a word", b"", "no_preface"),
+    SlowAttack("half a preface", PREFACE[:10], "no_preface"),
+    SlowAttack("half a header block", begun(frame(HEADERS, 0, 1, GET)), "slow_headers"),
+    SlowAttack("half a request", begun(opened(1), frame(DATA, 0, 1, BODY[:-1])), refuses=1),
+    SlowAttack("windows that stay shut", begun(large_gets(), window=0), refuses=REPLIES),
+    SlowAttack("replies that stay unread", begun(large_gets()), "unread_replies"),
+    SlowAttack("replies to lines that stay unread", b"GET %s\r\n" % LARGE_KEY * REPLIES,
+               "unread_replies", lines=True),
+]
+
+
+# --- Lines ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LineAttack:
+    """The same bytes again and again, and the reason for which the node ends the connection; empty:
+    it answers each command. Then `counts` are the counters of Stats that show them, of a router or
+    of a shard."""
+
+    name: str
+    piece: bytes
+    times: int = 1
+    ends: str = "protocol_error"
+    counts: tuple[str, ...] = ()
+
+
+LINE_ATTACKS = [
+    LineAttack("a line without an end", b"x" * (1 << 16), 400),
+    LineAttack("a word without an end", b"*1\r\n" + b"x" * (1 << 16), 400),
+    LineAttack("a thousand million words", b"*1000000000\r\n"),
+    LineAttack("a count below zero", b"*-5\r\n"),
+    LineAttack("a count of no number", b"*99999999999999999999999\r\n"),
+    LineAttack("zeros", bytes(1 << 16), 400),
+    LineAttack("an opening of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(100)),
+    LineAttack("commands that are not there", b"NOPE 1 2 3\r\n" * 1_000, 50, "",
+               ("ringstore_errors_total",)),
+    LineAttack("patterns that take long", b"KEYS (a*)*(a*)*(a*)*$\r\n" * 100, 20, "",
+               ("ringstore_calls_keys_total", "ringstore_slices_total")),
+]

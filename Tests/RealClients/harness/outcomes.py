@@ -15,6 +15,8 @@ LOST = "OUTCOME_UNKNOWN"
 # The log takes no more for the moment, where large values come faster than the disk takes them.
 STALLED = "LOG_STALLED"
 FULL = "DISK_FULL"
+# Shards at their memory limit take no more for the moment.
+CROWDED = "MEMORY_LIMIT"
 FAULTS_SHOWN = 20
 
 
@@ -27,6 +29,7 @@ class Rules:
     shards_leave: bool = True
     shards_die: bool = True
     disk_fills: bool = False
+    memory_fills: bool = False
 
 
 @dataclass
@@ -81,6 +84,8 @@ class Notes:
         elif code == "UNAVAILABLE" and reason == STALLED:
             outcome = NOT_DONE
         elif code == "RESOURCE_EXHAUSTED" and reason == FULL and self.rules.disk_fills:
+            outcome = NOT_DONE
+        elif code == "RESOURCE_EXHAUSTED" and reason == CROWDED and self.rules.memory_fills:
             outcome = NOT_DONE
         elif code == "DEADLINE_EXCEEDED" and hasty:
             outcome = UNKNOWN

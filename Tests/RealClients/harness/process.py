@@ -55,8 +55,11 @@ class Node:
         *arguments: str,
         environment: dict[str, str] | None = None,
         descriptors: int | None = None,
+        executable: str | None = None,
     ):
         self._descriptors = descriptors
+        # Another release; by default the one under test. May be changed between two starts.
+        self.executable = executable
         own = any(argument.startswith("--line-port") for argument in arguments)
         self.arguments = arguments if own else (*arguments, "--line-port", "0")
         self._environment = clean_environment(defaults | (environment or {}))
@@ -71,7 +74,7 @@ class Node:
         self._stderr = folder / f"stderr-{self._starts}"
         with self._stdout.open("wb") as out, self._stderr.open("wb") as err:
             self.process = subprocess.Popen(
-                [binary(), *self.arguments],
+                [self.executable or binary(), *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -21,10 +22,29 @@ needs_redis = pytest.mark.skipif(PROGRAM is None, reason="redis-tools is not ins
 class Redis:
     """A connection. Replies: bytes, int, None, a list of them, or RedisError."""
 
-    def __init__(self, port: int):
+    # Of the server, if this is the connection of `redis_server`.
+    process: subprocess.Popen
+
+    def __init__(self, port: int, authority: str | None = None):
+        self.port = port
+        self._authority = authority
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if authority:
+            context = ssl.create_default_context(cafile=authority)
+            self._socket = context.wrap_socket(self._socket, server_hostname="localhost")
         self._replies = self._socket.makefile("rb")
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @contextmanager
+    def another(self) -> Iterator["Redis"]:
+        """Another connection to the same server."""
+        made = Redis(self.port, self._authority)
+        yield made
+        made.close()
 
     def close(self) -> None:
         self._replies.close()
@@ -68,24 +88,31 @@ def _encoded(words: tuple[bytes, ...]) -> bytes:
 
 
 @contextmanager
-def redis_server(*settings: str) -> Iterator[Redis]:
-    """A redis-server in memory only, on a port of its own."""
-    port = free_port()
+def redis_server(
+    *settings: str, port: tuple[str, ...] = ("--port",), authority: str | None = None
+) -> Iterator[Redis]:
+    """A redis-server in memory only, on a port of its own.
+
+    `port` ends with the setting that takes the port. With an `authority`, the connection is
+    encrypted.
+    """
+    number = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+        command = ["redis-server", *port, str(number), "--bind", "127.0.0.1", "--save", ""]
         with subprocess.Popen(
             [*command, "--dir", folder, *settings], executable=PROGRAM, stdout=subprocess.DEVNULL
         ) as process:
             try:
-                redis = eventually(lambda: _connected(port), "redis-server listens")
+                redis = eventually(lambda: _connected(number, authority), "redis-server listens")
+                redis.process = process
                 yield redis
                 redis.close()
             finally:
                 process.terminate()
 
 
-def _connected(port: int) -> Redis | None:
+def _connected(port: int, authority: str | None) -> Redis | None:
     try:
-        return Redis(port)
+        return Redis(port, authority)
     except ConnectionRefusedError:
         return None

@@ -1,41 +1,46 @@
-// A line connection of a load: requests one after another, replies in the same order. On its
-// channel's event loop.
+// A connection of a load whose protocol is a stream of bytes, lines or RESP: requests one after
+// another, replies in the same order. On its channel's event loop.
 
 import GRPC
 import NIOCore
 
-final class LineTransport: LoadTransport, ChannelInboundHandler {
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+final class OrderedTransport<Dialect: OrderedDialect>: LoadTransport, ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
   private let target: LoadTarget
-  private let requests: LoadRequests
-  private let database: UInt32
+  private let dialect: Dialect
   private let eventLoop: any EventLoop
   /// Until it is notified of the end.
   private var owner: (any LoadTransportOwner)?
   private var context: ChannelHandlerContext?
-  private var replies: LineReplies
+  private var replies: Dialect.Replies
   private var output = ByteBuffer()
   /// The numbers of the calls that were sent and have no reply.
   private var order = CircularBuffer<UInt64>()
-  /// Replies that must arrive before the first call. There is at least one, to PING: the system
-  /// accepts connections even for a stalled server.
-  private var greetings = 0
+  /// The names of the greetings whose replies must arrive before the first call.
+  private var greetings = CircularBuffer<String>()
   private var isOpen = false
   private var isLost = false
   private var failure: CallFailure?
 
   init(
-    _ target: LoadTarget, _ requests: LoadRequests, _ settings: LoadSettings,
-    eventLoop: any EventLoop, owner: any LoadTransportOwner
+    _ target: LoadTarget, _ dialect: Dialect, eventLoop: any EventLoop,
+    owner: any LoadTransportOwner
   ) {
     self.target = target
-    self.requests = requests
+    self.dialect = dialect
     self.eventLoop = eventLoop
     self.owner = owner
-    database = settings.database
-    replies = LineReplies(valueBytesMax: settings.values.bytesMax)
+    replies = dialect.makeReplies()
   }
 
   // MARK: - The connection
@@ -59,22 +64,18 @@ final class LineTransport: LoadTransport, ChannelInboundHandler {
   func handlerAdded(context: ChannelHandlerContext) {
     self.context = context
     if isLost { return context.close(promise: nil) }
-    if let token = target.connection.token { greet("*2\r\nAUTH\r\n\(token)\r\n") }
-    if database > 0 { greet("*2\r\nSELECT\r\n\(database)\r\n") }
-    greet("PING\r\n")
+    for greeting in dialect.greetings {
+      output.writeBytes(greeting.request)
+      greetings.append(greeting.name)
+    }
     flush()
   }
 
-  private func greet(_ request: String) {
-    output.writeString(request)
-    greetings += 1
-  }
-
   private func openIfGreeted() {
-    guard greetings == 0, !isOpen, !isLost else { return }
+    guard greetings.isEmpty, !isOpen, !isLost else { return }
     isOpen = true
-    // Not from within `connect`.
-    eventLoop.assumeIsolated().execute { self.owner?.opened() }
+    // Not from within `connect`. What follows in the same read may be no reply.
+    eventLoop.assumeIsolated().execute { if self.failure == nil { self.owner?.opened() } }
   }
 
   func close() {
@@ -107,14 +108,18 @@ final class LineTransport: LoadTransport, ChannelInboundHandler {
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     if TLSFailure.isMissingGoodbye(error) { return }
-    fail(.unavailable(TLSFailure.sentence(error) ?? "\(error)"))
+    // A server with TLS closes so when it reads something else.
+    let wasReset = (error as? IOError)?.errnoCode == ECONNRESET
+    fail(
+      .unavailable(
+        wasReset ? "the peer closed the connection" : TLSFailure.sentence(error) ?? "\(error)"))
   }
 
   // MARK: - Requests and replies
 
   func write(_ call: PlannedCall, id: UInt64) -> Int {
     order.append(id)
-    return requests.writeLines(call, into: &output)
+    return dialect.write(call, into: &output)
   }
 
   func flush() {
@@ -124,23 +129,27 @@ final class LineTransport: LoadTransport, ChannelInboundHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    // Nothing is read behind what was no reply.
+    guard failure == nil else { return }
     let now = NIODeadline.now().uptimeNanoseconds
+    let wasOpen = isOpen
     replies.append(unwrapInboundIn(data))
-    while failure == nil, replies.next({ take($0, at: now) }) {}
-    if replies.isTooLong { fail(.wrongReply("a reply is longer than allowed")) }
-    if failure == nil, isOpen { owner?.endedAll(at: now) }
+    do throws(MalformedReply) {
+      while failure == nil, try replies.next({ take($0, bytes: $1, at: now) }) {}
+    } catch {
+      fail(.wrongReply(error.sentence))
+    }
+    if failure == nil, wasOpen { owner?.endedAll(at: now) }
   }
 
-  private func take(_ line: UnsafeRawBufferPointer, at now: UInt64) {
-    if greetings > 0 {
-      greetings -= 1
-      if case .failure(let failure) = LineAnswer(line) { return fail(failure) }
+  private func take(_ reply: Dialect.Replies.Reply, bytes: Int, at now: UInt64) {
+    if let greeting = greetings.popFirst() {
+      if let refusal = dialect.refusal(of: greeting, reply) { return fail(refusal) }
       return openIfGreeted()
     }
     guard let id = order.popFirst(), let call = owner?.call(id) else {
       return fail(.wrongReply("a reply belongs to no command"))
     }
-    owner?.ended(
-      id, requests.outcome(of: call, line: line), received: line.count + 2, at: now)
+    owner?.ended(id, dialect.outcome(of: call, reply), received: bytes, at: now)
   }
 }
