@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from harness import browser as chromium
-from harness.dashboard import CONTRASTS, CONTROLS, FOCUS, PAGE, FakeNode, b64
+from harness.dashboard import PAGE, FakeNode, b64
+from harness.page_scripts import CONTRASTS, CONTROLS, FOCUS
 
 pytestmark = pytest.mark.skipif(
     chromium.executable() is None,

@@ -41,7 +41,9 @@ class Browser:
     """One Chromium. `page()` opens a tab."""
 
     def __init__(self) -> None:
-        self._profile = tempfile.TemporaryDirectory(prefix="ringstore-browser-")
+        # Its helper processes may write for a moment after its end.
+        self._profile = tempfile.TemporaryDirectory(
+            prefix="ringstore-browser-", ignore_cleanup_errors=True)
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
         # The protocol's pipes are the descriptors 3 and 4. Above 9, they aren't overwritten.
