@@ -35,6 +35,8 @@ private final class LinkedRouter {
   private let core: RouterCore<PlayedClients>
   /// The calls that the router has sent to each shard, and not cancelled since.
   private var sent: [[UInt64]] = [[], []]
+  /// Shard, lane and generation of the connections that the core was told of.
+  private var told: Set<[UInt64]> = []
 
   init() throws {
     var limits = Limits()
@@ -74,6 +76,9 @@ private final class LinkedRouter {
     switch step {
     case .rawFrame: receive(ByteBuffer(bytes: script.bytes()), shard, lane)
     case .connected:
+      // A connection is told once of: the frame that it begins with has one Hello.
+      let connection = [UInt64(shard), lane == .calls ? 0 : 1, generation(shard)]
+      guard told.insert(connection).inserted else { return }
       core.linkConnected(shard: shard, lane: lane, generation: generation(shard))
     case .hello: receive(PlayedShard.hello(&script), shard, lane)
     case .map: receive(PlayedShard.map(&script), shard, lane)
