@@ -5,7 +5,6 @@ tests, against a redis-server: test_bench_resp.py."""
 import json
 import signal
 import socket
-import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from harness.certificates import Certificates
 from harness.client import Client
 from harness.cluster import start_local
 from harness.polling import eventually
-from harness.process import RUN_SECONDS, Node, binary, clean_environment, run
+from harness.process import RUN_SECONDS, Node, begin, run
 from harness.terminal import CTRL_C, Terminal
 
 PROTOCOLS = ("unary", "pipeline", "line")
@@ -290,17 +289,6 @@ def test_tls_and_tokens_are_those_of_the_other_commands(
         assert sentence in refused.stderr, refused.stderr
 
 
-def begin(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [binary(), "bench", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=clean_environment(),
-    )
-
-
 def has_counted(client: Client) -> bool:
     """Whether calls that count were made: the warm-up is over."""
     return client.size() > 0
@@ -310,7 +298,7 @@ def has_counted(client: Client) -> bool:
 @pytest.mark.parametrize("rate", [(), ("--rate", "500,600")], ids=["closed", "open"])
 def test_an_interrupt_ends_the_load_and_its_result_is_there(node: Node, protocol: str, rate):
     arguments = (*server(node, protocol), *FEW, *rate, "--duration", "600", "--warm-up", "0")
-    started = begin(*arguments, "--mix", "set=1", "--json", "--clean")
+    started = begin("bench", *arguments, "--mix", "set=1", "--json", "--clean")
     with Client(node.address) as client:
         eventually(lambda: has_counted(client), "calls are made")
         started.send_signal(signal.SIGINT)
@@ -338,7 +326,7 @@ def test_a_terminal_sees_how_far_it_is(node: Node):
 def test_servers_that_go_away_are_told(protocol: str):
     gone = start_local(1)
     arguments = (*server(gone, protocol), *FEW, "--duration", "600", "--warm-up", "0")
-    started = begin(*arguments, "--mix", "set=1", "--timeout", "0.5", "--json")
+    started = begin("bench", *arguments, "--mix", "set=1", "--timeout", "0.5", "--json")
     with Client(gone.address) as client:
         eventually(lambda: has_counted(client), "calls are made")
     gone.kill()
@@ -353,7 +341,7 @@ def test_servers_that_go_away_are_told(protocol: str):
 def test_servers_that_stand_still_are_told(protocol: str):
     still = start_local(1)
     arguments = (*server(still, protocol), *FEW, "--duration", "600", "--warm-up", "0")
-    started = begin(*arguments, "--mix", "set=1", "--timeout", "0.5", "--json")
+    started = begin("bench", *arguments, "--mix", "set=1", "--timeout", "0.5", "--json")
     with Client(still.address) as client:
         eventually(lambda: has_counted(client), "calls are made")
     still.pause()

@@ -3,7 +3,6 @@ of servers that refuse it or speak something else."""
 
 import json
 import signal
-import subprocess
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from harness.certificates import Certificates
 from harness.cluster import start_local
 from harness.polling import eventually
-from harness.process import RUN_SECONDS, binary, clean_environment, run
+from harness.process import RUN_SECONDS, begin, run
 from harness.redis import Redis, needs_redis, redis_server
 from harness.scripted import ScriptedServer
 
@@ -215,17 +214,6 @@ def test_tls_is_that_of_the_other_commands(tmp_path: Path):
                 assert sentence in refused.stderr, refused.stderr
 
 
-def begin(*arguments: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [binary(), "bench", *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=clean_environment(),
-    )
-
-
 @needs_redis
 @pytest.mark.parametrize(
     ("sent", "code"), [(signal.SIGKILL, "UNAVAILABLE"), (signal.SIGSTOP, "DEADLINE_EXCEEDED")]
@@ -233,7 +221,7 @@ def begin(*arguments: str) -> subprocess.Popen:
 def test_servers_that_go_away_or_stand_still_are_told(sent: signal.Signals, code: str):
     with redis_server() as redis:
         load = (*at(redis.address), *FEW, "--duration", "600", "--warm-up", "0")
-        started = begin(*load, "--mix", "set=1", "--timeout", "0.5", "--json")
+        started = begin("bench", *load, "--mix", "set=1", "--timeout", "0.5", "--json")
         eventually(lambda: redis.ask(b"DBSIZE") > 0, "calls are made")
         redis.process.send_signal(sent)
         out, err = started.communicate(timeout=RUN_SECONDS)

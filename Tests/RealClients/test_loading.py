@@ -5,13 +5,13 @@ stopped as soon as it has started, until all that will ask it is connected. A st
 too soon all the same is repeated.
 """
 
-import threading
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 from harness.client import TIMEOUT_SECONDS, Client, explain
 from harness.durable import DurableCluster
+from harness.health import Watcher
 from harness.lines import Lines
 from harness.polling import eventually
 from harness.process import Node
@@ -48,28 +48,6 @@ def has_loaded(shard: Node) -> bool:
     return bool(shard.log_lines("the data is loaded"))
 
 
-class Watcher:
-    """Reads a health Watch of a node from its first word on, in a thread."""
-
-    def __init__(self, client: Client):
-        self.statuses: list[int] = []
-        self._call = health_pb2_grpc.HealthStub(client.channel).Watch(
-            health_pb2.HealthCheckRequest(service=KEYS), wait_for_ready=True)
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-
-    def _read(self) -> None:
-        try:
-            for response in self._call:
-                self.statuses.append(response.status)
-        except grpc.RpcError as error:
-            assert error.code() == grpc.StatusCode.CANCELLED, error
-
-    def close(self) -> None:
-        self._call.cancel()
-        self._thread.join()
-
-
 class Start:
     """A start of the shard, and what was told while it loaded."""
 
@@ -87,7 +65,7 @@ class Start:
             return False
         eventually(lambda: is_connected(shard.port), "the router connected")
         with Client(shard.address) as direct, Client(self.cluster.address) as routed:
-            watcher = Watcher(direct)
+            watcher = Watcher(shard.address, KEYS, waits=True)
             try:
                 return self._asks(direct, routed, watcher)
             finally:

@@ -118,7 +118,7 @@ def test_a_loop_counts_its_ticks_and_its_turns(begin):
     assert figure(shard, "loop_ticks_total", loop="0") > before
     assert count(shard, "loop_tick_duration_seconds", loop="0") > ticks
     # Never without any delay: the question goes to another thread.
-    assert 0 < figure(shard, "loop_delay_seconds", loop="0") < 60
+    assert 0 < figure(shard, "loop_delay_seconds", loop="0")
 
 
 # Connections

@@ -1,13 +1,12 @@
 """grpc.health.v1 with grpcio's own client, and the pages for probes without gRPC."""
 
-import threading
-
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2 as pb
 from grpc_health.v1 import health_pb2_grpc
 from harness.client import open_channel
 from harness.cluster import Cluster, start_router
+from harness.health import Watcher
 from harness.polling import eventually
 from harness.raw_http2 import Connection, headers
 
@@ -53,31 +52,6 @@ def test_watch_of_a_service_that_is_not_there_says_that_and_goes_on(health):
     assert next(watch).status == SERVICE_UNKNOWN
     assert watch.is_active()
     watch.cancel()
-
-
-class Watcher:
-    """Reads a Watch in a thread."""
-
-    def __init__(self, address: str, service: str = ""):
-        self._channel = open_channel(address)
-        self.statuses = []
-        self.end = None
-        stub = health_pb2_grpc.HealthStub(self._channel)
-        self._call = stub.Watch(pb.HealthCheckRequest(service=service))
-        self._thread = threading.Thread(target=self._read)
-        self._thread.start()
-
-    def _read(self) -> None:
-        try:
-            for response in self._call:
-                self.statuses.append(response.status)
-        except grpc.RpcError as error:
-            self.end = error.code()
-
-    def close(self) -> None:
-        self._call.cancel()
-        self._thread.join()
-        self._channel.close()
 
 
 def test_a_router_without_shards_is_not_serving_until_one_is_back(cluster: Cluster):

@@ -191,3 +191,15 @@ def run(*arguments: str, environment: dict[str, str] | None = None, seconds: flo
         timeout=seconds,
         check=False,
     )
+
+
+def begin(*arguments: str) -> subprocess.Popen:
+    """Starts the executable as `run` does, and doesn't wait for its end."""
+    return subprocess.Popen(
+        [binary(), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=clean_environment(),
+    )
