@@ -1,6 +1,6 @@
-// Calls of a connection that wait for something, in their order. Those that ended meanwhile are
-// still there, and their objects may be in use for calls of another connection by now: whoever
-// takes a call looks whether it is still the one that waited. Event loop only.
+// Calls of a connection that wait for something, in their order. A call that ends while it waits
+// stays in the queue, and its object may serve a call of another connection by then. So whoever
+// takes a call from the queue checks that it still belongs to the connection. Event loop only.
 
 import NIOCore
 
@@ -14,61 +14,4 @@ struct CallQueue {
   mutating func append(_ call: ServerCall) { calls.append(call) }
   mutating func popFirst() -> ServerCall? { calls.popFirst() }
   mutating func removeAll() { calls.removeAll() }
-}
-
-/// Which large messages of a connection are being received, and which wait for that.
-struct LargeMessages {
-  /// A call's part.
-  struct Place {
-    /// The size of the large message that is coming in; 0: none.
-    fileprivate(set) var admitted = 0
-    /// The size of the large message that waits to be received; 0: none.
-    fileprivate(set) var awaited = 0
-  }
-
-  /// Bytes of the messages that are coming in.
-  private(set) var bytes = 0
-  private(set) var waiting = CallQueue()
-
-  /// Whether a message may be received now; if not, it waits for its turn.
-  ///
-  /// - Parameter limit: for the bytes of all that are coming in; a message alone may be longer.
-  mutating func admit(_ call: ServerCall, _ size: Int, limit: Int) -> Bool {
-    if call.largeMessage.admitted > 0 { return true }
-    if waiting.isEmpty, hasRoom(size, limit: limit) {
-      bytes += size
-      call.largeMessage.admitted = size
-      return true
-    }
-    if call.largeMessage.awaited == 0 { waiting.append(call) }
-    call.largeMessage.awaited = size
-    return false
-  }
-
-  private func hasRoom(_ size: Int, limit: Int) -> Bool { bytes == 0 || bytes + size <= limit }
-
-  /// A message is complete, or its call has ended.
-  mutating func end(_ call: ServerCall) {
-    bytes -= call.largeMessage.admitted
-    call.largeMessage.admitted = 0
-  }
-
-  /// The next call whose message may be received now, as it is admitted; nil: none.
-  mutating func admitNext(of handler: GRPCServerHandler, limit: Int) -> ServerCall? {
-    while let next = waiting.first {
-      let size = next.largeMessage.awaited
-      guard size > 0, next.isOpen, next.handler === handler else {
-        _ = waiting.popFirst()
-        continue
-      }
-      guard hasRoom(size, limit: limit) else { return nil }
-      bytes += size
-      next.largeMessage.admitted = size
-      next.largeMessage.awaited = 0
-      return waiting.popFirst()
-    }
-    return nil
-  }
-
-  mutating func removeAll() { waiting.removeAll() }
 }

@@ -9,6 +9,26 @@
 
 import LargeMemory
 
+/// What the node's account for clients is charged for one connection, in bytes.
+package struct MemoryCharge {
+  package private(set) var bytes = 0
+  /// The least of it since the last sweep.
+  package private(set) var heldThroughout = 0
+
+  package init() {}
+
+  /// - Returns: by how much the charge has grown.
+  package mutating func set(_ new: Int) -> Int {
+    let difference = new - bytes
+    bytes = new
+    heldThroughout = min(heldThroughout, new)
+    return difference
+  }
+
+  /// A sweep has looked at it.
+  package mutating func beginPeriod() { heldThroughout = bytes }
+}
+
 /// A connection whose memory is counted.
 package protocol MemoryHolder: SweptConnection {
   /// What is counted for it.
