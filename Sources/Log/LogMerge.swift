@@ -140,7 +140,12 @@ package final class LogMerge {
   /// - Returns: nil if a record was processed.
   private func advanceLog(upTo limit: LogPosition) throws(ReplayFault) -> Wish? {
     guard let record = nextRecord(), let start = recordStart else {
-      return isLogEnded ? .nothing : .log
+      guard isLogEnded else { return .log }
+      // The state is newer than the log: an image's, or that at the begin of the pass.
+      if let recordStart, recordStart < position {
+        throw ReplayFault(.imageBehindLog, at: position)
+      }
+      return .nothing
     }
     // The begin of the pass contains the earlier state.
     if record.end > position {

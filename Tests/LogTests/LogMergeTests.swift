@@ -69,7 +69,7 @@ import Testing
         #expect(replayed.picture.difference(from: picture) == nil)
       } else if end < run.pictures.last?.end ?? 0 {
         #expect(throws: ReplayFault.self) {
-          try recovered(run, pass, log: log, from: end, seed: 1)
+          _ = try recovered(run, pass, log: log, from: end, seed: 1)
         }
       }
     }
@@ -87,13 +87,32 @@ import Testing
       var random = SeededRandom(seed: UInt64(cut.bytes.count))
       cut.bytes.removeLast(Int.random(in: 1...pass.bytes.count, using: &random))
       let failure = #expect(throws: ReplayFault.self) {
-        try recovered(run, cut, log: run.log, seed: 1)
+        _ = try recovered(run, cut, log: run.log, seed: 1)
       }
       #expect(failure?.reason == .passIncomplete)
     }
     for (end, _) in run.pictures where end < pass.lastAsOf {
       let failure = #expect(throws: ReplayFault.self) {
-        try recovered(run, pass, log: Bytes(run.log[..<Int(end)]), seed: 1)
+        _ = try recovered(run, pass, log: Bytes(run.log[..<Int(end)]), seed: 1)
+      }
+      #expect(failure?.reason == .imageBehindLog)
+    }
+  }
+
+  /// All images were taken at the begin of the pass, so none of them needs the log.
+  @Test func aLogThatEndsBeforeThePassBeginsIsRefused() throws {
+    let run = LoggedStore(seed: TestSeed.value)
+    try run.run(calls: 200)
+    run.finishPass()
+    run.beginPass()
+    run.finishPass()
+    let pass = try #require(run.passes.last)
+    #expect(pass.begin == pass.lastAsOf)
+    let ends = run.pictures.map(\.end).filter { $0 < pass.begin }
+    #expect(!ends.isEmpty)
+    for end in ends {
+      let failure = #expect(throws: ReplayFault.self) {
+        _ = try recovered(run, pass, log: Bytes(run.log[..<Int(end)]), seed: 1)
       }
       #expect(failure?.reason == .imageBehindLog)
     }
