@@ -1,6 +1,7 @@
 """Fixtures: the three ways to be served (a router, a lone shard, all in one process)."""
 
 import itertools
+import signal
 import sys
 
 import grpc
@@ -28,6 +29,9 @@ _counter = itertools.count(1)
 
 
 def pytest_sessionstart() -> None:
+    # A shell's programs in the background ignore Ctrl-C, and so do those that they start. What this
+    # process handles, they have as usual.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process.binary()
     except RuntimeError as error:

@@ -132,8 +132,12 @@ def test_a_shard_that_is_away_is_told_and_comes_back():
         eventually(lambda: line()["state"] == "serving", "it is back", 30)
         assert line()["calls"] == 0 and line()["incarnation"] != before
         tells(router, restarted, shard="b")
-        figures = data(router.admin_port, "/api/overview")["figures"]
-        assert (figures["shard_restarts"], figures["link_reconnects"]) == (1, 1)
+
+        def counted():
+            figures = data(router.admin_port, "/api/overview")["figures"]
+            return (figures["shard_restarts"], figures["link_reconnects"]) == (1, 1)
+
+        eventually(counted, "both are counted", 30)
     finally:
         for node in (router, *shards.values()):
             node.stop()

@@ -54,8 +54,6 @@ class Running:
                     }
                 ),
                 start_new_session=True,
-                # Ctrl-C is ignored by whatever a shell runs in the background, tests included.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def text(self) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import signal
 import subprocess
 import tempfile
@@ -57,7 +56,9 @@ class Node:
         descriptors: int | None = None,
         executable: str | None = None,
     ):
-        self._descriptors = descriptors
+        # No preexec_fn, here and wherever tests start programs: Python would fork, and gRPC's fork
+        # handlers would run in the child, where they may print or block.
+        self._limited = ["prlimit", f"--nofile={descriptors}", "--"] if descriptors else []
         # Another release; by default the one under test. May be changed between two starts.
         self.executable = executable
         own = any(argument.startswith("--line-port") for argument in arguments)
@@ -74,13 +75,12 @@ class Node:
         self._stderr = folder / f"stderr-{self._starts}"
         with self._stdout.open("wb") as out, self._stderr.open("wb") as err:
             self.process = subprocess.Popen(
-                [self.executable or binary(), *self.arguments],
+                [*self._limited, self.executable or binary(), *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=self._limit if self._descriptors else None,
             )
         running.append(self)
         try:
@@ -89,9 +89,6 @@ class Node:
             log = self.log()
             self.kill()
             raise AssertionError(f"{error}\n{log}") from error
-
-    def _limit(self) -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (self._descriptors, self._descriptors))
 
     def _started_port(self) -> int | None:
         found = _STARTED.search(self._stdout.read_bytes())

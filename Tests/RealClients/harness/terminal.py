@@ -35,8 +35,6 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             env=clean_environment({"TERM": "xterm"} | environment),
-            # Ctrl-C is ignored by whatever a shell runs in the background, tests included.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def __enter__(self) -> "Terminal":
