@@ -15,9 +15,15 @@ final class FrontAccess {
   }
 
   /// Who calls over the connection of a call.
+  @inline(__always)
   func identity(of call: ServerCall) -> CallerIdentity {
     // Nothing else is kept there.
     if let known = call.connectionContext { return unsafeDowncast(known, to: CallerIdentity.self) }
+    return makeIdentity(of: call)
+  }
+
+  @inline(never)
+  private func makeIdentity(of call: ServerCall) -> CallerIdentity {
     let identity = CallerIdentity(
       authorizer, certificateNames: (call.connection?.peer.names ?? []).map(\.certificateName))
     call.connectionContext = identity

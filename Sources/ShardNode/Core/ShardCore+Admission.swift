@@ -10,6 +10,7 @@ import NodeCore
 import RingstoreAPI
 import Store
 import TextForms
+import Users
 
 extension ShardCore {
   /// The shard must stop: it still replies, and waiting calls end. One that is loading has no data
@@ -42,9 +43,21 @@ extension ShardCore {
   ///   LOG_STALLED. Nothing has been executed.
   @inline(__always)
   func admit(_ method: UInt32, _ context: CallContext) throws(CallError) {
-    if context.principal != nil { try admitCaller(method, context) }
+    if let principal = context.principal, !mayCall(method, principal) {
+      try admitCaller(method, context)
+    }
     if context.isInTime, !admitsWithCare, !store.isOverMemoryLimit { return }
     try admitWithCare(method, context)
+  }
+
+  /// Whether it is a call on one key whose caller has the permission: the usual case, decided
+  /// without a call into another room. A call on one key reads or writes, and needs no other
+  /// permission.
+  @inline(__always)
+  private func mayCall(_ method: UInt32, _ principal: Principal) -> Bool {
+    guard method &- 1 < executions.count else { return false }
+    let isWrite = executions.first[Int(method) - 1].isWrite
+    return principal.permissions.contains(isWrite ? .write : .read)
   }
 
   /// All keys of a call are checked, even if its execution doesn't access all of them.
