@@ -1,6 +1,7 @@
 // What is given to the log is written, synced as the policy says, told, and found again.
 
 import Log
+import LogCrashes
 import LogFiles
 import SimulatedDisk
 import Testing
