@@ -118,7 +118,7 @@ extension ShardCore {
 final class Evictor: CooperativeTask {
   /// Some 50 us of work.
   static let evictionsPerCall = 32
-  private static let evictionsPerTurn = 256
+  static let evictionsPerTurn = 256
   /// Writes are refused while the limit is passed by more than this share of it.
   static let overshootShare = 16
 
