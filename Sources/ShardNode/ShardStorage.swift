@@ -49,6 +49,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
   private var slotMap: [UInt8]?
   private var versionCeiling: UInt64 = 0
   private let startedNanos: UInt64
+  private var notices: StartNotices
   /// The loop's, by which the log is written before the connections are.
   package var output: (any LoopOutput)?
   /// Called after everything that may have given the core work.
@@ -75,6 +76,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
     self.core = core
     self.surroundings = surroundings
     startedNanos = core.clock()
+    notices = StartNotices(surroundings.logger, nowNanos: startedNanos)
     phase = .opened(directory)
     core.state = .loading
   }
@@ -110,7 +112,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
       phase = .reads(recovery)
     case .reads(let recovery):
       if let progress = try recovery.step() {
-        core.detail = progress.text
+        tell(progress.text)
       } else {
         try start(recovery)
       }
@@ -120,8 +122,14 @@ package final class ShardStorage: CooperativeTask, Flushable {
     return true
   }
 
+  private func tell(_ progress: String) {
+    core.detail = progress
+    notices.look(progress, nowNanos: core.clock())
+  }
+
   private func clean() -> Bool {
     guard let log = core.log else { return false }
+    tell(core.detail)
     switch cleaning.step(core.store, log, nowMillis: surroundings.wallMillis()) {
     case .more: return true
     // Until `takeEvents`.
@@ -172,6 +180,8 @@ package final class ShardStorage: CooperativeTask, Flushable {
     core.log = log
     log.record(.newLife(life: start.header.life, incarnation: core.incarnation))
     log.record(.versionCeiling(ceiling.value))
+    // Nothing was read of a new directory.
+    if !core.detail.isEmpty { core.detail += "; \(StartCleaning.text)" }
     phase = .cleans(endLanes: endLanes)
   }
 
@@ -265,15 +275,6 @@ package final class ShardStorage: CooperativeTask, Flushable {
     let done = whenClosed
     whenClosed = nil
     done?()
-  }
-}
-
-extension LogProgress {
-  /// How far a start is, for people.
-  fileprivate var text: String {
-    let percent = bytesTotal == 0 ? 100 : bytesDone * 100 / bytesTotal
-    let what = phase == .reading ? "read" : "made durable"
-    return "\(percent) % of \(bytesTotal >> 20) MiB \(what)"
   }
 }
 

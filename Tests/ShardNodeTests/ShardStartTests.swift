@@ -30,6 +30,33 @@ struct ShardStartTests {
     while !stored.isServing { try #require(stored.step(), "the shard serves at last") }
   }
 
+  @Test func howFarItIsStandsInDescribeInProbesAndEveryFiveSecondsInTheLog() throws {
+    let (stored, _) = try filled()
+    stored.loadBytesPerTurn = 1_000
+    try stored.start()
+    var progress: [String] = []
+    var seconds = 0
+    while !stored.isServing {
+      let detail = stored.core.describe().detail
+      if !detail.isEmpty, progress.last != detail { progress.append(detail) }
+      #expect(stored.core.notReadyReason?.hasSuffix(detail) == true)
+      let lines = stored.nodeLog.lines("loading the data")
+      // A step that isn't one of the loading has the line wait for the next one.
+      #expect((seconds / 5 - 1...seconds / 5).contains(lines.count))
+      if let line = lines.last {
+        #expect(line.level == .notice && progress.contains(line.metadata["progress"] ?? ""))
+      }
+      stored.clock.goOn(millis: 1_000)
+      seconds += 1
+      try #require(stored.step(), "the shard serves at last")
+    }
+    #expect(progress.count > 20)
+    #expect(progress.contains { $0.hasSuffix(" MiB read") })
+    #expect(progress.last?.contains("are deleted") == true)
+    #expect(stored.nodeLog.lines("loading the data").count > 4)
+    #expect(stored.core.describe().detail.isEmpty && stored.core.notReadyReason == nil)
+  }
+
   @Test(arguments: FsyncPolicy.allCases)
   func aShardThatGetsLessMemoryIsWithinItsLimitWhenItServes(policy: FsyncPolicy) throws {
     let (stored, bytes) = try filled(policy)

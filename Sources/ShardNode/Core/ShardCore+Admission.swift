@@ -32,7 +32,7 @@ extension ShardCore {
   package var notReadyReason: String? {
     switch state {
     case .serving: log?.isStalled == true ? log?.trouble : nil
-    case .loading: "the shard is loading its data"
+    case .loading: "the shard is loading its data" + (detail.isEmpty ? "" : ": \(detail)")
     case .draining: "the shard is draining"
     default: detail.isEmpty ? "the shard is \(state)" : detail
     }
