@@ -45,7 +45,8 @@ final class StoredShard: LoopOutput {
 
   var core: ShardCore { shard.core }
   var store: Store { shard.core.store }
-  var isServing: Bool { shard.core.state == .serving }
+  /// Whether the process of the last start serves.
+  var isServing: Bool { storage != nil && shard.core.state == .serving }
 
   // MARK: - Life
 
