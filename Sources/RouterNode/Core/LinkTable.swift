@@ -53,9 +53,9 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
     let place = place(of: shard.id) ?? append(shard.id, address)
     if !links[place].isMember {
       links[place].isMember = true
-      links[place].address = address
+      links[place].readdress(to: address)
       // Calls wait until the link is made, or can't be.
-      if !links[place].state.isReady { links[place].beginMoving(untilNanos: .max) }
+      if !links[place].state.isReady { links[place].wait(untilNanos: .max) }
     }
     return place
   }

@@ -86,10 +86,11 @@ extension RouterCore {
     for shard in newcomers {
       links.list(shard)
       let place = links.join(shard)
-      links[place].address = shard.address
+      links[place].readdress(to: shard.address)
       links[place].state.attemptNow(nowNanos: nowNanos)
       if links[place].state.attemptAtNanos != nil { connect(place) }
     }
+    followAddresses()
     reachedAll()
   }
 

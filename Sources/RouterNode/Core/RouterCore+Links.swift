@@ -154,10 +154,9 @@ extension RouterCore {
   // MARK: - What the core does about them
 
   func connect(_ shard: Int) {
-    links[shard].state.beginConnecting()
-    links[shard].dialedAddress = links[shard].address
+    let address = links[shard].beginConnecting()
     driver.connect(
-      shard: shard, address: links[shard].address, generation: links[shard].state.generation)
+      shard: shard, address: address, generation: links[shard].state.generation)
   }
 
   func isCurrent(_ shard: Int, _ generation: UInt64) -> Bool {
@@ -315,9 +314,7 @@ extension RouterCore {
   private func endIdle(_ shard: Int, _ generation: UInt64) {
     guard isCurrent(shard, generation), links[shard].isIdle else { return }
     if links[shard].isMoving {
-      // A call that waits until the shard serves already waits in the right place.
-      let isElsewhere = links[shard].dialedAddress != links[shard].address
-      if links[shard].state.isReady, isElsewhere { move(shard) }
+      followAddress(shard)
     } else if links[shard].state.phase == .draining {
       driver.disconnect(shard: shard, generation: generation)
       lose(shard, links[shard].state.detail)
@@ -333,26 +330,40 @@ extension RouterCore {
   func lose(_ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
     links[shard].refusal = refusal
-    agreement.lost(links[shard].shardID)
     if links[shard].isMoving { links[shard].endMoving() }
+    fail(removeCalls(of: shard, keepsWaiting: false))
+  }
+
+  /// A call that a lost link has ended.
+  typealias LostCall = (call: PendingCall<Caller>, hasBegun: Bool, error: CallError)
+
+  /// Removes all that depended on the connections of a link, which are gone.
+  ///
+  /// - Parameter keepsWaiting: whether calls that have not been sent wait for the next connections.
+  func removeCalls(of shard: Int, keepsWaiting: Bool) -> [LostCall] {
+    agreement.lost(links[shard].shardID)
     streams.lost(shard)
     parkedLost(shard)
-    var ended: [(call: PendingCall<Caller>, hasBegun: Bool, error: CallError)] = []
-    for id in calls.ids(where: { $0.shard == shard }) {
+    var lost: [LostCall] = []
+    for id in calls.ids(where: { $0.shard == shard && !(keepsWaiting && $0.isWaiting) }) {
       guard !waiting.waits(id, for: .owner), parkedCalls[id] == nil,
         let call = calls.remove(id)
       else { continue }
       let wasSent = !call.isWaiting && call.order <= links[shard][call.lane].sent
       let error: CallError =
         wasSent && call.isWrite ? .outcomeUnknown(links[shard].shardID) : unavailable(shard)
-      ended.append((call, streams.hasBegun(id), error))
+      lost.append((call, streams.hasBegun(id), error))
       forget(id, call)
     }
-    links[shard].clear()
+    links[shard].clear(keepsWaiting: keepsWaiting)
+    return lost
+  }
+
+  /// Reports lost calls. A caller that gets its error may make its next call at once, and must find
+  /// the link's new state.
+  func fail(_ lost: [LostCall]) {
     proceedWithAcceptance()
-    // A caller that gets its error may make its next call at once, and must find the link's new
-    // state.
-    for (call, hasBegun, error) in ended { fail(call, hasBegun: hasBegun, error) }
+    for (call, hasBegun, error) in lost { fail(call, hasBegun: hasBegun, error) }
     askShards()
     if mayHoldCalls {
       releaseHeld()

@@ -165,7 +165,11 @@ extension RouterCore {
   func serves(_ shard: Int) {
     links[shard].serves(true)
     guard links[shard].state.isReady else { return }
-    if links[shard].isMoving { moved(shard) } else { updateMayHoldCalls() }
+    if links[shard].isMoving, links[shard].isAtItsAddress {
+      resume(shard)
+    } else {
+      updateMayHoldCalls()
+    }
     parkedReady(shard)
   }
 
@@ -211,6 +215,7 @@ extension RouterCore {
     if let next = agreement.takeFollowUp() { propose(next) } else { changeInForce() }
     releaseHeld()
     dropStrays()
+    followAddresses()
     for place in links.indices where !links[place].isMember { retireIfIdle(place) }
   }
 
@@ -327,50 +332,7 @@ extension RouterCore {
     updateMayHoldCalls()
   }
 
-  // MARK: - Links that come and go
-
-  /// The list of this router says that shards have other addresses.
-  package func readdress(_ list: [ShardDescription]) {
-    for shard in list {
-      links.list(shard)
-      guard let place = links.place(of: shard.id),
-        links[place].address != shard.address
-      else { continue }
-      links[place].address = shard.address
-      switch links[place].state.phase {
-      case .waiting: links[place].state.attemptNow(nowNanos: nowNanos)
-      case .connecting, .greeting, .draining: break
-      case .ready:
-        links[place].beginMoving(untilNanos: nowNanos + linkLimits.moveNanosMax)
-        mayHoldCalls = true
-        if links[place].isIdle { move(place) }
-      }
-    }
-    finishEvent()
-  }
-
-  /// No calls are in progress on a link that changes its address.
-  func move(_ shard: Int) {
-    driver.disconnect(shard: shard, generation: links[shard].state.generation)
-    agreement.lost(links[shard].shardID)
-    parkedLost(shard)
-    links[shard].clear(keepsWaiting: true)
-    links[shard].state.lost("the shard has another address", nowNanos: nowNanos)
-    connect(shard)
-  }
-
-  /// A link that was dialed at another address, or to a shard that has joined, is ready, and the
-  /// shard serves.
-  func moved(_ shard: Int) {
-    links[shard].endMoving()
-    updateMayHoldCalls()
-    for lane in LinkLane.allCases { admitWaiting(shard, lane) }
-  }
-
-  /// Calls in progress take too long: the link keeps its address until it is lost.
-  func stay(_ shard: Int) {
-    moved(shard)
-  }
+  // MARK: - Links that end
 
   /// A link whose shard has left the cluster is closed when no calls are in progress on it.
   func retireIfIdle(_ shard: Int) {

@@ -391,7 +391,7 @@ package final class RouterCore<Driver: RouterDriver> {
     for shard in links.indices {
       if let due = attemptAtNanos(shard), due <= nowNanos { connect(shard) }
       dropUngreeted(shard, nowNanos: nowNanos)
-      if let due = links[shard].movesDueNanos, due <= nowNanos { stay(shard) }
+      if let due = links[shard].moveDueNanos, due <= nowNanos { moveOverdue(shard) }
     }
     mapTick(nowNanos: nowNanos)
     giveUpParked(nowNanos: nowNanos)
@@ -417,7 +417,7 @@ package final class RouterCore<Driver: RouterDriver> {
       if links[shard].state.phase == .greeting {
         next = min(next ?? .max, links[shard].helloDueNanos)
       }
-      if let due = links[shard].movesDueNanos { next = min(next ?? .max, due) }
+      if let due = links[shard].moveDueNanos { next = min(next ?? .max, due) }
     }
     if let due = mapDueNanos { next = min(next ?? .max, due) }
     return next

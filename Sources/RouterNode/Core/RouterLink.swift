@@ -29,17 +29,10 @@ struct RouterLink {
   }
 
   let shardID: String
-  /// Where it is dialed the next time.
-  var address: String
+  private var route: LinkAddress
   /// Whether the shard belongs to the cluster. If not, the link is closed after its calls in
   /// progress.
   var isMember = true
-  /// What the connections were dialed with.
-  var dialedAddress = ""
-  /// Until when the link waits for its calls, to be opened at another address; nil: it doesn't. New
-  /// calls wait meanwhile, and until the new connections are ready or have failed. The link to a
-  /// new shard is treated like one that moves.
-  private var movesUntilNanos: UInt64?
   /// The epoch of the map that the latest Hello carried.
   var helloEpoch: UInt64 = 0
   /// The round of the agreement in which it was sent; 0: it carried another map than is offered.
@@ -84,7 +77,7 @@ struct RouterLink {
 
   init(shardID: String, address: String, state: LinkState, _ limits: LinkLimits) {
     self.shardID = shardID
-    self.address = address
+    route = LinkAddress(address)
     self.state = state
     calls = RouterLane(
       callsMax: limits.callsInFlightMax, bytesMax: limits.bytesInFlightMax,
@@ -158,20 +151,45 @@ struct RouterLink {
     self.isServing = isServing
   }
 
-  var isMoving: Bool { movesUntilNanos != nil }
+  // MARK: - Its address
 
-  /// Until when the link waits for calls in progress; nil once they have ended.
-  var movesDueNanos: UInt64? { state.isReady ? movesUntilNanos : nil }
+  /// Where it is dialed the next time.
+  var address: String { route.current }
 
-  /// Waits for calls in progress, so that the link can be opened again.
-  mutating func beginMoving(untilNanos: UInt64) {
-    movesUntilNanos = untilNanos
+  mutating func readdress(to address: String) { route.change(to: address) }
+
+  /// An attempt to connect begins. Returns the address to dial.
+  mutating func beginConnecting() -> String {
+    state.beginConnecting()
+    return route.dial()
+  }
+
+  /// Whether new calls wait, because the link is being opened at another address or to a new shard.
+  var isMoving: Bool { route.isMoving }
+
+  /// When that has taken too long; nil while the link is being connected.
+  var moveDueNanos: UInt64? { state.isReady ? route.dueNanos : nil }
+
+  /// What is to be done so that the link leads to its shard's address.
+  var addressStep: LinkAddress.Step {
+    route.next(state.phase, isIdle: isIdle, isServing: isServing)
+  }
+
+  /// What is to be done when that has taken too long.
+  var overdueStep: LinkAddress.Step { route.overdueStep }
+
+  /// Whether the connections lead to the shard's address.
+  var isAtItsAddress: Bool { !route.isElsewhere }
+
+  /// New calls wait from now on, or longer than before.
+  mutating func wait(untilNanos: UInt64) {
+    route.wait(untilNanos: untilNanos)
     calls.isClosed = true
     bulk.isClosed = true
   }
 
   mutating func endMoving() {
-    movesUntilNanos = nil
+    route.stopWaiting()
     calls.isClosed = false
     bulk.isClosed = false
   }
