@@ -1,4 +1,4 @@
-// What an event loop counts of its turns, as the metrics show it. The loop's clock moves by command.
+// What an event loop counts of its turns, as the metrics show it. Its clock moves on command.
 
 import MetricTypes
 import NIOCore
@@ -11,7 +11,7 @@ import Testing
 @Suite struct LoopMetricsTests {
   private let loop = EmbeddedEventLoop()
 
-  /// Something of the loop that takes this long, and begins before everything else that is due then.
+  /// A task that takes this long, and begins before everything else that is due then.
   private func delay(_ duration: TimeAmount, at deadline: NIODeadline) {
     loop.scheduleTask(deadline: deadline) { loop.advanceTime(by: duration) }
   }
