@@ -1,5 +1,5 @@
-// How far a start of a shard with data is, for people: the text that Describe, probes and the node's
-// log show.
+// How far a start of a shard with data is, for people: the text that Describe, probes and the log
+// of the node show.
 //
 // Owned by the storage; the shard's event loop.
 

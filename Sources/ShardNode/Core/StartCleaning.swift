@@ -1,5 +1,5 @@
 // What a start deletes before the shard serves: keys that expired while it was down, and then, if
-// the recovered data takes more memory than the shard may use now, the keys that the eviction policy
+// the recovered data takes more memory than the shard may use now, keys that the eviction policy
 // chooses. In turns and logged, so a shard that got a lower limit is within it from its first call.
 //
 // Pure; the shard's event loop.
