@@ -45,7 +45,7 @@ struct AddressChangeTests {
     let call = try #require(try router.sent(to: 0).calls.first)
     try router.reply(call.id, from: 0)
     #expect(router.driver.outcomes == [1: .answered([1])])
-    #expect(router.isTidy && !router.core.mayHoldCalls)
+    #expect(router.isTidy && !router.core.care.isNeeded)
   }
 
   @Test func aLinkIsOpenedAgainWhenItsCallsHaveEnded() throws {
@@ -178,7 +178,7 @@ struct AddressChangeTests {
     for id in [first, second.id] { try router.reply(id, from: 0) }
     router.advance(millis: moveMillis)
     #expect(router.driver.connectCount == dials)
-    #expect(router.driver.outcomes.count == 2 && router.isTidy && !router.core.mayHoldCalls)
+    #expect(router.driver.outcomes.count == 2 && router.isTidy && !router.core.care.isNeeded)
   }
 
   @Test func anAddressThatChangesWhileTheNewOneIsDialedIsFollowed() throws {
@@ -194,7 +194,7 @@ struct AddressChangeTests {
     let dials = router.driver.connectCount
     readdress("h:1")
     router.advance(millis: moveMillis)
-    #expect(router.driver.connectCount == dials && !router.core.mayHoldCalls)
+    #expect(router.driver.connectCount == dials && !router.core.care.isNeeded)
   }
 
   /// The shards are told then that it is in force, and those that didn't serve begin to.

@@ -38,7 +38,7 @@ struct MapChangeTests {
     for shard in 0...2 {
       #expect(try world.offers(to: shard).map(\.step) == [.inForce])
     }
-    #expect(!world.core.mayHoldCalls)
+    #expect(!world.core.care.isNeeded)
   }
 
   @Test func oneShardThatKnowsItToBeInForceIsEnough() throws {
@@ -115,7 +115,7 @@ struct MapChangeTests {
     #expect(try world.callsSent(to: 2).isEmpty, "it does not serve yet")
     try world.adopted(0, inForce: true)
     #expect(try world.callsSent(to: 2).count == 2)
-    #expect(!world.core.mayHoldCalls)
+    #expect(!world.core.care.isNeeded)
   }
 
   /// Another router may have told it so while this one has greeted it over one lane only.
@@ -131,7 +131,7 @@ struct MapChangeTests {
     #expect(try world.callsSent(to: 2).isEmpty)
     try world.router.greet(2, .bulk, inForce: false)
     #expect(try world.callsSent(to: 2).count == 2)
-    #expect(!world.core.mayHoldCalls)
+    #expect(!world.core.care.isNeeded)
   }
 
   @Test func aShardThatWasDroppedWhileItWasDialedIsNotGreeted() throws {
@@ -252,7 +252,7 @@ struct MapChangeTests {
     }
     #expect(times == 9)
     #expect(world.driver.outcomes[1]?.error?.reason == .wrongShard)
-    #expect(world.router.isTidy && !world.core.mayHoldCalls)
+    #expect(world.router.isTidy && !world.core.care.isNeeded)
   }
 
   @Test func aCallThatCameBackCanBeCancelledAndHasItsDeadline() throws {

@@ -79,7 +79,7 @@ struct MapRestartTests {
     try world.adopted(1, inForce: true)
     world.router.get(key, caller: 2)
     #expect(world.driver.outcomes[2] == nil && world.core.unreachableDetail(shard: 0) == nil)
-    #expect(!world.core.mayHoldCalls)
+    #expect(!world.core.care.isNeeded)
   }
 
   /// Calls on a slot wait when one of them was returned. Meanwhile the shard may be restarted.

@@ -53,10 +53,14 @@ struct MapAgreement {
   private var restored: SlotMap?
   /// Shards that it lists for nothing but that.
   private var strays: Set<String> = []
-  private var timesTakenBack = 0
+  private var rollbacks = 0
+  /// Until when changes that shards refuse are not rolled back; nil: they are.
+  private(set) var pauseEndNanos: UInt64?
   /// How often in a row a change is rolled back before the router pauses: another router may be
   /// making one.
-  static let timesTakenBackMax = 4
+  static let rollbacksMax = 4
+  /// The greatest that shards have told of their versions, for those that get slots of others.
+  private(set) var versionsBelow: UInt64 = 0
 
   init(_ map: SlotMap) {
     current = map
@@ -71,7 +75,7 @@ struct MapAgreement {
   /// The data of an offer of the map.
   var round: UInt64 { rounds.number }
   /// Whether a change waits for another router to finish, or for a pause to end.
-  var isPaused: Bool { timesTakenBack >= Self.timesTakenBackMax }
+  var isPaused: Bool { rollbacks >= Self.rollbacksMax }
   /// Whether the map that is offered is doubted, and not a newer one pending.
   private var isOfferedDoubted: Bool { isDoubted && offered.epoch == current.epoch }
 
@@ -116,11 +120,11 @@ struct MapAgreement {
     }
     guard let pending, pending.epoch > current.epoch else { return doubt(shard) }
     guard !isPaused else { return change }
-    timesTakenBack += 1
-    return takeBack(pending, theirs?.map)
+    rollbacks += 1
+    return rollBack(pending, theirs?.map)
   }
 
-  private mutating func takeBack(_ pending: SlotMap, _ theirs: SlotMap?) -> Change {
+  private mutating func rollBack(_ pending: SlotMap, _ theirs: SlotMap?) -> Change {
     // A router without a map in force uses the shard's.
     let isOlder = theirs.map { $0.epoch < pending.epoch } ?? false
     let before = isKnown ? current : isOlder ? theirs ?? pending : pending
@@ -131,9 +135,15 @@ struct MapAgreement {
     return learn(restored, isInForce: false)
   }
 
+  /// Begins a pause after too many rollbacks.
+  mutating func pauseIfNeeded(untilNanos: UInt64) {
+    if isPaused, pauseEndNanos == nil { pauseEndNanos = untilNanos }
+  }
+
   /// The pause is over.
   mutating func resume() {
-    timesTakenBack = 0
+    rollbacks = 0
+    pauseEndNanos = nil
   }
 
   /// The map that removes the shards that are listed only because of a rollback.
@@ -164,6 +174,11 @@ struct MapAgreement {
     guard isInForce else { return change }
     told.formUnion(rounds.end())
     return change == .none ? comeIntoForce() : change
+  }
+
+  /// A shard has told of its versions.
+  mutating func heard(versionsBelow: UInt64) {
+    self.versionsBelow = max(self.versionsBelow, versionsBelow)
   }
 
   /// Whether a round was about the map that is offered now.
@@ -216,7 +231,7 @@ struct MapAgreement {
     refusers = []
     isDoubted = false
     isKnown = true
-    timesTakenBack = 0
+    rollbacks = 0
     return .inForce
   }
 }

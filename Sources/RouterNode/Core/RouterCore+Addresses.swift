@@ -32,7 +32,7 @@ extension RouterCore {
     case .close:
       if links[shard].isMoving { break }
       links[shard].wait(untilNanos: nowNanos + linkLimits.moveNanosMax)
-      mayHoldCalls = true
+      care.begin()
     case .redial: move(shard, "its address has changed")
     case .resume: resume(shard)
     }
@@ -50,7 +50,7 @@ extension RouterCore {
   private func move(_ shard: Int, _ reason: String) {
     if links[shard].state.isReady || links[shard].isMoving {
       links[shard].wait(untilNanos: nowNanos + linkLimits.moveNanosMax)
-      mayHoldCalls = true
+      care.begin()
     }
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
     links[shard].state.lost(reason, nowNanos: nowNanos)
@@ -63,7 +63,7 @@ extension RouterCore {
   /// waited may go.
   func resume(_ shard: Int) {
     links[shard].endMoving()
-    updateMayHoldCalls()
+    updateCare()
     for lane in LinkLane.allCases { admitWaiting(shard, lane) }
   }
 }

@@ -164,11 +164,11 @@ extension RouterCore {
   private func forgetNewcomers() {
     for place in links.indices
     where links[place].isMember && agreement.offered.place(of: links[place].shardID) == nil {
-      links[place].isMember = false
+      links[place].leave()
       retire(place)
       links[place].endMoving()
     }
-    updateMayHoldCalls()
+    updateCare()
   }
 
   private func sentence(_ shard: Int, _ reason: LinkRefusal, _ detail: String) -> String {

@@ -19,7 +19,6 @@ extension RouterCore {
       return finishEvent()
     }
     links[shard].state.connected()
-    links[shard].helloDueNanos = nowNanos + linkLimits.helloNanosMax
     let hello = helloFrame(shard, lane)
     links[shard][lane].append { $0.writeImmutableBuffer(hello) }
     hasOutput(shard, lane)
@@ -42,7 +41,7 @@ extension RouterCore {
     shard: Int, lane: LinkLane, generation: UInt64, frame: UnsafeRawBufferPointer
   ) {
     guard isCurrent(shard, generation) else { return }
-    links[shard].bytesReceived &+= UInt64(frame.count)
+    links[shard].received(bytes: frame.count)
     do throws(WireError) {
       var parts = LinkV1.ShardFrame.Parts(frame)
       while let part = try parts.next() {
@@ -62,7 +61,7 @@ extension RouterCore {
       if links[shard].calls.waitingCount > 0 { admitWaiting(shard, .calls) }
       if links[shard].bulk.waitingCount > 0 { admitWaiting(shard, .bulk) }
       finishEvent()
-      if mayHoldCalls { releaseHeld() }
+      if care.isNeeded { releaseHeld() }
       endIdle(shard, generation)
     } catch {
       driver.disconnect(shard: shard, generation: generation)
@@ -133,7 +132,7 @@ extension RouterCore {
 
   /// The cluster's shards, and for what each refuses this router; nil: it doesn't.
   package var linkRefusals: [(shard: String, refusal: LinkRefusal?)] {
-    links.members.map { (links[$0].shardID, links[$0].refusal) }
+    links.members.map { (links[$0].shardID, links[$0].trouble.refusal) }
   }
 
   /// The cluster's shards, and whether each takes calls.
@@ -178,11 +177,12 @@ extension RouterCore {
     frame.write(Field.generation, generation)
     frame.write(Field.expectedShard, links[shard].shardID)
     let map = helloMap(shard)
-    links[shard].helloEpoch = map.epoch
     let isOffered = agreement.offered.place(of: links[shard].shardID) != nil
-    links[shard].helloRound = isOffered ? agreement.round : 0
+    links[shard].hello.sent(
+      epoch: map.epoch, round: isOffered ? agreement.round : 0,
+      dueNanos: nowNanos + linkLimits.helloNanosMax)
     SlotMapMessage.write(map, lineages, as: Field.map, into: &frame)
-    links[shard].told = lineages
+    links[shard].lineages.sent(lineages)
     frame.write(Field.inForceEpoch, agreement.inForceEpoch)
     let check = limits.hashSeed.check(
       cluster: identity.cluster, router: identity.router, generation: generation,
@@ -209,7 +209,7 @@ extension RouterCore {
       refuse(shard, generation, reply, told.lineage)
       return
     }
-    versionsBelow = max(versionsBelow, reply.versionsBelow)
+    agreement.heard(versionsBelow: reply.versionsBelow)
     guard take(told, shard, generation) else { return }
     if lane == .calls { parkedGreeted(shard, reply) }
     switch links[shard].state.accepted(lane, incarnation: reply.incarnation) {
@@ -226,7 +226,6 @@ extension RouterCore {
             keepsData: reply.recovers))
       }
       links[shard].trouble.end()
-      links[shard].refusal = nil
       driver.note(.linkReady(shard: links[shard].shardID, incarnation: reply.incarnation))
       if links[shard].state.phase == .draining {
         driver.note(.linkDraining(shard: links[shard].shardID))
@@ -234,7 +233,7 @@ extension RouterCore {
       if reply.serving || reply.mapInForce || links[shard].isServing {
         serves(shard)
       } else {
-        mayHoldCalls = true
+        care.begin()
       }
       mapAccepted(shard, isInForce: reply.mapInForce)
     }
@@ -262,15 +261,15 @@ extension RouterCore {
     let theirs = reply.map.flatMap { try? SlotMapMessage.decode($0).0 }
     // A newer map is adopted, and the shard retried at once.
     let isTakenOver =
-      refusal == .staleMap && (theirs?.epoch ?? 0) > links[shard].helloEpoch && reply.map != nil
+      refusal == .staleMap && (theirs?.epoch ?? 0) > links[shard].hello.epoch && reply.map != nil
     if !isTakenOver { tellRefused(shard, refusal, reason) }
     // `mapConflict` has the effect of a refused map on all calls.
     let isMap = Self.mapRefusals.contains { $0 == refusal }
     lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason, refusal)
-    if refusal == .dataLost { links[shard].loss = RouterLink.Greeted(lineage: lineage) }
+    if refusal == .dataLost { links[shard].lineages.refused(.init(lineage: lineage)) }
     let detail = String(decoding: reply.detail, as: UTF8.self)
     if isMap, let refusal, agreement.offered.place(of: links[shard].shardID) != nil {
-      if agreement.isAboutOffered(links[shard].helloRound) {
+      if agreement.isAboutOffered(links[shard].hello.round) {
         mapRefused(shard, refusal, theirs.map { ($0, reply.mapInForce) }, detail: detail)
       } else {
         // The map has changed while the Hello was in progress.
@@ -329,7 +328,7 @@ extension RouterCore {
   /// - Parameter refusal: for what the shard has refused the link.
   func lose(_ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
-    links[shard].refusal = refusal
+    links[shard].trouble.lost(refusal)
     if links[shard].isMoving { links[shard].endMoving() }
     fail(removeCalls(of: shard, keepsWaiting: false))
   }
@@ -365,9 +364,9 @@ extension RouterCore {
     proceedWithAcceptance()
     for (call, hasBegun, error) in lost { fail(call, hasBegun: hasBegun, error) }
     askShards()
-    if mayHoldCalls {
+    if care.isNeeded {
       releaseHeld()
-      updateMayHoldCalls()
+      updateCare()
     }
   }
 
@@ -379,7 +378,7 @@ extension RouterCore {
 
   /// Closes a connection whose shard doesn't reply to Hello.
   func dropUngreeted(_ shard: Int, nowNanos: UInt64) {
-    guard links[shard].state.phase == .greeting, links[shard].helloDueNanos <= nowNanos else {
+    guard links[shard].state.phase == .greeting, links[shard].hello.dueNanos <= nowNanos else {
       return
     }
     driver.disconnect(shard: shard, generation: links[shard].state.generation)

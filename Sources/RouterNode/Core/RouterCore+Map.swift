@@ -47,7 +47,7 @@ extension RouterCore {
     if agreement.isDoubted { endDoubt(shard) }
     guard links[shard].state.isReady else { return }
     // The map may have changed while the Hello was in flight, and a new shard got another one.
-    if agreement.isAboutOffered(links[shard].helloRound) {
+    if agreement.isAboutOffered(links[shard].hello.round) {
       apply(agreement.holds(links[shard].shardID, isInForce: isInForce))
     } else if links[shard].isMember {
       offerUnlessHeld(shard)
@@ -73,7 +73,7 @@ extension RouterCore {
     if change != .doubted, change != .none {
       links[shard].state.attemptNow(nowNanos: nowNanos)
     }
-    if agreement.isPaused { pauseEndNanos = pauseEndNanos ?? nowNanos + linkLimits.mapPauseNanos }
+    agreement.pauseIfNeeded(untilNanos: nowNanos + linkLimits.mapPauseNanos)
   }
 
   func mapReplied(_ shard: Int, _ reply: LinkV1.MapReply) {
@@ -85,7 +85,7 @@ extension RouterCore {
       // It found out by the same rule as this router does, and may have been told by another one.
       release(shard, LinkRefusal.dataLost.detail(address: links[shard].address), .dataLost)
     } else if reply.accepted {
-      versionsBelow = max(versionsBelow, reply.versionsBelow)
+      agreement.heard(versionsBelow: reply.versionsBelow)
       if let records = try? LineageRecords(reply.lineages) { heard(records, from: shard) }
       guard links[shard].state.isReady else { return }
       if reply.inForce, !links[shard].isServing { serves(shard) }
@@ -102,7 +102,7 @@ extension RouterCore {
   /// A shard has adopted a map from another router, or was informed that it is in force.
   func newsCame(_ shard: Int, _ news: LinkV1.MapNews) {
     guard let (map, records) = news.map.flatMap({ try? SlotMapMessage.decode($0) }) else { return }
-    versionsBelow = max(versionsBelow, news.versionsBelow)
+    agreement.heard(versionsBelow: news.versionsBelow)
     if news.inForce, !links[shard].isServing { serves(shard) }
     apply(agreement.learn(map, isInForce: news.inForce))
     heard(records, from: shard)
@@ -114,7 +114,6 @@ extension RouterCore {
 
   /// Other routers have had time to finish: shards that have refused the map are retried.
   private func endPause() {
-    pauseEndNanos = nil
     agreement.resume()
     for place in links.indices where links[place].isMember { offerUnlessHeld(place) }
   }
@@ -163,12 +162,12 @@ extension RouterCore {
   /// A shard serves slots from now on: calls that wait for its link may go. If it tells that over
   /// the first of its two lanes, they go when the second is accepted too.
   func serves(_ shard: Int) {
-    links[shard].serves(true)
+    links[shard].serves()
     guard links[shard].state.isReady else { return }
     if links[shard].isMoving, links[shard].isAtItsAddress {
       resume(shard)
     } else {
-      updateMayHoldCalls()
+      updateCare()
     }
     parkedReady(shard)
   }
@@ -177,7 +176,7 @@ extension RouterCore {
     guard let pending = agreement.pending else { return }
     links.adopt(map)
     holds.hold(map.slotsMoved(to: pending))
-    mayHoldCalls = true
+    care.begin()
     driver.note(.mapPending(epoch: pending.epoch))
     for shard in pending.shards {
       let place = links.join(shard)
@@ -200,7 +199,7 @@ extension RouterCore {
       guard agreement.current.place(of: id) == nil, agreement.offered.place(of: id) == nil else {
         continue
       }
-      links[place].isMember = false
+      links[place].leave()
       links[place].endMoving()
     }
   }
@@ -211,7 +210,7 @@ extension RouterCore {
     for place in links.members { offerUnlessHeld(place) }
     tellInForce()
     holds.mapCame()
-    updateMayHoldCalls()
+    updateCare()
     if let next = agreement.takeFollowUp() { propose(next) } else { changeInForce() }
     releaseHeld()
     dropStrays()
@@ -219,10 +218,8 @@ extension RouterCore {
     for place in links.indices where !links[place].isMember { retireIfIdle(place) }
   }
 
-  func updateMayHoldCalls() {
-    mayHoldCalls =
-      agreement.isDoubted || !agreement.isKnown || !holds.isEmpty
-      || links.contains { $0.isMoving || $0.state.isReady && !($0.isMember && $0.isServing) }
+  func updateCare() {
+    care.update(agreement, holds, links)
   }
 
   func offer(_ step: LinkV1.SlotMapStep, _ map: SlotMap, to shard: Int) {
@@ -234,11 +231,11 @@ extension RouterCore {
       SlotMapMessage.write(map, lineages, as: Field.map, into: &frame)
       frame.write(Field.inForceEpoch, agreement.inForceEpoch)
       if step == .adopt { frame.write(Field.round, agreement.round) }
-      if step == .inForce { frame.write(Field.versionsBelow, versionsBelow) }
+      if step == .inForce { frame.write(Field.versionsBelow, agreement.versionsBelow) }
       frame.endLengthDelimited(offer)
     }
     // What the other steps carry is not put on record.
-    if step == .adopt { links[shard].told = lineages }
+    if step == .adopt { links[shard].lineages.sent(lineages) }
     hasOutput(shard, .calls)
   }
 
@@ -275,12 +272,8 @@ extension RouterCore {
   func returned(_ shard: Int, _ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let id = reply.id
     let parked = call.reply == .parked ? unpark(id, call) : nil
-    links[shard].callsFailed += 1
-    if call.reply == .parked {
-      links[shard].callsParked -= 1
-    } else {
-      links[shard][call.lane].callEnded(bytes: call.bytes)
-    }
+    links[shard].callReturned(
+      call.lane, bytes: call.bytes, wasParked: call.reply == .parked)
     guard !call.isAbandoned, parked?.recall == nil,
       call.timesReturned < linkLimits.timesReturnedMax,
       let returned = try? LinkV1.LinkCall(reply.response), Int(call.slot) < Slots.count
@@ -301,7 +294,7 @@ extension RouterCore {
     // Without a newer map the only option is to send it to the same shard again.
     let isNoNews = agreement.isInForce && links.owner(ofSlot: Int(call.slot)) == shard
     holds.hold(Int(call.slot), untilNanos: isNoNews ? nowNanos + linkLimits.returnedNanos : nil)
-    mayHoldCalls = true
+    care.begin()
     let body = CallBody(
       method: returned.method,
       deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: returned.deadlineMillis), tail: nil,
@@ -329,7 +322,7 @@ extension RouterCore {
       }
     }
     ownersCame(holds.release(except: busy).filter { waiting.waits($0, for: .owner) })
-    updateMayHoldCalls()
+    updateCare()
   }
 
   // MARK: - Links that end
@@ -346,7 +339,7 @@ extension RouterCore {
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
     lose(shard, "the shard no longer belongs to the cluster")
     driver.note(.shardDropped(shard: links[shard].shardID))
-    updateMayHoldCalls()
+    updateCare()
   }
 
   // MARK: - Time
@@ -355,16 +348,16 @@ extension RouterCore {
     var due = agreement.isInForce ? holds.dueNanos : nil
     if let lossDue = acceptance?.dueNanos { due = min(due ?? .max, lossDue) }
     if let changeDue = change?.dueNanos { due = min(due ?? .max, changeDue) }
-    if let pauseEndNanos { due = min(due ?? .max, pauseEndNanos) }
+    if let pauseEndNanos = agreement.pauseEndNanos { due = min(due ?? .max, pauseEndNanos) }
     return due
   }
 
   func mapTick(nowNanos: UInt64) {
     if let change, change.dueNanos <= nowNanos { changeOverdue() }
     if let acceptance, acceptance.dueNanos <= nowNanos { endAcceptance() }
-    if let due = pauseEndNanos, due <= nowNanos { endPause() }
-    if mayHoldCalls { releaseHeld() }
-    if mayHoldCalls {
+    if let due = agreement.pauseEndNanos, due <= nowNanos { endPause() }
+    if care.isNeeded { releaseHeld() }
+    if care.isNeeded {
       for place in links.indices where !links[place].isMember { retireIfIdle(place) }
     }
   }

@@ -22,11 +22,10 @@ extension RouterCore {
   func parked(_ shard: Int, _ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let id = reply.id
     guard call.reply == .whole else { return }
-    links[shard][call.lane].callEnded(bytes: call.bytes)
+    links[shard].callParked(call.lane, bytes: call.bytes)
     if call.isOrdered { leaveOrder(id, call) }
     calls.parked(id)
     note("parked", of: call)
-    links[shard].callsParked += 1
     // Its cancel was sent.
     guard !call.isAbandoned else { return }
     guard let parked = try? LinkV1.LinkCall(reply.response) else {
@@ -42,7 +41,7 @@ extension RouterCore {
         shard: shard, method: parked.method, request: ByteBuffer(bytes: parked.request),
         deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: parked.deadlineMillis),
         endNanos: nowNanos &+ UInt64(wait) * 1_000_000))
-    if isDraining { return recall(id, routerDrains) }
+    if parkedCalls.isClosed { return recall(id, routerDrains) }
     guard case .caller(let caller) = call.target else { return }
     do throws(CallError) {
       // The users may have changed since the call was placed.
@@ -73,8 +72,8 @@ extension RouterCore {
   /// The last reply of a call that was parked. It is out of the table of calls already.
   func parkedEnded(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let parked = unpark(reply.id, call)
-    links[call.shard].callsParked -= 1
-    if reply.code != 0 { links[call.shard].callsFailed += 1 }
+    links[call.shard].parkedEnded()
+    if reply.code != 0 { links[call.shard].callFailed() }
     var error = reply.error
     if let recall = parked?.recall, error?.code == .cancelled { error = recall }
     if error == nil { endSpan(call, nil, replyBytes: reply.response.count) }
@@ -108,7 +107,7 @@ extension RouterCore {
 
   /// The router drains: no call waits any more.
   package func endParked() {
-    isDraining = true
+    parkedCalls.close()
     for id in parkedCalls.ids { recall(id, routerDrains) }
     finishEvent()
   }

@@ -56,10 +56,10 @@ extension RouterCore {
     if call.span != 0 { endSpan(call, reply.error, replyBytes: reply.response.count) }
     switch (consume call).intoTarget() {
     case .abandoned:
-      if reply.code != 0 { links[shard].callsFailed += 1 }
+      if reply.code != 0 { links[shard].callFailed() }
     case .caller(let caller):
       if let error = reply.error {
-        links[shard].callsFailed += 1
+        links[shard].callFailed()
         driver.fail(caller, error: error)
       } else {
         // The driver holds this core, so no reference to it is counted here.
@@ -69,7 +69,7 @@ extension RouterCore {
       }
     case .part(let fanout, let tag):
       if let error = reply.error {
-        links[shard].callsFailed += 1
+        links[shard].callFailed()
         fanout.failed(tag, error)
       } else {
         fanout.answered(tag, reply.response)
@@ -117,13 +117,9 @@ extension RouterCore {
 
   /// The reply has begun: the call no longer counts on its lane, and leaves its key's order.
   private func beginParts(_ id: UInt64, _ call: PendingCall<Caller>) {
-    if call.reply == .parked {
-      links[call.shard].callsParked -= 1
-      unpark(id, call)
-    } else {
-      links[call.shard][call.lane].callEnded(bytes: call.bytes)
-    }
-    links[call.shard].flowsUnderWay += 1
+    let wasParked = call.reply == .parked
+    links[call.shard].replyBegan(call.lane, bytes: call.bytes, wasParked: wasParked)
+    if wasParked { unpark(id, call) }
     if call.isOrdered { leaveOrder(id, call) }
     calls.beganReply(id)
   }
@@ -162,7 +158,7 @@ extension RouterCore {
   /// The last part of a reply, or the reply's failure. The call is out of the table already.
   private func lastPartCame(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     if call.reply == .inParts {
-      links[call.shard].flowsUnderWay -= 1
+      links[call.shard].replyEnded()
     } else {
       links[call.shard][call.lane].callEnded(bytes: call.bytes)
       if call.isOrdered { leaveOrder(reply.id, call) }
@@ -172,7 +168,7 @@ extension RouterCore {
       error = .internalError("a shard sent another number of bytes than it had announced")
     }
     let stream = endStream(reply.id, call)
-    if error != nil { links[call.shard].callsFailed += 1 }
+    if error != nil { links[call.shard].callFailed() }
     if let error {
       fail(call, hasBegun: stream?.hasBegun == true, error)
     } else if let stream {

@@ -20,8 +20,9 @@ extension RouterCore {
   ) {
     guard let call = calls[id] else { return }
     let now = nowNanos
-    links[call.shard].waitingBytes += waiting.add(
+    let bytes = waiting.add(
       id, body, request, for: reason, sinceNanos: now, untilNanos: now + linkLimits.waitNanosMax)
+    links[call.shard].callWaits(bytes: bytes)
     switch reason {
     case .turn: break
     case .room: links[call.shard][call.lane].wait(id)
@@ -41,7 +42,7 @@ extension RouterCore {
   func stopWaiting(_ id: UInt64, _ call: PendingCall<Caller>) -> WaitingCall? {
     guard let waiter = waiting.remove(id) else { return nil }
     linkWaits.add(nanos: nowNanos &- waiter.sinceNanos)
-    links[call.shard].waitingBytes -= waiter.bytes
+    links[call.shard].waitEnded(bytes: waiter.bytes)
     if waiter.reason == .room { links[call.shard][call.lane].leave { isQueued($0) } }
     resumeReading(for: call)
     return waiter
@@ -77,8 +78,8 @@ extension RouterCore {
   private func queueAtOwner(_ id: UInt64) -> Bool {
     guard let call = calls[id], let waiter = waiting[id] else { return true }
     let shard = Int(call.slot) < Slots.count ? links.owner(ofSlot: Int(call.slot)) : call.shard
-    links[call.shard].waitingBytes -= waiter.bytes
-    links[shard].waitingBytes += waiter.bytes
+    links[call.shard].waitEnded(bytes: waiter.bytes)
+    links[shard].callWaits(bytes: waiter.bytes)
     calls.move(id, to: shard)
     guard mayTake(shard, call.slot) else { return false }
     waiting.setReason(id, .room)

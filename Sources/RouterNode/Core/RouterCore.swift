@@ -41,18 +41,13 @@ package final class RouterCore<Driver: RouterDriver> {
   var agreement: MapAgreement
   /// Slots whose owner is changing; see RouterCore+Map.
   var holds = SlotHolds()
-  /// Whether a call may have to wait, or to fail, although its shard's link is ready.
-  var mayHoldCalls = true
+  var care = AdmissionCare()
   /// A change of the list of shards in progress.
   var change: MapChange?
   /// What is on record of the shards' data.
   package internal(set) var lineages = LineageRecords()
-  /// The greatest that shards have told of their versions, for those that get slots of others.
-  var versionsBelow: UInt64 = 0
   /// A loss that is being accepted.
   var acceptance: LossAcceptance?
-  /// Until when changes that shards refuse are not rolled back.
-  var pauseEndNanos: UInt64?
   var calls = CallTable<Caller>()
   var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
   private let clock: () -> UInt64
@@ -66,8 +61,6 @@ package final class RouterCore<Driver: RouterDriver> {
 
   /// Calls that wait for values at their shards.
   var parkedCalls = ParkedCallTable()
-  /// Whether no call may wait for values any more.
-  var isDraining = false
   /// What RandomKey is drawn by.
   var random: SplitMix64
   var streams = StreamedReplies()
@@ -278,7 +271,7 @@ package final class RouterCore<Driver: RouterDriver> {
     _ shard: Int, slot: UInt16, _ method: UInt32, _ context: CallContext
   ) throws(CallError) -> Bool {
     var mayGo = true
-    if !links[shard].state.isReady || mayHoldCalls {
+    if !links[shard].state.isReady || care.isNeeded {
       mayGo = try admitWithCare(shard, slot, method)
     }
     if context.hasDeadline, context.deadlineNanos <= nowNanos { throw .deadlineExceeded }
@@ -415,7 +408,7 @@ package final class RouterCore<Driver: RouterDriver> {
     for shard in 0..<links.count {
       if let attempt = attemptAtNanos(shard) { next = min(next ?? .max, attempt) }
       if links[shard].state.phase == .greeting {
-        next = min(next ?? .max, links[shard].helloDueNanos)
+        next = min(next ?? .max, links[shard].hello.dueNanos)
       }
       if let due = links[shard].moveDueNanos { next = min(next ?? .max, due) }
     }
