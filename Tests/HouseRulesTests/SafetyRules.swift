@@ -45,9 +45,9 @@ enum SafetyRules {
     func isComment(_ line: Substring) -> Bool {
       line.drop { $0 == " " }.hasPrefix("//")
     }
-    let above = lines[..<first].reversed().prefix(while: isComment).reversed()
+    let above = Array(lines[..<first].reversed().prefix(while: isComment))
     let below = lines[(number + 1)...].drop { $0 == "{" }.prefix(while: isComment)
-    return comments(of: above + below)
+    return comments(of: above.reversed() + below)
   }
 
   /// The rooms that the client's product is built of.

@@ -145,15 +145,15 @@ struct CrossLaneSequencerTests {
     #expect(model.begin(0, isLarge: true).goes)
   }
 
-  @Test func whoeverGivesUpHoldsNobodyUp() {
+  @Test func aCancelledCallDelaysNoOther() {
     var model = Model()
     let first = model.begin(1, isLarge: false).id
     let large = model.begin(0, isLarge: true).id
-    let heir = model.begin(0, isLarge: true).id
+    let successor = model.begin(0, isLarge: true).id
     let small = model.begin(0, isLarge: false).id
     #expect(model.end(large) == [])
-    #expect(model.end(first) == [heir])
-    #expect(model.end(heir) == [small])
+    #expect(model.end(first) == [successor])
+    #expect(model.end(successor) == [small])
   }
 
   @Test func aLargeCallWithAFenceOfItsOwnInheritsNone() {
@@ -172,7 +172,7 @@ struct CrossLaneSequencerTests {
   }
 
   /// A call that has waited for a value comes back before barriers that were made meanwhile.
-  @Test func aSmallCallThatComesBackDoesNotStandForAnother() {
+  @Test func aReturnedSmallCallIsCountedByItsId() {
     var model = Model()
     let pop = model.begin(0, isLarge: false)
     model.park(pop.id)
@@ -185,7 +185,7 @@ struct CrossLaneSequencerTests {
   }
 
   /// Barriers that count no call can't count its end.
-  @Test func aSmallCallThatComesBackBehindNoBarrierEnds() {
+  @Test func aReturnedSmallCallBehindNoBarrierEnds() {
     var model = Model()
     let first = model.begin(0, isLarge: true)
     let held = model.begin(0, isLarge: false)

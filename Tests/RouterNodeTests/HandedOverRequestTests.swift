@@ -83,7 +83,7 @@ struct HandedOverRequestTests {
   }
 
   @Test(arguments: [true, false])
-  func aLostLinkLetsGoOfWhatItHeld(isInFrame: Bool) throws {
+  func aLostLinkReleasesWhatItHeld(isInFrame: Bool) throws {
     let router = try router { $0.bulkCallsInFlightMax = isInFrame ? 8 : 1 }
     if !isInFrame { router.set("l", bytes: 100_000, caller: 1) }
     weak var block: LargeBlock?

@@ -25,7 +25,7 @@ struct MapChangeStateTests {
       dueNanos: 1, end: { _ in })
   }
 
-  @Test func allThatAreAskedHaveToAgree() {
+  @Test func allQueriedShardsHaveToAgree() {
     var change = change()
     change.ask(["a", "b"])
     #expect(change.asks(about: first.epoch) && !change.asks(about: second.epoch))
@@ -37,13 +37,13 @@ struct MapChangeStateTests {
     #expect(change.isChecked)
   }
 
-  @Test func nothingIsAskedWhereNothingIsTakenAway() {
+  @Test func noShardIsQueriedIfNoneLosesSlots() {
     var change = change()
     change.ask([])
     #expect(change.isChecked)
   }
 
-  @Test func newcomersAreReachedBeforeAnyShardIsToldOfTheMap() {
+  @Test func newShardsAreReachedBeforeTheMapIsOffered() {
     var change = change()
     change.ask([])
     #expect(change.dialedMap == nil)

@@ -49,7 +49,7 @@ struct MapChangeTests {
   }
 
   /// Another map of the epoch may be in force: of two changes made at one time.
-  @Test func whatIsInForceIsToldByItsContent() throws {
+  @Test func aMapInForceIsRecognizedByItsContent() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     let other = try world.before.rebalanced(
@@ -60,7 +60,7 @@ struct MapChangeTests {
     #expect(try world.offers(to: 0).allSatisfy { $0.step != .inForce })
   }
 
-  @Test func theWordThatAMapIsInForceTellsTheGreatestVersionThatShardsHaveTold() throws {
+  @Test func anOfferInForceCarriesTheGreatestVersionThatShardsHaveReported() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     try world.acceptNewcomer()
@@ -161,7 +161,7 @@ struct MapChangeTests {
     #expect(world.driver.outcomes[2]?.error?.reason == .shardUnavailable)
   }
 
-  @Test func aCallThatTheOldOwnerAnswersKeepsOthersBehindIt() throws {
+  @Test func aCallInProgressAtTheOldOwnerDelaysLaterOnesOnItsSlot() throws {
     let world = try ChangeFixture()
     let moving = world.movingKey
     world.router.set(moving.key, caller: 1)
@@ -176,7 +176,7 @@ struct MapChangeTests {
     #expect(try world.callsSent(to: 2).count == 1)
   }
 
-  @Test func whenTheOldOwnerIsLostItsCallsEndAndTheOthersGoOn() throws {
+  @Test func whenTheOldOwnerIsLostItsCallsEndAndWaitingOnesContinue() throws {
     let world = try ChangeFixture()
     let moving = world.movingKey
     world.router.set(moving.key, caller: 1)
@@ -212,7 +212,7 @@ struct MapChangeTests {
     world.push(world.next, from: 0)
     try world.acceptNewcomer()
     for call in large.calls { try world.returnCall(call, from: moving.from, .bulk) }
-    #expect(world.core.bytesAskedFor == 0)
+    #expect(world.core.requestedReplyBytes == 0)
     try world.comesIntoForce(from: 1)
     let moved = try world.router.sent(to: 2, .bulk)
     #expect(moved.calls.map(\.request) == large.calls.map(\.request))
@@ -239,7 +239,7 @@ struct MapChangeTests {
 
   // MARK: - Calls that come back without news
 
-  @Test func aCallIsPlacedAnewSoOftenAtMost() throws {
+  @Test func aReturnedCallIsRoutedAgainALimitedNumberOfTimes() throws {
     let world = try ChangeFixture()
     let moving = world.movingKey
     world.router.get(moving.key, caller: 1)
@@ -255,7 +255,7 @@ struct MapChangeTests {
     #expect(world.router.isTidy && !world.core.care.isNeeded)
   }
 
-  @Test func aCallThatCameBackCanBeCancelledAndHasItsDeadline() throws {
+  @Test func aReturnedCallCanBeCancelledAndKeepsItsDeadline() throws {
     let world = try ChangeFixture()
     let moving = world.movingKey
     let first = try #require(world.router.get(moving.key, caller: 1))
@@ -273,7 +273,7 @@ struct MapChangeTests {
     #expect(world.router.isTidy)
   }
 
-  @Test func theDeadlineOfACallThatCameBackIsTheSameOnTheOtherShardsClock() throws {
+  @Test func theDeadlineOfAReturnedCallIsTheSameOnTheOtherShardsClock() throws {
     let world = try ChangeFixture()
     let moving = world.movingKey
     world.router.set(moving.key, caller: 1, deadlineNanos: world.router.nowNanos + 900_000_000)
@@ -288,7 +288,7 @@ struct MapChangeTests {
 
   // MARK: - Disagreement
 
-  @Test func aStaleRouterTakesOverTheShardsMap() throws {
+  @Test func aStaleRouterAdoptsTheShardsMap() throws {
     let world = try ChangeFixture(accepts: false)
     // Both shards say so, the second one to a Hello that was on its way.
     try world.greet(1)
@@ -306,7 +306,7 @@ struct MapChangeTests {
     #expect(try world.callsSent(to: 2).count == 1)
   }
 
-  @Test func aMapThatAShardRefusesIsTakenBackByThoseBefore() throws {
+  @Test func aMapThatAShardRefusesIsRolledBackToTheOwnersBefore() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     world.router.get(world.movingKey.key, caller: 1)
@@ -333,7 +333,7 @@ struct MapChangeTests {
   }
 
   /// The router that takes a change back need not know that it has come into force.
-  @Test func aMapInForceBetweenIsTheOneThatIsGoneBackTo() throws {
+  @Test func aRollbackRestoresAMapThatCameIntoForceMeanwhile() throws {
     let world = try ChangeFixture()
     let later = try world.next.rebalanced(
       to: world.next.shards + [ShardDescription(id: "z", address: "h:1")])
@@ -345,7 +345,7 @@ struct MapChangeTests {
     #expect(offer.map.shards.map(\.id) == ["a", "b", "c", "z"])
   }
 
-  @Test func twoChangesAtOnceAreBothTakenBack() throws {
+  @Test func twoChangesAtOnceAreBothRolledBack() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     let other = try world.before.rebalanced(
@@ -356,7 +356,7 @@ struct MapChangeTests {
     #expect(world.core.isMapChanging)
   }
 
-  @Test func aMapThatIsInForceElsewhereWins() throws {
+  @Test func aMapThatIsInForceElsewhereIsAdopted() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     let other = try world.before.rebalanced(
@@ -366,7 +366,7 @@ struct MapChangeTests {
   }
 
   /// Two routers could go on so, each of them taking back what the other does.
-  @Test func aRouterThatTakesBackAgainAndAgainPausesAndGoesOn() throws {
+  @Test func aRouterThatRollsBackRepeatedlyPausesAndContinues() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     for epoch in UInt64(2)...6 {

@@ -10,7 +10,7 @@ import Testing
 @Suite("A slot map and shards that restart")
 struct MapRestartTests {
   /// Its first incarnation has adopted the map, the second one may go by an older one.
-  @Test func aShardThatRestartsBeforeAllHoldTheMapHasToAdoptItAnew() throws {
+  @Test func aShardThatRestartsBeforeAllHoldTheMapMustAdoptItAgain() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     try world.acceptNewcomer()
@@ -28,7 +28,7 @@ struct MapRestartTests {
 
   /// What this router knows may be older than the shard's restart: a newer map may be in force that
   /// the shard has forgotten.
-  @Test func aShardThatWasRestartedServesWhenAnotherSaysAnewThatTheMapIsInForce() throws {
+  @Test func aRestartedShardServesWhenAnotherReportsAgainThatTheMapIsInForce() throws {
     let world = try ChangeFixture()
     world.router.lose(0)
     world.router.advance(millis: 1_000)
@@ -42,7 +42,7 @@ struct MapRestartTests {
     #expect(try world.offers(to: 1).isEmpty, "it knows")
   }
 
-  @Test func aReplyToAnEarlierQuestionTellsNothingOfTheRestartedShard() throws {
+  @Test func aReplyToAnEarlierQueryDoesNotCountForARestartedShard() throws {
     let world = try ChangeFixture()
     let earlier = world.core.agreement.round
     world.router.lose(0)
@@ -66,7 +66,7 @@ struct MapRestartTests {
     for shard in 0...1 { #expect(try world.offers(to: shard).last?.step == .inForce) }
   }
 
-  @Test func aShardThatWasRestartedServesNoKeysUntilItIsToldTo() throws {
+  @Test func aRestartedShardServesNoKeysUntilTheMapIsInForce() throws {
     let world = try ChangeFixture()
     world.router.lose(0)
     world.router.advance(millis: 1_000)
@@ -104,7 +104,7 @@ struct MapRestartTests {
   }
 
   /// Its first question is a round's, its second one another's.
-  @Test func aShardThatJoinsDuringARoundIsAskedForInTheNext() throws {
+  @Test func aShardThatJoinsDuringARoundIsQueriedInTheNext() throws {
     let world = try ChangeFixture(shards: ["a", "b", "c"], newcomer: "d")
     for shard in 0...1 { world.router.lose(shard) }
     world.router.advance(millis: 1_000)

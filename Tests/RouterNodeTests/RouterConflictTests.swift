@@ -25,7 +25,7 @@ struct RouterConflictTests {
   }
 
   @Test(arguments: ["MAP_CONFLICT", "STALE_MAP"])
-  func itLetsGoOfTheShardsThatAgreed(reason: String) throws {
+  func linksToTheShardsThatAgreedAreClosed(reason: String) throws {
     let router = try RouterFixture()
     try router.accept(0)
     router.get(router.key(of: 0), caller: 1)
@@ -48,7 +48,7 @@ struct RouterConflictTests {
     #expect(router.driver.connections[1] != nil)
   }
 
-  @Test func aShardThatIsBeingGreetedIsLetGoAsWell() throws {
+  @Test func theLinkToAShardThatIsBeingGreetedIsClosedToo() throws {
     let router = try RouterFixture()
     try router.greet(0, .calls)
     try refuse(router, 1, "MAP_CONFLICT")
@@ -87,7 +87,7 @@ struct RouterConflictTests {
     #expect(error(router, keyOf: 0, caller: 2) == nil)
   }
 
-  @Test func otherRefusalsStopNobodyElse() throws {
+  @Test func otherRefusalsConcernOneShardOnly() throws {
     let router = try RouterFixture()
     try router.accept(0)
     try refuse(router, 1, "WRONG_SHARD")

@@ -11,7 +11,7 @@ import Testing
 
 @Suite("A router's calls")
 struct RouterCoreTests {
-  @Test func aCallGoesToItsOwnerUntouchedAndItsAnswerComesBackUntouched() throws {
+  @Test func aRequestReachesItsOwnerUnchangedAndItsReplyItsCaller() throws {
     let router = try RouterFixture()
     try router.acceptAll()
     router.get(router.key(of: 1), caller: 1)
@@ -25,7 +25,7 @@ struct RouterCoreTests {
     #expect(router.core.callsUnderWay == 0)
   }
 
-  @Test func aShardThatIsAwayFailsCallsAtOnceNamingItAndTheReason() throws {
+  @Test func anUnreachableShardFailsCallsAtOnceWithItsIdAndTheReason() throws {
     let router = try RouterFixture()
     try router.accept(0)
     router.lose(1)
@@ -85,7 +85,7 @@ struct RouterCoreTests {
     #expect(router.driver.outcomes[2]?.error?.code == .internal)
   }
 
-  @Test func aCancelledCallIsTakenBackAndItsLateAnswerIgnored() throws {
+  @Test func aCancelledCallIsCancelledAtTheShardAndItsLateReplyIgnored() throws {
     let router = try RouterFixture()
     try router.acceptAll()
     let id = try #require(router.get(router.key(of: 0), caller: 1))
@@ -108,7 +108,7 @@ struct RouterCoreTests {
     #expect(router.driver.outcomes[1]?.error?.code == .deadlineExceeded)
   }
 
-  @Test func answersOfUnknownOrForeignCallsAreIgnored() throws {
+  @Test func repliesToUnknownOrForeignCallsAreIgnored() throws {
     let router = try RouterFixture()
     try router.acceptAll()
     let id = try #require(router.get(router.key(of: 0), caller: 1))

@@ -10,7 +10,7 @@ import Testing
 
 @Suite("A router's fan-outs")
 struct RouterFanoutTests {
-  @Test func itemsOfAShardThatIsAwayFailAloneNamingIt() throws {
+  @Test func onlyTheItemsOfAnUnreachableShardFailWithItsId() throws {
     let router = try RouterFixture()
     try router.accept(0)
     router.lose(1)
@@ -35,7 +35,7 @@ struct RouterFanoutTests {
     #expect(response.items[1].error.shard == "b")
   }
 
-  @Test func answersOfAllOperationsTogetherAreBounded() throws {
+  @Test func theRepliesOfAllOperationsTogetherAreBounded() throws {
     var limits = Limits()
     limits.replyMemoryBytesMax = 10_000
     let router = try RouterFixture(limits: limits)
@@ -71,7 +71,7 @@ struct RouterFanoutTests {
     #expect(router.driver.outcomes[2]?.error?.reason == .overloaded)
   }
 
-  @Test func aWriteItemWhoseAnswerIsLostHasAnUnknownOutcome() throws {
+  @Test func aWriteItemWhoseReplyIsLostHasAnUnknownOutcome() throws {
     let router = try RouterFixture()
     try router.acceptAll()
     var request = Ringstore_V1_MDeleteRequest()
@@ -89,7 +89,7 @@ struct RouterFanoutTests {
     #expect(response.items[0].error.reason == "OUTCOME_UNKNOWN")
   }
 
-  @Test func theCoreEndsAnOperationAtItsDeadlineWhereItIsToldTo() throws {
+  @Test func theCoreEndsAnOperationAtTheDeadlineThatWasSet() throws {
     let router = try RouterFixture()
     try router.acceptAll()
     let handle = try #require(
@@ -141,7 +141,7 @@ struct RouterFanoutTests {
     #expect(response.unreachable.map(\.shard) == ["b"])
   }
 
-  @Test func describeListsAShardThatIsAwayWithTheReason() throws {
+  @Test func describeListsAnUnreachableShardWithTheReason() throws {
     let router = try RouterFixture(shards: ["a"])
     router.lose(0)
     _ = try router.start(.describe, Ringstore_V1_DescribeRequest(), caller: 1)

@@ -16,7 +16,7 @@ struct RouterOverloadTests {
     return router
   }
 
-  @Test func callsBeyondTheBoundWaitAndTheirConnectionsAreNotRead() throws {
+  @Test func callsOverTheLimitWaitAndTheirConnectionsAreNotRead() throws {
     let router = try crowdedRouter()
     let key = router.key(of: 0)
     for caller in 1...4 { router.get(key, caller: caller) }

@@ -51,15 +51,16 @@ struct MapAgreement {
   private var told: Set<String> = []
   /// A map that this router has made to roll back others.
   private var restored: SlotMap?
-  /// Shards that it lists for nothing but that.
-  private var strays: Set<String> = []
+  /// Shards that it lists only to roll back a change.
+  private var rollbackShards: Set<String> = []
   private var rollbacks = 0
   /// Until when changes that shards refuse are not rolled back; nil: they are.
   private(set) var pauseEndNanos: UInt64?
   /// How often in a row a change is rolled back before the router pauses: another router may be
   /// making one.
   static let rollbacksMax = 4
-  /// The greatest that shards have told of their versions, for those that get slots of others.
+  /// The greatest upper bound of versions that shards have reported, for shards that get slots of
+  /// others.
   private(set) var versionsBelow: UInt64 = 0
 
   init(_ map: SlotMap) {
@@ -83,7 +84,7 @@ struct MapAgreement {
 
   /// A map has arrived from a shard, or from a change of this router's list.
   mutating func learn(_ map: SlotMap, isInForce: Bool) -> Change {
-    if isOffered(map) { return isInForce ? comeIntoForceByWord() : .none }
+    if isOffered(map) { return isInForce ? comeIntoForceIfTrusted() : .none }
     if isInForce, map.epoch < offered.epoch, map.epoch > inForceEpoch {
       // A step to the one that is pending.
       current = map
@@ -130,7 +131,7 @@ struct MapAgreement {
     let before = isKnown ? current : isOlder ? theirs ?? pending : pending
     let others = [pending, theirs].compactMap(\.self)
     guard let restored = before.restored(after: pending, listing: others) else { return .none }
-    strays.formUnion(restored.shards.map(\.id).filter { before.place(of: $0) == nil })
+    rollbackShards.formUnion(restored.shards.map(\.id).filter { before.place(of: $0) == nil })
     self.restored = restored
     return learn(restored, isInForce: false)
   }
@@ -148,12 +149,12 @@ struct MapAgreement {
 
   /// The map that removes the shards that are listed only because of a rollback.
   mutating func takeFollowUp() -> SlotMap? {
-    guard isInForce, !strays.isEmpty else { return nil }
+    guard isInForce, !rollbackShards.isEmpty else { return nil }
     guard let restored, isOffered(restored) else {
-      strays = []
+      rollbackShards = []
       return nil
     }
-    return current.dropping(strays)
+    return current.dropping(rollbackShards)
   }
 
   // MARK: - Shards
@@ -162,7 +163,7 @@ struct MapAgreement {
   mutating func holds(_ shard: String, isInForce: Bool) -> Change {
     guard offered.place(of: shard) != nil else { return .none }
     rounds.holds(shard, isServing: isInForce)
-    return isInForce ? comeIntoForceByWord() : .none
+    return isInForce ? comeIntoForceIfTrusted() : .none
   }
 
   /// A shard has accepted the map of an offer.
@@ -176,7 +177,7 @@ struct MapAgreement {
     return change == .none ? comeIntoForce() : change
   }
 
-  /// A shard has told of its versions.
+  /// A shard has reported an upper bound of its versions.
   mutating func heard(versionsBelow: UInt64) {
     self.versionsBelow = max(self.versionsBelow, versionsBelow)
   }
@@ -196,12 +197,12 @@ struct MapAgreement {
   }
 
   /// The shards that must be queried whether they still hold the map.
-  mutating func nextAsked() -> Set<String> {
-    rounds.next(of: offered, isInForce: isInForce, takesWord: !isOfferedDoubted)
+  mutating func nextQueried() -> Set<String> {
+    rounds.next(of: offered, isInForce: isInForce, trustsReports: !isOfferedDoubted)
   }
 
   /// The shards that must be informed that the map is in force.
-  mutating func nextTold() -> Set<String> {
+  mutating func nextInformed() -> Set<String> {
     defer { told = [] }
     return told
   }
@@ -220,7 +221,7 @@ struct MapAgreement {
   }
 
   /// A shard reports that the offered map is in force: so all shards have held it at one moment.
-  private mutating func comeIntoForceByWord() -> Change {
+  private mutating func comeIntoForceIfTrusted() -> Change {
     isOfferedDoubted ? .none : comeIntoForce()
   }
 

@@ -91,7 +91,7 @@ extension RouterCore {
       else { continue }
       let generation = links[place].state.generation
       driver.disconnect(shard: place, generation: generation)
-      tellRefused(place, .dataLost)
+      logRefused(place, .dataLost)
       lose(place, LinkRefusal.dataLost.detail(address: links[place].address), .dataLost)
       links[place].lineages.refused(data)
       changeLost(place, links[place].state.detail)

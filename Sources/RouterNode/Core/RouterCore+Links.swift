@@ -49,9 +49,9 @@ extension RouterCore {
         case .hello(let message): greeted(shard, lane, generation, message)
         case .replies(let message): answered(shard, try LinkV1.LinkReply(message))
         case .draining(let isDraining): if isDraining { drainingBegan(shard) }
-        case .clockMillis(let millis): clockCame(shard, millis)
+        case .clockMillis(let millis): clockReceived(shard, millis)
         case .mapReply(let message): mapReplied(shard, try LinkV1.MapReply(message))
-        case .mapNews(let message): newsCame(shard, try LinkV1.MapNews(message))
+        case .mapNews(let message): mapNewsReceived(shard, try LinkV1.MapNews(message))
         }
         // A refusal, or a reply that made us close the link, also ends the frame.
         guard isCurrent(shard, generation) else { break }
@@ -241,13 +241,13 @@ extension RouterCore {
 
   /// The shard has sent its clock: frames carry it from now on, and a frame is sent over both
   /// lanes.
-  private func clockCame(_ shard: Int, _ millis: UInt64) {
+  private func clockReceived(_ shard: Int, _ millis: UInt64) {
     links[shard].heard(millis, nowNanos: nowNanos)
     guard links[shard].state.phase == .ready || links[shard].state.phase == .draining else {
       return
     }
     for lane in LinkLane.allCases {
-      links[shard][lane].giveSignOfLife()
+      links[shard][lane].ensureFrame()
       hasOutput(shard, lane)
     }
   }
@@ -262,7 +262,7 @@ extension RouterCore {
     // A newer map is adopted, and the shard retried at once.
     let isTakenOver =
       refusal == .staleMap && (theirs?.epoch ?? 0) > links[shard].hello.epoch && reply.map != nil
-    if !isTakenOver { tellRefused(shard, refusal, reason) }
+    if !isTakenOver { logRefused(shard, refusal, reason) }
     // `mapConflict` has the effect of a refused map on all calls.
     let isMap = Self.mapRefusals.contains { $0 == refusal }
     lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason, refusal)
@@ -280,7 +280,7 @@ extension RouterCore {
   }
 
   /// Logs why a shard is not used. Attempts that fail like earlier ones are not logged.
-  func tellRefused(_ shard: Int, _ refusal: LinkRefusal?, _ reason: String? = nil) {
+  func logRefused(_ shard: Int, _ refusal: LinkRefusal?, _ reason: String? = nil) {
     let reason = reason ?? refusal?.rawValue ?? ""
     guard links[shard].trouble.isNews(reason) else { return }
     let advice = refusal?.sentence(address: links[shard].address) ?? ""
@@ -305,7 +305,7 @@ extension RouterCore {
     for id in calls.ids(where: { $0.shard == shard && $0.isWaiting }) {
       guard !waiting.waits(id, for: .owner), let call = calls.remove(id) else { continue }
       forget(id, call)
-      tellFailure(call, unavailable(shard))
+      reportFailure(call, unavailable(shard))
     }
   }
 
@@ -363,7 +363,7 @@ extension RouterCore {
   func fail(_ lost: [LostCall]) {
     proceedWithAcceptance()
     for (call, hasBegun, error) in lost { fail(call, hasBegun: hasBegun, error) }
-    askShards()
+    queryShards()
     if care.isNeeded {
       releaseHeld()
       updateCare()

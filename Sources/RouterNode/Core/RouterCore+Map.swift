@@ -82,7 +82,7 @@ extension RouterCore {
     if reply.step == .check {
       changeChecked(shard, epoch: reply.epoch, isAccepted: reply.accepted, refusal, detail)
     } else if refusal == .dataLost {
-      // It found out by the same rule as this router does, and may have been told by another one.
+      // It applies the same rule as this router, and may have the record from another one.
       release(shard, LinkRefusal.dataLost.detail(address: links[shard].address), .dataLost)
     } else if reply.accepted {
       agreement.heard(versionsBelow: reply.versionsBelow)
@@ -100,7 +100,7 @@ extension RouterCore {
   }
 
   /// A shard has adopted a map from another router, or was informed that it is in force.
-  func newsCame(_ shard: Int, _ news: LinkV1.MapNews) {
+  func mapNewsReceived(_ shard: Int, _ news: LinkV1.MapNews) {
     guard let (map, records) = news.map.flatMap({ try? SlotMapMessage.decode($0) }) else { return }
     agreement.heard(versionsBelow: news.versionsBelow)
     if news.inForce, !links[shard].isServing { serves(shard) }
@@ -132,13 +132,13 @@ extension RouterCore {
     case .pending: mapIsPending()
     case .inForce: mapIsInForce()
     }
-    tellInForce()
-    askShards()
+    informInForce()
+    queryShards()
   }
 
   /// Queries shards whether they still hold the map.
-  func askShards() {
-    let asked = agreement.nextAsked()
+  func queryShards() {
+    let asked = agreement.nextQueried()
     guard !asked.isEmpty else { return }
     noteLineages()
     for place in links.indices where asked.contains(links[place].shardID) {
@@ -148,19 +148,19 @@ extension RouterCore {
   }
 
   /// Informs shards that the map is in force. Calls on slots that they have gained may now be sent.
-  private func tellInForce() {
-    let told = agreement.nextTold()
+  private func informInForce() {
+    let told = agreement.nextInformed()
     guard !told.isEmpty else { return }
     for place in links.indices where told.contains(links[place].shardID) {
       offer(.inForce, map, to: place)
       serves(place)
     }
-    holds.mapCame()
+    holds.mapCameIntoForce()
     releaseHeld()
   }
 
-  /// A shard serves slots from now on: calls that wait for its link may go. If it tells that over
-  /// the first of its two lanes, they go when the second is accepted too.
+  /// A shard serves slots from now on: calls that wait for its link are sent. If that is reported
+  /// on the first lane, they are sent when the second lane is accepted too.
   func serves(_ shard: Int) {
     links[shard].serves()
     guard links[shard].state.isReady else { return }
@@ -183,7 +183,7 @@ extension RouterCore {
       offerUnlessHeld(place)
       links[place].state.attemptNow(nowNanos: nowNanos)
     }
-    dropStrays()
+    dropUnlisted()
   }
 
   private func offerUnlessHeld(_ shard: Int) {
@@ -193,7 +193,7 @@ extension RouterCore {
   }
 
   /// A shard of a rolled back map doesn't belong to the cluster.
-  private func dropStrays() {
+  private func dropUnlisted() {
     for place in links.indices where links[place].isMember {
       let id = links[place].shardID
       guard agreement.current.place(of: id) == nil, agreement.offered.place(of: id) == nil else {
@@ -208,12 +208,12 @@ extension RouterCore {
     if links.adopt(map) { driver.note(.mapInForce(epoch: map.epoch)) }
     forgetUnlisted()
     for place in links.members { offerUnlessHeld(place) }
-    tellInForce()
-    holds.mapCame()
+    informInForce()
+    holds.mapCameIntoForce()
     updateCare()
     if let next = agreement.takeFollowUp() { propose(next) } else { changeInForce() }
     releaseHeld()
-    dropStrays()
+    dropUnlisted()
     followAddresses()
     for place in links.indices where !links[place].isMember { retireIfIdle(place) }
   }
@@ -286,7 +286,7 @@ extension RouterCore {
     }
     if call.reply == .parked {
       calls.unparked(id)
-      if call.lane == .calls { laneOrder.smallCameBack(id, slot: call.slot) }
+      if call.lane == .calls { sequencer.smallCameBack(id, slot: call.slot) }
     }
     calls.returned(id)
     note("returned by \(links[shard].shardID)", of: call)
@@ -321,7 +321,7 @@ extension RouterCore {
         if owner.state.isReady, !agreement.isServed(by: owner.shardID) { busy.insert(slot) }
       }
     }
-    ownersCame(holds.release(except: busy).filter { waiting.waits($0, for: .owner) })
+    sendToOwners(holds.release(except: busy).filter { waiting.waits($0, for: .owner) })
     updateCare()
   }
 

@@ -32,7 +32,7 @@ extension RouterCore {
       let error = CallError.outcomeUnknown(links[shard].shardID)
       endSpan(call, error)
       withdraw(id)
-      return tellFailure(call, error)
+      return reportFailure(call, error)
     }
     let wait = CommandTable.waitField(ofMethod: parked.method)?.millis(in: parked.request) ?? 0
     parkedCalls.add(
@@ -78,7 +78,7 @@ extension RouterCore {
     if let recall = parked?.recall, error?.code == .cancelled { error = recall }
     if error == nil { endSpan(call, nil, replyBytes: reply.response.count) }
     switch (error, call.target) {
-    case (let error?, _): tellFailure(call, error)
+    case (let error?, _): reportFailure(call, error)
     case (nil, .caller(let caller)): driver.answer(caller, response: reply.response)
     case (nil, .part(let fanout, let tag)): fanout.answered(tag, reply.response)
     case (nil, .abandoned): break
@@ -188,19 +188,19 @@ extension RouterCore {
   private func endParked(_ id: UInt64, _ error: CallError) {
     guard let call = calls.remove(id) else { return }
     unpark(id, call)
-    tellFailure(call, error)
+    reportFailure(call, error)
   }
 
   /// Places a call again that was parked and has not been executed, for the rest of its time.
   private func placeAnew(_ id: UInt64) {
     guard let call = calls[id], let parked = unpark(id, call) else { return }
     calls.unparked(id)
-    if call.lane == .calls { laneOrder.smallCameBack(id, slot: call.slot) }
+    if call.lane == .calls { sequencer.smallCameBack(id, slot: call.slot) }
     let body = CallBody(
       method: parked.method, deadlineNanos: parked.deadlineNanos, tail: nil,
       traceContext: traceContext(of: call.span))
     wait(id, body, request(of: parked), for: .turn)
-    turnCame(id)
+    turnReached(id)
   }
 
   /// The request of a call that waits for the rest of its time; if nothing is left a millisecond,

@@ -49,7 +49,7 @@ package final class RouterCore<Driver: RouterDriver> {
   /// A loss that is being accepted.
   var acceptance: LossAcceptance?
   var calls = CallTable<Caller>()
-  var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
+  var sequencer = CrossLaneSequencer(slotCount: Slots.count)
   private let clock: () -> UInt64
   let routes = CommandTable.routes
 
@@ -293,7 +293,7 @@ package final class RouterCore<Driver: RouterDriver> {
     let hasOwner = try admit(shard, slot: call.slot, method, context)
     let restriction =
       method < InternalMethod.firstNumber ? nil : RestrictionMessage.encoded(context)
-    guard hasOwner, call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen,
+    guard hasOwner, call.lane == .calls, sequencer.isEmpty, links[shard].calls.isOpen,
       restriction == nil, context.span == 0
     else {
       return try placeWithCare(
@@ -307,7 +307,7 @@ package final class RouterCore<Driver: RouterDriver> {
     guard let id = calls.insert(call, isOrdered: true, order: order) else {
       throw overloaded(shard)
     }
-    laneOrder.smallBegan(slot: slot)
+    sequencer.smallBegan(slot: slot)
     _ = links[shard].calls.appendCall(bytes: bytes) { frame in
       frame.writeCall(
         .link, id: id, method: method, request: request, timeMillis: deadlineMillis)
@@ -332,14 +332,14 @@ package final class RouterCore<Driver: RouterDriver> {
       throw overloaded(shard)
     }
     var isInTurn = true
-    if let key, lane == .bulk || !laneOrder.isEmpty {
+    if let key, lane == .bulk || !sequencer.isEmpty {
       let hasOthers = routes[method]?.hasOtherKeys ?? false
       let others = hasOthers ? CommandTable.otherKeys(method: method, in: request) : []
-      isInTurn = laneOrder.began(
+      isInTurn = sequencer.began(
         id, isLarge: lane == .bulk, key: CrossLaneSequencer.Key(slot: slot, key),
         others: others.map { CrossLaneSequencer.Key(slot: slot, $0) })
     } else if lane == .calls {
-      laneOrder.smallBegan(slot: slot)
+      sequencer.smallBegan(slot: slot)
     }
     // (A part is small.)
     let tail =
@@ -441,15 +441,15 @@ package final class RouterCore<Driver: RouterDriver> {
   @inline(__always)
   func leaveOrder(_ id: UInt64, _ call: borrowing PendingCall<Caller>) {
     if call.lane == .calls {
-      laneOrder.smallEnded(id, slot: call.slot)
+      sequencer.smallEnded(id, slot: call.slot)
     } else {
-      laneOrder.largeEnded(id)
+      sequencer.largeEnded(id)
     }
   }
 
   /// Tells the caller of a call that it has failed; an operation when the current event has been
   /// dealt with.
-  func tellFailure(_ call: PendingCall<Caller>, _ error: CallError) {
+  func reportFailure(_ call: PendingCall<Caller>, _ error: CallError) {
     measure(call, isError: true)
     endSpan(call, error)
     switch call.target {
@@ -470,8 +470,8 @@ package final class RouterCore<Driver: RouterDriver> {
   /// fail as well; every operation sends a bounded number of parts.
   func finishEvent() {
     while true {
-      if let id = laneOrder.nextRelease() {
-        turnCame(id)
+      if let id = sequencer.nextRelease() {
+        turnReached(id)
       } else if let failed = operations.nextFailure() {
         failed.fanout.failed(failed.tag, failed.error)
       } else {

@@ -99,7 +99,7 @@ struct RouterLane {
   }
 
   /// Makes sure that a frame is sent, if only with the shard's clock: a sign of life.
-  mutating func giveSignOfLife() {
+  mutating func ensureFrame() {
     beginFrame()
   }
 
