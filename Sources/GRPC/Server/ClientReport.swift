@@ -118,7 +118,7 @@ extension GRPCServerHandler {
       id: place?.id ?? 0, kind: isLink ? .link : .grpc, address: remoteAddress,
       user: (serviceContext as? any ConnectionUser)?.latestUser ?? "",
       isEncrypted: peer.isEncrypted, ageNanos: state.ageNanos(nowNanos: nowNanos),
-      idleNanos: tally.open > 0 ? 0 : state.idle.idleNanos(nowNanos: nowNanos), openCalls: tally.open,
-      calls: session.counters.streamsOpened, heldBytes: charge.bytes)
+      idleNanos: tally.open > 0 ? 0 : state.idle.idleNanos(nowNanos: nowNanos),
+      openCalls: tally.open, calls: session.counters.streamsOpened, heldBytes: charge.bytes)
   }
 }
