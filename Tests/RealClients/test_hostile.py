@@ -243,7 +243,7 @@ def test_clients_that_go_on_too_slowly_are_ended_and_noticed_by_no_one(site):
     assert watch.peak < GROWTH_MAX
     for node, log in zip(nodes, logs, strict=True):
         log.check(*cuts)
-        assert node.log_lines("ending calls whose answers aren't taken")
+        assert node.log_lines("ending calls whose replies aren't read")
         assert node.process.poll() is None
 
 

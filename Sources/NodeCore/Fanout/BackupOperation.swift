@@ -84,6 +84,6 @@ extension CallError {
     CallError(
       .mapConflict,
       "The cluster's shards changed during the backup, so keys may be missing in it. "
-        + "Begin anew.")
+        + "Start the backup again.")
   }
 }

@@ -107,7 +107,8 @@ package struct RunningNode: Sendable {
       let shard = try await ShardServer.start(
         configuration, version: RingstoreVersion.current, logger: logger)
       if configuration.storage == nil {
-        logger.info("data is kept in memory only, and goes with the process: data_dir is not set")
+        logger.info(
+          "data is kept in memory only, and is lost when the process ends: data_dir is not set")
       }
       return shard
     } catch {
