@@ -5,7 +5,7 @@ internal import RingstoreAPI
 
 /// A call that took long or was large, or all calls of one tick of a shard's event loop.
 public struct RingstoreSlowCall: Sendable, Hashable {
-  /// What a node keeps of a key.
+  /// The part of a key that a node keeps.
   public enum Key: Sendable, Hashable {
     /// The beginning of its SHA-256, in hexadecimal digits.
     case digest(String)
@@ -13,7 +13,7 @@ public struct RingstoreSlowCall: Sendable, Hashable {
     case bytes([UInt8])
   }
 
-  /// Whether it stands for all calls of a tick; `command` is then what most of them were.
+  /// Whether it is about all calls of a tick; `command` is then the command of most of them.
   public let isTick: Bool
   /// In lower case; empty where it isn't known.
   public let command: String

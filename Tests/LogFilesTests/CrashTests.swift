@@ -6,8 +6,7 @@ import LogFiles
 import SimulatedDisk
 import Testing
 
-@Suite("Crashes")
-struct CrashTests {
+@Suite struct CrashTests {
   /// Power losses for each policy in a run of the tests.
   private static let lossesPerPolicy =
     (ProcessInfo.processInfo.environment["RINGSTORE_POWER_LOSSES"].flatMap { Int($0) } ?? 600) / 3
@@ -19,7 +18,7 @@ struct CrashTests {
   }
 
   @Test(arguments: FsyncPolicy.allCases)
-  func powerLossAtEveryCallLosesNothingThatWasTold(_ policy: FsyncPolicy) throws {
+  func powerLossAtEveryCallLosesNothingThatWasReported(_ policy: FsyncPolicy) throws {
     var losses = 0
     var seed = Self.firstSeed
     while losses < Self.lossesPerPolicy {
@@ -42,7 +41,7 @@ struct CrashTests {
   }
 
   @Test(arguments: FsyncPolicy.allCases)
-  func aCallThatFailsLosesNothingThatWasTold(_ policy: FsyncPolicy) throws {
+  func aCallThatFailsLosesNothingThatWasReported(_ policy: FsyncPolicy) throws {
     for seed in 1001...1001 as ClosedRange<UInt64> {
       let whole = try scenario(seed, policy)
       try whole.run()

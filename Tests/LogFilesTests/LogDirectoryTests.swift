@@ -5,8 +5,7 @@ import LogFiles
 import SimulatedDisk
 import Testing
 
-@Suite("The log's directory")
-struct LogDirectoryTests {
+@Suite struct LogDirectoryTests {
   private func makeDisk() throws -> SimulatedDisk {
     let disk = try SimulatedDisk.withDirectory("data", seed: 1)
     let rig = LogRig(disk, "data", .always)
@@ -82,7 +81,7 @@ struct LogDirectoryTests {
       refusal(disk) == .corrupt(file: other, offset: 12, why: "its header belongs to another file"))
   }
 
-  @Test func whatTheSystemRefusesIsToldWithWhatToDo() throws {
+  @Test func whatTheSystemRefusesIsReportedWithWhatToDo() throws {
     let disk = try makeDisk()
     for (code, words) in [
       (FileErrorCode.readOnly, "read-only"), (FileErrorCode.noPermission, "can't be used"),

@@ -6,8 +6,7 @@ import LogFiles
 import Testing
 import ringstore
 
-@Suite("ringstore log")
-struct LogToolTests {
+@Suite struct LogToolTests {
   private let path: String
 
   /// A directory with the page's two files of batches in it.

@@ -7,8 +7,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("The order of a key's calls over two lanes")
-struct CrossLaneSequencerTests {
+@Suite struct CrossLaneSequencerTests {
   /// Calls begin, go and end; the naive model remembers every one of them.
   struct Model {
     struct Call {
@@ -145,18 +144,18 @@ struct CrossLaneSequencerTests {
     #expect(model.begin(0, isLarge: true).goes)
   }
 
-  @Test func whoeverGivesUpHoldsNobodyUp() {
+  @Test func cancelledCallsDontDelayOthers() {
     var model = Model()
     let first = model.begin(1, isLarge: false).id
     let large = model.begin(0, isLarge: true).id
-    let heir = model.begin(0, isLarge: true).id
+    let successor = model.begin(0, isLarge: true).id
     let small = model.begin(0, isLarge: false).id
     #expect(model.end(large) == [])
-    #expect(model.end(first) == [heir])
-    #expect(model.end(heir) == [small])
+    #expect(model.end(first) == [successor])
+    #expect(model.end(successor) == [small])
   }
 
-  @Test func aLargeCallWithAFenceOfItsOwnInheritsNone() {
+  @Test func aLargeCallWithABarrierOfItsOwnInheritsNone() {
     var model = Model()
     let first = model.begin(1, isLarge: false).id
     let large = model.begin(0, isLarge: true).id

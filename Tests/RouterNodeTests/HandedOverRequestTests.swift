@@ -10,8 +10,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("Requests that are handed over")
-struct HandedOverRequestTests {
+@Suite struct HandedOverRequestTests {
   private func router(_ change: (inout LinkLimits) -> Void = { _ in }) throws -> RouterFixture {
     var limits = LinkLimits()
     change(&limits)
@@ -83,7 +82,7 @@ struct HandedOverRequestTests {
   }
 
   @Test(arguments: [true, false])
-  func aLostLinkLetsGoOfWhatItHeld(isInFrame: Bool) throws {
+  func aLostLinkReleasesWhatItHeld(isInFrame: Bool) throws {
     let router = try router { $0.bulkCallsInFlightMax = isInFrame ? 8 : 1 }
     if !isInFrame { router.set("l", bytes: 100_000, caller: 1) }
     weak var block: LargeBlock?

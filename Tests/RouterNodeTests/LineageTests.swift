@@ -9,8 +9,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A router and the shards' lineages")
-struct LineageTests {
+@Suite struct LineageTests {
   private let world: LineageFixture
 
   init() throws {
@@ -35,7 +34,7 @@ struct LineageTests {
   }
 
   /// A router that has just started may greet it before any shard that knows better.
-  @Test func aShardThatWasGreetedFirstIsLetGoWhenAPeerKnowsBetter() throws {
+  @Test func aShardThatWasGreetedFirstIsReleasedWhenAPeerKnowsBetter() throws {
     try world.accept(0, LineageFixture.new, inForce: false)
     #expect(world.router.core.lineages.isEmpty, "what it says of itself is no record")
     try world.accept(1, nil, world.records(LineageFixture.old))

@@ -9,8 +9,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("Links in trouble")
-struct LinkTroubleTests {
+@Suite struct LinkTroubleTests {
   private func refuse(_ router: RouterFixture, _ reason: LinkRefusal, by shard: Int = 0) throws {
     let generation = try #require(router.driver.connections[shard])
     router.core.linkConnected(shard: shard, lane: .calls, generation: generation)
@@ -27,7 +26,7 @@ struct LinkTroubleTests {
     router.advance(millis: 2_000)
   }
 
-  @Test func whatGoesOnFailingIsToldOnceAndAgainAfterTheLinkWasReady() throws {
+  @Test func repeatedFailuresAreReportedOnceAndAgainAfterTheLinkWasReady() throws {
     let router = try RouterFixture(shards: ["a"])
     for _ in 0..<5 { try refuse(router, .wrongCluster) }
     #expect(router.driver.events.count == 1)

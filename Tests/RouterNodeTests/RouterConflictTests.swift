@@ -8,8 +8,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A router whose map is refused")
-struct RouterConflictTests {
+@Suite struct RouterConflictTests {
   private func refuse(_ router: RouterFixture, _ shard: Int, _ reason: String) throws {
     router.core.linkConnected(
       shard: shard, lane: .calls, generation: try #require(router.driver.connections[shard]))
@@ -25,7 +24,7 @@ struct RouterConflictTests {
   }
 
   @Test(arguments: ["MAP_CONFLICT", "STALE_MAP"])
-  func itLetsGoOfTheShardsThatAgreed(reason: String) throws {
+  func itReleasesTheShardsThatAgreed(reason: String) throws {
     let router = try RouterFixture()
     try router.accept(0)
     router.get(router.key(of: 0), caller: 1)
@@ -48,7 +47,7 @@ struct RouterConflictTests {
     #expect(router.driver.connections[1] != nil)
   }
 
-  @Test func aShardThatIsBeingGreetedIsLetGoAsWell() throws {
+  @Test func aShardThatIsBeingGreetedIsReleasedAsWell() throws {
     let router = try RouterFixture()
     try router.greet(0, .calls)
     try refuse(router, 1, "MAP_CONFLICT")
@@ -87,7 +86,7 @@ struct RouterConflictTests {
     #expect(error(router, keyOf: 0, caller: 2) == nil)
   }
 
-  @Test func otherRefusalsStopNobodyElse() throws {
+  @Test func otherRefusalsDontAffectOtherShards() throws {
     let router = try RouterFixture()
     try router.accept(0)
     try refuse(router, 1, "WRONG_SHARD")

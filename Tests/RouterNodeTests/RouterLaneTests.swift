@@ -9,8 +9,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A link's two lanes")
-struct RouterLaneTests {
+@Suite struct RouterLaneTests {
   static let large = Limits().bulkBytesMin + 1
 
   @Test func aLinkIsReadyWhenBothLanesWereAccepted() throws {
@@ -51,7 +50,7 @@ struct RouterLaneTests {
     #expect(router.core.unreachableDetail(shard: 0)?.contains("restarted") == true)
   }
 
-  @Test func aShardThatLeavesWhileItIsGreetedIsLetGo() throws {
+  @Test func aShardThatLeavesWhileItIsGreetedIsReleased() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.greet(0, .calls)
     var draining = Ringstore_Internal_V1_ShardFrame()
@@ -62,7 +61,7 @@ struct RouterLaneTests {
     #expect(router.driver.events.contains(.linkDraining(shard: "a")))
   }
 
-  @Test func largeRequestsAndSlicesWithLargeAnswersGoOnTheBulkLane() throws {
+  @Test func largeRequestsAndSlicesWithLargeAnswersUseTheBulkLane() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     router.set("small", bytes: 100, caller: 1)
@@ -163,7 +162,7 @@ struct RouterLaneTests {
     #expect(router.core.laneOrder.isEmpty)
   }
 
-  @Test func aFullBulkLaneDoesNotHoldUpSmallCalls() throws {
+  @Test func aFullBulkLaneDoesNotDelaySmallCalls() throws {
     var limits = LinkLimits()
     limits.bulkCallsInFlightMax = 1
     let router = try RouterFixture(shards: ["a"], linkLimits: limits)

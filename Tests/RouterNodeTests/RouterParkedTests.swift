@@ -10,8 +10,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A router's calls that wait for values")
-struct RouterParkedTests {
+@Suite struct RouterParkedTests {
   let router: RouterFixture
 
   init() throws {
@@ -72,7 +71,7 @@ struct RouterParkedTests {
     #expect(router.isTidy && router.core.callsParked == 0)
   }
 
-  @Test func whoMayHaveNoMoreIsRefusedWhenTheShardHasLetGo() throws {
+  @Test func aRevokedCallIsRefusedWhenTheShardHasReleasedIt() throws {
     router.driver.parkedMax = 1
     _ = try parked(1)
     let second = try parked(2)
@@ -96,7 +95,7 @@ struct RouterParkedTests {
     #expect(router.isTidy && router.core.callsParked == 0)
   }
 
-  @Test func aDrainAsksTheShardToLetGo() throws {
+  @Test func aDrainRecallsWaitingCallsFromTheShard() throws {
     let ids = [try parked(1), try parked(2)]
     router.core.endParked()
     #expect(try router.sent(to: 0).cancels == ids)
@@ -104,7 +103,7 @@ struct RouterParkedTests {
     try router.reply(ids[1], from: 0, .calls, [7])
     #expect(router.driver.outcomes[1]?.error?.reason == .shardUnavailable)
     #expect(router.driver.outcomes[2] == .answered([7]))
-    // What is parked from now on is let go of at once.
+    // Calls that are parked from now on are recalled at once.
     let late = try parked(3)
     #expect(try router.sent(to: 0).cancels == [late])
   }

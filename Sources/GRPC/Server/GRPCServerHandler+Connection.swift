@@ -94,7 +94,7 @@ extension GRPCServerHandler {
       loop.connections.calls(reset: counters.resetsReceived - state.resetsCounted)
       state.resetsCounted = counters.resetsReceived
     }
-    if counters.resetsUnanswered > configuration.maxExcessResets + tally.answered {
+    if counters.resetsBeforeResponse > configuration.maxExcessResets + tally.answered {
       cut(.tooManyResets)
     } else if counters.resetsForPeerErrors > configuration.maxErrorResets + tally.answered / 10 {
       cut(.tooManyStreamErrors)

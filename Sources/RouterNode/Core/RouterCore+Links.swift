@@ -249,7 +249,7 @@ extension RouterCore {
       return
     }
     for lane in LinkLane.allCases {
-      links[shard][lane].giveSignOfLife()
+      links[shard][lane].sendKeepAlive()
       hasOutput(shard, lane)
     }
   }

@@ -82,7 +82,7 @@ extension RouterCore {
     if reply.step == .check {
       changeChecked(shard, epoch: reply.epoch, isAccepted: reply.accepted, refusal, detail)
     } else if refusal == .dataLost {
-      // It found out by the same rule as this router does, and may have been told by another one.
+      // It uses the same rule as this router, and may know it from another router.
       release(shard, LinkRefusal.dataLost.detail(address: links[shard].address), .dataLost)
     } else if reply.accepted {
       versionsBelow = max(versionsBelow, reply.versionsBelow)
@@ -160,8 +160,8 @@ extension RouterCore {
     releaseHeld()
   }
 
-  /// A shard serves slots from now on: calls that wait for its link may go. If it tells that over
-  /// the first of its two lanes, they go when the second is accepted too.
+  /// A shard serves slots from now on: calls that wait for its link are sent. If that is reported
+  /// on the first lane, calls are sent when the second lane is accepted too.
   func serves(_ shard: Int) {
     links[shard].serves(true)
     guard links[shard].state.isReady else { return }

@@ -47,7 +47,7 @@ package final class RouterCore<Driver: RouterDriver> {
   var change: MapChange?
   /// What is on record of the shards' data.
   package internal(set) var lineages = LineageRecords()
-  /// The greatest that shards have told of their versions, for those that get slots of others.
+  /// The greatest upper bound of versions that shards have reported, for those that gain slots.
   var versionsBelow: UInt64 = 0
   /// A loss that is being accepted.
   var acceptance: LossAcceptance?

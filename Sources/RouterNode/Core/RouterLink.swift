@@ -59,7 +59,7 @@ struct RouterLink {
   /// For what the shard has refused the latest attempt; nil: that has ended otherwise, or the link
   /// is ready.
   var refusal: LinkRefusal?
-  /// When a Hello that was sent must have been answered.
+  /// The deadline for the reply to a Hello.
   var helloDueNanos: UInt64 = 0
   /// The shard's clock, as received on this link.
   private(set) var clock = ShardClock()
