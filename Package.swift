@@ -221,9 +221,16 @@ let package = Package(
     // A file system in memory that forgets what wasn't synced.
     .target(
       name: "SimulatedDisk", dependencies: ["TestSeeds", "LogFiles"], path: "Tests/SimulatedDisk"),
+    // Lives of a log on a simulated disk whose power is lost.
+    .target(
+      name: "LogCrashes", dependencies: ["TestSeeds", "Log", "LogFiles", "SimulatedDisk"],
+      path: "Tests/LogCrashes"),
+    .executableTarget(
+      name: "powerlosses", dependencies: ["LogCrashes", "LogFiles"],
+      path: "Tests/PowerLossProgram"),
     .testTarget(
       name: "LogFilesTests",
-      dependencies: ["TestSeeds", "Store", "Log", "LogFiles", "SimulatedDisk"]),
+      dependencies: ["TestSeeds", "Store", "Log", "LogFiles", "SimulatedDisk", "LogCrashes"]),
     .testTarget(
       name: "LogTests",
       dependencies: ["TestSeeds", "TextForms", "LargeMemory", "CCRC32C", "Log", "Store"]),

@@ -60,6 +60,8 @@ readonly DEPLOYMENT_NEEDS=(
   "prometheus:command -v promtool && command -v prometheus" "openssl:command -v openssl")
 # What looks at the dashboard.
 readonly BROWSER_NEEDS=("chromium:command -v chromium")
+# What makes disks fail.
+readonly DISK_NEEDS=("strace:command -v strace" "e2fsprogs:command -v mkfs.ext4")
 readonly BENCH_NEEDS=(
   "nghttp2-client:command -v h2load" "nghttp2-server:command -v nghttpd"
   "util-linux:command -v taskset")

@@ -55,16 +55,14 @@ package final class Keyspace {
     _ key: UnsafeRawBufferPointer, _ database: UInt32, _ context: CallContext
   ) throws(CallError) -> KeyPlace {
     try KeyAccess.check(key, database, context, limits)
-    let lookup =
-      ahead.takeLookup(of: key, database)
-      ?? store.lookup(
-        key, slot: Slots.slot(of: key), database: Int(database), nowMillis: context.wallMillis)
-    guard owns(lookup.slot) else {
-      throw ownership.refusal(ofSlot: lookup.slot)
+    let lookup = ahead.lookup(of: key, database, in: store, nowMillis: context.wallMillis)
+    guard owns(lookup.pointee.slot) else {
+      throw ownership.refusal(ofSlot: lookup.pointee.slot)
     }
-    let place = store.find(lookup)
+    var place = store.find(lookup.pointee)
     unwatchedLeft &-= 1
-    return unwatchedLeft < 0 ? watched(place) : place
+    if unwatchedLeft < 0 { watch(&place) }
+    return place
   }
 
   /// As `find`, but the key doesn't count as used.
@@ -79,26 +77,24 @@ package final class Keyspace {
   }
 
   @inline(never)
-  private func watched(_ found: KeyPlace) -> KeyPlace {
+  private func watch(_ place: inout KeyPlace) {
     if watchesAll { untilSample -= 1 }
     if !watchesAll || untilSample < 0 {
-      hotKeys.sample(found.lookup)
+      hotKeys.sample(place.lookup)
       untilSample = hotKeys.nextInterval()
     }
     unwatchedLeft = watchesAll ? 0 : untilSample
-    return watchesAll ? noted(found) : found
+    if watchesAll { note(&place) }
   }
 
   /// Earlier calls on the key come first: an unfinished one is executed to its end.
-  private func noted(_ found: KeyPlace) -> KeyPlace {
-    var place = found
+  private func note(_ place: inout KeyPlace) {
     if let unfinished, unfinished.finish(on: place.lookup) {
       let lookup = place.lookup
       place = store.find(
         lookup.key, slot: lookup.slot, database: lookup.database, nowMillis: lookup.nowMillis)
     }
-    if notesFound { self.found.append(place.lookup) }
-    return place
+    if notesFound { found.append(place.lookup) }
   }
 
   private func watch() {

@@ -10,45 +10,66 @@ import RingstoreAPI
 import Store
 
 final class LookAhead {
-  private let lookups: UnsafeMutableBufferPointer<KeyLookup>
+  /// The last place is for a look-up that was not noted.
+  private let lookups: UnsafeMutablePointer<KeyLookup>
   private var count = 0
   /// Those before it were used or skipped.
   private var taken = 0
 
   init() {
-    lookups = .allocate(capacity: Store.prefetchMax)
+    lookups = .allocate(capacity: Store.prefetchMax + 1)
   }
 
   deinit { lookups.deallocate() }
 
-  /// The look-up of a noted key: identical memory, not only an equal key.
+  /// The look-up of a key: the noted one, if there is one of identical memory, not only of an equal
+  /// key. Good until the next one is made.
   @inline(__always)
-  func takeLookup(of key: UnsafeRawBufferPointer, _ database: UInt32) -> KeyLookup? {
-    taken < count ? take(key, database) : nil
+  func lookup(
+    of key: UnsafeRawBufferPointer, _ database: UInt32, in store: Store, nowMillis: Int64
+  ) -> UnsafePointer<KeyLookup> {
+    if taken < count, let noted = take(key, database) { return noted }
+    let place = lookups + Store.prefetchMax
+    make(place, of: key, database, in: store, nowMillis: nowMillis)
+    return UnsafePointer(place)
   }
 
-  private func take(_ key: UnsafeRawBufferPointer, _ database: UInt32) -> KeyLookup? {
+  private func take(
+    _ key: UnsafeRawBufferPointer, _ database: UInt32
+  ) -> UnsafePointer<KeyLookup>? {
     var index = taken
     while index < count {
-      let lookup = lookups[index]
+      let lookup = lookups + index
       index += 1
-      if lookup.key.baseAddress == key.baseAddress, lookup.key.count == key.count,
-        lookup.database == Int(database)
+      if lookup.pointee.key.baseAddress == key.baseAddress,
+        lookup.pointee.key.count == key.count, lookup.pointee.database == Int(database)
       {
         taken = index
-        return lookup
+        return UnsafePointer(lookup)
       }
     }
     return nil
   }
 
-  func note(_ lookup: KeyLookup) {
-    lookups.initializeElement(at: count, to: lookup)
+  func note(
+    _ key: UnsafeRawBufferPointer, _ database: UInt32, in store: Store, nowMillis: Int64
+  ) {
+    precondition(count < Store.prefetchMax)
+    make(lookups + count, of: key, database, in: store, nowMillis: nowMillis)
     count += 1
   }
 
+  @inline(__always)
+  private func make(
+    _ lookup: UnsafeMutablePointer<KeyLookup>, of key: UnsafeRawBufferPointer, _ database: UInt32,
+    in store: Store, nowMillis: Int64
+  ) {
+    store.writeLookup(
+      to: lookup, key, slot: Slots.slot(of: key), database: Int(database), nowMillis: nowMillis)
+  }
+
   func prefetch(from store: Store) {
-    store.prefetch(UnsafeBufferPointer(rebasing: lookups[..<count]))
+    store.prefetch(UnsafeBufferPointer(start: lookups, count: count))
   }
 
   func clear() {
@@ -70,9 +91,7 @@ extension Keyspace {
     guard let fields = routes[method]?.keyFields,
       let (key, database) = try? KeyAccess.read(request, fields, context, limits)
     else { return }
-    ahead.note(
-      store.lookup(
-        key, slot: Slots.slot(of: key), database: Int(database), nowMillis: context.wallMillis))
+    ahead.note(key, database, in: store, nowMillis: context.wallMillis)
   }
 
   /// Loads what those calls will look up into the cache.

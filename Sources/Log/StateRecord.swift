@@ -3,7 +3,7 @@
 package enum StateRecord: Equatable, Sendable {
   /// The slot map that the shard has adopted: a message, whose bytes are opaque to the log.
   case slotMap([UInt8])
-  /// The state of slots, with an epoch; bytes that the log doesn't look into.
+  /// Reserved for slots that move; bytes that the log doesn't look into. No shard writes it.
   case slotState([UInt8])
   /// Above every assigned version.
   case versionCeiling(UInt64)

@@ -143,7 +143,8 @@ extension ShardService: Dispatcher {
     }
     while let message = calls.next() {
       var following = calls
-      let next = try ahead.call(message, context) { following.next() }
+      let call = try ahead.call(message, context) { following.next() }
+      let next = call.pointee
       context.deadlineNanos =
         next.timeoutMillis == 0
         ? 0 : pipeline.receivedNanos &+ UInt64(next.timeoutMillis) * 1_000_000

@@ -58,6 +58,14 @@ extension Store {
       key: key, slot: slot, database: database, hash: hasher.hash(key), nowMillis: nowMillis)
   }
 
+  /// The same, written where it stays: a copy of a struct this large waits for its stores.
+  package func writeLookup(
+    to place: UnsafeMutablePointer<KeyLookup>, _ key: UnsafeRawBufferPointer, slot: Int,
+    database: Int, nowMillis: Int64
+  ) {
+    place.initialize(to: lookup(key, slot: slot, database: database, nowMillis: nowMillis))
+  }
+
   /// The place of a key, which counts as used now. An expired key is deleted first, so it is
   /// missing. O(1) expected.
   /// - Parameter nowMillis: the wall clock of the tick.

@@ -101,7 +101,9 @@ enum ImportRules {
   static let socketFreeRooms: Set<String> = ["HTTP2", "NodeCore", "LegacyServices", "Front"]
 
   /// Folders of tests that must give the same run for the same seed.
-  static let simulationFolders = ["Tests/ClusterSimulation/", "Tests/SimulatedDisk/"]
+  static let simulationFolders = [
+    "Tests/ClusterSimulation/", "Tests/SimulatedDisk/", "Tests/LogCrashes/",
+  ]
 
   /// The module of an import line, whatever stands before it; nil for any other line.
   static func module(ofLine line: Substring) -> Substring? {

@@ -2,6 +2,7 @@
 // written, or the start refuses and changes nothing.
 
 import Log
+import LogCrashes
 import LogFiles
 import SimulatedDisk
 import Testing

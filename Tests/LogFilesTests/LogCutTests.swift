@@ -2,6 +2,7 @@
 // was is laid aside.
 
 import Log
+import LogCrashes
 import LogFiles
 import SimulatedDisk
 import Testing

@@ -1,6 +1,7 @@
 // A directory that isn't this shard's, or can't be used, is refused with a sentence that says why.
 
 import Log
+import LogCrashes
 import LogFiles
 import SimulatedDisk
 import Testing

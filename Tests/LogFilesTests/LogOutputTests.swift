@@ -1,6 +1,7 @@
 // What is given to the log is written, synced as the policy says, told, and found again.
 
 import Log
+import LogCrashes
 import LogFiles
 import SimulatedDisk
 import Testing
@@ -406,5 +407,28 @@ import Testing
     rig.end()
     disk.capacity = disk.usedBytes
     #expect(try rig.start() == [1, 2, 3])
+  }
+
+  /// Under `always` every reply has waited for its sync; else data that has a reply may go with it.
+  @Test(arguments: FsyncPolicy.allCases)
+  func theSentenceOfAFailureSaysWhatMayBeLost(_ policy: FsyncPolicy) throws {
+    var told: [String] = []
+    for offset in 1...3 {
+      let (rig, disk) = try rig(policy)
+      try rig.start()
+      rig.run()
+      disk.setFault(.error(FileErrorCode.inputOutput), atCall: disk.calls + offset)
+      rig.write()
+      rig.syncNow()
+      rig.run(until: rig.now + second)
+      if let failure = rig.failure { told.append(failure.sentence) }
+    }
+    #expect(!told.isEmpty)
+    let loss =
+      policy == .always
+      ? "Writes without a reply may be lost."
+      : "Writes since the last sync may be lost, also those with a reply "
+        + "(fsync: \(policy.rawValue))."
+    for sentence in told { #expect(sentence.hasSuffix(loss), "\(sentence)") }
   }
 }

@@ -2,6 +2,7 @@
 
 import Foundation
 import Log
+import LogCrashes
 import LogFiles
 import Synchronization
 import Testing

@@ -2,6 +2,7 @@
 // what a cut would keep; it also finds damage that a start would not see.
 
 import Log
+import LogCrashes
 import LogFiles
 import SimulatedDisk
 import Testing

@@ -2,6 +2,7 @@
 // of its batches, and none that was told as synced is missing.
 
 import Log
+import LogCrashes
 import LogFiles
 import SimulatedDisk
 import Store

@@ -2,6 +2,7 @@
 // at the end of each batch is kept, so that any beginning of the log can be compared with it.
 
 import Log
+import LogCrashes
 import LogFiles
 import SimulatedDisk
 import Store

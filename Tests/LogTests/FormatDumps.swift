@@ -1,4 +1,4 @@
-// The sample of docs/FORMATS.md: small files, and what each of their bytes is.
+// The samples of docs/FORMATS.md: small files, and what each of their bytes is.
 
 import Store
 
@@ -79,7 +79,6 @@ extension FormatDump {
   }
 
   static func batch() -> FormatDump {
-    let appender = LogAppender(position: 1_000)
     let expiry = Expiry(unixMillis: 1_800_000_000_000)
     let effects = [
       OwnedEffect(
@@ -89,19 +88,40 @@ extension FormatDump {
         database: 0, slot: 7, key: Bytes("list".utf8), version: 0x22,
         change: .insert([Bytes("a".utf8), Bytes("bc".utf8)], .tail, lengthBefore: 300)),
     ]
-    for effect in effects { effect.lend { appender.willApply($0) } }
-    appender.groupEnded(slot: 7)
-    appender.append(.versionCeiling(0x1000_0000))
-    let batch = appender.takeBatch()
-    batch?.seal(committed: 1_000, lineage: identity.lineage, life: identity.life)
     return FormatDump(
-      title: "batch", bytes: batch.map { Bytes($0.bytes) } ?? [],
+      title: "batch", bytes: bytes(of: effects, .versionCeiling(0x1000_0000), at: 1_000),
       notes: head + record("group", "7") + [
         (1, "put, expires"), (1, "database 0"), (8, "version"), (2, "key: 1 byte, \"k\""),
         (8, "expiry"), (6, "value: 5 bytes, \"hello\""), (1, "insert at the tail"),
         (1, "database 0"), (8, "version"), (5, "key: 4 bytes, \"list\""),
         (2, "length before: 300"), (1, "2 values"), (2, "1 byte, \"a\""), (3, "2 bytes, \"bc\""),
       ] + record("version ceiling", "none") + [(8, "ceiling")])
+  }
+
+  static func secondBatch() -> FormatDump {
+    let write = OwnedEffect(
+      database: 0, slot: 7, key: Bytes("k".utf8), version: 0x23,
+      change: .write(Bytes("HE".utf8), offset: 0, lengthBefore: 5))
+    let life = StateRecord.newLife(life: identity.life, incarnation: 0x1234)
+    return FormatDump(
+      title: "second batch", bytes: bytes(of: [write], life, at: 1_113),
+      notes: head + record("group", "7") + [
+        (1, "write into a string"), (1, "database 0"), (8, "version"), (2, "key: 1 byte, \"k\""),
+        (1, "length before: 5"), (1, "offset: 0"), (3, "2 bytes, \"HE\""),
+      ] + record("new life", "none") + [(8, "life"), (8, "incarnation")])
+  }
+
+  /// A batch with a group of slot 7, and a record of state.
+  private static func bytes(
+    of effects: [OwnedEffect], _ state: StateRecord, at position: LogPosition
+  ) -> Bytes {
+    let appender = LogAppender(position: position)
+    for effect in effects { effect.lend { appender.willApply($0) } }
+    appender.groupEnded(slot: 7)
+    appender.append(state)
+    let batch = appender.takeBatch()
+    batch?.seal(committed: 1_000, lineage: identity.lineage, life: identity.life)
+    return batch.map { Bytes($0.bytes) } ?? []
   }
 
   static func pass() -> FormatDump {
@@ -118,18 +138,25 @@ extension FormatDump {
       }
     }
     at("n") { _ = try? store.incrBy(-2, at: $0) }
-    let maker = PassMaker(of: store, begin: 500, state: [.versionCeiling(0x1000_0000)])
-    var bytes: Bytes = []
+    let batches = batches(of: store, [.versionCeiling(0x1000_0000)])
+    return FormatDump(title: "pass", bytes: Bytes(batches.joined()), notes: passNotes)
+  }
+
+  private static func batches(of store: Store, _ state: [StateRecord]) -> [Bytes] {
+    let maker = PassMaker(of: store, begin: 500, state: state)
+    var batches: [Bytes] = []
+    var position: LogPosition = 500 | 1 << 63
     while !maker.isDone {
       _ = maker.take(asOf: 520, keys: 100, bytes: 1_000)
       guard let chunk = maker.takeChunk() else { continue }
       while let pieces = chunk.nextBatch(
-        at: 500 | 1 << 63 + UInt64(bytes.count), committed: 400, epoch: 0, identity: identity)
+        at: position, committed: 400, epoch: 0, identity: identity)
       {
-        for piece in pieces { bytes += piece }
+        batches.append(pieces.reduce(into: []) { $0 += $1 })
+        position += UInt64(batches.last?.count ?? 0)
       }
     }
-    return FormatDump(title: "pass", bytes: bytes, notes: passNotes)
+    return batches
   }
 
   private static var passNotes: [(Int, String)] {
@@ -148,5 +175,38 @@ extension FormatDump {
     ]
   }
 
-  static var all: [FormatDump] { [header(), batch(), pass()] }
+  /// The two batches of a pass in which lists are: of a long one the elements come first.
+  static func lists() throws -> FormatDump {
+    let store = Store(databaseCount: 1, slotCount: 8, hashSeed: (1, 2))
+    let long = [Bytes("a".utf8), Bytes(repeating: UInt8(ascii: "b"), count: Store.imageCopyMax)]
+    for (key, slot, values) in [("l", 6, [Bytes("a".utf8), Bytes("bc".utf8)]), ("m", 7, long)] {
+      try Bytes(key.utf8).withUnsafeBytes { key in
+        let place = store.find(key, slot: slot, database: 0, nowMillis: 1_600)
+        _ = try values.withPieces { try store.push($0, .tail, at: place) }
+      }
+    }
+    let batches = batches(of: store, [])
+    return FormatDump(
+      title: "lists", bytes: Bytes(batches[1].dropLast(Store.imageCopyMax)) + batches[2],
+      notes: listNotes)
+  }
+
+  private static var listNotes: [(Int, String)] {
+    head + record("image part", "none") + [
+      (8, "as of: 520"), (2, "slot 7"), (1, "database 0"), (2, "key: 1 byte, \"m\""),
+      (1, "first: element 0"), (2, "1 byte, \"a\""),
+      (3, "65536 bytes, which are left out here; the next batch:"),
+    ] + head + record("image", "none") + [
+      (8, "as of: 520"), (12, "from: slot 0, database 0, hash 0, no key"), (1, "section"),
+      (2, "slot 6"), (1, "database 0"), (4, "1 key"), (1, "list"), (8, "version"),
+      (4, "access clock"), (2, "key: 1 byte, \"l\""), (1, "2 elements"), (2, "1 byte, \"a\""),
+      (3, "2 bytes, \"bc\""), (1, "section"), (2, "slot 7"), (1, "database 0"), (4, "1 key"),
+      (1, "list in parts"), (8, "version"), (4, "access clock"), (2, "key: 1 byte, \"m\""),
+      (1, "2 elements, as in the parts"), (1, "end"), (12, "to: behind the key \"m\""),
+    ]
+  }
+
+  static func all() throws -> [FormatDump] {
+    [header(), batch(), secondBatch(), pass(), try lists()]
+  }
 }

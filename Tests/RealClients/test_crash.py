@@ -1,12 +1,14 @@
 """Shards that keep their data are killed at random moments under load, and started again.
 
 Nothing that was acknowledged is lost, nothing is done twice, and calls fail only as they may. The
-number of kills is RINGSTORE_TEST_KILLS (`deploy/test --crash N` sets it).
+number of kills is RINGSTORE_TEST_KILLS (`deploy/test --crash N` sets it); RINGSTORE_TEST_FSYNC has
+all shards use one policy.
 """
 
 import os
 import random
 import shutil
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,9 +22,11 @@ from harness.crash_counts import (
     ReadingWorker,
 )
 from harness.crash_evictions import EvictedWorker, LastingWorker
-from harness.crash_expiry import ExpiringWorker, LargeWorker
+from harness.crash_expiry import ExpiringWorker
+from harness.crash_lines import LineWorker
 from harness.crash_load import Load
 from harness.crash_models import EmptyingWorker, LongListWorker, ManyWorker, ModelWorker
+from harness.crash_passes import HugeWorker, LargeWorker, SnapshotWorker
 from harness.crash_queues import PoppingWorker, PushingWorker
 from harness.durable import DurableCluster, Killer, last_batch_end
 from harness.outcomes import Notes, Rules
@@ -36,7 +40,7 @@ WORKERS = [
     CountingWorker, CountingWorker, ReadingWorker, ComparingWorker, ComparingWorker,
     AppendingWorker, PipelineWorker, PushingWorker, PushingWorker, PoppingWorker, PoppingWorker,
     PoppingWorker, ModelWorker, ModelWorker, ManyWorker, EmptyingWorker, ExpiringWorker,
-    LargeWorker, LongListWorker,
+    LargeWorker, HugeWorker, LongListWorker, LineWorker, SnapshotWorker,
 ]
 # Of each shard; the workers' keys need twice as much.
 MEMORY_LIMIT = 4 << 20
@@ -47,7 +51,7 @@ EVICTION_KILLS = 3
 def under_load(rules: Rules, kinds=WORKERS, run: int = 0, settings: tuple[str, ...] = ()):
     """A cluster with workers at work; they are stopped, and checked, when the block ends."""
     with DurableCluster(None, *settings) as cluster:
-        load = Load(cluster.address, Notes(rules), seed() + run, kinds)
+        load = Load(cluster, Notes(rules), seed() + run, kinds)
         try:
             yield cluster, load
             load.stop()
@@ -73,18 +77,29 @@ def await_calls(load: Load, count: int = 200) -> None:
 
 
 def test_shards_killed_at_random_under_load():
-    kills, run = 0, 0
-    while kills < KILLS:
-        goal = min(KILLS - kills, KILLS_OF_A_CLUSTER)
+    kills, within_passes, run = Counter(), 0, 0
+    while kills.total() < KILLS:
+        goal = min(KILLS - kills.total(), KILLS_OF_A_CLUSTER)
         with under_load(Rules(), run=run) as (cluster, load):
             killer = Killer(cluster, load.notes.progress, random.Random(seed() + run))
-            while killer.kills < goal:
+            while killer.kills.total() < goal:
                 killer.round()
                 load.notes.assert_no_fault()
         assert load.notes.unknown, "no kill met a call under way"
+        assert passes(load).keys() == cluster.shards.keys(), "a shard has completed no pass"
         kills += killer.kills
+        within_passes += killer.within_passes
         run += 1
-        print(f"{kills} kills so far")
+        print(f"{kills.total()} kills so far")
+    assert within_passes, "no kill met a pass under way"
+    told = ", ".join(f"{count} under {policy}" for policy, count in sorted(kills.items()))
+    print(f"kills of shards: {told}; {within_passes} of them while a pass was written")
+
+
+def passes(load: Load) -> Counter:
+    """The complete passes by shard."""
+    found = (worker.complete for worker in load.workers if isinstance(worker, SnapshotWorker))
+    return sum(found, Counter())
 
 
 def test_shards_restarted_in_turn_lose_nothing_and_leave_nothing_unknown():
@@ -164,18 +179,20 @@ def lose_the_end(folder: Path, _: Path) -> None:
 @pytest.mark.parametrize(
     "kinds",
     [[CountingWorker], [ComparingWorker], [AppendingWorker], [PipelineWorker],
-     [PushingWorker, PoppingWorker], [ModelWorker], [ManyWorker], [LastingWorker]],
+     [PushingWorker, PoppingWorker], [ModelWorker], [ManyWorker], [LastingWorker], [HugeWorker],
+     [LineWorker]],
     ids=lambda kinds: kinds[0].__name__,
 )
 def test_lost_data_is_noticed(kinds, harm, tmp_path):
+    calls = 40 if HugeWorker in kinds else 200
     with DurableCluster({"a": "never"}) as cluster:
-        load = Load(cluster.address, Notes(Rules()), seed(), kinds)
+        load = Load(cluster, Notes(Rules()), seed(), kinds)
         try:
-            await_calls(load)
+            await_calls(load, calls)
             cluster.kill_all()
             shutil.copytree(cluster.directory("a"), tmp_path / "older")
             cluster.restart_all()
-            await_calls(load)
+            await_calls(load, calls)
             cluster.kill_all()
             load.stop()
             harm(cluster.directory("a"), tmp_path / "older")
@@ -189,7 +206,7 @@ def test_lost_data_is_noticed(kinds, harm, tmp_path):
 def test_evicted_keys_that_come_back_are_noticed(tmp_path):
     settings = ("--max-memory", str(MEMORY_LIMIT), "--eviction-policy", "allkeys-lru")
     with DurableCluster({"a": "never"}, *settings) as cluster:
-        load = Load(cluster.address, Notes(Rules(memory_fills=True)), seed(), [EvictedWorker])
+        load = Load(cluster, Notes(Rules(memory_fills=True)), seed(), [EvictedWorker])
         try:
             await_evictions(cluster, load)
             cluster.kill_all()

@@ -13,11 +13,12 @@ from pathlib import Path
 import grpc
 import pytest
 from harness.client import Client, explain, refused
-from harness.cluster import start_local, start_shard
+from harness.cluster import start_local, start_router, start_shard
 from harness.disk import Disk
 from harness.durable import last_batch_end
 from harness.polling import eventually
 from harness.process import START_SECONDS, Node, binary, run, running
+from harness.trouble import assert_told_everywhere, described
 from ringstore.v1 import cluster_pb2
 
 FAILED = 1
@@ -264,26 +265,36 @@ def test_a_disk_that_fills_up(disk):
     ballast = disk.path / "ballast"
     ballast.write_bytes(bytes(DISK_BYTES // 2))
     shard = keeping(disk.path / "data")
-    with Client(shard.address) as client:
+    router = start_router({"a": shard})
+    with Client(shard.address) as direct, Client(router.address) as client:
+        eventually(lambda: is_served(client), "the router serves")
         written = 0
-        with refused("RESOURCE_EXHAUSTED", "DISK_FULL"):
+        with refused("RESOURCE_EXHAUSTED", "DISK_FULL") as error:
             while written * len(VALUE) < DISK_BYTES:
                 client.set(b"key-%d" % written, VALUE)
                 written += 1
+        assert "The disk of shard a is full" in error.message and error.retry_info, error
         eventually(lambda: shard.log_lines("the disk is full"), "it is told in the log")
-        # Refused before it was executed; reads continue.
-        assert written and not client.get(b"key-%d" % written).found
-        assert client.size() == written
-        assert client.get(b"key-0").value == VALUE
+        for caller, node in ((direct, shard), (client, router)):
+            with refused("RESOURCE_EXHAUSTED", "DISK_FULL"):
+                caller.set(b"key-%d" % written, VALUE)
+            # Refused before it was executed; reads continue, so that the shard counts as healthy.
+            assert written and not caller.get(b"key-%d" % written).found
+            assert caller.size() == written
+            assert caller.get(b"key-0").value == VALUE
+            assert_told_everywhere(node.address, "DISK_FULL")
+            assert run("health", "--server", node.address, "--shards").returncode == 0
         ballast.unlink()
         eventually(lambda: is_taken(client), "writes come back")
     eventually(lambda: shard.log_lines("the disk has room again"), "it is told in the log")
+    eventually(lambda: described(router.address).detail == "", "nothing is wrong any more")
     shard.kill()
     shard.restart()
-    await_loaded(shard)
-    with Client(shard.address) as client:
+    with Client(router.address) as client:
+        eventually(lambda: is_served(client), "the router serves again")
         assert client.size() == written + 1
         assert all(client.get(b"key-%d" % n).value == VALUE for n in range(written))
+    router.stop()
     shard.stop()
 
 

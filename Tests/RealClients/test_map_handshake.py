@@ -13,6 +13,7 @@ import grpc
 import pytest
 from harness.client import Client, call, explain, pipeline, refused
 from harness.cluster import HOST, Cluster, start_router, start_shard
+from harness.durable import DurableCluster
 from harness.link import Link, even_map, hello
 from harness.log_events import events
 from harness.polling import eventually
@@ -350,6 +351,29 @@ def test_after_its_shards_are_started_anew_the_other_router_is_obeyed(cluster_of
         check_seen_everywhere(
             cluster_of_two.router, {"a"}, "MAP_CONFLICT", stood_back_from={"b"}
         )
+
+
+def test_with_data_the_first_router_is_obeyed_after_a_restart_too():
+    """A shard keeps the map that it has adopted with its data; the other router is there first."""
+    with DurableCluster({"a": "everysec", "b": "always"}) as cluster:
+        cluster.await_serving()
+        with Client(cluster.address) as client:
+            for key in MANY:
+                client.set(key, b"value")
+        cluster.router.kill()
+        cluster.kill_all()
+        for shard in cluster.shards.values():
+            shard.restart()
+        # By its list all slots belong to shard a: it would take away none of the keys there.
+        wrong = start_router({"a": cluster.shards["a"]})
+        with nodes(wrong):
+            eventually(lambda: "MAP_CONFLICT" in wrong.log(), "the conflict in the log")
+            check_seen_everywhere(wrong, {"a"}, "MAP_CONFLICT")
+            cluster.router.restart()
+            cluster.await_serving()
+            with Client(cluster.address) as client:
+                assert client.keys() == sorted(MANY)
+                assert all(client.get(key).value == b"value" for key in MANY)
 
 
 def test_a_shard_refuses_keys_that_its_map_gives_to_another(cluster_of_two):

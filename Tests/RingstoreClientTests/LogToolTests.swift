@@ -8,8 +8,10 @@ import ringstore
 
 @Suite struct LogToolTests {
   private let path: String
+  /// The batch of the segment in it.
+  private let batch: [UInt8]
 
-  /// A directory with the page's two files of batches in it.
+  /// A directory with two of the page's samples in it: the first batch of a log, and a pass.
   init() throws {
     let folder = FileManager.default.temporaryDirectory
       .appending(path: "ringstore-log-tool-\(UUID().uuidString)")
@@ -17,9 +19,10 @@ import ringstore
     path = folder.path
     let page = try String(contentsOf: Self.pageURL, encoding: .utf8)
     let dumps = page.components(separatedBy: "```").filter { $0.contains("length of the batch") }
-    #expect(dumps.count == 2)
-    try write(.log, position: 1_000, named: .segment(1_000), Self.bytes(dumps[0]))
-    try write(.pass, position: 500, named: .pass(500), Self.bytes(dumps[1]))
+    try #require(dumps.count == 4)
+    batch = Self.bytes(dumps[0])
+    try write(.log, position: 1_000, named: .segment(1_000), batch)
+    try write(.pass, position: 500, named: .pass(500), Self.bytes(dumps[2]))
   }
 
   private static let pageURL = URL(filePath: #filePath)
@@ -35,13 +38,14 @@ import ringstore
   }
 
   private func write(
-    _ kind: FileHeader.Kind, position: LogPosition, named name: LogFileName, _ batches: [UInt8]
+    _ kind: FileHeader.Kind, position: LogPosition, named name: LogFileName, _ batches: [UInt8],
+    newestPass: LogPosition? = nil
   ) throws {
     let header = FileHeader(
       kind: kind, lineage: Lineage(high: 0x1111_1111_2222_2222, low: 0x3333_3333_4444_4444),
       directory: 0x7777_7777_8888_8888, cluster: "live", shard: "s1",
       seedDigest: 0x9999_9999_aaaa_aaaa, life: 0x5555_5555_6666_6666, position: position,
-      committed: 900)
+      committed: 900, newestPass: newestPass)
     try Data(header.encode() + batches).write(to: URL(filePath: "\(path)/\(name.text)"))
   }
 
@@ -117,7 +121,23 @@ import ringstore
     let text = LogStatText(try LogStatistics(of: directory)).text
     #expect(text.contains("log: 113 B of batches, positions 1000 to 1113, segments: 1"))
     #expect(text.contains("group            1          49"))
-    // No segment names the pass.
+    // No segment names the pass, so its keys don't count.
     #expect(text.contains("newest pass: none"))
+    #expect(
+      text.contains(
+        "a start takes about 0.1 s, calculated with 500 ns for each of 0 keys, 1000 ns for each of "
+          + "2 changes, and a disk that reads 512 MiB a second"))
+  }
+
+  @Test func aStartIsEstimatedByWhatItReads() throws {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    try write(.log, position: 1_000, named: .segment(1_000), batch, newestPass: 500)
+    let directory = try LogDirectory.inspect(path, over: PosixFiles(), locking: .none)
+    let statistics = try LogStatistics(of: directory)
+    #expect(LogStatText(statistics).text.contains("for each of 2 keys, 1000 ns for each of 2 "))
+    // 2 keys, 2 changes, and the bytes of a pass and of a batch.
+    let seconds = 2 * 500e-9 + 2 * 1_000e-9 + Double(280 + 113) / Double(512 << 20)
+    #expect(abs(statistics.recoverySeconds - seconds) < 1e-12)
+    #expect(statistics.liveRatio == 280.0 / 393.0)
   }
 }

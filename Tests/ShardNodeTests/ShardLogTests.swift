@@ -294,6 +294,7 @@ import Testing
     #expect(core.notReadyReason?.contains("LOG_STALLED") == true)
     let refused = link.call(2, .set, Requests.set("other", "w"))
     #expect(refused.first?.callError.reason == .logStalled)
+    #expect(refused.first?.callError.retryDelayMillis == 1_000)
     logging.commit()
     #expect(told == [true, false])
     #expect(core.notReadyReason == nil && core.describe().detail.isEmpty)

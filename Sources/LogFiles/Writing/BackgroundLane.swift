@@ -78,7 +78,7 @@ final class BackgroundLane {
       case .remove: try remove()
       }
     } catch {
-      shared.fail(error, doing: next.work == .sync ? "synced" : "kept")
+      shared.fail(error, doing: next.work == .sync ? "synced" : "kept", settings.policy)
     }
   }
 

@@ -112,12 +112,11 @@ struct LaneState {
     hasFailed = true
   }
 
-  mutating func fail(_ error: FileError, doing what: String) {
+  mutating func fail(_ error: FileError, doing what: String, _ policy: FsyncPolicy) {
     fail(
       LogFailure(
         file: error.path,
-        sentence: "The log can't be \(what), so this shard exits: \(error). Writes without "
-          + "a reply may be lost."))
+        sentence: "The log can't be \(what), so this shard exits: \(error). \(policy.loss)"))
   }
 
   /// Notes what the disk has left beside what is prepared.
@@ -199,7 +198,21 @@ final class LaneShared: Sendable {
     }.value
   }
 
-  func fail(_ error: FileError, doing what: String) { change { $0.fail(error, doing: what) } }
+  func fail(_ error: FileError, doing what: String, _ policy: FsyncPolicy) {
+    change { $0.fail(error, doing: what, policy) }
+  }
+}
+
+extension FsyncPolicy {
+  /// What a failed log may have lost. After a failed sync the system may forget data that it had
+  /// accepted and that was not synced.
+  fileprivate var loss: String {
+    switch self {
+    case .always: "Writes without a reply may be lost."
+    case .everysec, .never:
+      "Writes since the last sync may be lost, also those with a reply (fsync: \(rawValue))."
+    }
+  }
 }
 
 /// Carries a value out of the lock to its one owner.

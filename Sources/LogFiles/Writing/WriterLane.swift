@@ -115,7 +115,7 @@ final class WriterLane {
   }
 
   private func failed(_ error: FileError, _ now: UInt64, _ state: inout LaneState) {
-    guard error.isForWantOfRoom else { return state.fail(error, doing: "written") }
+    guard error.isForWantOfRoom else { return state.fail(error, doing: "written", settings.policy) }
     // Nothing that was accepted is released: it is tried again, at the same place.
     state.retryAt = now + settings.retryNanos
     state.setFull(.write, true)
@@ -265,7 +265,11 @@ final class WriterLane {
       wrote(upTo: batch)
     } catch {
       // The lane finds the disk full again, and waits for space.
-      if error.isForWantOfRoom { held.append(batch) } else { shared.fail(error, doing: "written") }
+      if error.isForWantOfRoom {
+        held.append(batch)
+      } else {
+        shared.fail(error, doing: "written", settings.policy)
+      }
     }
     let (isWritten, hasWork) = shared.change { state in
       state.isWriting = false

@@ -27,16 +27,34 @@ package protocol BatchedCall: WireMessage {
   var methodNumber: UInt32 { get }
   /// The encoded request of that method.
   var request: UnsafeRawBufferPointer { get }
+
+  /// Reads a call into memory that has no value yet, or a value that needs no deinitialization: no
+  /// call has one that does.
+  static func read(
+    _ encoded: UnsafeRawBufferPointer, into call: UnsafeMutablePointer<Self>) throws(WireError)
 }
 
 extension V1.Call: BatchedCall {
   package static var carrier: Carrier { .pipeline }
   package var methodNumber: UInt32 { UInt32(bitPattern: method.rawValue) }
+
+  package static func read(
+    _ encoded: UnsafeRawBufferPointer, into call: UnsafeMutablePointer<Self>
+  ) throws(WireError) {
+    call.initialize(to: V1.Call())
+    try call.pointee.merge(encoded)
+  }
 }
 
 extension LinkV1.LinkCall: BatchedCall {
   package static var carrier: Carrier { .link }
   package var methodNumber: UInt32 { method }
+
+  package static func read(
+    _ encoded: UnsafeRawBufferPointer, into call: UnsafeMutablePointer<Self>
+  ) throws(WireError) {
+    call.initialize(to: try LinkV1.LinkCall(encoded))
+  }
 }
 
 /// A reply of a batch, in a Pipeline or on a link.

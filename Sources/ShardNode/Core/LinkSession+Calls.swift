@@ -49,7 +49,7 @@ extension LinkSession {
           let call = try core.linkCallsAhead.call(message, calls.context) {
             if case .calls(let message) = try? following.next() { message } else { nil }
           }
-          execute(call, in: block, calls, controls)
+          execute(call.pointee, in: block, calls, controls)
         }
         guard output.readableBytes >= LinkProtocol.frameBytes, parts.position < frame.count
         else { break }

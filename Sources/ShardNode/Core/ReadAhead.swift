@@ -1,15 +1,18 @@
 // Calls of a batch that are read ahead of their execution, so that the keys they look up are in the
 // cache by then (Keyspace.callsAhead). They are executed one by one, in order, as if each had been
 // read just before: invalid bytes stop the reading ahead, and are an error when they are reached.
+//
+// Calls and look-ups are written where they stay: a struct that is copied right after its fields
+// were stored one by one waits for those stores, some ten cycles for each copy.
 
 import Commands
 import RingstoreAPI
 
 final class ReadAhead<Call: BatchedCall> {
-  private static var countMax: Int { Keyspace.callsAhead - 1 }
+  private static var countMax: Int { Keyspace.callsAhead }
 
   private let keyspace: Keyspace
-  /// Where each call begins, and the calls.
+  /// Where each call but the first begins, and the calls.
   private let starts: UnsafeMutablePointer<UnsafeRawPointer?>
   private let calls: UnsafeMutablePointer<Call>
   private var count = 0
@@ -23,12 +26,11 @@ final class ReadAhead<Call: BatchedCall> {
   }
 
   deinit {
-    end()
     starts.deallocate()
     calls.deallocate()
   }
 
-  /// The call that a message is.
+  /// The call that a message is, until the next one is read.
   ///
   /// - Parameters:
   ///   - context: of the batch.
@@ -37,33 +39,34 @@ final class ReadAhead<Call: BatchedCall> {
   func call(
     _ message: UnsafeRawBufferPointer, _ context: CallContext,
     following: () -> UnsafeRawBufferPointer?
-  ) throws(WireError) -> Call {
+  ) throws(WireError) -> UnsafePointer<Call> {
     if next < count, starts[next] == message.baseAddress {
-      next &+= 1
-      return calls[next &- 1]
+      defer { next &+= 1 }
+      return UnsafePointer(calls + next)
     }
-    let call = try Call(message)
     end()
-    while count < Self.countMax, let message = following(), let following = try? Call(message) {
-      if count == 0 { note(call, context) }
+    try Call.read(message, into: calls)
+    count = 1
+    next = 1
+    while count < Self.countMax, let message = following() {
+      guard (try? Call.read(message, into: calls + count)) != nil else { break }
+      if count == 1 { note(0, context) }
       (starts + count).initialize(to: message.baseAddress)
-      (calls + count).initialize(to: following)
+      note(count, context)
       count &+= 1
-      note(following, context)
     }
-    if count > 0 { keyspace.prefetchAhead() }
-    return call
+    if count > 1 { keyspace.prefetchAhead() }
+    return UnsafePointer(calls)
   }
 
   @inline(__always)
-  private func note(_ call: Call, _ context: CallContext) {
-    keyspace.isAhead(of: call.methodNumber, call.request, context)
+  private func note(_ index: Int, _ context: CallContext) {
+    keyspace.isAhead(of: calls[index].methodNumber, calls[index].request, context)
   }
 
   /// The bytes of the batch may go.
   func end() {
     guard count > 0 else { return }
-    calls.deinitialize(count: count)
     count = 0
     next = 0
     keyspace.endAhead()

@@ -331,7 +331,7 @@ package final class ShardLog: StoreObserver, MarkSource {
     }
     return CallError(
       .logStalled, "The disk of shard \(shard) is too slow: nothing was written. Try again.",
-      shard: shard)
+      shard: shard, retryDelayMillis: 1_000)
   }
 
   /// What the disk had left when it was looked at last.

@@ -96,6 +96,8 @@ struct HealthReport {
       ? "router serving, \(serving) of \(shards.count) shards serving" : "\(name) serving"
   }
 
+  /// With the reason, for a node that grpc.health.v1 says doesn't serve.
+  ///
   /// - Parameter needsShards: a router is well only with all of its shards.
   init(_ cluster: RingstoreClusterDescription, needsShards: Bool) {
     let shards = cluster.nodes.filter { $0.role == .shard }
@@ -106,9 +108,12 @@ struct HealthReport {
       summary = ""
       return
     }
-    if node.state != .serving {
+    // A shard whose disk stands replies to reads: it describes itself as serving, and says what is
+    // wrong.
+    if node.state != .serving || !node.detail.isEmpty {
       let name = node.role == .router ? "the router" : "shard \(node.id)"
-      reason = "\(name) is \(node.state.rawValue)\(Self.detail(of: node))"
+      let state = node.state == .serving ? .notServing : node.state
+      reason = "\(name) is \(state.rawValue)\(Self.detail(of: node))"
     } else if needsShards, let lost = shards.first(where: { $0.state != .serving }) {
       reason = "shard \(lost.id) is \(lost.state.rawValue)\(Self.detail(of: lost))"
     } else {

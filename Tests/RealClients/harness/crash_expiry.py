@@ -1,4 +1,4 @@
-"""Keys that expire while shards are killed, and large values that make the log grow."""
+"""Keys that expire while shards are killed."""
 
 import time
 from dataclasses import dataclass
@@ -79,31 +79,3 @@ class ExpiringWorker(Worker):
                 eventually(lambda one=lease: not self._look(one, must), f"{lease.key} expires")
             else:
                 self._look(lease, must)
-
-
-class LargeWorker(Worker):
-    """Overwrites large values, so that the log grows, and passes are made of it."""
-
-    KEYS, BYTES = 12, 400_000
-
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.states: dict[bytes, set] = {}
-
-    def step(self) -> None:
-        key = b"large-%d-%d" % (self.number, self.chance.randrange(self.KEYS))
-        word = self.unique()
-        value = (word + b",") * (self.BYTES // (len(word) + 1))
-        outcome, reply = self.make(self.stub.Set, pb.KeyValue(key=key, value=value))
-        if outcome != NOT_DONE:
-            before = self.states.get(key, {None})
-            self.states[key] = {value} if outcome == OK else before | {value}
-
-    def check(self) -> None:
-        for key, states in self.states.items():
-            reply = self.must(self.stub.Get, pb.Key(key=key))
-            found = reply.value if reply.found else None
-            if found not in states:
-                self.notes.fault(
-                    f"{key} is {found!r:.40}, may be {[f'{one!r:.40}' for one in states]}")
-            self.states[key] = {found}

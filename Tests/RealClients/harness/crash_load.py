@@ -5,6 +5,7 @@ import threading
 import time
 
 from harness.client import Client
+from harness.durable import DurableCluster
 from harness.outcomes import Notes
 
 # After a call that was not done: the shard is away, and a busy loop would only slow its start.
@@ -15,12 +16,13 @@ CALL_SECONDS = 60.0
 class Worker(threading.Thread):
     """Repeats `step` until it is told to stop; then `check` reads back what it knows."""
 
-    def __init__(self, number: int, address: str, notes: Notes, seed: int):
+    def __init__(self, number: int, cluster: DurableCluster, notes: Notes, seed: int):
         super().__init__(name=f"{type(self).__name__}-{number}", daemon=True)
         self.number = number
+        self.cluster = cluster
         self.notes = notes
         self.chance = random.Random(f"{seed} {self.name}")
-        self.client = Client(address, ("grpc.enable_retries", 0))
+        self.client = Client(cluster.address, ("grpc.enable_retries", 0))
         self.stub = self.client.stub
         self.ending = threading.Event()
         self._serial = 0
@@ -53,6 +55,10 @@ class Worker(threading.Thread):
         # A channel may still wait before it connects anew to a router that was restarted.
         return rpc(message, timeout=CALL_SECONDS, wait_for_ready=True)
 
+    def close(self) -> None:
+        """Once the thread has ended."""
+        self.client.close()
+
     def unique(self) -> bytes:
         self._serial += 1
         return b"%d.%d" % (self.number, self._serial)
@@ -61,9 +67,11 @@ class Worker(threading.Thread):
 class Load:
     """A set of workers at work on one cluster."""
 
-    def __init__(self, address: str, notes: Notes, seed: int, kinds: list[type[Worker]]):
+    def __init__(
+        self, cluster: DurableCluster, notes: Notes, seed: int, kinds: list[type[Worker]]
+    ):
         self.notes = notes
-        self.workers = [kind(n, address, notes, seed) for n, kind in enumerate(kinds)]
+        self.workers = [kind(n, cluster, notes, seed) for n, kind in enumerate(kinds)]
         for worker in self.workers:
             worker.start()
 
@@ -84,7 +92,7 @@ class Load:
             worker.ending.set()
         for worker in self.workers:
             worker.join(CALL_SECONDS * 2)
-            worker.client.close()
+            worker.close()
 
     def report(self) -> str:
         notes = self.notes

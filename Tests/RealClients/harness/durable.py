@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from harness.client import Client
@@ -16,10 +17,13 @@ from ringstore.v1 import cluster_pb2
 
 # Set: a failing test keeps its data directories, and says where.
 KEEP = "RINGSTORE_TEST_KEEP_DATA"
+# Set to a policy: all shards have that one.
+FSYNC = "RINGSTORE_TEST_FSYNC"
 # One for each shard: what was acknowledged outlives a killed process under all of them.
-POLICIES = {"a": "always", "b": "everysec", "c": "never"}
-
-
+POLICIES = {
+    name: os.environ.get(FSYNC) or policy
+    for name, policy in (("a", "always"), ("b", "everysec"), ("c", "never"))
+}
 HEADER_BYTES = 4_096
 
 
@@ -36,10 +40,11 @@ class DurableCluster:
 
     def __init__(self, policies: dict[str, str] | None = None, *shard_arguments: str):
         self._folder = tempfile.TemporaryDirectory(prefix="ringstore-data-")
+        self.policies = dict(policies or POLICIES)
         self.shards: dict[str, Node] = {}
         self.router: Node | None = None
         try:
-            for name, policy in (policies or POLICIES).items():
+            for name, policy in self.policies.items():
                 self.shards[name] = start_shard(
                     name, "--data-dir", str(self.directory(name)), "--fsync", policy,
                     *shard_arguments,
@@ -137,33 +142,44 @@ class Killer:
     """Kills shards at random moments, and starts them again.
 
     `progress` counts calls that were answered: a kill waits until some more of them were, so that
-    each falls among calls under way and on data that has changed.
+    each falls among calls under way and on data that has changed. Some wait for a pass as well: a
+    worker must have passes made.
     """
 
     def __init__(self, cluster: DurableCluster, progress, chance: random.Random):
         self.cluster = cluster
         self.progress = progress
         self.chance = chance
-        self.kills = 0
+        # SIGKILLs by the policy of the shard.
+        self.kills: Counter = Counter()
+        # Those of them that came while the shard wrote a pass.
+        self.within_passes = 0
 
     def round(self) -> None:
         """One way of killing; counts each SIGKILL."""
         chance, cluster = self.chance, self.cluster
         wanted = self.progress() + chance.randrange(400)
         eventually(lambda: self.progress() >= wanted, "calls answered between two kills")
-        time.sleep(chance.random() * 0.005)
         names = sorted(cluster.shards)
         if chance.random() < 0.2:
             victims = chance.sample(names, chance.randint(2, len(names)))
         else:
             victims = [chance.choice(names)]
+        if not self.within_passes or chance.random() < 0.2:
+            eventually(lambda: self._is_in_pass(victims[0]), "a pass under way")
+        time.sleep(chance.random() * 0.005)
         for name in victims:
             cluster.shards[name].process.kill()
         for name in victims:
             cluster.shards[name].wait()
-        self.kills += len(victims)
+            self.kills[cluster.policies[name]] += 1
+            self.within_passes += self._is_in_pass(name)
         for name in victims:
             if chance.random() < 0.3:
                 cluster.kill_while_it_starts(name, chance.random() * 0.5)
-                self.kills += 1
+                self.kills[cluster.policies[name]] += 1
             cluster.shards[name].restart()
+
+    def _is_in_pass(self, name: str) -> bool:
+        """Whether the shard writes a pass, or was killed while it did: a start removes the file."""
+        return any(self.cluster.directory(name).glob("pass-*.part"))

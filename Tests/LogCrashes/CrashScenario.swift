@@ -13,22 +13,22 @@ import TestSeeds
 
 /// Takes numbers and the lives that wrote them, from a pass and the log. A pass holds the lives of all
 /// numbers up to its begin, and says up to where the log must go.
-final class HistorySink: LogSink {
-  private(set) var lives: [UInt8] = []
-  private(set) var complaint: String?
+package final class HistorySink: LogSink {
+  package private(set) var lives: [UInt8] = []
+  package private(set) var complaint: String?
   private let begin: LogPosition
   private var lastAsOf: LogPosition
   private var isPassWanted: Bool
   private var end: LogPosition = 0
   private var hasEnded = false
 
-  init(passBegin: LogPosition?) {
+  package init(passBegin: LogPosition?) {
     begin = passBegin ?? 0
     lastAsOf = begin
     isPassWanted = passBegin != nil
   }
 
-  func givePass(_ batch: Batch) {
+  package func givePass(_ batch: Batch) {
     for record in batch.records {
       switch record.type {
       case RecordType.slotMap.rawValue: lives += record.payload
@@ -40,9 +40,9 @@ final class HistorySink: LogSink {
     }
   }
 
-  func passEnded() throws(ReplayFault) { complaint = "a pass without an end" }
+  package func passEnded() throws(ReplayFault) { complaint = "a pass without an end" }
 
-  func giveLog(_ batch: Batch) throws(ReplayFault) {
+  package func giveLog(_ batch: Batch) throws(ReplayFault) {
     end = batch.end
     for record in batch.records where record.end > begin {
       let number = record.payload.loadUnaligned(as: UInt64.self)
@@ -53,29 +53,29 @@ final class HistorySink: LogSink {
     }
   }
 
-  func logEnded() {
+  package func logEnded() {
     hasEnded = true
     if max(end, begin) < lastAsOf {
       complaint = "the log ends at \(end), and the pass is as of \(lastAsOf)"
     }
   }
 
-  func advance(work: Int) throws(ReplayFault) -> LogMerge.Wish {
+  package func advance(work: Int) throws(ReplayFault) -> LogMerge.Wish {
     if complaint != nil, !hasEnded { return .log }
     return isPassWanted ? .pass : hasEnded ? .nothing : .log
   }
 }
 
 /// A batch in a pass's file, as it has to be there.
-final class PassBatch: PassBytes, @unchecked Sendable {
+package final class PassBatch: PassBytes, @unchecked Sendable {
   private let batch: LogBatch
   private var isWritten = false
 
-  init(_ batch: LogBatch) { self.batch = batch }
+  package init(_ batch: LogBatch) { self.batch = batch }
 
-  var byteCount: Int { batch.count }
+  package var byteCount: Int { batch.count }
 
-  func nextBatch(
+  package func nextBatch(
     at position: LogPosition, committed: LogPosition, epoch: UInt64, identity: LogIdentity
   ) -> [UnsafeRawBufferPointer]? {
     if isWritten { return nil }
@@ -91,9 +91,8 @@ struct CrashFailure: Error, CustomStringConvertible {
   let description: String
 }
 
-final class CrashScenario {
-  let seed: UInt64
-  let disk: SimulatedDisk
+package final class CrashScenario {
+  package let disk: SimulatedDisk
   private let rig: LogRig
   private var random: SeededRandom
   private var steps: Int
@@ -106,10 +105,9 @@ final class CrashScenario {
   /// Where a pass is: nil, or its appender.
   private var pass: LogAppender?
   /// Beyond a fault nothing continues.
-  private(set) var refusal: String?
+  private var refusal: String?
 
-  init(seed: UInt64, policy: FsyncPolicy, steps: Int) throws {
-    self.seed = seed
+  package init(seed: UInt64, policy: FsyncPolicy, steps: Int = 100) throws {
     self.steps = steps
     disk = try SimulatedDisk.withDirectory("data", seed: seed)
     rig = LogRig(disk, "data", policy)
@@ -119,11 +117,8 @@ final class CrashScenario {
     random = SeededRandom(seed: seed &* 31)
   }
 
-  var failure: LogFailure? { rig.failure }
-  var given: Int { history.count }
-
   /// Runs to the end, or until a fault has stopped it.
-  func run() throws {
+  package func run() throws {
     try start()
     while steps > 0, !disk.isOff, rig.failure == nil, refusal == nil {
       steps -= 1
@@ -248,7 +243,7 @@ final class CrashScenario {
 
   /// After a fault: the power goes, now and then again during the start, and the start must find what
   /// it has to.
-  func recoverAndCheck() throws {
+  package func recoverAndCheck() throws {
     noteDurable()
     rig.forget()
     refusal = nil

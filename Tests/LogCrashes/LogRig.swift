@@ -6,38 +6,42 @@ import LogFiles
 import SimulatedDisk
 
 /// Takes the numbers that the records of a log carry, and no pass.
-final class NumberSink: LogSink {
-  private(set) var numbers: [UInt64] = []
+package final class NumberSink: LogSink {
+  package private(set) var numbers: [UInt64] = []
   private var hasEnded = false
 
-  func givePass(_ batch: Batch) {}
-  func passEnded() throws(ReplayFault) {}
+  package init() {}
 
-  func giveLog(_ batch: Batch) throws(ReplayFault) {
+  package func givePass(_ batch: Batch) {}
+  package func passEnded() throws(ReplayFault) {}
+
+  package func giveLog(_ batch: Batch) throws(ReplayFault) {
     for record in batch.records where record.type == RecordType.slotMap.rawValue {
       numbers.append(record.payload.loadUnaligned(as: UInt64.self))
     }
   }
 
-  func logEnded() { hasEnded = true }
-  func advance(work: Int) throws(ReplayFault) -> LogMerge.Wish { hasEnded ? .nothing : .log }
+  package func logEnded() { hasEnded = true }
+  package func advance(work: Int) throws(ReplayFault) -> LogMerge.Wish {
+    hasEnded ? .nothing : .log
+  }
 }
 
 /// Bytes that stand for a chunk of a pass: one batch, which isn't one.
-final class TestPassBytes: PassBytes, @unchecked Sendable {
+package final class TestPassBytes: PassBytes, @unchecked Sendable {
   private let bytes: UnsafeMutableRawBufferPointer
   private var isWritten = false
 
-  init(_ bytes: [UInt8]) {
+  package init(_ bytes: [UInt8]) {
     self.bytes = .allocate(byteCount: bytes.count, alignment: 1)
     self.bytes.copyBytes(from: bytes)
   }
 
   deinit { bytes.deallocate() }
 
-  var byteCount: Int { bytes.count }
+  package var byteCount: Int { bytes.count }
 
-  func nextBatch(
+  package func nextBatch(
     at position: LogPosition, committed: LogPosition, epoch: UInt64, identity: LogIdentity
   ) -> [UnsafeRawBufferPointer]? {
     if isWritten { return nil }
@@ -50,36 +54,36 @@ final class TestPassBytes: PassBytes, @unchecked Sendable {
   }
 }
 
-final class LogRig {
-  static let owner = LogOwner(cluster: "cluster", shard: "shard-1", seedDigest: 77)
+package final class LogRig {
+  package static let owner = LogOwner(cluster: "cluster", shard: "shard-1", seedDigest: 77)
 
-  let files: any FileSystem
-  let path: String
-  var settings: LogFileSettings
-  private(set) var life: UInt64 = 0
-  private(set) var directory: LogDirectory?
-  private(set) var output: LogFileOutput?
-  private(set) var appender = LogAppender(position: 0)
-  var now: UInt64 = 0
+  package let files: any FileSystem
+  package let path: String
+  package var settings: LogFileSettings
+  package private(set) var life: UInt64 = 0
+  package private(set) var directory: LogDirectory?
+  package private(set) var output: LogFileOutput?
+  package private(set) var appender = LogAppender(position: 0)
+  package var now: UInt64 = 0
 
   // What the log has told in this life.
-  private(set) var written: UInt64 = 0
-  private(set) var synced: UInt64 = 0
-  private(set) var completed: [LogPosition] = []
-  private(set) var abandoned: [LogPosition] = []
-  private(set) var passBytesBack = 0
-  private(set) var full: [Bool] = []
-  private(set) var failure: LogFailure?
-  private(set) var isGone = false
-  private(set) var isClosed = false
+  package private(set) var written: UInt64 = 0
+  package private(set) var synced: UInt64 = 0
+  package private(set) var completed: [LogPosition] = []
+  package private(set) var abandoned: [LogPosition] = []
+  package private(set) var passBytesBack = 0
+  package private(set) var full: [Bool] = []
+  package private(set) var failure: LogFailure?
+  package private(set) var isGone = false
+  package private(set) var isClosed = false
   /// The last number of each batch.
   private var numberOfBatch: [UInt64: UInt64] = [:]
   private var lastBatch: UInt64 = 0
   /// Batches that were written directly.
-  private(set) var directWrites = 0
-  private(set) var lastNumber: UInt64 = 0
+  package private(set) var directWrites = 0
+  package private(set) var lastNumber: UInt64 = 0
 
-  init(_ files: any FileSystem, _ path: String, _ policy: FsyncPolicy) {
+  package init(_ files: any FileSystem, _ path: String, _ policy: FsyncPolicy) {
     self.files = files
     self.path = path
     settings = LogFileSettings(policy: policy)
@@ -92,19 +96,19 @@ final class LogRig {
   }
 
   /// The numbers whose batches were told as synced, and as written.
-  var syncedNumber: UInt64 { numberOfBatch[synced] ?? 0 }
-  var writtenNumber: UInt64 { numberOfBatch[written] ?? 0 }
+  package var syncedNumber: UInt64 { numberOfBatch[synced] ?? 0 }
+  package var writtenNumber: UInt64 { numberOfBatch[written] ?? 0 }
 
   /// Recovers and begins to write.
   /// - Returns: the numbers found.
   @discardableResult
-  func start() throws -> [UInt64] {
+  package func start() throws -> [UInt64] {
     let sink = NumberSink()
     try start { _ in sink }
     return sink.numbers
   }
 
-  func start(_ makeSink: (LogPosition?) -> any LogSink) throws {
+  package func start(_ makeSink: (LogPosition?) -> any LogSink) throws {
     forget()
     let directory = try LogDirectory.open(path, as: Self.owner, over: files)
     self.directory = directory
@@ -120,7 +124,7 @@ final class LogRig {
   }
 
   /// Forgets the process's objects.
-  func forget() {
+  package func forget() {
     directory?.close()
     isPassOver = true
     (directory, output) = (nil, nil)
@@ -130,14 +134,14 @@ final class LogRig {
   }
 
   /// The process ends: nothing that its objects still do reaches the files.
-  func end() {
+  package func end() {
     (files as? SimulatedDisk)?.endProcess()
     forget()
   }
 
   /// Gives the log what the appender has; the model's number is of the last batch.
   /// - Parameter directly: the loop writes it by itself, if the log lets it.
-  func give(asNumber number: UInt64, directly: Bool = false) {
+  package func give(asNumber number: UInt64, directly: Bool = false) {
     while let batch = appender.takeBatch() {
       let batchNumber = batch.number
       numberOfBatch[batchNumber] = number
@@ -153,10 +157,10 @@ final class LogRig {
   }
 
   /// Has all that was given synced.
-  func syncNow() { output?.sync(upTo: lastBatch) }
+  package func syncNow() { output?.sync(upTo: lastBatch) }
 
   /// Gives the log one batch with as many records.
-  func write(_ count: Int = 1, filler: Int = 0, directly: Bool = false) {
+  package func write(_ count: Int = 1, filler: Int = 0, directly: Bool = false) {
     for _ in 0..<count {
       lastNumber += 1
       let number = withUnsafeBytes(of: lastNumber) { Array($0) }
@@ -166,7 +170,7 @@ final class LogRig {
   }
 
   /// Gives the log one batch with one number that a mark follows.
-  func write(marked mark: UInt8, filler: Int, directly: Bool) {
+  package func write(marked mark: UInt8, filler: Int, directly: Bool) {
     lastNumber += 1
     let number = withUnsafeBytes(of: lastNumber) { Array($0) }
     appender.append(.slotMap(number + [mark] + [UInt8](repeating: 0xab, count: filler)))
@@ -174,19 +178,19 @@ final class LogRig {
   }
 
   /// Whether there is no pass that may still complete.
-  private(set) var isPassOver = true
+  package private(set) var isPassOver = true
 
-  func beginPass(at begin: LogPosition) {
+  package func beginPass(at begin: LogPosition) {
     isPassOver = false
     output?.beginPass(at: begin)
   }
 
   /// Continues the numbers after those that were found.
-  func continueNumbers(after number: UInt64) { lastNumber = number }
+  package func continueNumbers(after number: UInt64) { lastNumber = number }
 
   /// Does steps until nothing is due. The clock stands still unless a lane's work is due later than
   /// now, and not after `until`.
-  func run(until end: UInt64? = nil, stepsMax: Int = 10_000) {
+  package func run(until end: UInt64? = nil, stepsMax: Int = 10_000) {
     guard let output else { return }
     for _ in 0..<stepsMax {
       takeEvents()
@@ -204,12 +208,12 @@ final class LogRig {
   }
 
   /// One step of a lane, if it has something to do.
-  func perform(_ lane: LogFileOutput.Lane) {
+  package func perform(_ lane: LogFileOutput.Lane) {
     output?.perform(lane, now: now)
     takeEvents()
   }
 
-  func takeEvents() {
+  package func takeEvents() {
     for event in output?.takeEvents() ?? [] {
       switch event {
       case .written(let number, let batches):
