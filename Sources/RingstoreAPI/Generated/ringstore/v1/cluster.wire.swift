@@ -3996,7 +3996,8 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// Returns the latest slow and large calls of a node, and clears the list if `reset` is set.
+    /// Returns the latest slow and large calls of a node, and clears the list if `reset` is
+    /// set.
     package static let slowLog = RPC(
       service: name, name: "SlowLog", request: V1.SlowLogRequest.self,
       reply: V1.SlowLogResponse.self, streamsRequests: false,
