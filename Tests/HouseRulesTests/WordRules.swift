@@ -4,19 +4,20 @@
 enum WordRules {
   /// Expressions that code, comments, pages and messages don't use, each with words to use instead.
   /// In a name they are recognised as neighbouring parts of it, in camel case and with underscores.
-  static let expressions: [(words: [Substring], instead: String)] = ([
-    "nobody": "no client, no call, no process", "nobodys": "of no client",
-    "somebody": "a client, an operator", "anybody": "any client",
-    "everybody": "every client, all callers", "whoever": "the caller that",
-    "for ever": "without an end, forever",
-    "go on": "continue", "goes on": "continues", "went on": "continued",
-    "going on": "continuing", "gone on": "continued",
-    "let go": "release", "lets go": "releases", "letting go": "releasing",
-    "carry out": "execute", "carries out": "executes", "carried out": "executed",
-    "sign of life": "a frame, a reply", "signs of life": "frames, replies",
-    "without a word": "without a message", "in vain": "without a result",
-    "mend": "fix, repair", "mends": "fixes", "mended": "fixed",
-  ] as KeyValuePairs).map { (words: $0.key.split(separator: " "), instead: $0.value) }
+  static let expressions: [(words: [Substring], instead: String)] =
+    ([
+      "nobody": "no client, no call, no process", "nobodys": "of no client",
+      "somebody": "a client, an operator", "anybody": "any client",
+      "everybody": "every client, all callers", "whoever": "the caller that",
+      "for ever": "without an end, forever",
+      "go on": "continue", "goes on": "continues", "went on": "continued",
+      "going on": "continuing", "gone on": "continued",
+      "let go": "release", "lets go": "releases", "letting go": "releasing",
+      "carry out": "execute", "carries out": "executes", "carried out": "executed",
+      "sign of life": "a frame, a reply", "signs of life": "frames, replies",
+      "without a word": "without a message", "in vain": "without a result",
+      "mend": "fix, repair", "mends": "fixes", "mended": "fixed",
+    ] as KeyValuePairs).map { (words: $0.key.split(separator: " "), instead: $0.value) }
 
   private static let byFirst = Dictionary(grouping: expressions) { $0.words[0] }
 
