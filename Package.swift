@@ -282,8 +282,9 @@ let package = Package(
       name: "ShardNodeTests",
       dependencies: [
         "TestSeeds", "EncodedCalls", "LargeMemory", "MetricTypes", "Tracing", "ShardNode",
-        "Commands", "NodeCore", "RingstoreAPI", "Placement", "Store", "Users", "GRPC",
-        nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
+        "Commands", "NodeCore", "RingstoreAPI", "Placement", "Store", "Log", "LogFiles",
+        "SimulatedDisk", "Users", "GRPC",
+        nioCore, nioPosix, nioConcurrency, logging, "ProtobufMessages", protobuf,
       ]
     ),
     .testTarget(

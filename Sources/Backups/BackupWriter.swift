@@ -127,10 +127,14 @@ package final class BackupWriter {
     }
   }
 
-  /// Removes what was written, as far as that goes.
+  /// Removes what was written, as far as that goes. The manifest first and durably, if it has got
+  /// its name: a power loss must not bring back a directory that seems to be whole.
   package func discard() {
     for output in shards.values.flatMap(\.values) { files.close(output.handle) }
     shards = [:]
+    if (try? files.remove(BackupFiles.path(directory, BackupManifest.name))) != nil {
+      try? files.syncDirectory(directory)
+    }
     let names = order.indices.flatMap { shard in
       ["pass", "log"].map { BackupFiles.name(shard, $0) }
     }

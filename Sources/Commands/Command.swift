@@ -10,6 +10,7 @@ import NIOCore
 import RingstoreAPI
 import Users
 
+/// Sendable because it is immutable, and so are its subclasses.
 package class Command: @unchecked Sendable {
   /// The permission that a caller needs, and how the command treats unknown fields.
   package enum Access: String, Sendable, Hashable, CaseIterable {

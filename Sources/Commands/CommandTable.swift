@@ -107,7 +107,8 @@ package struct RouteTable: @unchecked Sendable {
 }
 
 /// The executions of batched calls, in the order of their numbers, which begin with 1; a number
-/// without a call is refused. The memory is filled once and never freed, therefore it is Sendable.
+/// without a call is refused. Sendable although it is a pointer: its memory is filled once and
+/// never freed.
 /// Its members are public so that a shard can read them without a call into this room.
 package struct ExecutionTable: @unchecked Sendable {
   package let first: UnsafePointer<Execution>

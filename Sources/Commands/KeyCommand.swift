@@ -35,6 +35,7 @@ package protocol KeyedCall {
   ) throws(CallError) -> Remainder?
 }
 
+/// Sendable because it is immutable, and its closures are Sendable. (A subclass must say so again.)
 package final class KeyCommand<Request: KeyedMessage, Reply: ReplyMessage>: Command,
   @unchecked Sendable
 {

@@ -5,6 +5,7 @@
 
 import LargeMemory
 
+/// Sendable although it has state: it has one owner at a time, who passes it on behind a lock.
 package final class LogBatch: @unchecked Sendable {
   /// Counts the batches of one life of the process, from 1.
   package fileprivate(set) var number: UInt64 = 0

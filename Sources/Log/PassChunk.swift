@@ -6,6 +6,7 @@
 
 import Store
 
+/// Sendable although it has state: it has one owner at a time, who passes it on behind a lock.
 package final class PassChunk: @unchecked Sendable {
   /// The approximate maximum of bytes of one part's elements.
   static let partBytes = 1 << 20

@@ -5,6 +5,7 @@
 
 internal import CRE2
 
+/// Sendable although it holds a pointer: the expression is immutable, and RE2 locks its own cache.
 final class RegularExpression: @unchecked Sendable {
   /// Room for RE2's reason; it quotes the pattern's faulty part, which may be long.
   private static let errorCapacity = 256

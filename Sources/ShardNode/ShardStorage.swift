@@ -2,8 +2,8 @@
 // it into the core's store, in turns of the loop so that the node continues answering, then starts
 // the log. Until then the core is LOADING.
 //
-//   open (before the node listens) -> loading, in turns -> expiring what is due -> serving ->
-//   closed
+//   open (before the node listens) -> loading, in turns -> deleting what has expired or exceeds the
+//   memory limit -> serving -> closed
 //
 // On the shard's event loop, except for `open`. Blocking work is done by the log's lanes, which
 // have their own threads (StorageSurroundings); a step of the loading reads a MiB.
@@ -30,15 +30,12 @@ package struct StorageConfiguration: Sendable, Hashable {
 }
 
 package final class ShardStorage: CooperativeTask, Flushable {
-  /// Keys checked for expiry in a turn.
-  private static let visitsPerTurn = 2_000
-
   private enum Phase {
     case opened(LogDirectory)
     case reads(LogRecovery)
-    /// Keys that expired while the shard was down are deleted, as far as one round finds them.
+    /// Keys are deleted that the shard must not serve.
     /// - Parameter endLanes: stops the log's lanes.
-    case expires(endLanes: () -> Void)
+    case cleans(endLanes: () -> Void)
     case serves(endLanes: () -> Void)
     case failed
   }
@@ -52,13 +49,15 @@ package final class ShardStorage: CooperativeTask, Flushable {
   private var slotMap: [UInt8]?
   private var versionCeiling: UInt64 = 0
   private let startedNanos: UInt64
+  private var notices: StartNotices
   /// The loop's, by which the log is written before the connections are.
   package var output: (any LoopOutput)?
   /// Called after everything that may have given the core work.
   package var afterWork: () -> Void = {}
   /// Called once when the data can't be read or written any more.
   package var onFailure: (String) -> Void = { _ in }
-  private var hasExpired = false
+  private var cleaning = StartCleaning()
+  private var isClean = false
   private var whenClosed: (() -> Void)?
 
   /// Opens, and locks, the data directory of a shard.
@@ -77,6 +76,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
     self.core = core
     self.surroundings = surroundings
     startedNanos = core.clock()
+    notices = StartNotices(surroundings.logger, nowNanos: startedNanos)
     phase = .opened(directory)
     core.state = .loading
   }
@@ -112,20 +112,33 @@ package final class ShardStorage: CooperativeTask, Flushable {
       phase = .reads(recovery)
     case .reads(let recovery):
       if let progress = try recovery.step() {
-        core.detail = progress.text
+        tell(progress.text)
       } else {
         try start(recovery)
       }
-    case .expires:
-      let progress = core.store.expire(
-        nowMillis: surroundings.wallMillis(), maxVisits: Self.visitsPerTurn)
-      guard progress.endsRound else { return true }
-      hasExpired = true
-      serveWhenDurable()
-      return false
+    case .cleans: return clean()
     case .serves, .failed: return false
     }
     return true
+  }
+
+  private func tell(_ progress: String) {
+    core.detail = progress
+    notices.look(progress, nowNanos: core.clock())
+  }
+
+  private func clean() -> Bool {
+    guard let log = core.log else { return false }
+    tell(core.detail)
+    switch cleaning.step(core.store, log, nowMillis: surroundings.wallMillis()) {
+    case .more: return true
+    // Until `takeEvents`.
+    case .waitsForDisk: return false
+    case .done:
+      isClean = true
+      serveWhenDurable()
+      return false
+    }
   }
 
   private func adopt(_ state: StateRecord) {
@@ -167,7 +180,9 @@ package final class ShardStorage: CooperativeTask, Flushable {
     core.log = log
     log.record(.newLife(life: start.header.life, incarnation: core.incarnation))
     log.record(.versionCeiling(ceiling.value))
-    phase = .expires(endLanes: endLanes)
+    // Nothing was read of a new directory.
+    if !core.detail.isEmpty { core.detail += "; \(StartCleaning.text)" }
+    phase = .cleans(endLanes: endLanes)
   }
 
   private func follow(_ log: ShardLog, _ directory: String) {
@@ -195,20 +210,21 @@ package final class ShardStorage: CooperativeTask, Flushable {
 
   /// Versions are assigned once the ceiling above them is durable.
   private func serveWhenDurable() {
-    guard case .expires(let endLanes) = phase, hasExpired, core.log?.isStatePending == false else {
+    guard case .cleans(let endLanes) = phase, isClean, core.log?.isStatePending == false else {
       return
     }
     phase = .serves(endLanes: endLanes)
     core.detail = ""
     core.loaded()
-    surroundings.logger.notice(
-      "the data is loaded",
-      metadata: [
-        "keys": "\(core.store.totalKeyCount)",
-        "millis": "\((core.clock() - startedNanos) / 1_000_000)",
-        "fsync": "\(surroundings.settings.policy.rawValue)",
-        "lineage": "\(core.lineage?.text ?? "")",
-      ])
+    var metadata: Logger.Metadata = [
+      "keys": "\(core.store.totalKeyCount)",
+      "millis": "\((core.clock() - startedNanos) / 1_000_000)",
+      "fsync": "\(surroundings.settings.policy.rawValue)",
+      "lineage": "\(core.lineage?.text ?? "")",
+    ]
+    let evicted = core.store.evictedKeyCount
+    if evicted > 0 { metadata["evicted"] = "\(evicted)" }
+    surroundings.logger.notice("the data is loaded", metadata: metadata)
   }
 
   /// The end of a tick with changes.
@@ -216,6 +232,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
 
   private func takeEvents() {
     core.log?.takeEvents()
+    if case .cleans = phase, !isClean { core.turns.enqueue(self) }
     afterWork()
   }
 
@@ -234,7 +251,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
   package func close(_ done: @escaping () -> Void) {
     whenClosed = done
     switch phase {
-    case .serves, .expires: core.log?.close()
+    case .serves, .cleans: core.log?.close()
     case .opened(let directory):
       directory.close()
       ended()
@@ -247,7 +264,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
 
   private func closed() {
     switch phase {
-    case .serves(let endLanes), .expires(let endLanes): endLanes()
+    case .serves(let endLanes), .cleans(let endLanes): endLanes()
     case .opened, .reads, .failed: break
     }
     phase = .failed
@@ -258,15 +275,6 @@ package final class ShardStorage: CooperativeTask, Flushable {
     let done = whenClosed
     whenClosed = nil
     done?()
-  }
-}
-
-extension LogProgress {
-  /// How far a start is, for people.
-  fileprivate var text: String {
-    let percent = bytesTotal == 0 ? 100 : bytesDone * 100 / bytesTotal
-    let what = phase == .reading ? "read" : "made durable"
-    return "\(percent) % of \(bytesTotal >> 20) MiB \(what)"
   }
 }
 

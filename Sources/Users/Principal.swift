@@ -6,6 +6,7 @@
 
 import RingstoreAPI
 
+/// Sendable although it has state: it is used on its loop only.
 package final class Principal: @unchecked Sendable {
   package let name: String
   package let permissions: Permissions

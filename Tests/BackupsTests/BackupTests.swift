@@ -58,13 +58,34 @@ import Testing
     #expect(try fixture.manifest().shards.count == 1)
   }
 
-  @Test func oneThatFailsLeavesNothing() throws {
-    let fixture = BackupFixture()
-    for _ in 0..<200 { fixture.call() }
-    fixture.disk.setFault(.error(FileErrorCode.noSpace), atCall: 8)
-    #expect(throws: BackupFault.self) { try fixture.backUp() }
-    #expect(fixture.disk.names(in: BackupFixture.directory).isEmpty)
-    try fixture.backUp()
+  /// A backup whose call of this number fails; nil: it has fewer calls.
+  private func failed(atCall call: Int, _ code: Int32) -> BackupFixture? {
+    let fixture = BackupFixture(seed: UInt64(call))
+    for _ in 0..<40 { fixture.call() }
+    fixture.disk.setFault(.error(code), atCall: call)
+    do {
+      try fixture.backUp(callsBetween: 1, pieceBytes: 20_000)
+      return nil
+    } catch {
+      #expect(error is BackupFault, "call \(call)")
+      return fixture
+    }
+  }
+
+  @Test(arguments: [FileErrorCode.noSpace, FileErrorCode.inputOutput])
+  func oneThatFailsAtAnyCallLeavesNothing(code: Int32) throws {
+    var call = 1
+    while let fixture = failed(atCall: call, code), call < 1_000 {
+      #expect(fixture.disk.names(in: BackupFixture.directory).isEmpty, "call \(call)")
+      let manifest = try fixture.backUp()
+      #expect(try fixture.read(fixture.manifest()).contents == manifest.slots, "call \(call)")
+      // Nor does a power loss bring back what seems to be one.
+      let other = try #require(failed(atCall: call, code))
+      other.disk.restart()
+      #expect((try? other.manifest()) == nil, "call \(call)")
+      call += 1
+    }
+    #expect((15..<1_000).contains(call))
   }
 
   // MARK: - Damage

@@ -76,6 +76,8 @@ package struct SimulationSeeds: Sendable {
     case .ignoresAge: return .withHeldLinks
     case .ignoresFence: return .withLateFrames
     case .mixesLines: return SimulationConfiguration().withLines()
+    case .servesArriving, .ignoresBars: return .withMapChanges
+    case .obeysNoMap: return .withStranger
     case .leavesKeysOut: return SimulationConfiguration().withBackups()
     case .repliesBeforeWrite, .forgetsLastBatch, .hidesThatItRecovers:
       return SimulationConfiguration().withData().withManyDeaths()

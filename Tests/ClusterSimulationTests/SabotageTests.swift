@@ -46,6 +46,9 @@ import Testing
     (.forgetsLastBatch, [.notLinearizable]),
     (.hidesThatItRecovers, [.executedTwice]),
     (.leavesKeysOut, [.backupWrong]),
+    (.servesArriving, [.ownedTwice]),
+    (.obeysNoMap, [.mapDisobeyed]),
+    (.ignoresBars, [.orderOfKey]),
   ]
 
   @Test(arguments: Self.expected)

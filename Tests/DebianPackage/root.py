@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 COMMAND_SECONDS = 100.0
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"}
 
 # Runs a command in the folder $0. `ip` is this machine's: the other Debian is a minimal one.
 _ENTER = """
@@ -20,22 +21,31 @@ exec chroot "$0" "$@"
 """
 
 
+def built_packages() -> list[Path]:
+    """The packages under test, the older one first."""
+    return sorted(Path(os.environ["RINGSTORE_TEST_PACKAGES"]).glob("ringstore_*.deb"))
+
+
 class Root:
-    def __init__(self):
-        self.folder = Path(os.environ["RINGSTORE_TEST_ROOT"])
-        self.packages = sorted(Path(os.environ["RINGSTORE_TEST_PACKAGES"]).glob("ringstore_*.deb"))
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.packages = built_packages()
+
+    def entering(self, *command: str) -> list[str]:
+        """The words that run a command in there."""
+        return [
+            *("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"),
+            *("--propagation", "private", "sh", "-euc", _ENTER, str(self.folder), *command),
+        ]
 
     def ended(self, *command: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [
-                *("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child"),
-                *("--propagation", "private", "sh", "-euc", _ENTER, self.folder, *command),
-            ],
+            self.entering(*command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TERM": "dumb"},
+            env=ENVIRONMENT,
             timeout=COMMAND_SECONDS,
             check=False,
         )

@@ -164,11 +164,19 @@ import Testing
   }
 
   @Test func anUncheckedSendableWithoutAReasonIsFound() {
-    let code = "final class A: @un" + "checked Sendable {\n}"
-    #expect(SafetyRules.unexplainedSendable(in: file("Sources/A/A.swift", code)).count == 1)
-    for reason in ["// Any thread.\n", "/// Sendable although it is a pointer.\n"] {
-      #expect(SafetyRules.unexplainedSendable(in: file("Sources/A/A.swift", reason + code)).isEmpty)
+    let marker = "@un" + "checked Sendable"
+    let code = "final class A: \(marker) {\n}\n"
+    func found(_ text: String) -> Int {
+      SafetyRules.unexplainedSendable(in: file("Sources/A/A.swift", text)).count
     }
+    #expect(found(code) == 1)
+    #expect(found("// Any thread, behind a lock.\n\n" + code) == 1, "it says nothing of the type")
+    #expect(found("/// Sendable although it is a pointer.\n\nlet a = 0\n" + code) == 1)
+    #expect(found("/// The owner of a thread.\n" + code) == 1)
+    let reason = "Sendable\n  // although it is a pointer."
+    #expect(found("/// A list. \(reason)\n\(code)") == 0)
+    #expect(found("/// \(reason)\nclass A: B,\n  \(marker)\n{\n}") == 0)
+    #expect(found("class A: \(marker) {\n  // \(reason)\n}") == 0)
   }
 
   @Test func aSystemsLibraryInTheClientsRoomsIsFound() {

@@ -4,10 +4,10 @@
 import Foundation
 
 enum SafetyRules {
-  /// Comments of a file, as one text.
+  /// Comments, as one text.
   private static func comments(of lines: some Sequence<Substring>) -> String {
     lines.compactMap { line in
-      line.range(of: "//").map { String(line[$0.upperBound...]) }
+      line.range(of: "//").map { line[$0.upperBound...].trimmingCharacters(in: ["/", " "]) }
     }.joined(separator: " ")
   }
 
@@ -22,20 +22,32 @@ enum SafetyRules {
     }
   }
 
-  /// A type that crosses threads without the compiler's leave says why it may: in the comment that
-  /// opens the file, or beside the type.
+  /// A type that crosses threads without the compiler's leave says beside it why it may: "Sendable
+  /// although ..." or "Sendable because ...". What the file's header says of threads isn't enough.
   static func unexplainedSendable(in file: SourceFile) -> [String] {
     let marker = "@un" + "checked Sendable"
-    let lines = file.lines
-    let opening = lines.prefix { $0.hasPrefix("//") }
-    return lines.indices.compactMap { number in
-      guard TextRules.code(of: lines[number]).contains(marker) else { return nil }
-      let beside = lines[max(0, number - 4)..<min(lines.count, number + 4)]
-      let text = comments(of: opening) + " " + comments(of: beside)
-      let reasons = ["Sendable", "thread", "lock", "loop", "Unchecked", "mutable", "owner"]
-      guard !reasons.contains(where: text.contains) else { return nil }
-      return "\(file.path):\(number + 1): no comment says why it may cross threads"
+    return file.lines.indices.compactMap { number in
+      guard TextRules.code(of: file.lines[number]).contains(marker) else { return nil }
+      let text = commentBeside(number, in: file.lines)
+      let isExplained = ["Sendable although ", "Sendable because "].contains(where: text.contains)
+      guard !isExplained else { return nil }
+      return "\(file.path):\(number + 1): no comment beside it says why it may cross threads"
     }
+  }
+
+  /// The comments right above a type and right below its first line.
+  ///
+  /// - Parameter number: of the last line before its body.
+  private static func commentBeside(_ number: Int, in lines: [Substring]) -> String {
+    let keywords = ["class ", "struct ", "enum ", "extension "]
+    var first = number
+    while first > 0, !keywords.contains(where: lines[first].contains) { first -= 1 }
+    func isComment(_ line: Substring) -> Bool {
+      line.drop { $0 == " " }.hasPrefix("//")
+    }
+    let above = Array(lines[..<first].reversed().prefix(while: isComment))
+    let below = lines[(number + 1)...].drop { $0 == "{" }.prefix(while: isComment)
+    return comments(of: above.reversed() + below)
   }
 
   /// The rooms that the client's product is built of.

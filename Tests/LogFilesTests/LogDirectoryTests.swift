@@ -82,7 +82,52 @@ import Testing
       refusal(disk) == .corrupt(file: other, offset: 12, why: "its header belongs to another file"))
   }
 
-  @Test func whatTheSystemRefusesIsReportedWithWhatToDo() throws {
+  /// The file's bytes, as a version with another format would have written their header.
+  private func inFormat(_ format: UInt32, _ bytes: [UInt8]) -> [UInt8] {
+    var bytes = bytes
+    bytes.withUnsafeMutableBytes { all in
+      all.storeBytes(of: format.littleEndian, toByteOffset: 8, as: UInt32.self)
+      let checksum = Checksum.extend(0, UnsafeRawBufferPointer(rebasing: all[..<4092]))
+      all.storeBytes(of: checksum.littleEndian, toByteOffset: 4092, as: UInt32.self)
+    }
+    return bytes
+  }
+
+  @Test func filesOfANewerFormatAreRefusedAndLeftAsTheyAre() throws {
+    let disk = try makeDisk()
+    let bytes = try #require(disk.contents(of: file))
+    disk.setContents(of: file, to: inFormat(1, bytes))
+    #expect(refusal(disk) == nil)
+    let newer = inFormat(2, bytes)
+    disk.setContents(of: file, to: newer)
+    #expect(refusal(disk) == .newerFormat(file: file, format: 2))
+    let sentence = refusal(disk).map { "\($0)" }
+    #expect(
+      sentence == "\(file) has format 2, which a newer version of Ringstore has written. "
+        + "Start that version.")
+    let start = LogRig(disk, "data", .always)
+    #expect(throws: LogRefusal.newerFormat(file: file, format: 2)) { try start.start() }
+    #expect(disk.contents(of: file) == newer)
+  }
+
+  @Test func aPassOfANewerFormatIsRefused() throws {
+    let disk = try SimulatedDisk.withDirectory("data", seed: 1)
+    let rig = LogRig(disk, "data", .always)
+    try rig.start()
+    rig.write()
+    rig.run()
+    rig.beginPass(at: rig.appender.position)
+    rig.output?.endPass(lastAsOf: rig.appender.position)
+    rig.run()
+    let begin = try #require(rig.completed.first)
+    rig.end()
+    #expect(refusal(disk) == nil)
+    let pass = "data/\(LogFileName.pass(begin).text)"
+    disk.setContents(of: pass, to: inFormat(7, try #require(disk.contents(of: pass))))
+    #expect(refusal(disk) == .newerFormat(file: pass, format: 7))
+  }
+
+  @Test func whatTheSystemRefusesIsToldWithWhatToDo() throws {
     let disk = try makeDisk()
     for (code, words) in [
       (FileErrorCode.readOnly, "read-only"), (FileErrorCode.noPermission, "can't be used"),

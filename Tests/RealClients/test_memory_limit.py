@@ -5,12 +5,14 @@ import itertools
 import random
 from bisect import bisect
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from harness.client import Client, refused
 from harness.cluster import start_shard
 from harness.lines import Lines
 from harness.memory import resident_bytes
+from harness.polling import eventually
 from harness.process import Node
 from harness.redis import needs_redis, redis_server
 from harness.seeds import seed
@@ -90,6 +92,33 @@ def test_a_cache_keeps_its_limit(start):
         assert client.stats()["ringstore_expired_keys_total"] > 1_000
         # Besides: the allocator's gaps, and the messages of this client.
         assert resident_bytes(shard) - empty < 3 * LIMIT
+
+
+def restart(shard: Node, limit: str) -> None:
+    """Kills it, starts it with another limit, and waits until it has its data."""
+    shard.kill()
+    shard.arguments = (*shard.arguments[:-1], limit)
+    shard.restart()
+    eventually(lambda: shard.log_lines("the data is loaded"), "the data loaded")
+
+
+def test_a_shard_that_starts_with_a_lower_limit_serves_within_it(start, tmp_path: Path):
+    data = ("--data-dir", str(tmp_path / "data"), "--line-port", "0")
+    shard = start(*data, "--eviction-policy", "allkeys-lru", "--max-memory", "16MiB")
+    eventually(lambda: shard.log_lines("the data is loaded"), "the data loaded")
+    with Client(shard.address) as client:
+        assert fill(client, 20_000, 1_000) == []
+        assert client.stats()["ringstore_used_bytes"] > LIMIT * 15 // 16
+        keys = client.size()
+    restart(shard, "8MiB")
+    with Client(shard.address) as client:
+        stats, kept = client.stats(), client.size()
+        assert LIMIT * 7 // 16 < stats["ringstore_used_bytes"] <= LIMIT // 2
+        assert stats["ringstore_evicted_keys_total"] == keys - kept > keys // 3
+    assert f"evicted={keys - kept}" in shard.log_lines("the data is loaded")[0]
+    restart(shard, "16MiB")
+    with Client(shard.address) as client:
+        assert client.size() == kept, "evictions of a start are kept as others are"
 
 
 ACCESSES, KEYS, VALUE = 200_000, 100_000, b"v" * 200

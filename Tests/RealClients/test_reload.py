@@ -17,7 +17,7 @@ from harness.cluster import HOST, Cluster, start_shard
 from harness.log_events import events
 from harness.polling import eventually
 from harness.process import Node, run
-from harness.slots import owners, slot
+from harness.slots import keys_of, owners, slot
 from ringstore.v1 import keystore_pb2 as pb
 
 
@@ -208,6 +208,23 @@ def test_shards_come_move_and_go_under_load_and_no_call_is_lost(maps, tmp_path):
             assert client.keys() == sorted(load.staying)
             for key, count in load.counts.items():
                 assert int(client.get(key).value) == count
+
+
+def test_a_stream_that_is_not_read_does_not_keep_a_link_at_its_old_address(listed):
+    """It ends as when the link is lost; calls that wait are executed at the new address."""
+    with Client(listed.router.address) as client:
+        key = next(keys_of(client.describe().map, "a"))
+        for _ in range(16):
+            client.stub.RPush(pb.ListInsert(key=key, values=[bytes(1 << 20)] * 4), timeout=30)
+        stream = client.lstream(key)
+        assert next(stream).length == 64
+        listed.list(listed.addresses() | {"a": f"localhost:{listed.shards['a'].port}"})
+        assert listed.admin("reload").returncode == 0
+        assert client.stub.LLen(pb.Key(key=key), timeout=30).count == 64
+        assert events(listed.router.log(), "its address has changed") == 1
+        with pytest.raises(grpc.RpcError) as ended:
+            list(stream)
+        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
 def test_what_a_new_shard_gets_is_served_by_it(listed, maps):

@@ -45,7 +45,7 @@ import Testing
     return router
   }
 
-  @Test func callsBeyondAreAnsweredAndTakenBackLikeOthers() throws {
+  @Test func callsAfterTheWraparoundGetRepliesAndAreCancelledLikeOthers() throws {
     let router = try router(callsLeft: 1)
     var ids: [UInt64] = []
     for caller in 1...6 { ids.append(try #require(router.set("k\(caller)", caller: caller))) }

@@ -144,7 +144,7 @@ import Testing
     #expect(model.begin(0, isLarge: true).goes)
   }
 
-  @Test func cancelledCallsDontDelayOthers() {
+  @Test func aCancelledCallDelaysNoOther() {
     var model = Model()
     let first = model.begin(1, isLarge: false).id
     let large = model.begin(0, isLarge: true).id
@@ -171,7 +171,7 @@ import Testing
   }
 
   /// A call that has waited for a value comes back before barriers that were made meanwhile.
-  @Test func aSmallCallThatComesBackDoesNotStandForAnother() {
+  @Test func aReturnedSmallCallIsCountedByItsId() {
     var model = Model()
     let pop = model.begin(0, isLarge: false)
     model.park(pop.id)
@@ -184,7 +184,7 @@ import Testing
   }
 
   /// Barriers that count no call can't count its end.
-  @Test func aSmallCallThatComesBackBehindNoBarrierEnds() {
+  @Test func aReturnedSmallCallBehindNoBarrierEnds() {
     var model = Model()
     let first = model.begin(0, isLarge: true)
     let held = model.begin(0, isLarge: false)

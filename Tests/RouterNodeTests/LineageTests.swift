@@ -34,7 +34,7 @@ import Testing
   }
 
   /// A router that has just started may greet it before any shard that knows better.
-  @Test func aShardThatWasGreetedFirstIsReleasedWhenAPeerKnowsBetter() throws {
+  @Test func theLinkToAShardIsClosedWhenAPeerHasAnotherLineageOnRecord() throws {
     try world.accept(0, LineageFixture.new, inForce: false)
     #expect(world.router.core.lineages.isEmpty, "what it says of itself is no record")
     try world.accept(1, nil, world.records(LineageFixture.old))
@@ -42,7 +42,7 @@ import Testing
     #expect(world.router.core.lineages == world.records(LineageFixture.old))
   }
 
-  @Test func aShardThatRefusesIsAskedAgainAndTheLogTellsItOnce() throws {
+  @Test func aRefusalIsRetriedAndLoggedOnce() throws {
     try world.accept(1, nil, world.records(LineageFixture.old))
     for _ in 0..<3 {
       try world.refuse(0, LineageFixture.new)
@@ -52,7 +52,7 @@ import Testing
     #expect(world.refusalsTold == 1)
   }
 
-  @Test func theOldDirectoryBroughtBackServesAgain() throws {
+  @Test func aShardWithItsOldDirectoryServesAgain() throws {
     try world.accept(1, nil, world.records(LineageFixture.old))
     try world.refuse(0, LineageFixture.new)
     world.router.advance(millis: 2_000)
@@ -60,7 +60,7 @@ import Testing
     #expect(world.error(0) == nil)
   }
 
-  @Test func helloTellsAShardWhatIsOnRecord() throws {
+  @Test func helloCarriesTheRecords() throws {
     try world.accept(1, nil, world.records(LineageFixture.old))
     let hello = try world.router.greet(0, .calls, lineage: LineageFixture.old)
     #expect(hello.map.shards[0].lineage.id.count == 16)
@@ -83,7 +83,7 @@ import Testing
   }
 
   /// As where shards of an earlier version were replaced while an older router served.
-  @Test func whereAllServeAlreadyItIsPutOnRecordWhenAllAreHeard() throws {
+  @Test func ifAllServeAlreadyLineagesAreRecordedWhenAllHaveReported() throws {
     for shard in 0...1 { try world.accept(shard, LineageFixture.old) }
     for shard in 0...1 { #expect(try world.offered(to: shard) == nil) }
     try world.accept(2, LineageFixture.old)
@@ -91,7 +91,7 @@ import Testing
     #expect(world.router.core.lineages.sorted.map(\.shard) == ["a", "b", "c"])
   }
 
-  @Test func aShardThatHasHeardLessIsTold() throws {
+  @Test func aShardThatLacksRecordsGetsThem() throws {
     try world.accept(0, nil)
     try world.accept(1, nil)
     try world.accept(2, nil, world.records(LineageFixture.old, of: "c"))
@@ -106,7 +106,7 @@ import Testing
     #expect(world.router.core.lineages.isEmpty)
   }
 
-  @Test func whatIsOnRecordOfAShardThatIsNotListedIsNotTakenOver() throws {
+  @Test func recordsOfUnlistedShardsAreNotAdopted() throws {
     try world.accept(1, nil, world.records(LineageFixture.old, of: "stranger"))
     #expect(world.router.core.lineages.isEmpty)
   }

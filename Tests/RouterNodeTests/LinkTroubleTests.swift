@@ -26,7 +26,7 @@ import Testing
     router.advance(millis: 2_000)
   }
 
-  @Test func repeatedFailuresAreReportedOnceAndAgainAfterTheLinkWasReady() throws {
+  @Test func aReasonIsLoggedOnceAndAgainAfterTheLinkWasReady() throws {
     let router = try RouterFixture(shards: ["a"])
     for _ in 0..<5 { try refuse(router, .wrongCluster) }
     #expect(router.driver.events.count == 1)

@@ -31,14 +31,14 @@ import Testing
     #expect(world.error(0) == nil)
   }
 
-  @Test func anOfferThatWasOnItsWayBeforeIsNoAnswer() throws {
+  @Test func anEarlierOfferIsNoConfirmation() throws {
     try world.lose()
     let result = world.acceptLoss()
     for shard in 1...2 { try world.records(world.records(LineageFixture.old), at: shard) }
     #expect(result() == nil)
   }
 
-  @Test func aShardThatIsAwayIsNamedAndToldWhenItIsBack() throws {
+  @Test func anUnreachableShardIsNamedAndGetsTheRecordWhenItIsBack() throws {
     try world.lose()
     world.router.lose(2)
     let result = world.acceptLoss()
@@ -59,7 +59,7 @@ import Testing
     #expect(try result()?.get().missing == ["c"])
   }
 
-  @Test func aShardThatNeverAnswersIsNamedInTheEnd() throws {
+  @Test func aShardThatNeverRepliesIsNamedInTheEnd() throws {
     try world.lose()
     let result = world.acceptLoss()
     try world.records(world.records(LineageFixture.new, losses: 1), at: 1)
@@ -99,7 +99,7 @@ import Testing
   }
 
   /// What it has now may be something else than what it was refused for.
-  @Test func aShardThatWentAwayAfterItWasRefusedIsNotAccepted() throws {
+  @Test func aShardThatIsLostAfterItsRefusalIsNotAccepted() throws {
     try world.lose()
     world.router.advance(millis: 2_000)
     world.router.lose(0)
@@ -109,7 +109,7 @@ import Testing
     }
   }
 
-  @Test func aLossAcceptedThroughAnotherRouterIsHeardOfFromAShard() throws {
+  @Test func aLossAcceptedThroughAnotherRouterIsReportedByAShard() throws {
     try world.lose()
     let news = Ringstore_Internal_V1_ShardFrame.with { frame in
       let document = SlotMapMessage.encode(
@@ -124,7 +124,7 @@ import Testing
     #expect(try world.offered(to: 2)?.acceptedLosses == 1, "and handed on")
   }
 
-  @Test func aLossAcceptedOnAnotherLoopIsTakenOver() throws {
+  @Test func aLossAcceptedOnAnotherLoopIsAdopted() throws {
     try world.lose()
     world.router.core.learn(world.records(LineageFixture.new, losses: 1)["a"], of: "a")
     world.router.advance(millis: 1)

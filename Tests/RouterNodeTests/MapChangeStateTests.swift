@@ -24,7 +24,7 @@ import Testing
       dueNanos: 1, end: { _ in })
   }
 
-  @Test func allThatAreAskedHaveToAgree() {
+  @Test func allQueriedShardsHaveToAgree() {
     var change = change()
     change.ask(["a", "b"])
     #expect(change.asks(about: first.epoch) && !change.asks(about: second.epoch))
@@ -36,13 +36,13 @@ import Testing
     #expect(change.isChecked)
   }
 
-  @Test func nothingIsAskedWhereNothingIsTakenAway() {
+  @Test func noShardIsQueriedIfNoneLosesSlots() {
     var change = change()
     change.ask([])
     #expect(change.isChecked)
   }
 
-  @Test func newcomersAreReachedBeforeAnyShardIsToldOfTheMap() {
+  @Test func newShardsAreReachedBeforeTheMapIsOffered() {
     var change = change()
     change.ask([])
     #expect(change.dialedMap == nil)

@@ -37,7 +37,7 @@ import Testing
     for shard in 0...2 {
       #expect(try world.offers(to: shard).map(\.step) == [.inForce])
     }
-    #expect(!world.core.mayHoldCalls)
+    #expect(!world.core.care.isNeeded)
   }
 
   @Test func oneShardThatKnowsItToBeInForceIsEnough() throws {
@@ -48,7 +48,7 @@ import Testing
   }
 
   /// Another map of the epoch may be in force: of two changes made at one time.
-  @Test func whatIsInForceIsToldByItsContent() throws {
+  @Test func aMapInForceIsRecognizedByItsContent() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     let other = try world.before.rebalanced(
@@ -59,7 +59,7 @@ import Testing
     #expect(try world.offers(to: 0).allSatisfy { $0.step != .inForce })
   }
 
-  @Test func theWordThatAMapIsInForceTellsTheGreatestVersionThatShardsHaveTold() throws {
+  @Test func anOfferInForceCarriesTheGreatestVersionThatShardsHaveReported() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     try world.acceptNewcomer()
@@ -114,7 +114,7 @@ import Testing
     #expect(try world.callsSent(to: 2).isEmpty, "it does not serve yet")
     try world.adopted(0, inForce: true)
     #expect(try world.callsSent(to: 2).count == 2)
-    #expect(!world.core.mayHoldCalls)
+    #expect(!world.core.care.isNeeded)
   }
 
   /// Another router may have told it so while this one has greeted it over one lane only.
@@ -130,7 +130,7 @@ import Testing
     #expect(try world.callsSent(to: 2).isEmpty)
     try world.router.greet(2, .bulk, inForce: false)
     #expect(try world.callsSent(to: 2).count == 2)
-    #expect(!world.core.mayHoldCalls)
+    #expect(!world.core.care.isNeeded)
   }
 
   @Test func aShardThatWasDroppedWhileItWasDialedIsNotGreeted() throws {
@@ -160,7 +160,7 @@ import Testing
     #expect(world.driver.outcomes[2]?.error?.reason == .shardUnavailable)
   }
 
-  @Test func aCallThatTheOldOwnerAnswersKeepsOthersBehindIt() throws {
+  @Test func aCallInProgressAtTheOldOwnerDelaysLaterOnesOnItsSlot() throws {
     let world = try ChangeFixture()
     let moving = world.movingKey
     world.router.set(moving.key, caller: 1)
@@ -175,7 +175,7 @@ import Testing
     #expect(try world.callsSent(to: 2).count == 1)
   }
 
-  @Test func whenTheOldOwnerIsLostItsCallsEndAndTheOthersContinue() throws {
+  @Test func whenTheOldOwnerIsLostItsCallsEndAndWaitingOnesContinue() throws {
     let world = try ChangeFixture()
     let moving = world.movingKey
     world.router.set(moving.key, caller: 1)
@@ -211,7 +211,7 @@ import Testing
     world.push(world.next, from: 0)
     try world.acceptNewcomer()
     for call in large.calls { try world.returnCall(call, from: moving.from, .bulk) }
-    #expect(world.core.bytesAskedFor == 0)
+    #expect(world.core.requestedReplyBytes == 0)
     try world.comesIntoForce(from: 1)
     let moved = try world.router.sent(to: 2, .bulk)
     #expect(moved.calls.map(\.request) == large.calls.map(\.request))
@@ -238,7 +238,7 @@ import Testing
 
   // MARK: - Calls that come back without news
 
-  @Test func aCallIsPlacedAnewSoOftenAtMost() throws {
+  @Test func aReturnedCallIsRoutedAgainALimitedNumberOfTimes() throws {
     let world = try ChangeFixture()
     let moving = world.movingKey
     world.router.get(moving.key, caller: 1)
@@ -251,10 +251,10 @@ import Testing
     }
     #expect(times == 9)
     #expect(world.driver.outcomes[1]?.error?.reason == .wrongShard)
-    #expect(world.router.isTidy && !world.core.mayHoldCalls)
+    #expect(world.router.isTidy && !world.core.care.isNeeded)
   }
 
-  @Test func aCallThatCameBackCanBeCancelledAndHasItsDeadline() throws {
+  @Test func aReturnedCallCanBeCancelledAndKeepsItsDeadline() throws {
     let world = try ChangeFixture()
     let moving = world.movingKey
     let first = try #require(world.router.get(moving.key, caller: 1))
@@ -272,7 +272,7 @@ import Testing
     #expect(world.router.isTidy)
   }
 
-  @Test func theDeadlineOfACallThatCameBackIsTheSameOnTheOtherShardsClock() throws {
+  @Test func theDeadlineOfAReturnedCallIsTheSameOnTheOtherShardsClock() throws {
     let world = try ChangeFixture()
     let moving = world.movingKey
     world.router.set(moving.key, caller: 1, deadlineNanos: world.router.nowNanos + 900_000_000)
@@ -287,7 +287,7 @@ import Testing
 
   // MARK: - Disagreement
 
-  @Test func aStaleRouterTakesOverTheShardsMap() throws {
+  @Test func aStaleRouterAdoptsTheShardsMap() throws {
     let world = try ChangeFixture(accepts: false)
     // Both shards say so, the second one to a Hello that was on its way.
     try world.greet(1)
@@ -305,7 +305,7 @@ import Testing
     #expect(try world.callsSent(to: 2).count == 1)
   }
 
-  @Test func aMapThatAShardRefusesIsTakenBackByThoseBefore() throws {
+  @Test func aMapThatAShardRefusesIsRolledBackToTheOwnersBefore() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     world.router.get(world.movingKey.key, caller: 1)
@@ -332,7 +332,7 @@ import Testing
   }
 
   /// The router that takes a change back need not know that it has come into force.
-  @Test func aMapInForceBetweenIsTheOneThatIsGoneBackTo() throws {
+  @Test func aRollbackRestoresAMapThatCameIntoForceMeanwhile() throws {
     let world = try ChangeFixture()
     let later = try world.next.rebalanced(
       to: world.next.shards + [ShardDescription(id: "z", address: "h:1")])
@@ -344,7 +344,7 @@ import Testing
     #expect(offer.map.shards.map(\.id) == ["a", "b", "c", "z"])
   }
 
-  @Test func twoChangesAtOnceAreBothTakenBack() throws {
+  @Test func twoChangesAtOnceAreBothRolledBack() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     let other = try world.before.rebalanced(
@@ -355,7 +355,7 @@ import Testing
     #expect(world.core.isMapChanging)
   }
 
-  @Test func aMapThatIsInForceElsewhereWins() throws {
+  @Test func aMapThatIsInForceElsewhereIsAdopted() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     let other = try world.before.rebalanced(
@@ -364,8 +364,8 @@ import Testing
     #expect(world.core.map.sameContent(as: other))
   }
 
-  /// Two routers could repeat this without end, each rolling back the change of the other.
-  @Test func aRouterThatTakesBackAgainAndAgainPausesAndContinues() throws {
+  /// Two routers could continue so, each of them taking back what the other does.
+  @Test func aRouterThatRollsBackRepeatedlyPausesAndContinues() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     for epoch in UInt64(2)...6 {

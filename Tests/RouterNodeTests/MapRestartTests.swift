@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct MapRestartTests {
   /// Its first incarnation has adopted the map, the second one may go by an older one.
-  @Test func aShardThatRestartsBeforeAllHoldTheMapHasToAdoptItAnew() throws {
+  @Test func aShardThatRestartsBeforeAllHoldTheMapMustAdoptItAgain() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)
     try world.acceptNewcomer()
@@ -27,7 +27,7 @@ import Testing
 
   /// What this router knows may be older than the shard's restart: a newer map may be in force that
   /// the shard has forgotten.
-  @Test func aShardThatWasRestartedServesWhenAnotherSaysAnewThatTheMapIsInForce() throws {
+  @Test func aRestartedShardServesWhenAnotherReportsAgainThatTheMapIsInForce() throws {
     let world = try ChangeFixture()
     world.router.lose(0)
     world.router.advance(millis: 1_000)
@@ -41,7 +41,7 @@ import Testing
     #expect(try world.offers(to: 1).isEmpty, "it knows")
   }
 
-  @Test func aReplyToAnEarlierQuestionTellsNothingOfTheRestartedShard() throws {
+  @Test func aReplyToAnEarlierQueryDoesNotCountForARestartedShard() throws {
     let world = try ChangeFixture()
     let earlier = world.core.agreement.round
     world.router.lose(0)
@@ -65,7 +65,7 @@ import Testing
     for shard in 0...1 { #expect(try world.offers(to: shard).last?.step == .inForce) }
   }
 
-  @Test func aShardThatWasRestartedServesNoKeysUntilItIsToldTo() throws {
+  @Test func aRestartedShardServesNoKeysUntilTheMapIsInForce() throws {
     let world = try ChangeFixture()
     world.router.lose(0)
     world.router.advance(millis: 1_000)
@@ -78,7 +78,7 @@ import Testing
     try world.adopted(1, inForce: true)
     world.router.get(key, caller: 2)
     #expect(world.driver.outcomes[2] == nil && world.core.unreachableDetail(shard: 0) == nil)
-    #expect(!world.core.mayHoldCalls)
+    #expect(!world.core.care.isNeeded)
   }
 
   /// Calls on a slot wait when one of them was returned. Meanwhile the shard may be restarted.
@@ -103,7 +103,7 @@ import Testing
   }
 
   /// Its first question is a round's, its second one another's.
-  @Test func aShardThatJoinsDuringARoundIsAskedForInTheNext() throws {
+  @Test func aShardThatJoinsDuringARoundIsQueriedInTheNext() throws {
     let world = try ChangeFixture(shards: ["a", "b", "c"], newcomer: "d")
     for shard in 0...1 { world.router.lose(shard) }
     world.router.advance(millis: 1_000)

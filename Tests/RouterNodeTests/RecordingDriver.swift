@@ -49,6 +49,8 @@ final class RecordingDriver: RouterDriver {
 
   /// Connections asked for and not dropped: the generation of each shard's.
   var connections: [Int: UInt64] = [:]
+  /// The address that was dialed last for each shard.
+  var addresses: [Int: String] = [:]
   var connectCount = 0
   var paused: [Int: Int] = [:]
   var events: [RouterEvent] = []
@@ -130,6 +132,7 @@ final class RecordingDriver: RouterDriver {
 
   func connect(shard: Int, address: String, generation: UInt64) {
     connections[shard] = generation
+    addresses[shard] = address
     connectCount += 1
   }
 

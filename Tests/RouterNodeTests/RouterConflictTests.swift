@@ -24,7 +24,7 @@ import Testing
   }
 
   @Test(arguments: ["MAP_CONFLICT", "STALE_MAP"])
-  func itReleasesTheShardsThatAgreed(reason: String) throws {
+  func linksToTheShardsThatAgreedAreClosed(reason: String) throws {
     let router = try RouterFixture()
     try router.accept(0)
     router.get(router.key(of: 0), caller: 1)
@@ -47,7 +47,7 @@ import Testing
     #expect(router.driver.connections[1] != nil)
   }
 
-  @Test func aShardThatIsBeingGreetedIsReleasedAsWell() throws {
+  @Test func theLinkToAShardThatIsBeingGreetedIsClosedToo() throws {
     let router = try RouterFixture()
     try router.greet(0, .calls)
     try refuse(router, 1, "MAP_CONFLICT")
@@ -86,7 +86,7 @@ import Testing
     #expect(error(router, keyOf: 0, caller: 2) == nil)
   }
 
-  @Test func otherRefusalsDontAffectOtherShards() throws {
+  @Test func otherRefusalsConcernOneShardOnly() throws {
     let router = try RouterFixture()
     try router.accept(0)
     try refuse(router, 1, "WRONG_SHARD")

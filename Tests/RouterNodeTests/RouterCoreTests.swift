@@ -10,7 +10,7 @@ import Testing
 @testable import RouterNode
 
 @Suite struct RouterCoreTests {
-  @Test func aCallGoesToItsOwnerUntouchedAndItsAnswerComesBackUntouched() throws {
+  @Test func aRequestReachesItsOwnerUnchangedAndItsReplyItsCaller() throws {
     let router = try RouterFixture()
     try router.acceptAll()
     router.get(router.key(of: 1), caller: 1)
@@ -24,7 +24,7 @@ import Testing
     #expect(router.core.callsUnderWay == 0)
   }
 
-  @Test func aShardThatIsAwayFailsCallsAtOnceNamingItAndTheReason() throws {
+  @Test func anUnreachableShardFailsCallsAtOnceWithItsIdAndTheReason() throws {
     let router = try RouterFixture()
     try router.accept(0)
     router.lose(1)
@@ -84,7 +84,7 @@ import Testing
     #expect(router.driver.outcomes[2]?.error?.code == .internal)
   }
 
-  @Test func aCancelledCallIsTakenBackAndItsLateAnswerIgnored() throws {
+  @Test func aCancelledCallIsCancelledAtTheShardAndItsLateReplyIgnored() throws {
     let router = try RouterFixture()
     try router.acceptAll()
     let id = try #require(router.get(router.key(of: 0), caller: 1))
@@ -107,7 +107,7 @@ import Testing
     #expect(router.driver.outcomes[1]?.error?.code == .deadlineExceeded)
   }
 
-  @Test func answersOfUnknownOrForeignCallsAreIgnored() throws {
+  @Test func repliesToUnknownOrForeignCallsAreIgnored() throws {
     let router = try RouterFixture()
     try router.acceptAll()
     let id = try #require(router.get(router.key(of: 0), caller: 1))

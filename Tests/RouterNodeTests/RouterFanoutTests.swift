@@ -9,7 +9,7 @@ import Testing
 @testable import RouterNode
 
 @Suite struct RouterFanoutTests {
-  @Test func itemsOfAShardThatIsAwayFailAloneNamingIt() throws {
+  @Test func onlyTheItemsOfAnUnreachableShardFailWithItsId() throws {
     let router = try RouterFixture()
     try router.accept(0)
     router.lose(1)
@@ -34,7 +34,7 @@ import Testing
     #expect(response.items[1].error.shard == "b")
   }
 
-  @Test func answersOfAllOperationsTogetherAreBounded() throws {
+  @Test func theRepliesOfAllOperationsTogetherAreBounded() throws {
     var limits = Limits()
     limits.replyMemoryBytesMax = 10_000
     let router = try RouterFixture(limits: limits)
@@ -70,7 +70,7 @@ import Testing
     #expect(router.driver.outcomes[2]?.error?.reason == .overloaded)
   }
 
-  @Test func aWriteItemWhoseAnswerIsLostHasAnUnknownOutcome() throws {
+  @Test func aWriteItemWhoseReplyIsLostHasAnUnknownOutcome() throws {
     let router = try RouterFixture()
     try router.acceptAll()
     var request = Ringstore_V1_MDeleteRequest()
@@ -88,7 +88,7 @@ import Testing
     #expect(response.items[0].error.reason == "OUTCOME_UNKNOWN")
   }
 
-  @Test func theCoreEndsAnOperationAtItsDeadlineWhereItIsToldTo() throws {
+  @Test func theCoreEndsAnOperationAtTheDeadlineThatWasSet() throws {
     let router = try RouterFixture()
     try router.acceptAll()
     let handle = try #require(
@@ -140,7 +140,7 @@ import Testing
     #expect(response.unreachable.map(\.shard) == ["b"])
   }
 
-  @Test func describeListsAShardThatIsAwayWithTheReason() throws {
+  @Test func describeListsAnUnreachableShardWithTheReason() throws {
     let router = try RouterFixture(shards: ["a"])
     router.lose(0)
     _ = try router.start(.describe, Ringstore_V1_DescribeRequest(), caller: 1)

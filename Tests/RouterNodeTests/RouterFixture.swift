@@ -155,8 +155,8 @@ final class RouterFixture {
   var isTidy: Bool {
     core.callsUnderWay == 0 && core.callsParked == 0 && core.callsWaiting == 0
       && core.repliesInParts == 0
-      && core.bytesAskedFor == 0 && core.operationsUnderWay == 0 && core.laneOrder.isEmpty
-      && core.laneOrder.callCount == 0 && core.replyMemory.heldBytes == 0
+      && core.requestedReplyBytes == 0 && core.operationsUnderWay == 0 && core.sequencer.isEmpty
+      && core.sequencer.callCount == 0 && core.replyMemory.heldBytes == 0
       && driver.paused.values.allSatisfy { $0 == 0 }
       && driver.expected.values.allSatisfy { $0 == 0 }
       && core.links.allSatisfy {

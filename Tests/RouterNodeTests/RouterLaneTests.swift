@@ -50,7 +50,7 @@ import Testing
     #expect(router.core.unreachableDetail(shard: 0)?.contains("restarted") == true)
   }
 
-  @Test func aShardThatLeavesWhileItIsGreetedIsReleased() throws {
+  @Test func theLinkToAShardThatDrainsWhileItIsGreetedIsClosed() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.greet(0, .calls)
     var draining = Ringstore_Internal_V1_ShardFrame()
@@ -61,7 +61,7 @@ import Testing
     #expect(router.driver.events.contains(.linkDraining(shard: "a")))
   }
 
-  @Test func largeRequestsAndSlicesWithLargeAnswersUseTheBulkLane() throws {
+  @Test func largeRequestsAndSlicesWithLargeRepliesUseTheBulkLane() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     router.set("small", bytes: 100, caller: 1)
@@ -133,7 +133,7 @@ import Testing
     #expect(router.isTidy)
   }
 
-  @Test func aLargeCallThatIsGoneFromItsClientStillHoldsLaterOnesBack() throws {
+  @Test func aLargeCallWithoutAClientStillDelaysLaterOnes() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     let large = try #require(router.set("k", bytes: Self.large, caller: 1))
@@ -159,7 +159,7 @@ import Testing
       #expect(router.driver.outcomes[caller]?.error?.reason == .overloaded)
       #expect(router.driver.paused[caller] == 0)
     }
-    #expect(router.core.laneOrder.isEmpty)
+    #expect(router.core.sequencer.isEmpty)
   }
 
   @Test func aFullBulkLaneDoesNotDelaySmallCalls() throws {

@@ -34,7 +34,7 @@ import Testing
     Array(repeating: byte, count: count)
   }
 
-  @Test func aLargeReplyIsPassedOnPieceByPieceAndAskedForByTheWindow() throws {
+  @Test func aLargeReplyIsForwardedChunkByChunkAndRequestedByTheWindow() throws {
     let total = 1 << 20
     let (router, id) = try announced(bytes: total)
     #expect(try credit(router) == [StreamedReply.windowBytes])
@@ -58,7 +58,7 @@ import Testing
     #expect(router.isTidy)
   }
 
-  @Test func nothingIsAskedForWhileTheCallerTakesNoMore() throws {
+  @Test func nothingIsRequestedWhileTheCallerReadsNoMore() throws {
     let (router, id) = try announced(bytes: 1 << 20, isFull: true)
     #expect(try credit(router).isEmpty)
     router.driver.full = []
@@ -72,7 +72,7 @@ import Testing
     #expect(try credit(router) == [StreamedReply.windowBytes])
   }
 
-  @Test func aReplyThatMustBeWholeIsGatheredAndAskedForAtOnce() throws {
+  @Test func aReplyThatMustBeWholeIsCollectedAndRequestedAtOnce() throws {
     let total = 3 * Limits().pieceBytesMax
     let (router, id) = try announced(bytes: total, gathers: true)
     #expect(try credit(router) == [total])
@@ -158,7 +158,7 @@ import Testing
     #expect(try router.sent(to: 0).calls.count == 1, "a slow caller doesn't delay others")
   }
 
-  @Test func aReadThatIsCutOffFailsAsUnavailableAfterWhatCame() throws {
+  @Test func aReadThatIsCutOffFailsAsUnavailableAfterItsFirstChunks() throws {
     let (router, id) = try announced(bytes: 1 << 20)
     try router.reply(id, from: 0, .bulk, piece(1), more: true)
     router.lose(0, .bulk)
@@ -184,12 +184,12 @@ import Testing
     #expect(router.isTidy)
   }
 
-  @Test func aCancelledReplyIsTakenBackOnItsCallsLaneAndItsPiecesDropped() throws {
+  @Test func aCancelledReplyIsCancelledOnItsCallsLaneAndItsChunksDropped() throws {
     let (router, id) = try announced(bytes: 1 << 20)
     try router.reply(id, from: 0, .bulk, piece(1), more: true)
     router.core.cancel(id)
     #expect(try router.sent(to: 0).cancels == [id])
-    #expect(router.core.bytesAskedFor == 0)
+    #expect(router.core.requestedReplyBytes == 0)
     try router.reply(id, from: 0, .bulk, piece(2), more: true)
     #expect(router.core.callsUnderWay == 1, "the shard has yet to say its last word")
     try router.refuse(id, from: 0)
@@ -208,7 +208,7 @@ import Testing
     #expect(tooLittle.isTidy)
   }
 
-  @Test func aReplyBeyondTheMessageLimitIsRefused() throws {
+  @Test func aReplyOverTheMessageLimitIsRefused() throws {
     let (router, id) = try announced(bytes: Limits().maxMessageBytes + 1)
     #expect(router.driver.outcomes[1]?.error?.reason == .responseTooLarge)
     #expect(try router.sent(to: 0).cancels == [id])
@@ -255,7 +255,7 @@ import Testing
     #expect(frame.credits.map(\.bytes) == [UInt64(LinkProtocol.streamCreditBytes)])
     for number in 0..<8 {
       try router.reply(id, from: 0, .bulk, piece(UInt8(number)), more: true)
-      let unused = router.core.bytesAskedFor
+      let unused = router.core.requestedReplyBytes
       #expect(unused > 0 && unused <= LinkProtocol.streamCreditBytes)
     }
     try router.reply(id, from: 0, .bulk, [])
@@ -264,7 +264,7 @@ import Testing
     #expect(router.isTidy)
   }
 
-  @Test func aStreamIsAskedForNoMoreThanItsCallerTakes() throws {
+  @Test func noMoreOfAStreamIsRequestedThanItsCallerReads() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     let id = try #require(try router.openStream("k", caller: 1))
@@ -302,10 +302,10 @@ import Testing
     #expect(try router.sent(to: 0).calls.count == 1)
     router.core.cancel(id)
     #expect(try router.sent(to: 0, .bulk).cancels == [id])
-    #expect(router.core.bytesAskedFor == 0)
+    #expect(router.core.requestedReplyBytes == 0)
   }
 
-  @Test func aStreamThatWaitsForRoomGetsItsCreditWhenItGoes() throws {
+  @Test func aStreamThatWaitsForSpaceGetsItsCreditWhenItIsSent() throws {
     var limits = LinkLimits()
     limits.bulkCallsInFlightMax = 1
     let router = try RouterFixture(shards: ["a"], linkLimits: limits)

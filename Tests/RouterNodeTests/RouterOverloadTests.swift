@@ -15,7 +15,7 @@ import Testing
     return router
   }
 
-  @Test func callsBeyondTheBoundWaitAndTheirConnectionsAreNotRead() throws {
+  @Test func callsOverTheLimitWaitAndTheirConnectionsAreNotRead() throws {
     let router = try crowdedRouter()
     let key = router.key(of: 0)
     for caller in 1...4 { router.get(key, caller: caller) }

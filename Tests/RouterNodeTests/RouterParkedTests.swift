@@ -32,7 +32,7 @@ import Testing
 
   @Test func itIsUnderWayNoMore() throws {
     let id = try parked(1)
-    #expect(router.core.links[0].isIdle && router.core.laneOrder.callCount == 0)
+    #expect(router.core.links[0].isIdle && router.core.sequencer.callCount == 0)
     #expect(router.core.callsParked == 1 && router.driver.parked == [1])
     #expect(router.driver.outcomes.isEmpty)
     try router.reply(id, from: 0, .calls, [7])
@@ -40,7 +40,7 @@ import Testing
     #expect(router.isTidy && router.driver.parked.isEmpty)
   }
 
-  @Test func aLargePushOnItsKeyGoesAtOnce() throws {
+  @Test func aLargePushOnItsKeyIsSentAtOnce() throws {
     let id = try #require(router.pop("q", caller: 1, waitMillis: 60_000))
     router.push("q", bytes: 100_000, caller: 2)
     #expect(try router.sent(to: 0, .bulk).calls.isEmpty, "it waits for its turn")
@@ -52,7 +52,7 @@ import Testing
     #expect(router.driver.outcomes.count == 2 && router.isTidy)
   }
 
-  @Test func aLargeReplyIsAskedForAsEver() throws {
+  @Test func aLargeReplyIsRequestedAsForOtherCalls() throws {
     let id = try parked(1)
     try router.announce(id, from: 0, bytes: 100_000)
     #expect(try router.sent(to: 0, .bulk).credits.map(\.bytes) == [100_000])
@@ -62,7 +62,7 @@ import Testing
     #expect(router.isTidy)
   }
 
-  @Test func whoGoesIsForgottenAndTheShardTold() throws {
+  @Test func aCallWithoutItsCallerIsForgottenAndCancelledAtTheShard() throws {
     let id = try parked(1)
     router.driver.gone.insert(1)
     router.core.cancel(id)
@@ -71,7 +71,7 @@ import Testing
     #expect(router.isTidy && router.core.callsParked == 0)
   }
 
-  @Test func aRevokedCallIsRefusedWhenTheShardHasReleasedIt() throws {
+  @Test func aCallerOverItsLimitIsRefusedWhenTheShardHasReleasedTheCall() throws {
     router.driver.parkedMax = 1
     _ = try parked(1)
     let second = try parked(2)
@@ -86,7 +86,7 @@ import Testing
     #expect(router.driver.outcomes[3] == .answered([7]))
   }
 
-  @Test func aCallWhoseUserHasGoneIsTakenBackAsItIsParked() throws {
+  @Test func aCallWhoseUserWasRemovedIsCancelledWhenItIsParked() throws {
     router.driver.callerRefusal = .unauthenticatedAnymore
     let id = try parked(1)
     #expect(try router.sent(to: 0).cancels == [id])
@@ -95,7 +95,7 @@ import Testing
     #expect(router.isTidy && router.core.callsParked == 0)
   }
 
-  @Test func aDrainRecallsWaitingCallsFromTheShard() throws {
+  @Test func aDrainCancelsParkedCallsAtTheShard() throws {
     let ids = [try parked(1), try parked(2)]
     router.core.endParked()
     #expect(try router.sent(to: 0).cancels == ids)
@@ -152,7 +152,7 @@ import Testing
     #expect(router.isTidy)
   }
 
-  @Test func aLinkThatStaysAwayLeavesTheOutcomeUnknown() throws {
+  @Test func aLinkThatIsLostForTooLongLeavesTheOutcomeUnknown() throws {
     _ = try parked(1)
     router.lose(0)
     #expect(router.driver.outcomes.isEmpty)
@@ -162,7 +162,7 @@ import Testing
     #expect(try router.sent(to: 0).calls.isEmpty && router.isTidy)
   }
 
-  @Test func aDeadlineEndsItWhileTheLinkIsAway() throws {
+  @Test func aDeadlineEndsItWhileTheLinkIsLost() throws {
     let id = try #require(
       router.pop("q", caller: 1, waitMillis: 60_000, deadlineNanos: router.nowNanos + 1_000_000_000)
     )
@@ -174,7 +174,7 @@ import Testing
     #expect(!hello.parkedCalls.contains(id) && router.isTidy)
   }
 
-  @Test func aCallThatComesBackIsPlacedAnew() throws {
+  @Test func aReturnedCallIsRoutedAgain() throws {
     let id = try parked(1)
     var returned = ByteBuffer()
     let request: [UInt8] = try RouterFixture.popRequest("q", waitMillis: 60_000).serializedBytes()

@@ -9,7 +9,7 @@ import Testing
 @testable import RouterNode
 
 @Suite struct ShardClockTests {
-  @Test func aDeadlineIsToldOnTheShardsClockRoundedUp() {
+  @Test func aDeadlineIsSentOnTheShardsClockRoundedUp() {
     var clock = ShardClock()
     clock.heard(1_000, nowNanos: 5_000_000_000)
     #expect(clock.millis(ofDeadline: 5_000_000_000) == 1_000)
@@ -55,7 +55,7 @@ import Testing
     try router.receive(frame, from: 0)
   }
 
-  @Test func everyFrameWithCallsNamesWhatWasHeardLast() throws {
+  @Test func everyFrameWithCallsHasTheNewestClock() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     router.set("k", caller: 1)
@@ -68,7 +68,7 @@ import Testing
     #expect(try router.sent(to: 0, .bulk).heardMillis == 700)
   }
 
-  @Test func aClockIsAnsweredOverBothLanesAlsoWhenNothingIsToBeSent() throws {
+  @Test func aClockIsReturnedOverBothLanesEvenWithoutOutput() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     _ = try (router.sent(to: 0), router.sent(to: 0, .bulk))
@@ -80,7 +80,7 @@ import Testing
     }
   }
 
-  @Test func whatAnOlderConnectionToldIsForgotten() throws {
+  @Test func whatAnOlderConnectionReportedIsForgotten() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     try tell(90_000, router)

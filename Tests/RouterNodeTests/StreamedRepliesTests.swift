@@ -31,7 +31,7 @@ import Testing
     #expect(again == 0, "what was asked for has yet to come")
     let pieces = [take(window / 2, of: 1), take(window / 2, of: 1)]
     #expect(pieces == [.piece(beginning: 3 * window), .piece(beginning: nil)])
-    #expect(replies.hasBegun(1) && replies.askedBytes == 0)
+    #expect(replies.hasBegun(1) && replies.requestedBytes == 0)
     let next = ask(1)
     #expect(next == window)
   }
@@ -42,10 +42,10 @@ import Testing
     #expect(asked == 10 * window)
     let parts = [take(9 * window, of: 1), take(window, of: 1, isLast: true)]
     #expect(parts == [.keep, .keep])
-    #expect(replies.askedBytes == 10 * window && !replies.hasBegun(1))
+    #expect(replies.requestedBytes == 10 * window && !replies.hasBegun(1))
     let ended = replies.end(1, at: 0)
     #expect(ended?.bytes.readableBytes == 10 * window)
-    #expect(replies.askedBytes == 0 && replies.count == 0)
+    #expect(replies.requestedBytes == 0 && replies.count == 0)
   }
 
   @Test(arguments: [
@@ -88,13 +88,13 @@ import Testing
     let third = replies.nextWaiter(0, share: 50)
     #expect(third?.id == 3)
     replies.grant(3, 100, 0)
-    #expect(replies.askedBytes == 100 && !replies.hasWaiters(0) && replies.mayAsk(2))
+    #expect(replies.requestedBytes == 100 && !replies.hasWaiters(0) && replies.mayAsk(2))
   }
 
   @Test mutating func eachLinkHasAShareOfItsOwn() {
     for id in 1...2 as ClosedRange<UInt64> { replies.begin(id, .gathered(total: 100)) }
     let asked = [ask(1, of: 0, share: 50), ask(2, of: 3, share: 50)]
-    #expect(asked == [100, 100] && replies.askedBytes == 200)
+    #expect(asked == [100, 100] && replies.requestedBytes == 200)
   }
 
   @Test mutating func repliesThatWereGivenUpLoseTheirPlace() {
@@ -116,7 +116,7 @@ import Testing
     replies.begin(1, .messages)
     _ = ask(1, of: 0)
     let released = replies.returned(1, by: 0)
-    #expect(released == window && replies.askedBytes == 0)
+    #expect(released == window && replies.requestedBytes == 0)
     let asked = ask(1, of: 1)
     #expect(asked == window)
   }

@@ -53,7 +53,7 @@ import Testing
     #expect(set.key == .init("b".utf8) && set.value == .init("2".utf8))
   }
 
-  @Test func aLargeRequestGoesOverTheBulkLane() throws {
+  @Test func aLargeRequestIsSentOverTheBulkLane() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     let value = String(repeating: "v", count: 200_000)

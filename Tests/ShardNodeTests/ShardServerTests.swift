@@ -103,8 +103,9 @@ struct ShardServerTests {
       }
       try await loop.submit { [service = shard.service] in
         service.value.core.state = .loading
+        service.value.core.detail = "40 % of 7 MiB read"
       }.get()
-      let reason = "not serving: the shard is loading its data"
+      let reason = "not serving: the shard is loading its data: 40 % of 7 MiB read"
       for service in ["", keys, "KVStore", "KeyStore", "shard/a"] {
         #expect(try await client.health(of: service) == .notServing, "\(service)")
       }

@@ -6,7 +6,8 @@ import NIOConcurrencyHelpers
 import NIOCore
 
 final class StreamExchange: ClientCallHandler, ConnectionWaiter, @unchecked Sendable {
-  // Unchecked: `shared` is locked, everything else that changes is touched on `eventLoop` only.
+  // Sendable although it has state: `shared` is locked, everything else that changes is touched on
+  // `eventLoop` only.
   private typealias Reader = CheckedContinuation<Result<ByteBuffer?, RPCStatus>, Never>
   private typealias Writer = CheckedContinuation<RPCStatus?, Never>
 

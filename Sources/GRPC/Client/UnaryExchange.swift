@@ -5,7 +5,7 @@ import NIOCore
 
 /// A unary call: waits for a connection, sends, and sends again while that is provably safe.
 final class UnaryExchange: ClientCallHandler, ConnectionWaiter, @unchecked Sendable {
-  // Unchecked: everything mutable is touched on the core's event loop only.
+  // Sendable although it has state: all of it is touched on the core's event loop only.
   let waitsForReady: Bool
   private(set) var deadlineNanos: UInt64?
   var parkTimer: Scheduled<Void>?

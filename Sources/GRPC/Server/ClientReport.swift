@@ -117,8 +117,8 @@ extension GRPCServerHandler {
     ClientReport(
       id: place?.id ?? 0, kind: isLink ? .link : .grpc, address: remoteAddress,
       user: (serviceContext as? any ConnectionUser)?.latestUser ?? "",
-      isEncrypted: peer.isEncrypted, ageNanos: nowNanos &- state.openedNanos,
-      idleNanos: tally.open > 0 ? 0 : nowNanos &- state.activeNanos, openCalls: tally.open,
+      isEncrypted: peer.isEncrypted, ageNanos: state.ageNanos(nowNanos: nowNanos),
+      idleNanos: tally.open > 0 ? 0 : state.idle.idleNanos(nowNanos: nowNanos), openCalls: tally.open,
       calls: session.counters.streamsOpened, heldBytes: charge.bytes)
   }
 }

@@ -1,67 +1,17 @@
 // What concerns the connection itself: keep-alive, floods, time limits, drain. None of it is on the
-// path of a call.
+// path of a call. What to do is decided by ConnectionState.
 
 import HTTP2
 import Logging
 import NIOCore
 
-/// The state for that.
-struct ConnectionState {
-  /// The payloads of the PING that ends a drain's round trip, and of a keep-alive PING.
-  static let drainPing: UInt64 = 0x7273_6472_6169_6e21
-  static let lifePing: UInt64 = 0x7273_616c_6976_653f
-
-  var keepalive: KeepalivePolicy
-  /// The watch over a silent client; nil: there is none.
-  var liveness: Liveness?
-  var hasSettings = false
-  let openedNanos: UInt64
-  var headerBlockSinceNanos: UInt64?
-  var controlFramesAtPeriodStart = 0
-  var usefulFramesAtPeriodStart = 0
-  var periodStartNanos: UInt64
-  /// How much the client reads of the pending replies, and how much it sends.
-  var taken = TakenBytes()
-  var outboundProgress = ProgressWindow()
-  var inboundProgress = ProgressWindow()
-  /// RST_STREAM frames that the node's counters have.
-  var resetsCounted = 0
-  /// Keep-alive PINGs.
-  var keepAlivesSent = 0
-  /// Calls that there were at the last sweep, and when there was last one in progress.
-  var sweptCalls = 0
-  var activeNanos: UInt64
-  /// How old the connection may become; nil: no limit.
-  var age: ConnectionAge?
-
-  init(configuration: ServerConfiguration, nowNanos: UInt64, chance: () -> UInt64) {
-    keepalive = KeepalivePolicy(
-      minIntervalNanos: configuration.minPingIntervalNanos,
-      minIdleIntervalNanos: configuration.minIdlePingIntervalNanos)
-    openedNanos = nowNanos
-    periodStartNanos = nowNanos
-    activeNanos = nowNanos
-    if configuration.ageNanosMax > 0 {
-      age = ConnectionAge(
-        maxNanos: configuration.ageNanosMax, graceNanos: configuration.ageGraceNanos,
-        openedNanos: nowNanos, chance: chance())
-    }
-    if configuration.keepaliveNanos > 0 {
-      liveness = Liveness(
-        intervalNanos: configuration.keepaliveNanos,
-        timeoutNanos: configuration.keepaliveTimeoutNanos,
-        lookNanos: UInt64(configuration.sweepNanos), nowNanos: nowNanos)
-    }
-  }
-}
-
 extension GRPCServerHandler {
   func connectionEvent(_ event: HTTP2ConnectionEvent) {
     switch event {
     case .settingsReceived:
-      state.hasSettings = true
+      state.preface.settingsReceived()
     case .pingReceived:
-      let isAllowed = state.keepalive.received(
+      let isAllowed = state.pingReceived(
         nowNanos: loop.nowNanos, hasCalls: tally.open > 0,
         usefulFramesSent: session.counters.usefulFramesSent)
       if !isAllowed { cut(.tooManyPings) }
@@ -73,8 +23,7 @@ extension GRPCServerHandler {
   }
 
   func permitPings(everyNanos: UInt64) {
-    state.keepalive.minIntervalNanos = everyNanos
-    state.keepalive.minIdleIntervalNanos = everyNanos
+    state.permitPings(everyNanos: everyNanos)
   }
 
   func becomeLink() {
@@ -82,7 +31,7 @@ extension GRPCServerHandler {
     isLink = true
     // It carries calls of many clients, and the outcomes of their writes would be unknown. A new
     // link would lead to the same shard, so it would balance nothing.
-    state.age = nil
+    state.endAgeLimit()
   }
 
   // MARK: - Floods
@@ -90,31 +39,10 @@ extension GRPCServerHandler {
   /// Compares what the client has sent with its limits. Called once per read.
   func checkFloods() {
     let counters = session.counters
-    if counters.resetsReceived != state.resetsCounted {
-      loop.connections.calls(reset: counters.resetsReceived - state.resetsCounted)
-      state.resetsCounted = counters.resetsReceived
-    }
-    if counters.resetsBeforeResponse > configuration.maxExcessResets + tally.answered {
-      cut(.tooManyResets)
-    } else if counters.resetsForPeerErrors > configuration.maxErrorResets + tally.answered / 10 {
-      cut(.tooManyStreamErrors)
-    } else if isControlFlood(counters) {
-      cut(.tooManyControlFrames)
-    }
-  }
-
-  private func isControlFlood(_ counters: HTTP2Counters) -> Bool {
-    let frames = counters.controlFramesReceived - state.controlFramesAtPeriodStart
-    guard frames > configuration.maxControlFrames else { return false }
-    let useful = counters.usefulFramesSent - state.usefulFramesAtPeriodStart
-    let now = loop.nowNanos
-    if now &- state.periodStartNanos < configuration.controlFramePeriodNanos {
-      return frames > configuration.maxControlFrames + 10 * useful
-    }
-    state.periodStartNanos = now
-    state.controlFramesAtPeriodStart = counters.controlFramesReceived
-    state.usefulFramesAtPeriodStart = counters.usefulFramesSent
-    return false
+    let resets = state.floods.newResets(counters)
+    if resets > 0 { loop.connections.calls(reset: resets) }
+    let reason = state.floods.look(counters, answered: tally.answered, nowNanos: loop.nowNanos)
+    if let reason { cut(reason) }
   }
 
   // MARK: - Bounds of connections
@@ -139,7 +67,7 @@ extension GRPCServerHandler {
     let first = TimeAmount.nanoseconds(Int64(ServerConfiguration.reservedFirstCallNanosMax))
     loop.eventLoop.assumeIsolated().scheduleTask(in: first) { [weak self] in
       guard let self, ending.isOpen, let refusal = place?.excess else { return }
-      let age = loop.nowNanos &- state.openedNanos
+      let age = state.ageNanos(nowNanos: loop.nowNanos)
       if tally.open == 0 || age >= ServerConfiguration.reservedNanosMax {
         cut(refusal)
       } else {
@@ -156,33 +84,21 @@ extension GRPCServerHandler {
     lookForLife(nowNanos: nowNanos)
     lookForCalls(nowNanos: nowNanos)
     lookAtAge(nowNanos: nowNanos)
-    if !state.hasSettings, nowNanos &- state.openedNanos > configuration.handshakeTimeoutNanos {
-      cut(.noPreface)
-      return
-    }
-    if session.isInsideHeaderBlock {
-      let since = state.headerBlockSinceNanos ?? nowNanos
-      state.headerBlockSinceNanos = since
-      if nowNanos &- since > configuration.handshakeTimeoutNanos {
-        cut(.slowHeaders)
-        return
-      }
-    } else {
-      state.headerBlockSinceNanos = nil
-    }
+    let reason = state.preface.look(
+      nowNanos: nowNanos, isInsideHeaderBlock: session.isInsideHeaderBlock)
+    if let reason { return cut(reason) }
     sweepCalls(nowNanos: nowNanos)
   }
 
   private func lookForLife(nowNanos: UInt64) {
     // While the connection isn't read, its PINGs can't be seen. Other limits apply to that.
-    if isReadHeldBack { state.liveness?.restart(nowNanos: nowNanos) }
+    if isReadHeldBack { state.restartSilence(nowNanos: nowNanos) }
     let channel = context?.channel
-    switch state.liveness?.look(
+    switch state.lookForLife(
       nowNanos: nowNanos, unheardNanos: { channel.flatMap(SilentPeers.unheardNanos) })
     {
     case .ping:
-      state.keepAlivesSent += 1
-      session.ping(payload: ConnectionState.lifePing)
+      session.ping(payload: ConnectionState.keepalivePing)
       needsFlush()
     case .dead: cut(.keepaliveTimeout)
     case .wait, nil: break
@@ -190,31 +106,27 @@ extension GRPCServerHandler {
   }
 
   private func lookForCalls(nowNanos: UInt64) {
-    let calls = session.counters.streamsOpened
     // Time in which replies are being sent is not idle time either.
-    if session.liveStreamCount > 0 || calls != state.sweptCalls {
-      state.sweptCalls = calls
-      state.activeNanos = nowNanos
-      return
-    }
+    let look = state.idle.look(
+      calls: session.counters.streamsOpened, hasLive: session.liveStreamCount > 0,
+      nowNanos: nowNanos)
+    if look == .active { return }
     session.releaseIdleMemory()
-    if configuration.idleNanosMax > 0, !ending.isDraining,
-      nowNanos &- state.activeNanos > configuration.idleNanosMax
-    {
+    if look == .idle, !ending.isDraining {
       note(.idle)
       beginDrain()
     }
   }
 
   private func lookAtAge(nowNanos: UInt64) {
-    switch state.age?.look(nowNanos: nowNanos) {
+    switch state.lookAtAge(nowNanos: nowNanos) {
     // A connection that is ending already has the time limit of the reason for its end.
-    case .drain where ending.isDraining: state.age = nil
+    case .drain where ending.isDraining: state.endAgeLimit()
     case .drain:
       note(.maxAge)
       beginDrain()
     case .cut: cut(.maxAgeGrace)
-    case .nothing, nil: break
+    case .nothing: break
     }
   }
 

@@ -111,7 +111,7 @@ extension GRPCServerHandler {
   private func finish() {
     ending.finish()
     endCalls()
-    state.outboundProgress.restart()
+    state.progress.restartOutput()
     if writer.isEmpty { return closeOutput() }
     writer.whenEmpty { self.closeOutput() }
   }
@@ -144,9 +144,9 @@ extension GRPCServerHandler {
   func sweepEnding(nowNanos: UInt64) {
     guard ending.hasLastWords, let channel = context?.channel else { return }
     renewCharge()
-    state.taken.look(written: session.bodyBytesSent, channel)
-    let isSlow = state.outboundProgress.isSlow(
-      bytes: state.taken.count, nowNanos: nowNanos,
+    state.progress.look(written: session.bodyBytesSent, channel)
+    let isSlow = state.progress.isSlowToTake(
+      nowNanos: nowNanos,
       periodNanos: configuration.progressTimeoutNanos, bytesMin: configuration.minProgressBytes)
     guard isSlow else { return }
     // An endless stream whose client has gone has nothing left to send.
@@ -166,7 +166,7 @@ extension GRPCServerHandler {
   /// The client sends no more: calls that arrived completely get their replies, the others can't.
   private func answerTheRest() {
     guard ending.isOpen, context != nil else { return }
-    state.outboundProgress.restart()
+    state.progress.restartOutput()
     if session.failure == nil, session.liveStreamCount > 0 {
       for stream in session.liveStreams where !stream.remoteEnded {
         session.reset(stream, code: .cancel)

@@ -66,24 +66,23 @@ extension GRPCServerHandler {
   /// Whether the client reads too little of its pending replies on the whole connection, or sends
   /// too little.
   private func isConnectionSlow(nowNanos: UInt64) -> (toTake: Bool, toSend: Bool) {
-    let isSlowToSend = state.inboundProgress.isSlow(
+    let isSlowToSend = state.progress.isSlowToSend(
       bytes: session.bytesReceived, nowNanos: nowNanos,
       periodNanos: configuration.progressTimeoutNanos,
       bytesMin: configuration.minConnectionProgressBytes)
     let isWaiting = session.outboundBytes > 0
-    if let channel = context?.channel, isWaiting || state.taken.count < session.bodyBytesSent {
-      let before = state.taken.count
-      state.taken.look(written: session.bodyBytesSent, channel)
+    let written = session.bodyBytesSent
+    if let channel = context?.channel, isWaiting || state.progress.takenBytes < written {
       // A PING may be queued behind megabytes that the client has yet to read.
-      if state.taken.count > before { state.liveness?.heard() }
+      if state.progress.look(written: written, channel) { state.heard() }
     }
-    guard isWaiting || state.taken.count < session.bodyBytesSent else {
-      state.outboundProgress.restart()
+    guard isWaiting || state.progress.takenBytes < written else {
+      state.progress.restartOutput()
       return (false, isSlowToSend)
     }
     // The rest of replies that were passed to the socket completely is judged like a single reply.
-    let isSlowToTake = state.outboundProgress.isSlow(
-      bytes: state.taken.count, nowNanos: nowNanos,
+    let isSlowToTake = state.progress.isSlowToTake(
+      nowNanos: nowNanos,
       periodNanos: isWaiting || !writer.isEmpty
         ? configuration.progressTimeoutNanos : configuration.systemProgressTimeoutNanos,
       bytesMin: isWaiting
@@ -106,7 +105,7 @@ extension GRPCServerHandler {
       return false
     }
     call.answerProgress.look(
-      sent: stream.bodyBytesSent, ofAll: session.bodyBytesSent, taken: state.taken.count)
+      sent: stream.bodyBytesSent, ofAll: session.bodyBytesSent, taken: state.progress.takenBytes)
     let isSlow = call.answerProgress.window.isSlow(
       bytes: call.answerProgress.taken, nowNanos: nowNanos,
       periodNanos: configuration.progressTimeoutNanos, bytesMin: configuration.minProgressBytes)

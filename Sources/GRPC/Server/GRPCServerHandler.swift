@@ -110,7 +110,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     loop.flusher.scheduler.beginTick()
     bytesReceived &+= buffer.readableBytes
     loop.meter.grpc.received &+= UInt64(buffer.readableBytes)
-    state.liveness?.heard()
+    state.heard()
     buffer.withUnsafeReadableBytes { session.receive($0) }
     // The buffer of decrypted bytes belongs to TLS.
     if !peer.isEncrypted { loop.receiveBuffer.recycle(buffer) }

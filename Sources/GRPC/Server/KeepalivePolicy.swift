@@ -3,9 +3,9 @@
 /// The strikes of one connection.
 struct KeepalivePolicy {
   /// Shortest interval while calls are open, in nanoseconds.
-  var minIntervalNanos: UInt64
+  private var minIntervalNanos: UInt64
   /// Shortest interval while none is open.
-  var minIdleIntervalNanos: UInt64
+  private var minIdleIntervalNanos: UInt64
 
   private(set) var strikes = 0
   private var lastPingNanos: UInt64?
@@ -14,6 +14,12 @@ struct KeepalivePolicy {
   init(minIntervalNanos: UInt64, minIdleIntervalNanos: UInt64) {
     self.minIntervalNanos = minIntervalNanos
     self.minIdleIntervalNanos = minIdleIntervalNanos
+  }
+
+  /// Sets both intervals.
+  mutating func permit(everyNanos: UInt64) {
+    minIntervalNanos = everyNanos
+    minIdleIntervalNanos = everyNanos
   }
 
   /// Records a PING. Returns false when the client has passed the strikes that are forgiven.

@@ -137,7 +137,8 @@ struct LaneState {
 
 /// The state, its lock, and the wakes that go with it.
 final class LaneShared: Sendable {
-  /// The state has references that only their owners use, see `OpenFile` and `PassBytes`.
+  /// Sendable although the state has references: only their owners use them, see `OpenFile` and
+  /// `PassBytes`.
   private struct Guarded: @unchecked Sendable {
     var state: LaneState
     /// Notifies a lane that there may be work; set by the runner of the lanes. Called without the
@@ -215,7 +216,8 @@ extension FsyncPolicy {
   }
 }
 
-/// Carries a value out of the lock to its one owner.
+/// Carries a value out of the lock. Sendable because the value is the caller's alone from then on:
+/// the state has given it away.
 private struct UncheckedValue<Value>: @unchecked Sendable {
   let value: Value
 }

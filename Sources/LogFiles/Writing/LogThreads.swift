@@ -94,6 +94,9 @@ package final class LogThreads: Sendable {
 }
 
 /// The wake-up of a lane's thread. A ring before the sleep is not lost.
+///
+/// Sendable although it has state: `hasRung` is used under the mutex only, and the mutex and the
+/// condition are made for use by several threads.
 private final class LaneAlarm: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)

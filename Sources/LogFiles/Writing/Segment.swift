@@ -23,8 +23,8 @@ struct OpenSegment: Sendable {
   /// Where the next batch goes in the file.
   var offset: UInt64
 
-  /// Writes an end mark after a batch; the next batch overwrites it. A recycled segment has old
-  /// bytes there, which would look like a damaged batch.
+  /// Follows each write; the next batch overwrites it. A longer write that found no room may have
+  /// left a part of its bytes there, which would look like a damaged batch.
   static let endMark: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0]
 
   /// Bytes of batches for which space is allocated.

@@ -37,8 +37,8 @@ package struct LinkLimits: Sendable {
   package var timesReturnedMax: UInt8 = 8
   /// How long such a call waits for a newer slot map before it is.
   package var returnedNanos: UInt64 = 50_000_000
-  /// How long a link to a changed address waits for calls in progress; then it stays open until it
-  /// is lost.
+  /// How long a link whose shard has another address waits for calls in progress; those that are
+  /// left end as if it were lost. Then the same time for a shard that doesn't serve yet.
   package var moveNanosMax: UInt64 = 2_000_000_000
   /// How long a router that has rolled back several changes in a row pauses, so that another router
   /// can finish.

@@ -52,10 +52,10 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
     let address = listedAddresses[shard.id] ?? shard.address
     let place = place(of: shard.id) ?? append(shard.id, address)
     if !links[place].isMember {
-      links[place].isMember = true
-      links[place].address = address
+      links[place].join()
+      links[place].readdress(to: address)
       // Calls wait until the link is made, or can't be.
-      if !links[place].state.isReady { links[place].beginMoving(untilNanos: .max) }
+      if !links[place].state.isReady { links[place].wait(untilNanos: .max) }
     }
     return place
   }
@@ -67,7 +67,7 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
       RouterLink(
         shardID: id, address: address,
         state: LinkState(firstGeneration: firstGeneration, seed: seed &+ UInt64(place)), limits))
-    links[place].isMember = members.contains(place)
+    if !members.contains(place) { links[place].leave() }
     return place
   }
 
@@ -84,7 +84,7 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
     members = map.shards.map { join($0) }
     let places = members.map { UInt16($0) }
     owners = ContiguousArray(map.owners.map { places[Int($0)] })
-    for place in old where !members.contains(place) { links[place].isMember = false }
+    for place in old where !members.contains(place) { links[place].leave() }
     return epoch != map.epoch
   }
 }

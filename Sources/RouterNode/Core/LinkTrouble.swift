@@ -10,15 +10,26 @@ struct LinkTrouble {
   /// logged.
   private static let reasonsMax = 16
   private var told: Set<String> = []
+  /// For what the shard has refused the latest attempt; nil: that has ended otherwise, or the link
+  /// is ready.
+  private(set) var refusal: LinkRefusal?
 
   /// Whether a reason has not been logged since the link was ready.
   mutating func isNews(_ reason: String) -> Bool {
     told.count < Self.reasonsMax && told.insert(reason).inserted
   }
 
+  /// The link is lost, or an attempt has failed.
+  ///
+  /// - Parameter refusal: for what the shard has refused it, if it has.
+  mutating func lost(_ refusal: LinkRefusal?) {
+    self.refusal = refusal
+  }
+
   /// The link is ready.
   mutating func end() {
     told = []
+    refusal = nil
   }
 
   /// The settings that would help, by a part of the transport's reason.

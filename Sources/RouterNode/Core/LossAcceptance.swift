@@ -20,7 +20,26 @@ struct LossAcceptance {
   let shard: String
   let record: LineageRecord
   /// Shards that were sent the record and have not confirmed it.
-  var waits: Set<String>
+  private var missing: Set<String>
   let dueNanos: UInt64
   let end: LossAcceptanceEnd
+
+  init(
+    shard: String, record: LineageRecord, missing: Set<String>, dueNanos: UInt64,
+    end: @escaping LossAcceptanceEnd
+  ) {
+    self.shard = shard
+    self.record = record
+    self.missing = missing
+    self.dueNanos = dueNanos
+    self.end = end
+  }
+
+  /// Whether all shards have confirmed the record, or are not reachable.
+  var isComplete: Bool { missing.isEmpty }
+
+  /// Some shards may have confirmed the record, or were lost.
+  mutating func keepMissing(where isMissing: (String) -> Bool) {
+    missing = missing.filter(isMissing)
+  }
 }

@@ -51,12 +51,17 @@ struct MapAgreement {
   private var told: Set<String> = []
   /// A map that this router has made to roll back others.
   private var restored: SlotMap?
-  /// Shards that it lists for nothing but that.
-  private var strays: Set<String> = []
-  private var timesTakenBack = 0
+  /// Shards that it lists only to roll back a change.
+  private var rollbackShards: Set<String> = []
+  private var rollbacks = 0
+  /// Until when changes that shards refuse are not rolled back; nil: they are.
+  private(set) var pauseEndNanos: UInt64?
   /// How often in a row a change is rolled back before the router pauses: another router may be
   /// making one.
-  static let timesTakenBackMax = 4
+  static let rollbacksMax = 4
+  /// The greatest upper bound of versions that shards have reported, for shards that get slots of
+  /// others.
+  private(set) var versionsBelow: UInt64 = 0
 
   init(_ map: SlotMap) {
     current = map
@@ -71,7 +76,7 @@ struct MapAgreement {
   /// The data of an offer of the map.
   var round: UInt64 { rounds.number }
   /// Whether a change waits for another router to finish, or for a pause to end.
-  var isPaused: Bool { timesTakenBack >= Self.timesTakenBackMax }
+  var isPaused: Bool { rollbacks >= Self.rollbacksMax }
   /// Whether the map that is offered is doubted, and not a newer one pending.
   private var isOfferedDoubted: Bool { isDoubted && offered.epoch == current.epoch }
 
@@ -79,7 +84,7 @@ struct MapAgreement {
 
   /// A map has arrived from a shard, or from a change of this router's list.
   mutating func learn(_ map: SlotMap, isInForce: Bool) -> Change {
-    if isOffered(map) { return isInForce ? comeIntoForceByWord() : .none }
+    if isOffered(map) { return isInForce ? comeIntoForceIfTrusted() : .none }
     if isInForce, map.epoch < offered.epoch, map.epoch > inForceEpoch {
       // A step to the one that is pending.
       current = map
@@ -116,34 +121,40 @@ struct MapAgreement {
     }
     guard let pending, pending.epoch > current.epoch else { return doubt(shard) }
     guard !isPaused else { return change }
-    timesTakenBack += 1
-    return takeBack(pending, theirs?.map)
+    rollbacks += 1
+    return rollBack(pending, theirs?.map)
   }
 
-  private mutating func takeBack(_ pending: SlotMap, _ theirs: SlotMap?) -> Change {
+  private mutating func rollBack(_ pending: SlotMap, _ theirs: SlotMap?) -> Change {
     // A router without a map in force uses the shard's.
     let isOlder = theirs.map { $0.epoch < pending.epoch } ?? false
     let before = isKnown ? current : isOlder ? theirs ?? pending : pending
     let others = [pending, theirs].compactMap(\.self)
     guard let restored = before.restored(after: pending, listing: others) else { return .none }
-    strays.formUnion(restored.shards.map(\.id).filter { before.place(of: $0) == nil })
+    rollbackShards.formUnion(restored.shards.map(\.id).filter { before.place(of: $0) == nil })
     self.restored = restored
     return learn(restored, isInForce: false)
   }
 
+  /// Begins a pause after too many rollbacks.
+  mutating func pauseIfNeeded(untilNanos: UInt64) {
+    if isPaused, pauseEndNanos == nil { pauseEndNanos = untilNanos }
+  }
+
   /// The pause is over.
   mutating func resume() {
-    timesTakenBack = 0
+    rollbacks = 0
+    pauseEndNanos = nil
   }
 
   /// The map that removes the shards that are listed only because of a rollback.
   mutating func takeFollowUp() -> SlotMap? {
-    guard isInForce, !strays.isEmpty else { return nil }
+    guard isInForce, !rollbackShards.isEmpty else { return nil }
     guard let restored, isOffered(restored) else {
-      strays = []
+      rollbackShards = []
       return nil
     }
-    return current.dropping(strays)
+    return current.dropping(rollbackShards)
   }
 
   // MARK: - Shards
@@ -152,7 +163,7 @@ struct MapAgreement {
   mutating func holds(_ shard: String, isInForce: Bool) -> Change {
     guard offered.place(of: shard) != nil else { return .none }
     rounds.holds(shard, isServing: isInForce)
-    return isInForce ? comeIntoForceByWord() : .none
+    return isInForce ? comeIntoForceIfTrusted() : .none
   }
 
   /// A shard has accepted the map of an offer.
@@ -164,6 +175,11 @@ struct MapAgreement {
     guard isInForce else { return change }
     told.formUnion(rounds.end())
     return change == .none ? comeIntoForce() : change
+  }
+
+  /// A shard has reported an upper bound of its versions.
+  mutating func heard(versionsBelow: UInt64) {
+    self.versionsBelow = max(self.versionsBelow, versionsBelow)
   }
 
   /// Whether a round was about the map that is offered now.
@@ -181,12 +197,12 @@ struct MapAgreement {
   }
 
   /// The shards that must be queried whether they still hold the map.
-  mutating func nextAsked() -> Set<String> {
-    rounds.next(of: offered, isInForce: isInForce, takesWord: !isOfferedDoubted)
+  mutating func nextQueried() -> Set<String> {
+    rounds.next(of: offered, isInForce: isInForce, trustsReports: !isOfferedDoubted)
   }
 
   /// The shards that must be informed that the map is in force.
-  mutating func nextTold() -> Set<String> {
+  mutating func nextInformed() -> Set<String> {
     defer { told = [] }
     return told
   }
@@ -205,7 +221,7 @@ struct MapAgreement {
   }
 
   /// A shard reports that the offered map is in force: so all shards have held it at one moment.
-  private mutating func comeIntoForceByWord() -> Change {
+  private mutating func comeIntoForceIfTrusted() -> Change {
     isOfferedDoubted ? .none : comeIntoForce()
   }
 
@@ -216,7 +232,7 @@ struct MapAgreement {
     refusers = []
     isDoubted = false
     isKnown = true
-    timesTakenBack = 0
+    rollbacks = 0
     return .inForce
   }
 }

@@ -81,11 +81,11 @@ struct MapRounds {
 
   /// Begins a round, if it can show more than the last. Returns the shards to query.
   ///
-  /// - Parameter takesWord: whether it is enough that one shard serves by the map.
-  mutating func next(of map: SlotMap, isInForce: Bool, takesWord: Bool) -> Set<String> {
+  /// - Parameter trustsReports: whether it is enough that one shard serves by the map.
+  mutating func next(of map: SlotMap, isInForce: Bool, trustsReports: Bool) -> Set<String> {
     endIfAnswered()
     guard asked.isEmpty, hasNews, !isInForce || holders != serving,
-      takesWord && !serving.isEmpty || map.shards.allSatisfy({ holders.contains($0.id) })
+      trustsReports && !serving.isEmpty || map.shards.allSatisfy({ holders.contains($0.id) })
     else { return [] }
     hasNews = false
     number += 1

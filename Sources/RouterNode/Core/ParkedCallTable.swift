@@ -38,6 +38,8 @@ struct ParkedCallTable {
   private var givenUpNanos: [Int: UInt64] = [:]
 
   var count: Int { calls.count }
+  /// Whether no call may wait for values any more.
+  private(set) var isClosed = false
   /// When the calls of the next link are abandoned.
   var dueNanos: UInt64? { givenUpNanos.isEmpty ? nil : givenUpNanos.values.min() }
 
@@ -45,6 +47,8 @@ struct ParkedCallTable {
 
   /// The ids of all calls, in the order in which they were submitted.
   var ids: [UInt64] { calls.keys.sorted(by: CallOrder.isBefore) }
+
+  mutating func close() { isClosed = true }
 
   mutating func add(_ id: UInt64, _ call: ParkedCall) { calls[id] = call }
 

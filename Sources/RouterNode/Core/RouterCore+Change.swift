@@ -86,10 +86,11 @@ extension RouterCore {
     for shard in newcomers {
       links.list(shard)
       let place = links.join(shard)
-      links[place].address = shard.address
+      links[place].readdress(to: shard.address)
       links[place].state.attemptNow(nowNanos: nowNanos)
       if links[place].state.attemptAtNanos != nil { connect(place) }
     }
+    followAddresses()
     reachedAll()
   }
 
@@ -163,11 +164,11 @@ extension RouterCore {
   private func forgetNewcomers() {
     for place in links.indices
     where links[place].isMember && agreement.offered.place(of: links[place].shardID) == nil {
-      links[place].isMember = false
+      links[place].leave()
       retire(place)
       links[place].endMoving()
     }
-    updateMayHoldCalls()
+    updateCare()
   }
 
   private func sentence(_ shard: Int, _ reason: LinkRefusal, _ detail: String) -> String {

@@ -55,7 +55,7 @@ extension RouterCore {
 
   /// The map is refused: only the shards that refuse it are retried.
   func doubtMap() {
-    mayHoldCalls = true
+    care.begin()
     for other in links.indices where !agreement.refusers.contains(links[other].shardID) {
       release(other, Self.otherHoldsAnother)
     }

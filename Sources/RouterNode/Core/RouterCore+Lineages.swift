@@ -25,7 +25,7 @@ extension RouterCore {
   /// Takes the lineages in the reply to a Hello. Returns whether the shard's data allows its use;
   /// if not, its link is closed.
   func take(_ told: ToldLineages, _ shard: Int, _ generation: UInt64) -> Bool {
-    links[shard].greeted = RouterLink.Greeted(lineage: told.lineage)
+    links[shard].lineages.reported(told.lineage)
     heard(told.records, from: shard, isLinkNew: true)
     return isCurrent(shard, generation)
   }
@@ -34,7 +34,7 @@ extension RouterCore {
   ///
   /// - Parameter isLinkNew: whether its link is about to become ready.
   func heard(_ records: LineageRecords, from shard: Int, isLinkNew: Bool = false) {
-    links[shard].recorded = records
+    links[shard].lineages.reported(records)
     let isNew = lineages.merge(records.of(agreement.offered.shards + agreement.current.shards))
     if isNew || isLinkNew { dropLost() }
     if isNew { retryAccepted() }
@@ -59,7 +59,7 @@ extension RouterCore {
   func noteLineages() {
     for place in links.indices where links[place].state.isReady {
       guard agreement.offered.place(of: links[place].shardID) != nil else { continue }
-      lineages.note(links[place].greeted?.lineage, of: links[place].shardID)
+      lineages.note(links[place].lineages.lineage, of: links[place].shardID)
     }
   }
 
@@ -75,7 +75,7 @@ extension RouterCore {
   /// stored them durably.
   func spreadLineages() {
     for place in links.indices where links[place].state.isReady {
-      guard links[place].told != lineages, !links[place].recorded.contain(lineages),
+      guard links[place].lineages.lacks(lineages),
         agreement.offered.place(of: links[place].shardID) != nil
       else { continue }
       offer(.adopt, agreement.offered, to: place)
@@ -85,14 +85,15 @@ extension RouterCore {
   /// Closes the links to shards whose data differs from the record.
   private func dropLost() {
     for place in links.indices {
-      guard let greeted = links[place].greeted, links[place].state.attemptAtNanos == nil,
-        !lineages.admits(links[place].shardID, greeted.lineage)
+      let id = links[place].shardID
+      guard links[place].state.attemptAtNanos == nil,
+        let data = links[place].lineages.refused(by: lineages, shard: id)
       else { continue }
       let generation = links[place].state.generation
       driver.disconnect(shard: place, generation: generation)
-      tellRefused(place, .dataLost)
+      logRefused(place, .dataLost)
       lose(place, LinkRefusal.dataLost.detail(address: links[place].address), .dataLost)
-      links[place].loss = greeted
+      links[place].lineages.refused(data)
       changeLost(place, links[place].state.detail)
     }
   }
@@ -100,10 +101,8 @@ extension RouterCore {
   /// Connects at once to shards whose data differed from the record, but now matches it.
   private func retryAccepted() {
     for place in links.indices {
-      guard let loss = links[place].loss,
-        lineages.admits(links[place].shardID, loss.lineage)
-      else { continue }
-      links[place].loss = nil
+      let id = links[place].shardID
+      guard links[place].lineages.isRecovered(by: lineages, shard: id) else { continue }
       links[place].state.attemptNow(nowNanos: nowNanos)
     }
   }
@@ -124,7 +123,7 @@ extension RouterCore {
     guard let place = links.place(of: shard), links[place].isMember else {
       return end(.failure(.init("the cluster has no shard \(shard)")))
     }
-    guard let loss = links[place].loss else {
+    guard let loss = links[place].lineages.loss else {
       return end(.failure(.init(nothingLost(place))))
     }
     guard lineages.acceptLoss(of: shard, now: loss.lineage) else {
@@ -136,7 +135,7 @@ extension RouterCore {
     let record = lineages[shard]
     let waits = links.members.filter { isAsked($0, for: shard) }.map { links[$0].shardID }
     acceptance = LossAcceptance(
-      shard: shard, record: record, waits: Set(waits),
+      shard: shard, record: record, missing: Set(waits),
       dueNanos: nowNanos + linkLimits.changeNanosMax, end: end)
     proceedWithAcceptance()
     finishEvent()
@@ -154,19 +153,17 @@ extension RouterCore {
   }
 
   private func hasOnRecord(_ place: Int, _ acceptance: LossAcceptance) -> Bool {
-    let recorded = links[place].recorded[acceptance.shard]
-    return recorded.merged(with: acceptance.record) == recorded
+    links[place].lineages.hasOnRecord(acceptance.record, of: acceptance.shard)
   }
 
   /// A shard has put something on record, or was lost.
   func proceedWithAcceptance() {
-    guard var current = acceptance else { return }
-    current.waits = current.waits.filter { id in
+    guard let current = acceptance else { return }
+    acceptance?.keepMissing { id in
       guard let place = links.place(of: id) else { return false }
       return isAsked(place, for: current.shard) && !hasOnRecord(place, current)
     }
-    acceptance = current
-    if current.waits.isEmpty { endAcceptance() }
+    if acceptance?.isComplete == true { endAcceptance() }
   }
 
   func endAcceptance() {

@@ -19,7 +19,6 @@ extension RouterCore {
       return finishEvent()
     }
     links[shard].state.connected()
-    links[shard].helloDueNanos = nowNanos + linkLimits.helloNanosMax
     let hello = helloFrame(shard, lane)
     links[shard][lane].append { $0.writeImmutableBuffer(hello) }
     hasOutput(shard, lane)
@@ -42,7 +41,7 @@ extension RouterCore {
     shard: Int, lane: LinkLane, generation: UInt64, frame: UnsafeRawBufferPointer
   ) {
     guard isCurrent(shard, generation) else { return }
-    links[shard].bytesReceived &+= UInt64(frame.count)
+    links[shard].received(bytes: frame.count)
     do throws(WireError) {
       var parts = LinkV1.ShardFrame.Parts(frame)
       while let part = try parts.next() {
@@ -50,9 +49,9 @@ extension RouterCore {
         case .hello(let message): greeted(shard, lane, generation, message)
         case .replies(let message): answered(shard, try LinkV1.LinkReply(message))
         case .draining(let isDraining): if isDraining { drainingBegan(shard) }
-        case .clockMillis(let millis): clockCame(shard, millis)
+        case .clockMillis(let millis): clockReceived(shard, millis)
         case .mapReply(let message): mapReplied(shard, try LinkV1.MapReply(message))
-        case .mapNews(let message): newsCame(shard, try LinkV1.MapNews(message))
+        case .mapNews(let message): mapNewsReceived(shard, try LinkV1.MapNews(message))
         }
         // A refusal, or a reply that made us close the link, also ends the frame.
         guard isCurrent(shard, generation) else { break }
@@ -62,7 +61,7 @@ extension RouterCore {
       if links[shard].calls.waitingCount > 0 { admitWaiting(shard, .calls) }
       if links[shard].bulk.waitingCount > 0 { admitWaiting(shard, .bulk) }
       finishEvent()
-      if mayHoldCalls { releaseHeld() }
+      if care.isNeeded { releaseHeld() }
       endIdle(shard, generation)
     } catch {
       driver.disconnect(shard: shard, generation: generation)
@@ -133,7 +132,7 @@ extension RouterCore {
 
   /// The cluster's shards, and for what each refuses this router; nil: it doesn't.
   package var linkRefusals: [(shard: String, refusal: LinkRefusal?)] {
-    links.members.map { (links[$0].shardID, links[$0].refusal) }
+    links.members.map { (links[$0].shardID, links[$0].trouble.refusal) }
   }
 
   /// The cluster's shards, and whether each takes calls.
@@ -154,10 +153,9 @@ extension RouterCore {
   // MARK: - What the core does about them
 
   func connect(_ shard: Int) {
-    links[shard].state.beginConnecting()
-    links[shard].dialedAddress = links[shard].address
+    let address = links[shard].beginConnecting()
     driver.connect(
-      shard: shard, address: links[shard].address, generation: links[shard].state.generation)
+      shard: shard, address: address, generation: links[shard].state.generation)
   }
 
   func isCurrent(_ shard: Int, _ generation: UInt64) -> Bool {
@@ -179,11 +177,12 @@ extension RouterCore {
     frame.write(Field.generation, generation)
     frame.write(Field.expectedShard, links[shard].shardID)
     let map = helloMap(shard)
-    links[shard].helloEpoch = map.epoch
     let isOffered = agreement.offered.place(of: links[shard].shardID) != nil
-    links[shard].helloRound = isOffered ? agreement.round : 0
+    links[shard].hello.sent(
+      epoch: map.epoch, round: isOffered ? agreement.round : 0,
+      dueNanos: nowNanos + linkLimits.helloNanosMax)
     SlotMapMessage.write(map, lineages, as: Field.map, into: &frame)
-    links[shard].told = lineages
+    links[shard].lineages.sent(lineages)
     frame.write(Field.inForceEpoch, agreement.inForceEpoch)
     let check = limits.hashSeed.check(
       cluster: identity.cluster, router: identity.router, generation: generation,
@@ -210,7 +209,7 @@ extension RouterCore {
       refuse(shard, generation, reply, told.lineage)
       return
     }
-    versionsBelow = max(versionsBelow, reply.versionsBelow)
+    agreement.heard(versionsBelow: reply.versionsBelow)
     guard take(told, shard, generation) else { return }
     if lane == .calls { parkedGreeted(shard, reply) }
     switch links[shard].state.accepted(lane, incarnation: reply.incarnation) {
@@ -227,7 +226,6 @@ extension RouterCore {
             keepsData: reply.recovers))
       }
       links[shard].trouble.end()
-      links[shard].refusal = nil
       driver.note(.linkReady(shard: links[shard].shardID, incarnation: reply.incarnation))
       if links[shard].state.phase == .draining {
         driver.note(.linkDraining(shard: links[shard].shardID))
@@ -235,7 +233,7 @@ extension RouterCore {
       if reply.serving || reply.mapInForce || links[shard].isServing {
         serves(shard)
       } else {
-        mayHoldCalls = true
+        care.begin()
       }
       mapAccepted(shard, isInForce: reply.mapInForce)
     }
@@ -243,13 +241,13 @@ extension RouterCore {
 
   /// The shard has sent its clock: frames carry it from now on, and a frame is sent over both
   /// lanes.
-  private func clockCame(_ shard: Int, _ millis: UInt64) {
+  private func clockReceived(_ shard: Int, _ millis: UInt64) {
     links[shard].heard(millis, nowNanos: nowNanos)
     guard links[shard].state.phase == .ready || links[shard].state.phase == .draining else {
       return
     }
     for lane in LinkLane.allCases {
-      links[shard][lane].sendKeepAlive()
+      links[shard][lane].ensureFrame()
       hasOutput(shard, lane)
     }
   }
@@ -263,15 +261,15 @@ extension RouterCore {
     let theirs = reply.map.flatMap { try? SlotMapMessage.decode($0).0 }
     // A newer map is adopted, and the shard retried at once.
     let isTakenOver =
-      refusal == .staleMap && (theirs?.epoch ?? 0) > links[shard].helloEpoch && reply.map != nil
-    if !isTakenOver { tellRefused(shard, refusal, reason) }
+      refusal == .staleMap && (theirs?.epoch ?? 0) > links[shard].hello.epoch && reply.map != nil
+    if !isTakenOver { logRefused(shard, refusal, reason) }
     // `mapConflict` has the effect of a refused map on all calls.
     let isMap = Self.mapRefusals.contains { $0 == refusal }
     lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason, refusal)
-    if refusal == .dataLost { links[shard].loss = RouterLink.Greeted(lineage: lineage) }
+    if refusal == .dataLost { links[shard].lineages.refused(.init(lineage: lineage)) }
     let detail = String(decoding: reply.detail, as: UTF8.self)
     if isMap, let refusal, agreement.offered.place(of: links[shard].shardID) != nil {
-      if agreement.isAboutOffered(links[shard].helloRound) {
+      if agreement.isAboutOffered(links[shard].hello.round) {
         mapRefused(shard, refusal, theirs.map { ($0, reply.mapInForce) }, detail: detail)
       } else {
         // The map has changed while the Hello was in progress.
@@ -282,7 +280,7 @@ extension RouterCore {
   }
 
   /// Logs why a shard is not used. Attempts that fail like earlier ones are not logged.
-  func tellRefused(_ shard: Int, _ refusal: LinkRefusal?, _ reason: String? = nil) {
+  func logRefused(_ shard: Int, _ refusal: LinkRefusal?, _ reason: String? = nil) {
     let reason = reason ?? refusal?.rawValue ?? ""
     guard links[shard].trouble.isNews(reason) else { return }
     let advice = refusal?.sentence(address: links[shard].address) ?? ""
@@ -307,7 +305,7 @@ extension RouterCore {
     for id in calls.ids(where: { $0.shard == shard && $0.isWaiting }) {
       guard !waiting.waits(id, for: .owner), let call = calls.remove(id) else { continue }
       forget(id, call)
-      tellFailure(call, unavailable(shard))
+      reportFailure(call, unavailable(shard))
     }
   }
 
@@ -315,9 +313,7 @@ extension RouterCore {
   private func endIdle(_ shard: Int, _ generation: UInt64) {
     guard isCurrent(shard, generation), links[shard].isIdle else { return }
     if links[shard].isMoving {
-      // A call that waits until the shard serves already waits in the right place.
-      let isElsewhere = links[shard].dialedAddress != links[shard].address
-      if links[shard].state.isReady, isElsewhere { move(shard) }
+      followAddress(shard)
     } else if links[shard].state.phase == .draining {
       driver.disconnect(shard: shard, generation: generation)
       lose(shard, links[shard].state.detail)
@@ -332,31 +328,45 @@ extension RouterCore {
   /// - Parameter refusal: for what the shard has refused the link.
   func lose(_ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
-    links[shard].refusal = refusal
-    agreement.lost(links[shard].shardID)
+    links[shard].trouble.lost(refusal)
     if links[shard].isMoving { links[shard].endMoving() }
+    fail(removeCalls(of: shard, keepsWaiting: false))
+  }
+
+  /// A call that a lost link has ended.
+  typealias LostCall = (call: PendingCall<Caller>, hasBegun: Bool, error: CallError)
+
+  /// Removes all that depended on the connections of a link, which are gone.
+  ///
+  /// - Parameter keepsWaiting: whether calls that have not been sent wait for the next connections.
+  func removeCalls(of shard: Int, keepsWaiting: Bool) -> [LostCall] {
+    agreement.lost(links[shard].shardID)
     streams.lost(shard)
     parkedLost(shard)
-    var ended: [(call: PendingCall<Caller>, hasBegun: Bool, error: CallError)] = []
-    for id in calls.ids(where: { $0.shard == shard }) {
+    var lost: [LostCall] = []
+    for id in calls.ids(where: { $0.shard == shard && !(keepsWaiting && $0.isWaiting) }) {
       guard !waiting.waits(id, for: .owner), parkedCalls[id] == nil,
         let call = calls.remove(id)
       else { continue }
       let wasSent = !call.isWaiting && call.order <= links[shard][call.lane].sent
       let error: CallError =
         wasSent && call.isWrite ? .outcomeUnknown(links[shard].shardID) : unavailable(shard)
-      ended.append((call, streams.hasBegun(id), error))
+      lost.append((call, streams.hasBegun(id), error))
       forget(id, call)
     }
-    links[shard].clear()
+    links[shard].clear(keepsWaiting: keepsWaiting)
+    return lost
+  }
+
+  /// Reports lost calls. A caller that gets its error may make its next call at once, and must find
+  /// the link's new state.
+  func fail(_ lost: [LostCall]) {
     proceedWithAcceptance()
-    // A caller that gets its error may make its next call at once, and must find the link's new
-    // state.
-    for (call, hasBegun, error) in ended { fail(call, hasBegun: hasBegun, error) }
-    askShards()
-    if mayHoldCalls {
+    for (call, hasBegun, error) in lost { fail(call, hasBegun: hasBegun, error) }
+    queryShards()
+    if care.isNeeded {
       releaseHeld()
-      updateMayHoldCalls()
+      updateCare()
     }
   }
 
@@ -368,7 +378,7 @@ extension RouterCore {
 
   /// Closes a connection whose shard doesn't reply to Hello.
   func dropUngreeted(_ shard: Int, nowNanos: UInt64) {
-    guard links[shard].state.phase == .greeting, links[shard].helloDueNanos <= nowNanos else {
+    guard links[shard].state.phase == .greeting, links[shard].hello.dueNanos <= nowNanos else {
       return
     }
     driver.disconnect(shard: shard, generation: links[shard].state.generation)

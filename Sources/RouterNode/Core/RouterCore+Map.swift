@@ -47,7 +47,7 @@ extension RouterCore {
     if agreement.isDoubted { endDoubt(shard) }
     guard links[shard].state.isReady else { return }
     // The map may have changed while the Hello was in flight, and a new shard got another one.
-    if agreement.isAboutOffered(links[shard].helloRound) {
+    if agreement.isAboutOffered(links[shard].hello.round) {
       apply(agreement.holds(links[shard].shardID, isInForce: isInForce))
     } else if links[shard].isMember {
       offerUnlessHeld(shard)
@@ -73,7 +73,7 @@ extension RouterCore {
     if change != .doubted, change != .none {
       links[shard].state.attemptNow(nowNanos: nowNanos)
     }
-    if agreement.isPaused { pauseEndNanos = pauseEndNanos ?? nowNanos + linkLimits.mapPauseNanos }
+    agreement.pauseIfNeeded(untilNanos: nowNanos + linkLimits.mapPauseNanos)
   }
 
   func mapReplied(_ shard: Int, _ reply: LinkV1.MapReply) {
@@ -82,10 +82,10 @@ extension RouterCore {
     if reply.step == .check {
       changeChecked(shard, epoch: reply.epoch, isAccepted: reply.accepted, refusal, detail)
     } else if refusal == .dataLost {
-      // It uses the same rule as this router, and may know it from another router.
+      // It applies the same rule as this router, and may have the record from another one.
       release(shard, LinkRefusal.dataLost.detail(address: links[shard].address), .dataLost)
     } else if reply.accepted {
-      versionsBelow = max(versionsBelow, reply.versionsBelow)
+      agreement.heard(versionsBelow: reply.versionsBelow)
       if let records = try? LineageRecords(reply.lineages) { heard(records, from: shard) }
       guard links[shard].state.isReady else { return }
       if reply.inForce, !links[shard].isServing { serves(shard) }
@@ -100,9 +100,9 @@ extension RouterCore {
   }
 
   /// A shard has adopted a map from another router, or was informed that it is in force.
-  func newsCame(_ shard: Int, _ news: LinkV1.MapNews) {
+  func mapNewsReceived(_ shard: Int, _ news: LinkV1.MapNews) {
     guard let (map, records) = news.map.flatMap({ try? SlotMapMessage.decode($0) }) else { return }
-    versionsBelow = max(versionsBelow, news.versionsBelow)
+    agreement.heard(versionsBelow: news.versionsBelow)
     if news.inForce, !links[shard].isServing { serves(shard) }
     apply(agreement.learn(map, isInForce: news.inForce))
     heard(records, from: shard)
@@ -114,7 +114,6 @@ extension RouterCore {
 
   /// Other routers have had time to finish: shards that have refused the map are retried.
   private func endPause() {
-    pauseEndNanos = nil
     agreement.resume()
     for place in links.indices where links[place].isMember { offerUnlessHeld(place) }
   }
@@ -133,13 +132,13 @@ extension RouterCore {
     case .pending: mapIsPending()
     case .inForce: mapIsInForce()
     }
-    tellInForce()
-    askShards()
+    informInForce()
+    queryShards()
   }
 
   /// Queries shards whether they still hold the map.
-  func askShards() {
-    let asked = agreement.nextAsked()
+  func queryShards() {
+    let asked = agreement.nextQueried()
     guard !asked.isEmpty else { return }
     noteLineages()
     for place in links.indices where asked.contains(links[place].shardID) {
@@ -149,23 +148,27 @@ extension RouterCore {
   }
 
   /// Informs shards that the map is in force. Calls on slots that they have gained may now be sent.
-  private func tellInForce() {
-    let told = agreement.nextTold()
+  private func informInForce() {
+    let told = agreement.nextInformed()
     guard !told.isEmpty else { return }
     for place in links.indices where told.contains(links[place].shardID) {
       offer(.inForce, map, to: place)
       serves(place)
     }
-    holds.mapCame()
+    holds.mapCameIntoForce()
     releaseHeld()
   }
 
   /// A shard serves slots from now on: calls that wait for its link are sent. If that is reported
-  /// on the first lane, calls are sent when the second lane is accepted too.
+  /// on the first lane, they are sent when the second lane is accepted too.
   func serves(_ shard: Int) {
-    links[shard].serves(true)
+    links[shard].serves()
     guard links[shard].state.isReady else { return }
-    if links[shard].isMoving { moved(shard) } else { updateMayHoldCalls() }
+    if links[shard].isMoving, links[shard].isAtItsAddress {
+      resume(shard)
+    } else {
+      updateCare()
+    }
     parkedReady(shard)
   }
 
@@ -173,14 +176,14 @@ extension RouterCore {
     guard let pending = agreement.pending else { return }
     links.adopt(map)
     holds.hold(map.slotsMoved(to: pending))
-    mayHoldCalls = true
+    care.begin()
     driver.note(.mapPending(epoch: pending.epoch))
     for shard in pending.shards {
       let place = links.join(shard)
       offerUnlessHeld(place)
       links[place].state.attemptNow(nowNanos: nowNanos)
     }
-    dropStrays()
+    dropUnlisted()
   }
 
   private func offerUnlessHeld(_ shard: Int) {
@@ -190,13 +193,13 @@ extension RouterCore {
   }
 
   /// A shard of a rolled back map doesn't belong to the cluster.
-  private func dropStrays() {
+  private func dropUnlisted() {
     for place in links.indices where links[place].isMember {
       let id = links[place].shardID
       guard agreement.current.place(of: id) == nil, agreement.offered.place(of: id) == nil else {
         continue
       }
-      links[place].isMember = false
+      links[place].leave()
       links[place].endMoving()
     }
   }
@@ -205,19 +208,18 @@ extension RouterCore {
     if links.adopt(map) { driver.note(.mapInForce(epoch: map.epoch)) }
     forgetUnlisted()
     for place in links.members { offerUnlessHeld(place) }
-    tellInForce()
-    holds.mapCame()
-    updateMayHoldCalls()
+    informInForce()
+    holds.mapCameIntoForce()
+    updateCare()
     if let next = agreement.takeFollowUp() { propose(next) } else { changeInForce() }
     releaseHeld()
-    dropStrays()
+    dropUnlisted()
+    followAddresses()
     for place in links.indices where !links[place].isMember { retireIfIdle(place) }
   }
 
-  func updateMayHoldCalls() {
-    mayHoldCalls =
-      agreement.isDoubted || !agreement.isKnown || !holds.isEmpty
-      || links.contains { $0.isMoving || $0.state.isReady && !($0.isMember && $0.isServing) }
+  func updateCare() {
+    care.update(agreement, holds, links)
   }
 
   func offer(_ step: LinkV1.SlotMapStep, _ map: SlotMap, to shard: Int) {
@@ -229,11 +231,11 @@ extension RouterCore {
       SlotMapMessage.write(map, lineages, as: Field.map, into: &frame)
       frame.write(Field.inForceEpoch, agreement.inForceEpoch)
       if step == .adopt { frame.write(Field.round, agreement.round) }
-      if step == .inForce { frame.write(Field.versionsBelow, versionsBelow) }
+      if step == .inForce { frame.write(Field.versionsBelow, agreement.versionsBelow) }
       frame.endLengthDelimited(offer)
     }
     // What the other steps carry is not put on record.
-    if step == .adopt { links[shard].told = lineages }
+    if step == .adopt { links[shard].lineages.sent(lineages) }
     hasOutput(shard, .calls)
   }
 
@@ -270,12 +272,8 @@ extension RouterCore {
   func returned(_ shard: Int, _ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let id = reply.id
     let parked = call.reply == .parked ? unpark(id, call) : nil
-    links[shard].callsFailed += 1
-    if call.reply == .parked {
-      links[shard].callsParked -= 1
-    } else {
-      links[shard][call.lane].callEnded(bytes: call.bytes)
-    }
+    links[shard].callReturned(
+      call.lane, bytes: call.bytes, wasParked: call.reply == .parked)
     guard !call.isAbandoned, parked?.recall == nil,
       call.timesReturned < linkLimits.timesReturnedMax,
       let returned = try? LinkV1.LinkCall(reply.response), Int(call.slot) < Slots.count
@@ -288,7 +286,7 @@ extension RouterCore {
     }
     if call.reply == .parked {
       calls.unparked(id)
-      if call.lane == .calls { laneOrder.smallCameBack(id, slot: call.slot) }
+      if call.lane == .calls { sequencer.smallCameBack(id, slot: call.slot) }
     }
     calls.returned(id)
     note("returned by \(links[shard].shardID)", of: call)
@@ -296,7 +294,7 @@ extension RouterCore {
     // Without a newer map the only option is to send it to the same shard again.
     let isNoNews = agreement.isInForce && links.owner(ofSlot: Int(call.slot)) == shard
     holds.hold(Int(call.slot), untilNanos: isNoNews ? nowNanos + linkLimits.returnedNanos : nil)
-    mayHoldCalls = true
+    care.begin()
     let body = CallBody(
       method: returned.method,
       deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: returned.deadlineMillis), tail: nil,
@@ -323,54 +321,11 @@ extension RouterCore {
         if owner.state.isReady, !agreement.isServed(by: owner.shardID) { busy.insert(slot) }
       }
     }
-    ownersCame(holds.release(except: busy).filter { waiting.waits($0, for: .owner) })
-    updateMayHoldCalls()
+    sendToOwners(holds.release(except: busy).filter { waiting.waits($0, for: .owner) })
+    updateCare()
   }
 
-  // MARK: - Links that come and go
-
-  /// The list of this router says that shards have other addresses.
-  package func readdress(_ list: [ShardDescription]) {
-    for shard in list {
-      links.list(shard)
-      guard let place = links.place(of: shard.id),
-        links[place].address != shard.address
-      else { continue }
-      links[place].address = shard.address
-      switch links[place].state.phase {
-      case .waiting: links[place].state.attemptNow(nowNanos: nowNanos)
-      case .connecting, .greeting, .draining: break
-      case .ready:
-        links[place].beginMoving(untilNanos: nowNanos + linkLimits.moveNanosMax)
-        mayHoldCalls = true
-        if links[place].isIdle { move(place) }
-      }
-    }
-    finishEvent()
-  }
-
-  /// No calls are in progress on a link that changes its address.
-  func move(_ shard: Int) {
-    driver.disconnect(shard: shard, generation: links[shard].state.generation)
-    agreement.lost(links[shard].shardID)
-    parkedLost(shard)
-    links[shard].clear(keepsWaiting: true)
-    links[shard].state.lost("the shard has another address", nowNanos: nowNanos)
-    connect(shard)
-  }
-
-  /// A link that was dialed at another address, or to a shard that has joined, is ready, and the
-  /// shard serves.
-  func moved(_ shard: Int) {
-    links[shard].endMoving()
-    updateMayHoldCalls()
-    for lane in LinkLane.allCases { admitWaiting(shard, lane) }
-  }
-
-  /// Calls in progress take too long: the link keeps its address until it is lost.
-  func stay(_ shard: Int) {
-    moved(shard)
-  }
+  // MARK: - Links that end
 
   /// A link whose shard has left the cluster is closed when no calls are in progress on it.
   func retireIfIdle(_ shard: Int) {
@@ -384,7 +339,7 @@ extension RouterCore {
     driver.disconnect(shard: shard, generation: links[shard].state.generation)
     lose(shard, "the shard no longer belongs to the cluster")
     driver.note(.shardDropped(shard: links[shard].shardID))
-    updateMayHoldCalls()
+    updateCare()
   }
 
   // MARK: - Time
@@ -393,16 +348,16 @@ extension RouterCore {
     var due = agreement.isInForce ? holds.dueNanos : nil
     if let lossDue = acceptance?.dueNanos { due = min(due ?? .max, lossDue) }
     if let changeDue = change?.dueNanos { due = min(due ?? .max, changeDue) }
-    if let pauseEndNanos { due = min(due ?? .max, pauseEndNanos) }
+    if let pauseEndNanos = agreement.pauseEndNanos { due = min(due ?? .max, pauseEndNanos) }
     return due
   }
 
   func mapTick(nowNanos: UInt64) {
     if let change, change.dueNanos <= nowNanos { changeOverdue() }
     if let acceptance, acceptance.dueNanos <= nowNanos { endAcceptance() }
-    if let due = pauseEndNanos, due <= nowNanos { endPause() }
-    if mayHoldCalls { releaseHeld() }
-    if mayHoldCalls {
+    if let due = agreement.pauseEndNanos, due <= nowNanos { endPause() }
+    if care.isNeeded { releaseHeld() }
+    if care.isNeeded {
       for place in links.indices where !links[place].isMember { retireIfIdle(place) }
     }
   }

@@ -78,7 +78,7 @@ extension RouterCore {
       }
     }
     metrics.add(NodeMetric.memory, [MetricLabel("kind", "waiting")], waitingBytes)
-    metrics.add(NodeMetric.memory, [MetricLabel("kind", "large_replies")], streams.askedBytes)
+    metrics.add(NodeMetric.memory, [MetricLabel("kind", "large_replies")], streams.requestedBytes)
   }
 
   /// What is the same for all loops of a router.

@@ -22,18 +22,17 @@ extension RouterCore {
   func parked(_ shard: Int, _ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let id = reply.id
     guard call.reply == .whole else { return }
-    links[shard][call.lane].callEnded(bytes: call.bytes)
+    links[shard].callParked(call.lane, bytes: call.bytes)
     if call.isOrdered { leaveOrder(id, call) }
     calls.parked(id)
     note("parked", of: call)
-    links[shard].callsParked += 1
     // Its cancel was sent.
     guard !call.isAbandoned else { return }
     guard let parked = try? LinkV1.LinkCall(reply.response) else {
       let error = CallError.outcomeUnknown(links[shard].shardID)
       endSpan(call, error)
       withdraw(id)
-      return tellFailure(call, error)
+      return reportFailure(call, error)
     }
     let wait = CommandTable.waitField(ofMethod: parked.method)?.millis(in: parked.request) ?? 0
     parkedCalls.add(
@@ -42,7 +41,7 @@ extension RouterCore {
         shard: shard, method: parked.method, request: ByteBuffer(bytes: parked.request),
         deadlineNanos: links[shard].clock.deadlineNanos(ofMillis: parked.deadlineMillis),
         endNanos: nowNanos &+ UInt64(wait) * 1_000_000))
-    if isDraining { return recall(id, routerDrains) }
+    if parkedCalls.isClosed { return recall(id, routerDrains) }
     guard case .caller(let caller) = call.target else { return }
     do throws(CallError) {
       // The users may have changed since the call was placed.
@@ -73,13 +72,13 @@ extension RouterCore {
   /// The last reply of a call that was parked. It is out of the table of calls already.
   func parkedEnded(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let parked = unpark(reply.id, call)
-    links[call.shard].callsParked -= 1
-    if reply.code != 0 { links[call.shard].callsFailed += 1 }
+    links[call.shard].parkedEnded()
+    if reply.code != 0 { links[call.shard].callFailed() }
     var error = reply.error
     if let recall = parked?.recall, error?.code == .cancelled { error = recall }
     if error == nil { endSpan(call, nil, replyBytes: reply.response.count) }
     switch (error, call.target) {
-    case (let error?, _): tellFailure(call, error)
+    case (let error?, _): reportFailure(call, error)
     case (nil, .caller(let caller)): driver.answer(caller, response: reply.response)
     case (nil, .part(let fanout, let tag)): fanout.received(tag, reply.response)
     case (nil, .abandoned): break
@@ -108,7 +107,7 @@ extension RouterCore {
 
   /// The router drains: no call waits any more.
   package func endParked() {
-    isDraining = true
+    parkedCalls.close()
     for id in parkedCalls.ids { recall(id, routerDrains) }
     finishEvent()
   }
@@ -189,19 +188,19 @@ extension RouterCore {
   private func endParked(_ id: UInt64, _ error: CallError) {
     guard let call = calls.remove(id) else { return }
     unpark(id, call)
-    tellFailure(call, error)
+    reportFailure(call, error)
   }
 
   /// Places a call again that was parked and has not been executed, for the rest of its time.
   private func placeAnew(_ id: UInt64) {
     guard let call = calls[id], let parked = unpark(id, call) else { return }
     calls.unparked(id)
-    if call.lane == .calls { laneOrder.smallCameBack(id, slot: call.slot) }
+    if call.lane == .calls { sequencer.smallCameBack(id, slot: call.slot) }
     let body = CallBody(
       method: parked.method, deadlineNanos: parked.deadlineNanos, tail: nil,
       traceContext: traceContext(of: call.span))
     wait(id, body, request(of: parked), for: .turn)
-    turnCame(id)
+    turnReached(id)
   }
 
   /// The request of a call that waits for the rest of its time; if nothing is left a millisecond,

@@ -19,7 +19,7 @@ import RingstoreAPI
 extension RouterCore {
   /// Chunked replies, and their bytes that were requested and not forwarded.
   package var repliesInParts: Int { streams.count }
-  package var bytesAskedFor: Int { streams.askedBytes }
+  package var requestedReplyBytes: Int { streams.requestedBytes }
 
   /// A caller that had stopped reading accepts more again: of a large or streamed reply, or of an
   /// operation.
@@ -36,30 +36,30 @@ extension RouterCore {
 
   func answered(_ shard: Int, _ reply: LinkV1.LinkReply) {
     if reply.more {
-      partCame(shard, reply)
+      partReceived(shard, reply)
       return
     }
     guard let call = calls.removeSent(reply.id, shard: shard) else { return }
     guard call.reply == .whole else {
-      if call.reply == .parked { parkedEnded(reply, call) } else { lastPartCame(reply, call) }
+      if call.reply == .parked { parkedEnded(reply, call) } else { lastPartReceived(reply, call) }
       return
     }
     if call.lane == .calls {
       // Small calls have their place in the order, all of them.
       links[shard].calls.callEnded(bytes: call.bytes)
-      laneOrder.smallEnded(reply.id, slot: call.slot)
+      sequencer.smallEnded(reply.id, slot: call.slot)
     } else {
       links[shard].bulk.callEnded(bytes: call.bytes)
-      if call.isOrdered { laneOrder.largeEnded(reply.id) }
+      if call.isOrdered { sequencer.largeEnded(reply.id) }
     }
     measure(call, replyBytes: reply.response.count, isError: reply.code != 0)
     if call.span != 0 { endSpan(call, reply.error, replyBytes: reply.response.count) }
     switch (consume call).intoTarget() {
     case .abandoned:
-      if reply.code != 0 { links[shard].callsFailed += 1 }
+      if reply.code != 0 { links[shard].callFailed() }
     case .caller(let caller):
       if let error = reply.error {
-        links[shard].callsFailed += 1
+        links[shard].callFailed()
         driver.fail(caller, error: error)
       } else {
         // The driver holds this core, so no reference to it is counted here.
@@ -69,7 +69,7 @@ extension RouterCore {
       }
     case .part(let fanout, let tag):
       if let error = reply.error {
-        links[shard].callsFailed += 1
+        links[shard].callFailed()
         fanout.failed(tag, error)
       } else {
         fanout.received(tag, reply.response)
@@ -77,12 +77,12 @@ extension RouterCore {
     }
   }
 
-  private func partCame(_ shard: Int, _ reply: LinkV1.LinkReply) {
+  private func partReceived(_ shard: Int, _ reply: LinkV1.LinkReply) {
     guard let call = calls[reply.id], call.shard == shard, !call.isWaiting else { return }
     if reply.code != 0 {
       // A call whose reply has begun was executed: it can't be returned any more.
       guard call.reply == .inParts else { return returned(shard, reply, call) }
-      if let call = calls.removeSent(reply.id, shard: shard) { lastPartCame(reply, call) }
+      if let call = calls.removeSent(reply.id, shard: shard) { lastPartReceived(reply, call) }
       return
     }
     if reply.parked { return parked(shard, reply, call) }
@@ -117,13 +117,9 @@ extension RouterCore {
 
   /// The reply has begun: the call no longer counts on its lane, and leaves its key's order.
   private func beginParts(_ id: UInt64, _ call: PendingCall<Caller>) {
-    if call.reply == .parked {
-      links[call.shard].callsParked -= 1
-      unpark(id, call)
-    } else {
-      links[call.shard][call.lane].callEnded(bytes: call.bytes)
-    }
-    links[call.shard].flowsUnderWay += 1
+    let wasParked = call.reply == .parked
+    links[call.shard].replyBegan(call.lane, bytes: call.bytes, wasParked: wasParked)
+    if wasParked { unpark(id, call) }
     if call.isOrdered { leaveOrder(id, call) }
     calls.beganReply(id)
   }
@@ -160,9 +156,9 @@ extension RouterCore {
   }
 
   /// The last part of a reply, or the reply's failure. The call is out of the table already.
-  private func lastPartCame(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
+  private func lastPartReceived(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     if call.reply == .inParts {
-      links[call.shard].flowsUnderWay -= 1
+      links[call.shard].replyEnded()
     } else {
       links[call.shard][call.lane].callEnded(bytes: call.bytes)
       if call.isOrdered { leaveOrder(reply.id, call) }
@@ -172,7 +168,7 @@ extension RouterCore {
       error = .internalError("a shard sent another number of bytes than it had announced")
     }
     let stream = endStream(reply.id, call)
-    if error != nil { links[call.shard].callsFailed += 1 }
+    if error != nil { links[call.shard].callFailed() }
     if let error {
       fail(call, hasBegun: stream?.hasBegun == true, error)
     } else if let stream {
@@ -206,7 +202,7 @@ extension RouterCore {
       endSpan(call, told)
       driver.failAnswer(caller, error: told)
     } else {
-      tellFailure(call, told)
+      reportFailure(call, told)
     }
   }
 

@@ -20,8 +20,9 @@ extension RouterCore {
   ) {
     guard let call = calls[id] else { return }
     let now = nowNanos
-    links[call.shard].waitingBytes += waiting.add(
+    let bytes = waiting.add(
       id, body, request, for: reason, sinceNanos: now, untilNanos: now + linkLimits.waitNanosMax)
+    links[call.shard].callWaits(bytes: bytes)
     switch reason {
     case .turn: break
     case .room: links[call.shard][call.lane].wait(id)
@@ -41,7 +42,7 @@ extension RouterCore {
   func stopWaiting(_ id: UInt64, _ call: PendingCall<Caller>) -> WaitingCall? {
     guard let waiter = waiting.remove(id) else { return nil }
     linkWaits.add(nanos: nowNanos &- waiter.sinceNanos)
-    links[call.shard].waitingBytes -= waiter.bytes
+    links[call.shard].waitEnded(bytes: waiter.bytes)
     if waiter.reason == .room { links[call.shard][call.lane].leave { isQueued($0) } }
     resumeReading(for: call)
     return waiter
@@ -51,15 +52,15 @@ extension RouterCore {
 
   /// Earlier calls on its key are done: a held call is sent, or waits for space or its slot's
   /// owner.
-  func turnCame(_ id: UInt64) {
+  func turnReached(_ id: UInt64) {
     guard let call = calls[id], waiting[id] != nil else { return }
     guard !holds.contains(call.slot) else { return waitForOwner(id, call) }
-    ownersCame([id])
+    sendToOwners([id])
   }
 
   /// Waiting calls go to their slots' owners, which may have changed. All of them are queued before
   /// the first is sent, so a caller that may continue is queued after them.
-  func ownersCame(_ ids: [UInt64]) {
+  func sendToOwners(_ ids: [UInt64]) {
     let failed = ids.filter { !queueAtOwner($0) }
     for shard in links.indices {
       for lane in LinkLane.allCases where links[shard][lane].waitingCount > 0 {
@@ -69,7 +70,7 @@ extension RouterCore {
     for id in failed {
       guard let call = calls.remove(id) else { continue }
       forget(id, call)
-      tellFailure(call, unavailable(call.shard))
+      reportFailure(call, unavailable(call.shard))
     }
   }
 
@@ -77,8 +78,8 @@ extension RouterCore {
   private func queueAtOwner(_ id: UInt64) -> Bool {
     guard let call = calls[id], let waiter = waiting[id] else { return true }
     let shard = Int(call.slot) < Slots.count ? links.owner(ofSlot: Int(call.slot)) : call.shard
-    links[call.shard].waitingBytes -= waiter.bytes
-    links[shard].waitingBytes += waiter.bytes
+    links[call.shard].waitEnded(bytes: waiter.bytes)
+    links[shard].callWaits(bytes: waiter.bytes)
     calls.move(id, to: shard)
     guard mayTake(shard, call.slot) else { return false }
     waiting.setReason(id, .room)
@@ -103,7 +104,7 @@ extension RouterCore {
       guard let call = calls[id], let waiter = waiting[id] else { continue }
       let order = waiter.request.withUnsafeReadableBytes {
         links[shard].append(
-          id, waiter.body, $0, lane: lane, bytes: call.bytes, isAnew: call.timesReturned > 0)
+          id, waiter.body, $0, lane: lane, bytes: call.bytes, isPlacedAnew: call.timesReturned > 0)
       }
       calls.placed(id, order: order)
       note("sent", of: call)
@@ -119,7 +120,7 @@ extension RouterCore {
     let waitsForOwner = waiting.waits(id, for: .owner)
     guard let call = calls.remove(id) else { return }
     forget(id, call)
-    tellFailure(call, waitsForOwner ? ownerMissing(call) : overloaded(call.shard))
+    reportFailure(call, waitsForOwner ? ownerMissing(call) : overloaded(call.shard))
   }
 
   /// A change of owners took too long.

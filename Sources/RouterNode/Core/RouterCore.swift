@@ -41,20 +41,15 @@ package final class RouterCore<Driver: RouterDriver> {
   var agreement: MapAgreement
   /// Slots whose owner is changing; see RouterCore+Map.
   var holds = SlotHolds()
-  /// Whether a call may have to wait, or to fail, although its shard's link is ready.
-  var mayHoldCalls = true
+  var care = AdmissionCare()
   /// A change of the list of shards in progress.
   var change: MapChange?
   /// What is on record of the shards' data.
   package internal(set) var lineages = LineageRecords()
-  /// The greatest upper bound of versions that shards have reported, for those that gain slots.
-  var versionsBelow: UInt64 = 0
   /// A loss that is being accepted.
   var acceptance: LossAcceptance?
-  /// Until when changes that shards refuse are not rolled back.
-  var pauseEndNanos: UInt64?
   var calls = CallTable<Caller>()
-  var laneOrder = CrossLaneSequencer(slotCount: Slots.count)
+  var sequencer = CrossLaneSequencer(slotCount: Slots.count)
   private let clock: () -> UInt64
   let routes = CommandTable.routes
 
@@ -66,8 +61,6 @@ package final class RouterCore<Driver: RouterDriver> {
 
   /// Calls that wait for values at their shards.
   var parkedCalls = ParkedCallTable()
-  /// Whether no call may wait for values any more.
-  var isDraining = false
   /// What RandomKey is drawn by.
   var random: SplitMix64
   var streams = StreamedReplies()
@@ -278,7 +271,7 @@ package final class RouterCore<Driver: RouterDriver> {
     _ shard: Int, slot: UInt16, _ method: UInt32, _ context: CallContext
   ) throws(CallError) -> Bool {
     var mayGo = true
-    if !links[shard].state.isReady || mayHoldCalls {
+    if !links[shard].state.isReady || care.isNeeded {
       mayGo = try admitWithCare(shard, slot, method)
     }
     if context.hasDeadline, context.deadlineNanos <= nowNanos { throw .deadlineExceeded }
@@ -300,7 +293,7 @@ package final class RouterCore<Driver: RouterDriver> {
     let hasOwner = try admit(shard, slot: call.slot, method, context)
     let restriction =
       method < InternalMethod.firstNumber ? nil : RestrictionMessage.encoded(context)
-    guard hasOwner, call.lane == .calls, laneOrder.isEmpty, links[shard].calls.isOpen,
+    guard hasOwner, call.lane == .calls, sequencer.isEmpty, links[shard].calls.isOpen,
       restriction == nil, context.span == 0
     else {
       return try placeWithCare(
@@ -314,7 +307,7 @@ package final class RouterCore<Driver: RouterDriver> {
     guard let id = calls.insert(call, isOrdered: true, order: order) else {
       throw overloaded(shard)
     }
-    laneOrder.smallBegan(slot: slot)
+    sequencer.smallBegan(slot: slot)
     _ = links[shard].calls.appendCall(bytes: bytes) { frame in
       frame.writeCall(
         .link, id: id, method: method, request: request, timeMillis: deadlineMillis)
@@ -339,14 +332,14 @@ package final class RouterCore<Driver: RouterDriver> {
       throw overloaded(shard)
     }
     var isInTurn = true
-    if let key, lane == .bulk || !laneOrder.isEmpty {
+    if let key, lane == .bulk || !sequencer.isEmpty {
       let hasOthers = routes[method]?.hasOtherKeys ?? false
       let others = hasOthers ? CommandTable.otherKeys(method: method, in: request) : []
-      isInTurn = laneOrder.began(
+      isInTurn = sequencer.began(
         id, isLarge: lane == .bulk, key: CrossLaneSequencer.Key(slot: slot, key),
         others: others.map { CrossLaneSequencer.Key(slot: slot, $0) })
     } else if lane == .calls {
-      laneOrder.smallBegan(slot: slot)
+      sequencer.smallBegan(slot: slot)
     }
     // (A part is small.)
     let tail =
@@ -391,7 +384,7 @@ package final class RouterCore<Driver: RouterDriver> {
     for shard in links.indices {
       if let due = attemptAtNanos(shard), due <= nowNanos { connect(shard) }
       dropUngreeted(shard, nowNanos: nowNanos)
-      if let due = links[shard].movesDueNanos, due <= nowNanos { stay(shard) }
+      if let due = links[shard].moveDueNanos, due <= nowNanos { moveOverdue(shard) }
     }
     mapTick(nowNanos: nowNanos)
     giveUpParked(nowNanos: nowNanos)
@@ -415,9 +408,9 @@ package final class RouterCore<Driver: RouterDriver> {
     for shard in 0..<links.count {
       if let attempt = attemptAtNanos(shard) { next = min(next ?? .max, attempt) }
       if links[shard].state.phase == .greeting {
-        next = min(next ?? .max, links[shard].helloDueNanos)
+        next = min(next ?? .max, links[shard].hello.dueNanos)
       }
-      if let due = links[shard].movesDueNanos { next = min(next ?? .max, due) }
+      if let due = links[shard].moveDueNanos { next = min(next ?? .max, due) }
     }
     if let due = mapDueNanos { next = min(next ?? .max, due) }
     return next
@@ -448,15 +441,15 @@ package final class RouterCore<Driver: RouterDriver> {
   @inline(__always)
   func leaveOrder(_ id: UInt64, _ call: borrowing PendingCall<Caller>) {
     if call.lane == .calls {
-      laneOrder.smallEnded(id, slot: call.slot)
+      sequencer.smallEnded(id, slot: call.slot)
     } else {
-      laneOrder.largeEnded(id)
+      sequencer.largeEnded(id)
     }
   }
 
   /// Tells the caller of a call that it has failed; an operation when the current event has been
   /// dealt with.
-  func tellFailure(_ call: PendingCall<Caller>, _ error: CallError) {
+  func reportFailure(_ call: PendingCall<Caller>, _ error: CallError) {
     measure(call, isError: true)
     endSpan(call, error)
     switch call.target {
@@ -477,8 +470,8 @@ package final class RouterCore<Driver: RouterDriver> {
   /// fail as well; every operation sends a bounded number of parts.
   func finishEvent() {
     while true {
-      if let id = laneOrder.nextRelease() {
-        turnCame(id)
+      if let id = sequencer.nextRelease() {
+        turnReached(id)
       } else if let failed = operations.nextFailure() {
         failed.fanout.failed(failed.tag, failed.error)
       } else {

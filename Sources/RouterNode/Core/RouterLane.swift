@@ -99,7 +99,7 @@ struct RouterLane {
   }
 
   /// Makes sure that a frame is sent, if only with the shard's clock.
-  mutating func sendKeepAlive() {
+  mutating func ensureFrame() {
     beginFrame()
   }
 

@@ -22,69 +22,34 @@ struct CallBody {
 }
 
 struct RouterLink {
-  /// A shard's report about its data.
-  struct Greeted {
-    /// Nil: it is in memory only.
-    let lineage: DataLineage?
-  }
-
   let shardID: String
-  /// Where it is dialed the next time.
-  var address: String
+  private var route: LinkAddress
   /// Whether the shard belongs to the cluster. If not, the link is closed after its calls in
   /// progress.
-  var isMember = true
-  /// What the connections were dialed with.
-  var dialedAddress = ""
-  /// Until when the link waits for its calls, to be opened at another address; nil: it doesn't. New
-  /// calls wait meanwhile, and until the new connections are ready or have failed. The link to a
-  /// new shard is treated like one that moves.
-  private var movesUntilNanos: UInt64?
-  /// The epoch of the map that the latest Hello carried.
-  var helloEpoch: UInt64 = 0
-  /// The round of the agreement in which it was sent; 0: it carried another map than is offered.
-  var helloRound: UInt64 = 0
+  private(set) var isMember = true
   /// Whether the shard is known to serve any slot. A new one serves none until it is informed that
   /// the map is in force.
   private(set) var isServing = false
-  /// The shard's data, as reported on this link.
-  var greeted: Greeted?
-  /// Its current data, if the latest attempt has failed because of a different record.
-  var loss: Greeted?
-  /// Its records of all shards, as reported on this link; and the records sent to it last.
-  var recorded = LineageRecords()
-  var told = LineageRecords()
+  var hello = LinkHello()
+  var lineages = LinkLineages()
   var state: LinkState
   var trouble = LinkTrouble()
-  /// For what the shard has refused the latest attempt; nil: that has ended otherwise, or the link
-  /// is ready.
-  var refusal: LinkRefusal?
-  /// The deadline for the reply to a Hello.
-  var helloDueNanos: UInt64 = 0
   /// The shard's clock, as received on this link.
   private(set) var clock = ShardClock()
 
   var calls: RouterLane
   var bulk: RouterLane
+  private var others = LinkCalls()
 
   /// All bytes of frames so far.
-  var bytesSent: UInt64 = 0
-  var bytesReceived: UInt64 = 0
-
-  /// Memory of the calls that wait for space or for their order.
-  var waitingBytes = 0
-  /// Calls whose chunked replies have begun. They are no longer in flight on a lane.
-  var flowsUnderWay = 0
-  /// Calls that wait for values at the shard. They are in flight on no lane either.
-  var callsParked = 0
-  /// Calls whose final reply was an error or a return, or never arrived.
-  var callsFailed = 0
+  private(set) var bytesSent: UInt64 = 0
+  private(set) var bytesReceived: UInt64 = 0
   /// When a call was last sent, on the router's clock; nil: none was.
-  var lastCallNanos: UInt64?
+  private(set) var lastCallNanos: UInt64?
 
   init(shardID: String, address: String, state: LinkState, _ limits: LinkLimits) {
     self.shardID = shardID
-    self.address = address
+    route = LinkAddress(address)
     self.state = state
     calls = RouterLane(
       callsMax: limits.callsInFlightMax, bytesMax: limits.bytesInFlightMax,
@@ -111,11 +76,11 @@ struct RouterLink {
   /// Puts a call into a lane's batch. Returns its place among the lane's calls.
   mutating func append(
     _ id: UInt64, _ body: CallBody, _ request: UnsafeRawBufferPointer, lane: LinkLane, bytes: Int,
-    isAnew: Bool = false
+    isPlacedAnew: Bool = false
   ) -> UInt64 {
     let millis = body.deadlineNanos == 0 ? 0 : clock.millis(ofDeadline: body.deadlineNanos)
     return self[lane].appendCall(bytes: bytes, tail: body.tail) { frame in
-      if isAnew { frame.append(LinkV1.RouterFrame.Field.placedAnew, id) }
+      if isPlacedAnew { frame.append(LinkV1.RouterFrame.Field.placedAnew, id) }
       if let tail = body.tail {
         frame.writeCallHead(
           .link, id: id, method: body.method, requestBytes: tail.count, timeMillis: millis,
@@ -131,21 +96,57 @@ struct RouterLink {
     }
   }
 
+  mutating func received(bytes: Int) { bytesReceived &+= UInt64(bytes) }
+
+  // MARK: - Its calls
+
   /// Whether no reply is outstanding.
-  var isIdle: Bool {
-    calls.callsInFlight == 0 && bulk.callsInFlight == 0 && flowsUnderWay == 0
-  }
+  var isIdle: Bool { calls.callsInFlight == 0 && bulk.callsInFlight == 0 && others.isIdle }
 
   /// Calls that were sent on the link, including lost connections.
   var callCounts: CallCounts {
     let started = Int(clamping: calls.ordered &+ bulk.ordered)
+    let open = calls.callsInFlight + bulk.callsInFlight + others.open
     return CallCounts(
-      started: started, succeeded: max(0, started - callsOpen - callsFailed), failed: callsFailed)
+      started: started, succeeded: max(0, started - open - others.failed), failed: others.failed)
   }
 
-  private var callsOpen: Int {
-    calls.callsInFlight + bulk.callsInFlight + flowsUnderWay + callsParked
+  /// Memory of the calls that wait for space or for their order.
+  var waitingBytes: Int { others.waitingBytes }
+
+  mutating func callWaits(bytes: Int) { others.waits(bytes: bytes) }
+  mutating func waitEnded(bytes: Int) { others.waitEnded(bytes: bytes) }
+
+  /// The shard has parked a call: it is in flight on its lane no more.
+  mutating func callParked(_ lane: LinkLane, bytes: Int) {
+    self[lane].callEnded(bytes: bytes)
+    others.beganWait()
   }
+
+  /// The chunked reply of a call has begun: it counts on its lane no more.
+  mutating func replyBegan(_ lane: LinkLane, bytes: Int, wasParked: Bool) {
+    stopCounting(lane, bytes: bytes, wasParked: wasParked)
+    others.beganReply()
+  }
+
+  /// A chunked reply has ended.
+  mutating func replyEnded() { others.endedReply() }
+
+  /// A call that was parked has had its last reply.
+  mutating func parkedEnded() { others.endedWait() }
+
+  /// The shard has returned a call.
+  mutating func callReturned(_ lane: LinkLane, bytes: Int, wasParked: Bool) {
+    stopCounting(lane, bytes: bytes, wasParked: wasParked)
+    others.callFailed()
+  }
+
+  private mutating func stopCounting(_ lane: LinkLane, bytes: Int, wasParked: Bool) {
+    if wasParked { others.endedWait() } else { self[lane].callEnded(bytes: bytes) }
+  }
+
+  /// The last reply of a call was an error.
+  mutating func callFailed() { others.callFailed() }
 
   /// The shard has sent its clock.
   mutating func heard(_ millis: UInt64, nowNanos: UInt64) {
@@ -154,24 +155,53 @@ struct RouterLink {
     bulk.heardMillis = clock.heardMillis
   }
 
-  mutating func serves(_ isServing: Bool) {
-    self.isServing = isServing
+  mutating func serves() { isServing = true }
+
+  /// The shard belongs to the cluster.
+  mutating func join() { isMember = true }
+
+  /// The shard doesn't belong to the cluster any more.
+  mutating func leave() { isMember = false }
+
+  // MARK: - Its address
+
+  /// Where it is dialed the next time.
+  var address: String { route.current }
+
+  mutating func readdress(to address: String) { route.change(to: address) }
+
+  /// An attempt to connect begins. Returns the address to dial.
+  mutating func beginConnecting() -> String {
+    state.beginConnecting()
+    return route.dial()
   }
 
-  var isMoving: Bool { movesUntilNanos != nil }
+  /// Whether new calls wait, because the link is being opened at another address or to a new shard.
+  var isMoving: Bool { route.isMoving }
 
-  /// Until when the link waits for calls in progress; nil once they have ended.
-  var movesDueNanos: UInt64? { state.isReady ? movesUntilNanos : nil }
+  /// When that has taken too long; nil while the link is being connected.
+  var moveDueNanos: UInt64? { state.isReady ? route.dueNanos : nil }
 
-  /// Waits for calls in progress, so that the link can be opened again.
-  mutating func beginMoving(untilNanos: UInt64) {
-    movesUntilNanos = untilNanos
+  /// What is to be done so that the link leads to its shard's address.
+  var addressStep: LinkAddress.Step {
+    route.next(state.phase, isIdle: isIdle, isServing: isServing)
+  }
+
+  /// What is to be done when that has taken too long.
+  var overdueStep: LinkAddress.Step { route.overdueStep }
+
+  /// Whether the connections lead to the shard's address.
+  var isAtItsAddress: Bool { !route.isElsewhere }
+
+  /// New calls wait from now on, or longer than before.
+  mutating func wait(untilNanos: UInt64) {
+    route.wait(untilNanos: untilNanos)
     calls.isClosed = true
     bulk.isClosed = true
   }
 
   mutating func endMoving() {
-    movesUntilNanos = nil
+    route.stopWaiting()
     calls.isClosed = false
     bulk.isClosed = false
   }
@@ -182,14 +212,9 @@ struct RouterLink {
   mutating func clear(keepsWaiting: Bool = false) {
     clock = ShardClock()
     isServing = false
-    greeted = nil
-    loss = nil
-    recorded = LineageRecords()
-    told = LineageRecords()
-    callsFailed += callsOpen
-    callsParked = 0
+    lineages.clear()
+    others.lost(onLanes: calls.callsInFlight + bulk.callsInFlight)
     calls.clear(keepsWaiting: keepsWaiting)
     bulk.clear(keepsWaiting: keepsWaiting)
-    flowsUnderWay = 0
   }
 }

@@ -30,7 +30,7 @@ struct SlotHolds {
   }
 
   /// A newer map is in force: nothing else is needed.
-  mutating func mapCame() {
+  mutating func mapCameIntoForce() {
     dueNanos = nil
   }
 

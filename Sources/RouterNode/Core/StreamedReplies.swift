@@ -9,7 +9,7 @@ import Users
 
 struct StreamedReplies {
   private struct Account {
-    var askedBytes = 0
+    var requestedBytes = 0
     /// Replies that wait for their part. Abandoned replies leave their ids in the queue.
     var waiters = CircularBuffer<UInt64>()
   }
@@ -20,7 +20,7 @@ struct StreamedReplies {
 
   var count: Int { replies.count }
   /// Bytes that were requested from shards and not forwarded.
-  var askedBytes: Int { accounts.reduce(0) { $0 + $1.askedBytes } }
+  var requestedBytes: Int { accounts.reduce(0) { $0 + $1.requestedBytes } }
 
   func contains(_ id: UInt64) -> Bool { replies[id] != nil }
 
@@ -51,7 +51,7 @@ struct StreamedReplies {
   // MARK: - Asking
 
   /// Whether a reply is there that doesn't wait for its part already.
-  func mayAsk(_ id: UInt64) -> Bool { replies[id]?.isAsking == false }
+  func mayAsk(_ id: UInt64) -> Bool { replies[id]?.isRequesting == false }
 
   func hasWaiters(_ link: Int) -> Bool {
     link < accounts.count && !accounts[link].waiters.isEmpty
@@ -66,10 +66,10 @@ struct StreamedReplies {
       grant(id, bytes, link)
       return bytes
     }
-    replies[id]?.isAsking = true
+    replies[id]?.isRequesting = true
     accounts[link].waiters.append(id)
     if accounts[link].waiters.count > 2 * replies.count + 1_024 {
-      accounts[link].waiters.removeAll { replies[$0]?.isAsking != true }
+      accounts[link].waiters.removeAll { replies[$0]?.isRequesting != true }
     }
     return 0
   }
@@ -78,11 +78,11 @@ struct StreamedReplies {
   /// shard. It no longer waits, even if its caller accepts no more (`grant`).
   mutating func nextWaiter(_ link: Int, share: Int) -> (id: UInt64, bytes: Int)? {
     while hasWaiters(link), let id = accounts[link].waiters.first {
-      let bytes = replies[id]?.isAsking == true ? replies[id]?.wantedBytes ?? 0 : 0
+      let bytes = replies[id]?.isRequesting == true ? replies[id]?.wantedBytes ?? 0 : 0
       guard bytes == 0 || hasRoom(link, bytes, share) else { return nil }
       accounts[link].waiters.removeFirst()
-      guard replies[id]?.isAsking == true else { continue }
-      replies[id]?.isAsking = false
+      guard replies[id]?.isRequesting == true else { continue }
+      replies[id]?.isRequesting = false
       if bytes > 0 { return (id, bytes) }
     }
     return nil
@@ -90,11 +90,11 @@ struct StreamedReplies {
 
   mutating func grant(_ id: UInt64, _ byteCount: Int, _ link: Int) {
     replies[id]?.granted(byteCount)
-    accounts[link].askedBytes += byteCount
+    accounts[link].requestedBytes += byteCount
   }
 
   private func hasRoom(_ link: Int, _ byteCount: Int, _ share: Int) -> Bool {
-    let asked = accounts[link].askedBytes
+    let asked = accounts[link].requestedBytes
     return asked == 0 || asked + byteCount <= share
   }
 
@@ -123,7 +123,7 @@ struct StreamedReplies {
   /// Removes a reply. Returns its last state, with the bytes that no longer count (`reserved`).
   mutating func end(_ id: UInt64, at link: Int) -> StreamedReply? {
     guard let reply = replies.removeValue(forKey: id) else { return nil }
-    if reply.reserved > 0 { accounts[link].askedBytes -= reply.reserved }
+    if reply.reserved > 0 { accounts[link].requestedBytes -= reply.reserved }
     return reply
   }
 
@@ -134,7 +134,7 @@ struct StreamedReplies {
 
   private mutating func release(_ id: UInt64, _ byteCount: Int, _ link: Int) -> Int {
     guard let released = replies[id]?.release(byteCount), released > 0 else { return 0 }
-    accounts[link].askedBytes -= released
+    accounts[link].requestedBytes -= released
     return released
   }
 }

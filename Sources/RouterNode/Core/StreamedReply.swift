@@ -47,7 +47,7 @@ struct StreamedReply {
   /// The collected bytes.
   private(set) var bytes = ByteBuffer()
   /// Waits for its part of the link's limit.
-  var isAsking = false
+  var isRequesting = false
   /// Whose stream it is, if it ends with the user's permissions; nil for a reply that is completed.
   var principal: Principal?
 

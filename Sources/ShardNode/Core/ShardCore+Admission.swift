@@ -32,7 +32,7 @@ extension ShardCore {
   package var notReadyReason: String? {
     switch state {
     case .serving: log?.isStalled == true ? log?.trouble : nil
-    case .loading: "the shard is loading its data"
+    case .loading: "the shard is loading its data" + (detail.isEmpty ? "" : ": \(detail)")
     case .draining: "the shard is draining"
     default: detail.isEmpty ? "the shard is \(state)" : detail
     }
@@ -118,7 +118,7 @@ extension ShardCore {
 final class Evictor: CooperativeTask {
   /// Some 50 us of work.
   static let evictionsPerCall = 32
-  private static let evictionsPerTurn = 256
+  static let evictionsPerTurn = 256
   /// Writes are refused while the limit is passed by more than this share of it.
   static let overshootShare = 16
 

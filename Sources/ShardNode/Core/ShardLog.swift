@@ -54,7 +54,7 @@ package final class ShardLog: StoreObserver, MarkSource {
   private var marks = KeyMarks()
   /// Batches that were handed on, and when; until they are committed. Oldest first.
   private var underWay: [BatchUnderWay] = []
-  private var bytesUnderWay = 0
+  private(set) var bytesUnderWay = 0
   /// Since when there are changes that may not be synced; nil: there are none.
   private var unsyncedSinceNanos: UInt64?
   /// Whether the loop itself writes. Changes between ticks only.

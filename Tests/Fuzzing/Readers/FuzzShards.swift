@@ -194,7 +194,7 @@ private final class LinkedRouter {
     }
     if let problem = clients.problem { throw Finding(problem) }
     guard core.callsUnderWay == 0, core.callsParked == 0, core.callsWaiting == 0,
-      core.repliesInParts == 0, core.bytesAskedFor == 0, core.operationsUnderWay == 0,
+      core.repliesInParts == 0, core.requestedReplyBytes == 0, core.operationsUnderWay == 0,
       core.replyMemory.heldBytes == 0, clients.areTidy
     else { throw Finding("something is left when the clients have gone") }
   }
