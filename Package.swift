@@ -33,7 +33,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     // Without its two traits, which we don't use: SwiftPM hands several traits to the compiler in an
-    // order of chance, and each other order builds everything anew.
+    // order of chance, and each other order builds everything again.
     .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
@@ -67,7 +67,8 @@ let package = Package(
         .linkedLibrary("z", .when(platforms: [.macOS])),
       ]),
     .target(
-      name: "RingstoreAPI", dependencies: ["StatusCodes", nioCore], exclude: ["Protos"]),
+      name: "RingstoreAPI", dependencies: ["TextForms", "StatusCodes", nioCore],
+      exclude: ["Protos"]),
     // The static library, because the shared one hides the hook by which CRE2.cpp bounds a match.
     .target(name: "CRE2", linkerSettings: [.linkedLibrary(":libre2.a")]),
     .target(name: "Patterns", dependencies: ["CRE2"]),
@@ -97,7 +98,9 @@ let package = Package(
       ]),
     .target(
       name: "LegacyServices",
-      dependencies: ["RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC", nioCore]),
+      dependencies: [
+        "TextForms", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC", nioCore,
+      ]),
     .target(
       name: "StandardServices",
       dependencies: ["TextForms", "RingstoreAPI", "Commands", "GRPC", nioCore]),

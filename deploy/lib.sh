@@ -139,7 +139,7 @@ try_swift() {
   local output
   if ! output=$(run_swift "$@" 2>&1); then
     printf '  | %s\n' "${output//$'\n'/$'\n  | '}" >&2
-    fail "'swift $*' fails as told above. On Debian 12 a toolchain needs these packages of its \
+    fail "'swift $*' fails, see above. On Debian 12 a toolchain needs these packages of its \
 own: apt-get install $SWIFT_PACKAGES"
   fi
   printf '%s\n' "$output"

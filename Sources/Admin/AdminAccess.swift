@@ -43,7 +43,7 @@ final class AdminAccess {
   }
 
   /// Who requests a page; nil: the node has no users.
-  func letIn(_ head: HTTPRequestHead, to route: AdminRoute) throws(AdminRefusal) -> Principal? {
+  func admit(_ head: HTTPRequestHead, to route: AdminRoute) throws(AdminRefusal) -> Principal? {
     guard route.access != .open else { return nil }
     do throws(CallError) {
       let principal = try caller(head)

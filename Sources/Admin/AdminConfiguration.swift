@@ -30,7 +30,7 @@ package struct AdminLimits: Sendable {
   /// How long a request may take to arrive.
   package var requestNanosMax: UInt64 = 10_000_000_000
   /// How long making a page may take; after that the reply is 503.
-  package var answerNanosMax: UInt64 = 10_000_000_000
+  package var responseNanosMax: UInt64 = 10_000_000_000
   /// The same for /healthz and /readyz: a node whose event loop doesn't reply is not healthy.
   package var probeNanosMax: UInt64 = 2_000_000_000
   /// How long a client may take to read a reply.

@@ -3,7 +3,7 @@
 //
 //   socket -> [TLS] -> AdminConnection -> parser -> AdminExchange
 //
-//   idle --bytes come--> receiving --the request is whole--> answering --the reply is made-->
+//   idle --bytes come--> receiving --the request is whole--> responding --the reply is made-->
 //   writing --the socket has taken it--> idle
 //
 // Event loop of the port.
@@ -39,7 +39,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   private enum Phase {
     case idle
     case receiving
-    case answering
+    case responding
     case writing
   }
 
@@ -154,7 +154,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
     // arrives during the reply to another stays in the parser, which reads no more until it is its
     // turn.
     if requestBytes > loop.limits.requestBytesMax, phase == .receiving, !isOver {
-      loop.counters.answered("other", 431)
+      loop.counters.responded("other", 431)
       context.write(wrapOutboundOut(Self.tooLarge), promise: nil)
       context.flush()
       isOver = true
@@ -191,7 +191,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   func requestIsWhole() {
     requestBytes = 0
     isForScripts = false
-    enter(.answering)
+    enter(.responding)
   }
 
   func beginsPage(_ route: AdminRoute) {
@@ -237,7 +237,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
   func idleness(nowNanos: UInt64) -> Idleness? {
     guard !wasCut else { return nil }
     let nanos = nowNanos > sinceNanos ? nowNanos - sinceNanos : 0
-    let isBusy = phase == .answering || phase == .writing
+    let isBusy = phase == .responding || phase == .writing
     if isBusy, hasShownCredential, nanos < loop.limits.busyNanosMin { return nil }
     return Idleness(isOfUser: hasShownCredential, isBusy: isBusy, nanos: nanos)
   }
@@ -248,7 +248,7 @@ final class AdminConnection: ChannelDuplexHandler, SweptConnection {
     case .idle: if nanos > loop.limits.idleNanosMax { cut(.idle) }
     case .receiving: if nanos > loop.limits.requestNanosMax { cut(.slowHeaders) }
     // The exchange handles it.
-    case .answering: break
+    case .responding: break
     case .writing: if nanos > loop.limits.writeNanosMax { cut(.unreadReplies) }
     }
   }

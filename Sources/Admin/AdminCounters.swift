@@ -4,25 +4,25 @@ import MetricTypes
 import NIOConcurrencyHelpers
 
 package final class AdminCounters: Sendable {
-  private struct Answer: Hashable {
+  private struct Response: Hashable {
     let path: String
     let code: Int
   }
 
-  private let answers = NIOLockedValueBox<[Answer: UInt64]>([:])
+  private let responses = NIOLockedValueBox<[Response: UInt64]>([:])
 
   package init() {}
 
   /// - Parameter path: of an existing page, or "other": paths that clients invent are not kept.
-  func answered(_ path: String, _ code: Int) {
-    answers.withLockedValue { $0[Answer(path: path, code: code), default: 0] += 1 }
+  func responded(_ path: String, _ code: Int) {
+    responses.withLockedValue { $0[Response(path: path, code: code), default: 0] += 1 }
   }
 
   package func add(to metrics: inout MetricCollection) {
-    for (answer, count) in answers.withLockedValue({ $0 }) {
+    for (response, count) in responses.withLockedValue({ $0 }) {
       metrics.add(
         AdminMetric.requests,
-        [MetricLabel("path", answer.path), MetricLabel("code", "\(answer.code)")], count)
+        [MetricLabel("path", response.path), MetricLabel("code", "\(response.code)")], count)
     }
   }
 }

@@ -19,7 +19,7 @@ final class AdminExchange: ChannelInboundHandler {
   private var head: HTTPRequestHead?
   /// Numbers the requests, so that a late reply can be distinguished from the current one.
   private var number = 0
-  /// Answers in the place of a page that takes too long.
+  /// Responds in the place of a page that takes too long.
   private var late: Scheduled<Void>?
   /// Makes the page that is due.
   private var work: Task<Void, Never>?
@@ -49,7 +49,7 @@ final class AdminExchange: ChannelInboundHandler {
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
-    if error is HTTPParserError { loop.counters.answered("other", 400) }
+    if error is HTTPParserError { loop.counters.responded("other", 400) }
     connection.isRefused()
   }
 
@@ -59,14 +59,14 @@ final class AdminExchange: ChannelInboundHandler {
     switch unwrapInboundIn(data) {
     case .head(let head):
       self.head = head
-      // Its client sends the body when it is told to.
+      // Its client waits for 100 (Continue) before it sends the body.
       if head.headers.contains(name: "expect") { refuseBody() }
     case .body(let bytes): if bytes.readableBytes > 0 { refuseBody() }
     case .end:
       guard let head else { return }
       self.head = nil
       connection.requestIsWhole()
-      answer(head)
+      respond(to: head)
     }
   }
 
@@ -78,7 +78,7 @@ final class AdminExchange: ChannelInboundHandler {
     write(.line(.payloadTooLarge, "A request has no body here."), to: head, "other", ends: true)
   }
 
-  private func answer(_ head: HTTPRequestHead) {
+  private func respond(to head: HTTPRequestHead) {
     number += 1
     guard head.method == .GET || head.method == .HEAD else {
       var response = AdminResponse.line(.methodNotAllowed, "Pages are read by GET or HEAD.")
@@ -97,7 +97,7 @@ final class AdminExchange: ChannelInboundHandler {
     }
     let caller: Principal?
     do throws(AdminRefusal) {
-      caller = try access?.letIn(head, to: route)
+      caller = try access?.admit(head, to: route)
     } catch {
       connection.hasShownCredential = false
       return write(error.response, to: head, path)
@@ -123,7 +123,7 @@ final class AdminExchange: ChannelInboundHandler {
       loops.execute(on: eventLoop) { bound.value.write(response, to: head, route.path, of: ours) }
     }
     self.work = work
-    let nanos = route.isProbe ? loop.limits.probeNanosMax : loop.limits.answerNanosMax
+    let nanos = route.isProbe ? loop.limits.probeNanosMax : loop.limits.responseNanosMax
     late = eventLoop.assumeIsolated().scheduleTask(in: .nanoseconds(Int64(nanos))) {
       self.write(
         .line(.serviceUnavailable, "An event loop of the node doesn't respond."), to: head,
@@ -132,7 +132,7 @@ final class AdminExchange: ChannelInboundHandler {
     }
   }
 
-  // MARK: - Answers
+  // MARK: - Responses
 
   /// - Parameter ours: the number of the request; nothing happens if it already has a reply.
   private func write(
@@ -150,7 +150,7 @@ final class AdminExchange: ChannelInboundHandler {
   ) {
     guard let context else { return }
     number += 1
-    loop.counters.answered(path, Int(response.status.code))
+    loop.counters.responded(path, Int(response.status.code))
     let isLast = ends || head.endsHTTP || !head.isKeepAlive || loop.isDraining
     var headers: HTTPHeaders = [
       "content-type": response.contentType, "content-length": "\(response.body.count)",
@@ -167,7 +167,7 @@ final class AdminExchange: ChannelInboundHandler {
     let taken = context.eventLoop.makePromise(of: Void.self)
     taken.futureResult.assumeIsolated().whenComplete { _ in
       // In a turn: otherwise the loop would poll no socket until all requests that one client has
-      // sent in a row are answered.
+      // sent in a row get responses.
       self.loop.scheduler.yieldThenRun { self.isTaken(isLast: isLast) }
     }
     let start = HTTPResponseHead(version: .http1_1, status: response.status, headers: headers)
@@ -179,8 +179,9 @@ final class AdminExchange: ChannelInboundHandler {
     context.flush()
   }
 
-  /// The socket has taken an answer. The next request, which may be there already, comes when the
-  /// answer's end is written: not before, so that no more than one answer waits for its reader.
+  /// The socket has accepted a response. The next request, which may be there already, comes when
+  /// the response's end is written: not before, so that no more than one response waits for its
+  /// reader.
   private func isTaken(isLast: Bool) {
     guard let context else { return }
     if isLast || loop.isDraining { return connection.closeSoon() }
@@ -199,7 +200,7 @@ extension HTTPHeaders {
 }
 
 extension HTTPRequestHead {
-  /// Whether the client goes on in another protocol, or expects to: the parser reads no request
+  /// Whether the client continues in another protocol, or expects to: the parser reads no request
   /// behind such a one.
   fileprivate var endsHTTP: Bool { method == .CONNECT || headers.contains(name: "upgrade") }
 }

@@ -42,7 +42,7 @@ package struct AdminRequest: Sendable {
     self.isEncrypted = isEncrypted
   }
 
-  /// Whether it is from somebody with a token or a certificate of a user.
+  /// Whether the request has a user's token or certificate.
   var hasCredential: Bool { caller.map { !$0.isAnonymous } ?? false }
 }
 
@@ -74,7 +74,7 @@ package struct AdminResponse: Sendable {
 package struct AdminRoute: Sendable {
   /// Who may see a page, if the node has users.
   package enum Access: Sendable {
-    /// Everybody, without credentials: probes have none.
+    /// No credentials are needed, because probes have none.
     case open
     /// Users with the permission read or admin.
     case read
@@ -111,7 +111,7 @@ package struct AdminRoute: Sendable {
     self.respond = respond
   }
 
-  /// What is answered in the place of the page; nil: the request may have it.
+  /// The response in the place of the page; nil: the request may have it.
   func refusal(of request: AdminRequest) -> AdminResponse? {
     guard access != .open else { return nil }
     do throws(CallError) {

@@ -23,7 +23,7 @@ package struct AdminPages: Sendable {
   /// - Parameters:
   ///   - nodes: those of the process, the router first.
   ///   - process: metrics that concern none of them.
-  ///   - startPage: what browsers see at `/`; nil: what everybody sees.
+  ///   - startPage: what browsers see at `/`; nil: the same as other clients.
   ///   - settings: those of the process.
   package init(
     _ nodes: [NodeProbe], limits: AdminLimits = AdminLimits(), startPage: AdminResponse? = nil,

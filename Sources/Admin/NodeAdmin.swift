@@ -15,7 +15,7 @@ package enum NodeAdmin {
   ///   - logLinesDropped: the number of log lines that were dropped because stderr accepted none.
   ///   - library: what libraries count.
   ///   - processMetrics: adds further metrics of the process.
-  ///   - startPage: what browsers see at `/`, and what it asks for.
+  ///   - startPage: what browsers see at `/`, and the files that it loads.
   /// - Throws: as `AdminServer.start`.
   package static func start(
     _ configuration: AdminConfiguration, nodes: [NodeProbe], version: String,

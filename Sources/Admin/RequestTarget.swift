@@ -1,5 +1,5 @@
-// What a request asks for: its path and query, and the host by which the client knows the port
-// (RFC 9112 sections 3.2 and 3.3). A value; any thread.
+// The target of a request: its path and query, and the host that the client used (RFC 9112 sections
+// 3.2 and 3.3). A value; any thread.
 
 import NIOHTTP1
 
@@ -39,7 +39,7 @@ struct RequestTarget {
 
   private static let schemes = ["http://", "https://"]
 
-  /// HTTP/1.1 wants exactly one Host field; HTTP/1.0 has one at most.
+  /// HTTP/1.1 requires exactly one Host field; HTTP/1.0 has one at most.
   private static func host(_ head: HTTPRequestHead) throws(Malformed) -> HostField? {
     let fields = head.headers["host"]
     if fields.isEmpty, head.version.minor == 0 { return nil }

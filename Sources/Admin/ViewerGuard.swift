@@ -1,8 +1,7 @@
-// Keeps pages of other sites away from what the admin port shows, but for what is open to all. A
-// browser sends what a page of anybody asks for, to any address that it reaches; that the page
-// can't read the answer is the browser's rule, and there is a way around it: a name of the
-// attacker's that suddenly stands for 127.0.0.1 (DNS rebinding). Such a page has no token and no
-// certificate; of a request without any, the name by which the port was asked is looked at. Pure.
+// Refuses requests of other sites' pages, except for what is open to all. A browser sends such
+// requests to any address that it can reach. Its same-origin policy hides the response, but DNS
+// rebinding avoids that: the attacker's name resolves to 127.0.0.1. Such a page has no token and no
+// certificate, so for a request without credentials the name in its Host field is checked. Pure.
 
 import RingstoreAPI
 

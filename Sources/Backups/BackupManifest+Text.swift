@@ -113,8 +113,9 @@ extension BackupManifest {
   private static func number<Number: FixedWidthInteger & UnsignedInteger>(
     _ text: Substring, as type: Number.Type
   ) -> Number? {
-    // A number has one form, so that a changed byte is never overlooked.
-    guard let number = Number(text, radix: 16), text == Hexadecimal.text(number) else { return nil }
+    // A number has one form, in small letters, so that a changed byte is never overlooked.
+    guard let number = Hexadecimal.number(text.utf8, as: type), text == Hexadecimal.text(number)
+    else { return nil }
     return number
   }
 }

@@ -20,7 +20,7 @@ static inline EditLine *CEdit_init(const char *program) {
   return el_init(program, stdin, stdout, stderr);
 }
 
-// libedit knows bytes by the locale. UTF-8 whatever the environment says, as all our output is.
+// libedit decodes bytes by the locale. Always use UTF-8, as our output does.
 static inline void CEdit_use_utf8(void) {
   setlocale(LC_CTYPE, "");
   if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0) setlocale(LC_CTYPE, "C.UTF-8");

@@ -21,13 +21,13 @@ static re2::StringPiece piece(const void *bytes, size_t length) {
                      : re2::StringPiece(static_cast<const char *>(bytes), length);
 }
 
-// Thrown where RE2 would go on with its slower engine and the caller doesn't want that.
+// Thrown where RE2 would continue with its slower engine and the caller doesn't want that.
 struct automaton_gave_up {};
 
 // Whether this thread matches with the automaton alone.
 static thread_local bool automaton_only = false;
 
-// RE2 calls this once its automaton has given up, with nothing locked, and would go on with the
+// RE2 calls this once its automaton has given up, with nothing locked, and would continue with the
 // slower engine when it returns.
 static void on_search_failure(const re2::hooks::DFASearchFailure &) {
   if (automaton_only) throw automaton_gave_up();

@@ -128,9 +128,9 @@ package enum InternalMethod: UInt32, Sendable, CaseIterable {
   case randomKeyPart = 71
   case hotKeysPart = 72
   case bigKeysPart = 73
-  /// Answered when there is news, see ShardSnapshots.
+  /// The reply is sent when there is news, see ShardSnapshots.
   case snapshotPart = 74
-  /// Answered when the walk is done, see ShardDigests.
+  /// The reply is sent when the walk is done, see ShardDigests.
   case digestPart = 75
   case backupPart = 76
   /// A call about the shard itself that a router received.

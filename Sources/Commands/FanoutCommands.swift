@@ -122,12 +122,12 @@ extension Command {
 
   package static let slowLog = Command(
     .slowLog, V1.Cluster.slowLog, .admin, .node, .thisNode, .parts,
-    "Tells which calls took long or were large lately, and forgets them where it is asked to.",
+    "Returns the latest slow and large calls of a node, and clears the list if `reset` is set.",
     forms: [])
 
   package static let config = Command(
     .config, V1.Cluster.config, .admin, .node, .thisNode, .parts,
-    "Tells a node's settings, and where each of them is from.", forms: [])
+    "Returns a node's settings and the source of each.", forms: [])
 
   private static func parts(
     _ id: CommandID, _ rpc: RPC, _ access: Access, _ reach: Reach, _ routing: Routing,

@@ -22,8 +22,8 @@ package protocol KeyedCall {
   /// Appends the encoded request.
   func write(into request: inout ByteBuffer)
 
-  /// Executes the call. `answer` is called once with the reply, unless something is returned or an
-  /// error thrown. The reply may point into the store's memory: `answer` must read it before it
+  /// Executes the call. `respond` is called once with the reply, unless something is returned or an
+  /// error thrown. The reply may point into the store's memory: `respond` must read it before it
   /// makes another call.
   ///
   /// - Parameter bytesMin: a reply longer than this comes from a source.
@@ -31,7 +31,7 @@ package protocol KeyedCall {
   /// - Throws: the call's error; nothing has changed then.
   func execute(
     on keyspace: Keyspace, _ context: CallContext, largerThan bytesMin: Int,
-    _ answer: (CallReply) -> Void
+    _ respond: (CallReply) -> Void
   ) throws(CallError) -> Remainder?
 }
 
@@ -89,7 +89,7 @@ struct EncodedCall: KeyedCall {
 
   func execute(
     on keyspace: Keyspace, _ context: CallContext, largerThan bytesMin: Int,
-    _ answer: (CallReply) -> Void
+    _ respond: (CallReply) -> Void
   ) throws(CallError) -> Remainder? {
     try request.withUnsafeReadableBytes { bytes throws(CallError) -> Remainder? in
       let call: (any KeyedCall)?
@@ -98,7 +98,7 @@ struct EncodedCall: KeyedCall {
       } catch {
         throw .undecodable(error)
       }
-      return try call?.execute(on: keyspace, context, largerThan: bytesMin, answer)
+      return try call?.execute(on: keyspace, context, largerThan: bytesMin, respond)
     }
   }
 }
@@ -118,7 +118,7 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
   /// As `Execution.encoded`, except for the coding.
   func execute(
     on keyspace: Keyspace, _ call: CallContext, largerThan bytesMin: Int,
-    _ answer: (CallReply) -> Void
+    _ respond: (CallReply) -> Void
   ) throws(CallError) -> Remainder? {
     let context = ExecutionContext(call: call, block: nil, bytesMin: bytesMin)
     if definition.access == .write { try keyspace.refuseUnserved(request) }
@@ -128,14 +128,14 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
       : try keyspace.look(request.key, request.database, call)
     var reply = Reply()
     switch try definition.execute(request, place, keyspace, context, &reply) {
-    case .done: answer(reply.reply)
+    case .done: respond(reply.reply)
     case .list(let view, let isTaken):
-      return try view.reply(keyspace, context, isTaken: isTaken, answer).map { .source($0) }
+      return try view.reply(keyspace, context, isTaken: isTaken, respond).map { .source($0) }
     case .source(let source): return .source(source)
     case .encoded(let encoded):
       if encoded.readableBytes > bytesMin { return .source(BytesSource(encoded)) }
       try encoded.withUnsafeReadableBytes { bytes throws(CallError) in
-        answer(try Reply(request: bytes).reply)
+        respond(try Reply(request: bytes).reply)
       }
     case .unfinished(let search): return .search(search)
     case .waiting(let wait): return .wait(wait)

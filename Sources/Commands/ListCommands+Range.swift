@@ -71,7 +71,7 @@ extension Store.ListView {
   ///
   /// - Throws: RESPONSE_TOO_LARGE.
   func reply(
-    _ keyspace: Keyspace, _ context: ExecutionContext, isTaken: Bool, _ answer: (CallReply) -> Void
+    _ keyspace: Keyspace, _ context: ExecutionContext, isTaken: Bool, _ respond: (CallReply) -> Void
   ) throws(CallError) -> (any ReplySource)? {
     if let source = try source(keyspace, context, ListReplySize.bounds(self), isTaken: isTaken) {
       return source
@@ -85,7 +85,7 @@ extension Store.ListView {
       }
       var list = ListReplySize.message(self, firstIndex: firstIndex)
       list.values = RepeatedBytes(UnsafeBufferPointer(rebasing: values[..<place]))
-      answer(.list(list))
+      respond(.list(list))
     }
     return nil
   }

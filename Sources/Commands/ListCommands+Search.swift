@@ -20,7 +20,7 @@ extension Command {
     case .missing:
       reply = V1.Status(ok: true)
       return .done
-    case .goesOn(let search): return .unfinished(search)
+    case .continues(let search): return .unfinished(search)
     case .done(let search):
       guard !search.found.isEmpty else {
         reply = V1.Status(ok: true, version: place.version)
@@ -43,7 +43,7 @@ extension Command {
     case .missing:
       reply = V1.Status(ok: false)
       return .done
-    case .goesOn(let search): return .unfinished(search)
+    case .continues(let search): return .unfinished(search)
     case .done(let search):
       guard let pivot = search.found.first,
         let result = try? keyspace.store.insertElement(
@@ -74,7 +74,7 @@ extension Command {
       throws(CallError) in
     switch try search(try request.search(), for: request.value, at: place, keyspace) {
     case .missing: return .done
-    case .goesOn(let search): return .unfinished(search)
+    case .continues(let search): return .unfinished(search)
     case .done(let search): return try positions(search.found, keyspace)
     }
   }
@@ -96,7 +96,7 @@ extension Command {
 
   private enum SearchOutcome {
     case missing
-    case goesOn(ListSearch)
+    case continues(ListSearch)
     case done(ListSearch)
   }
 
@@ -112,7 +112,7 @@ extension Command {
       try keyspace.store.advance(&search, for: value, steps: steps, at: place)
     }
     guard let isDone else { return .missing }
-    return isDone ? .done(search) : .goesOn(search)
+    return isDone ? .done(search) : .continues(search)
   }
 }
 

@@ -36,7 +36,7 @@ package protocol ReplySource: AnyObject {
   /// Bytes of the whole reply; nil before it is measured. Without meaning if the pieces are
   /// messages.
   var byteCount: Int? { get }
-  /// Goes on measuring, a bounded amount of work. Returns whether that is done.
+  /// Continues to measure, a bounded amount of work. Returns whether that is done.
   func measure() -> Bool
   /// Returns what the next piece will be. Called once before each `write`.
   ///

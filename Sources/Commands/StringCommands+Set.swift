@@ -49,7 +49,7 @@ extension Command {
     let expiry = try request.expiry.moment(from: context.call.wallMillis, keeping: place.expiry)
     let isMet = try request.conditionIsMet(at: place)
     if request.returnPrevious {
-      return try setAnsweringPrevious(
+      return try setReturningPrevious(
         request, expiry, isMet: isMet, place, keyspace, context, &reply)
     }
     guard isMet else {
@@ -61,7 +61,7 @@ extension Command {
     return .done
   }
 
-  private static func setAnsweringPrevious(
+  private static func setReturningPrevious(
     _ request: V1.KeyValue, _ expiry: Expiry, isMet: Bool, _ place: KeyPlace,
     _ keyspace: Keyspace, _ context: ExecutionContext, _ reply: inout V1.Status
   ) throws(CallError) -> Outcome {

@@ -8,7 +8,7 @@ extension Command {
     V1.KeyStore.getDel, "GETDEL key", shows: .taken,
     "Removes a key that holds a string and returns its value.", needsMemory: false
   ) { (_: V1.Key, place, keyspace, context, reply: inout V1.Value) throws(CallError) in
-    try answer(at: place, keyspace, context, &reply, isTaken: true) {
+    try writeValue(at: place, keyspace, context, &reply, isTaken: true) {
       keyspace.store.delete(at: place)
     }
   }
@@ -30,23 +30,25 @@ extension Command {
       return try largeValue(reply, at: place, keyspace, context)
     }
     if expiry.isDue(at: now) {
-      return try answer(at: place, keyspace, context, &reply, isTaken: true) {
+      return try writeValue(at: place, keyspace, context, &reply, isTaken: true) {
         keyspace.store.delete(at: place)
       }
     }
     let ttlMillis = expiry == .never ? nil : expiry.millisLeft(context)
-    return try answer(at: place, keyspace, context, &reply, ttlMillis: ttlMillis, isTaken: false) {
+    return try writeValue(
+      at: place, keyspace, context, &reply, ttlMillis: ttlMillis, isTaken: false
+    ) {
       keyspace.store.setExpiry(expiry, at: place)
     }
   }
 
-  /// Answers the value at a place as it was before a change, with the version of the change.
+  /// Writes the value at a place as it was before a change, with the version of the change.
   ///
   /// - Parameters:
   ///   - ttlMillis: the rest of the time to live after the change.
   ///   - isTaken: whether the change removes the value.
   ///   - change: is made unless there is no string.
-  private static func answer(
+  private static func writeValue(
     at place: KeyPlace, _ keyspace: Keyspace, _ context: ExecutionContext, _ reply: inout V1.Value,
     ttlMillis: Int64? = nil, isTaken: Bool, _ change: () -> UInt64?
   ) throws(CallError) -> Outcome {

@@ -77,7 +77,7 @@ private final class KeyListing {
   private let context: CallContext
   private let tell: (Result<KeyList, CallError>) -> Void
   private var list = KeyList()
-  private var unanswered = 0
+  private var unfinished = 0
 
   init(
     _ calls: LocalCalls, database: UInt32, tell: @escaping (Result<KeyList, CallError>) -> Void
@@ -85,7 +85,7 @@ private final class KeyListing {
     self.calls = calls
     self.database = database
     self.tell = tell
-    context = calls.contextOfAnswer()
+    context = calls.pageContext()
   }
 
   func begin(_ prefix: [UInt8], after: [UInt8], limit: UInt32) {
@@ -116,8 +116,8 @@ private final class KeyListing {
       list.unreachable = found.unreachable.map {
         (String(decoding: $0.shard, as: UTF8.self), String(decoding: $0.message, as: UTF8.self))
       }
-      unanswered = list.keys.count
-      guard unanswered > 0 else { return tell(.success(list)) }
+      unfinished = list.keys.count
+      guard unfinished > 0 else { return tell(.success(list)) }
       let keys = list.keys.map(\.key)
       for (place, key) in keys.enumerated() { inspect(key, place) }
     }
@@ -131,8 +131,8 @@ private final class KeyListing {
         if case .success(let reply) = outcome, let facts = V1.InspectResponse(reply) {
           list.keys[place].facts = KeyFacts(facts)
         }
-        unanswered -= 1
-        if unanswered == 0 { tell(.success(list)) }
+        unfinished -= 1
+        if unfinished == 0 { tell(.success(list)) }
       }
     }
   }

@@ -51,7 +51,7 @@ extension Dashboard {
 
   private func describe(as caller: KnownCredential?) async throws(CallError) -> ByteBuffer {
     try await calls.perform(as: caller) { calls, tell in
-      calls.call(.describe, request: ByteBuffer(), calls.contextOfAnswer()) { outcome in
+      calls.call(.describe, request: ByteBuffer(), calls.pageContext()) { outcome in
         tell(outcome.flatMap(\.merged))
       }
     }

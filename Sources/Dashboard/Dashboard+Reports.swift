@@ -19,7 +19,7 @@ extension Dashboard {
     let reply: ByteBuffer = try await calls.perform(as: request.caller) { calls, tell in
       var message = ByteBuffer()
       V1.HotKeysRequest(count: count).write(into: &message)
-      calls.call(.hotKeys, request: message, calls.contextOfAnswer()) { outcome in
+      calls.call(.hotKeys, request: message, calls.pageContext()) { outcome in
         tell(outcome.flatMap(\.merged))
       }
     }

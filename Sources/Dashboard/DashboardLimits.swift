@@ -6,7 +6,7 @@ import NodeCore
 
 enum DashboardLimits {
   /// How long a node may take for one request.
-  static let answerNanosMax: UInt64 = 5_000_000_000
+  static let pageNanosMax: UInt64 = 5_000_000_000
   /// Looks closer together than this get the same figures.
   static let measureNanosMin: UInt64 = 100_000_000
   /// Keys of one page of the key browser.
@@ -28,8 +28,8 @@ enum DashboardLimits {
 
 extension LocalCalls {
   /// The context of calls that begin now, with the time limit of a reply.
-  func contextOfAnswer() -> CallContext {
+  func pageContext() -> CallContext {
     context(
-      deadlineNanos: NIODeadline.now().uptimeNanoseconds &+ DashboardLimits.answerNanosMax)
+      deadlineNanos: NIODeadline.now().uptimeNanoseconds &+ DashboardLimits.pageNanosMax)
   }
 }

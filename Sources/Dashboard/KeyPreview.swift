@@ -37,7 +37,7 @@ final class KeyPreview: LocalCaller {
     self.database = database
     self.key = key
     self.tell = tell
-    context = calls.contextOfAnswer()
+    context = calls.pageContext()
   }
 
   func begin() {
@@ -65,7 +65,7 @@ final class KeyPreview: LocalCaller {
       make {
         Command.lRange.call(V1.ListRange(key: $0, start: 0, stop: stop, database: self.database))
       } next: { [self] in
-        took($0)
+        receivedPreview($0)
       }
     } else {
       let stop = Int64(DashboardLimits.valueBytesMax - 1)
@@ -73,12 +73,12 @@ final class KeyPreview: LocalCaller {
         Command.getRange.call(
           V1.GetRangeRequest(key: $0, database: self.database, start: 0, stop: stop))
       } next: { [self] in
-        took($0)
+        receivedPreview($0)
       }
     }
   }
 
-  private func took(_ outcome: Result<CallReply, CallError>) {
+  private func receivedPreview(_ outcome: Result<CallReply, CallError>) {
     guard var seen else { return }
     switch outcome {
     case .success(.value(let value)):

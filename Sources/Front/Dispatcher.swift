@@ -79,7 +79,7 @@ package protocol Dispatcher: StandardServicesNode {
   func describe() -> DescribeMerge
   /// The node's counters, if they must be fetched before a Stats call is started.
   func fetchCounters() -> EventLoopFuture<Void>?
-  /// Carries out a call that changes the cluster's shards (Reload, AcceptLoss).
+  /// Executes a call that changes the cluster's shards (Reload, AcceptLoss).
   ///
   /// - Parameter message: the request.
   /// - Returns: the response, or a CallError; nil if the node doesn't support it.

@@ -100,7 +100,7 @@ package final class Front: ServerService {
     var principal: Principal?
     if let access {
       do throws(CallError) {
-        principal = try access.letIn(call)
+        principal = try access.admit(call)
       } catch {
         return refuse(call, error)
       }
@@ -120,7 +120,7 @@ package final class Front: ServerService {
         return self.standard.unary(call, message: message)
       }
       let span = tracer == nil ? 0 : trace(call, message)
-      let principal = try access?.letIn(call)
+      let principal = try access?.admit(call)
       if message.count > limits.maxMessageBytes {
         call.fail(CallError.requestTooLarge(message.count, limits).status)
       } else if LegacyMethod.contains(call.methodID) {
@@ -139,7 +139,7 @@ package final class Front: ServerService {
   /// `admin`.
   private func checkMayCall(_ method: StandardMethod, _ call: ServerCall) throws(CallError) {
     guard let access, !method.isOpenToAll else { return }
-    let principal = try access.letIn(call)
+    let principal = try access.admit(call)
     guard principal.permissions.contains(.admin) else {
       throw principal.mayNotCall("channelz", needs: .admin)
     }
@@ -213,12 +213,12 @@ package final class Front: ServerService {
       if command == .reload || command == .acceptLoss {
         try KeyAccess.check(command == .reload ? Command.reload : Command.acceptLoss, context)
         if let response = try dispatcher.administer(command, message) {
-          answer(caller, response)
+          respond(caller, response)
           return nil
         }
       }
       if let response = try administer(command, message, context) {
-        answer(caller, response)
+        respond(caller, response)
         return nil
       }
       let operation = try OperationFactory.make(
@@ -232,7 +232,7 @@ package final class Front: ServerService {
     }
   }
 
-  /// Carries out a call about this node; nil: it is none.
+  /// Executes a call about this node; nil: it is none.
   private func administer(
     _ command: CommandID, _ message: UnsafeRawBufferPointer, _ context: CallContext
   ) throws(CallError) -> EventLoopFuture<ByteBuffer>? {
@@ -240,11 +240,11 @@ package final class Front: ServerService {
       let node = try CallTarget.node(of: command, message), dispatcher.isThisNode(node)
     else { return nil }
     try KeyAccess.check(definition, context)
-    return try administration.answer(command, message, for: context.rules)
+    return try administration.execute(command, message, for: context.rules)
   }
 
   /// Replies to a call when the node has done what it requests.
-  private func answer(_ caller: FrontCaller, _ response: EventLoopFuture<ByteBuffer>) {
+  private func respond(_ caller: FrontCaller, _ response: EventLoopFuture<ByteBuffer>) {
     let pending = PendingCall()
     if case .unary(let call) = caller { call.context = pending }
     let bound = NIOLoopBound((self, caller, pending), eventLoop: eventLoop)
@@ -308,7 +308,7 @@ package final class Front: ServerService {
   private func startStream(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
     do throws(CallError) {
       let span = tracer == nil ? 0 : trace(call, message)
-      let principal = try access?.letIn(call)
+      let principal = try access?.admit(call)
       guard call.methodID == CommandID.lRangeStream.rawValue else {
         return startOperation(call, message, principal, span: span, for: .stream(call))
       }
@@ -346,8 +346,8 @@ package final class Front: ServerService {
     }
     if let pipeline = call.context as? FrontPipeline {
       pipeline.resume()
-    } else if let answer = call.context as? ChunkedReply {
-      answer.resume()
+    } else if let reply = call.context as? ChunkedReply {
+      reply.resume()
     } else if let legacy = call.context as? LegacyCall {
       legacy.writable()
     } else if StandardMethod.contains(call.methodID) {

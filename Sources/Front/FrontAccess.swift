@@ -34,7 +34,7 @@ final class FrontAccess {
   ///
   /// - Throws: UNAUTHENTICATED, TOO_MANY_CONNECTIONS, RATE_LIMITED.
   @inline(__always)
-  func letIn(_ call: ServerCall) throws(CallError) -> Principal {
+  func admit(_ call: ServerCall) throws(CallError) -> Principal {
     let principal = try identity(of: call).principal(call.authorization)
     try principal.countCall()
     return principal

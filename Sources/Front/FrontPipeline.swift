@@ -79,7 +79,7 @@ package final class FrontPipeline {
   ///
   /// - Throws: RATE_LIMITED.
   @inline(__always)
-  package func letIn(_ next: V1.Call) throws(CallError) {
+  package func admit(_ next: V1.Call) throws(CallError) {
     try caller?.principal.countCall()
     if front.notesWrites { note(next) }
   }

@@ -41,7 +41,7 @@ package final class LoopUsers: Sendable {
   }
 
   /// Returns when all loops use the newest table.
-  package func settled() async throws {
+  package func applied() async throws {
     for authorizer in authorizers.values { try await authorizer.eventLoop.submit {}.get() }
   }
 

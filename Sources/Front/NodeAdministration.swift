@@ -1,6 +1,5 @@
-// Calls about the node itself: its connections, what it logs, its slow calls, its settings. They
-// come from its own clients, or from a router that was asked for this node. Event loop of the front
-// that has it.
+// Calls about the node itself: its connections, log level, slow calls and settings. They come from
+// its own clients, or from a router whose client named this node. Event loop of its front.
 
 import Commands
 import GRPC
@@ -15,11 +14,11 @@ package protocol NodeSurroundings: Sendable {
   var logLevel: (inForce: String, configured: String) { get }
   /// Changes which events are logged; false: there is no such level.
   func setLogLevel(_ name: String) -> Bool
-  /// Nil: they can't be told.
+  /// Nil: they aren't known.
   var settings: NodeSettings? { get }
 }
 
-/// The slow calls that a node has kept, of all its loops. With `isReset` it forgets them.
+/// The slow calls that a node has kept, of all its loops. `isReset` clears the lists.
 package typealias SlowCallSource = (_ isReset: Bool) -> EventLoopFuture<SlowCalls>
 
 package final class NodeAdministration {
@@ -33,7 +32,7 @@ package final class NodeAdministration {
   static let clientsDefault = 100
 
   /// - Parameters:
-  ///   - surroundings: nil: there is nothing to be told of the process.
+  ///   - surroundings: nil: the process has none of it.
   ///   - slowCalls: called on the event loop.
   package init(
     _ connections: NodeConnections, _ surroundings: (any NodeSurroundings)?,
@@ -45,11 +44,11 @@ package final class NodeAdministration {
     self.eventLoop = eventLoop
   }
 
-  /// Carries out a call about this node.
+  /// Executes a call about this node.
   ///
   /// - Parameter rules: which keys the caller may access; nil: all.
   /// - Returns: the response, or a CallError; nil: the call is none of these.
-  package func answer(
+  package func execute(
     _ command: CommandID, _ message: UnsafeRawBufferPointer, for rules: KeyRules?
   ) throws(CallError) -> EventLoopFuture<ByteBuffer>? {
     switch command {

@@ -21,7 +21,8 @@ package struct HTTP2Configuration: Sendable {
   package var maxOutboundAcknowledgements = 100
   /// Back-stop of the library against rapid resets: a burst, then this many a second. It counts
   /// every RST_STREAM, including those of calls with part of their reply, so it is generous; owners
-  /// that serve unknown clients also compare `HTTP2Counters.resetsUnanswered` with their own limit.
+  /// that serve unknown clients also compare `HTTP2Counters.resetsBeforeResponse` with their own
+  /// limit.
   package var resetBurst: UInt64 = 20_000
   package var resetsPerSecond: UInt64 = 1_000
   /// CONTINUATION frames accepted for one header block.

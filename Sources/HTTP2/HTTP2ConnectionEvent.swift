@@ -38,7 +38,7 @@ package struct HTTP2Counters: Sendable, Hashable {
   /// RST_STREAM frames from the peer for streams that were open.
   package var resetsReceived = 0
   /// Those of streams of which it had not been sent any of the body.
-  package var resetsUnanswered = 0
+  package var resetsBeforeResponse = 0
   /// RST_STREAM frames we had to send because of the peer's errors, not by our own decision.
   package var resetsForPeerErrors = 0
   /// HEADERS and DATA frames sent.

@@ -33,22 +33,22 @@ extension HTTP2Session {
     return stream
   }
 
-  /// Answers a request with headers laid out beforehand.
+  /// Responds to a request with headers laid out beforehand.
   ///
   /// - Parameter hasBody: false ends the stream with these headers (gRPC: Trailers-Only).
   package func submitResponse(
     _ stream: HTTP2Stream, headers: StaticHeaders, hasBody: Bool = true
   ) {
-    answer(
+    respond(
       stream, UnsafeBufferPointer(start: headers.fields, count: headers.count), hasBody: hasBody)
   }
 
-  /// Answers a request with headers made for it.
+  /// Responds to a request with headers made for it.
   package func submitResponse(
     _ stream: HTTP2Stream, headers: HeaderBlock, hasBody: Bool = true
   ) {
     guard isUsable else { return }
-    answer(stream, layOut(headers), hasBody: hasBody)
+    respond(stream, layOut(headers), hasBody: hasBody)
   }
 
   /// To be called after appending to `stream.outbound`, or handing bytes over to the stream.
@@ -205,7 +205,7 @@ extension HTTP2Session {
     return failure == nil && !isInsideLibrary
   }
 
-  private func answer(
+  private func respond(
     _ stream: HTTP2Stream, _ fields: UnsafeBufferPointer<nghttp2_nv>, hasBody: Bool
   ) {
     guard role == .server, isUsable, stream.id > 0, stream.state.announce(hasBody: hasBody)

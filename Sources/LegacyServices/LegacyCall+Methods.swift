@@ -4,6 +4,7 @@ import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
+internal import TextForms
 
 extension LegacyCall {
   private static let database: UInt32 = 0
@@ -49,13 +50,10 @@ extension LegacyCall {
 
   /// The number in the value, in the form that IncrBy accepts.
   private static func int32(_ value: UnsafeRawBufferPointer) throws(CallError) -> Int32 {
-    let text = String(decoding: value.prefix(longestIntegerBytes + 1), as: UTF8.self)
-    guard let number = Int64(text), String(number) == text else { throw .notAnInteger }
+    guard let number = DecimalInteger.parse(value) else { throw .notAnInteger }
     guard let small = Int32(exactly: number) else { throw .beyondInt32 }
     return small
   }
-
-  private static var longestIntegerBytes: Int { 20 }
 
   // MARK: - KeyStore. A missing key is an empty one, a missing value an empty text.
 

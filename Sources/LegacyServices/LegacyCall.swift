@@ -2,7 +2,7 @@
 // that it means (LegacyCall+Methods.swift), and the reply in the legacy form. Lives on the node's
 // event loop, as the context of the client's call.
 //
-//   begun --step's reply--> next step --...--> answered
+//   begun --step's reply--> next step --...--> replied to
 //     |                        |
 //     +---- the client went away, or its deadline passed ----> over
 
@@ -24,7 +24,7 @@ package final class LegacyCall: LocalCaller {
   /// The call of ringstore.v1 that is in progress.
   private var step: LocalCall?
   /// A large reply that is being sent.
-  private var answer: ChunkedReply?
+  private var reply: ChunkedReply?
 
   /// Starts a call whose method is one of `LegacyMethod`.
   ///
@@ -68,8 +68,8 @@ package final class LegacyCall: LocalCaller {
 
   /// The client reads more of a large reply, or the connection has room for one.
   package func writable() {
-    if let answer {
-      answer.resume()
+    if let reply {
+      reply.resume()
     } else if let step {
       port.callerTakesMore(step)
     }
@@ -78,7 +78,7 @@ package final class LegacyCall: LocalCaller {
   /// The client went away, or its deadline has passed.
   package func ended() {
     call = nil
-    answer = nil
+    reply = nil
     let step = self.step
     self.step = nil
     if let step { port.cancel(step) }
@@ -98,8 +98,8 @@ package final class LegacyCall: LocalCaller {
       step = nil
       do throws(CallError) {
         switch outcome {
-        case .success(let answer):
-          guard let reply = Reply(answer) else {
+        case .success(let result):
+          guard let reply = Reply(result) else {
             throw .internalError("It is a different kind of reply.")
           }
           try next(reply)
@@ -113,7 +113,7 @@ package final class LegacyCall: LocalCaller {
     if let made { step = made }
   }
 
-  /// Answers; a reply that no message may carry, or that the node has no memory for, becomes an
+  /// Replies; a reply that no message may carry, or that the node has no memory for, becomes an
   /// error.
   ///
   /// - Parameter isLast: it can't be read again, so it is kept even if other replies hold much
@@ -136,11 +136,11 @@ package final class LegacyCall: LocalCaller {
     let holding =
       isLast
       ? memory.hold(response.readableBytes) : memory.holdIfRoom(response.readableBytes)
-    guard let holding else { throw .answersHoldTooMuch(port.limits) }
+    guard let holding else { throw .repliesHoldTooMuch(port.limits) }
     self.call = nil
-    let answer = ChunkedReply(response, to: call, holding: holding)
-    self.answer = answer
-    answer.start()
+    let reply = ChunkedReply(response, to: call, holding: holding)
+    self.reply = reply
+    reply.start()
   }
 
   /// Ends the call with an error that is not the port's and so was not counted.

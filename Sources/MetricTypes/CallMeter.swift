@@ -5,10 +5,10 @@
 // There are two ways to count:
 //   record  the duration is known: a router has noted when the call arrived
 //   note    the call is executed now and its reply is written at the end of its tick, as on a
-//           shard. All calls of the tick have one duration, which is passed to `settle` once: the
+//           shard. All calls of the tick have one duration, which is passed to `commit` once: the
 //           clock is read once for any number of calls.
 //
-//   the tick's bytes are read --note, note, note--> replies are written --settle--> counted
+//   the tick's bytes are read --note, note, note--> replies are written --commit--> counted
 //
 // Rows are places of calls: twice the place of a command, plus 1 for errors.
 //
@@ -26,7 +26,7 @@ package final class CallMeter {
 
   private let places: Int
   private let cells: UnsafeMutablePointer<UInt64>
-  /// Calls by row that wait to be settled, and which rows have any.
+  /// Calls by row that wait to be counted, and which rows have any.
   private let pending: UnsafeMutablePointer<UInt32>
   private let touched: UnsafeMutablePointer<UInt32>
   private var touchedCount = 0
@@ -89,12 +89,12 @@ package final class CallMeter {
     slowLog.isSlow(nanos) || slowLog.isLarge(bytes)
   }
 
-  /// Whether calls wait to be settled.
+  /// Whether calls wait to be counted.
   @inline(__always)
   package var isPending: Bool { touchedCount > 0 }
 
   /// The tick is over: its replies were written.
-  package func settle(nowNanos: UInt64) {
+  package func commit(nowNanos: UInt64) {
     guard touchedCount > 0 else { return }
     // A call without a start time has begun now.
     let nanos = begunNanos > 0 && nowNanos > begunNanos ? nowNanos &- begunNanos : 0

@@ -9,7 +9,7 @@ package struct SlowCall: Sendable, Hashable {
   package enum Kind: String, Sendable {
     /// One call.
     case call
-    /// All that a shard's loop did between reading and answering: the calls of a tick.
+    /// All that a shard's loop did between a read and the replies: the calls of a tick.
     case tick
   }
 

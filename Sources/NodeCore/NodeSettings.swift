@@ -15,7 +15,7 @@ package struct NodeSettings: Sendable, Hashable {
   package struct Setting: Sendable, Hashable {
     /// As in a configuration file.
     package let name: String
-    /// Nil: nothing says it, and it has no default.
+    /// Nil: the setting has neither a value nor a default.
     package let value: Value?
     /// default, file, environment or flag.
     package let source: String

@@ -10,7 +10,7 @@ package enum PlacementError: Error, Sendable, Hashable, CustomStringConvertible 
   case tooManyShards(count: Int)
   /// The shard at this place (from 0) has an empty id.
   case emptyID(position: Int)
-  /// A shard has the name that stands for the router.
+  /// A shard has the id that is reserved for the router.
   case reservedID(String)
   /// Two shards have this id.
   case duplicateID(String)

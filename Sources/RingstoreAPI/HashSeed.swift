@@ -7,6 +7,8 @@
 // Bernstein: "SipHash: a fast short-input PRF", 2012), which reveal nothing about it. A value; any
 // thread. Its text never shows the seed.
 
+internal import TextForms
+
 package struct HashSeed: Sendable, Hashable {
   /// The seed of a cluster that has no setting for it.
   package static let publicSeed = HashSeed(words: (0, 0))
@@ -25,9 +27,8 @@ package struct HashSeed: Sendable, Hashable {
   package init?(hexadecimal text: some StringProtocol) {
     let digits = Array(text.utf8)
     guard digits.count == 2 * Self.byteCount,
-      digits.allSatisfy({ Character(UnicodeScalar($0)).isHexDigit }),
-      let first = UInt64(text.prefix(16), radix: 16),
-      let second = UInt64(text.suffix(16), radix: 16)
+      let first = Hexadecimal.number(digits.prefix(Self.byteCount), as: UInt64.self),
+      let second = Hexadecimal.number(digits.suffix(Self.byteCount), as: UInt64.self)
     else { return nil }
     self.init(words: (first, second))
   }

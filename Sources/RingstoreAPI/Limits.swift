@@ -42,7 +42,7 @@ package struct Limits: Sendable, Hashable {
   /// Orders the keys of scans; the same on all nodes of a cluster.
   package var hashSeed = HashSeed.publicSeed
 
-  /// Bytes that the clients of a node may make it hold: requests on their way in, and answers that
+  /// Bytes that the clients of a node may make it hold: requests on their way in, and replies that
   /// they don't take. For the whole node, whose event loops have equal parts of it.
   package var clientMemoryBytes = 512 << 20
 

@@ -8,7 +8,7 @@ internal import RingstoreAPI
 
 extension RingstoreClient {
   /// How many commands of a pipeline are pulled ahead of its reader, by default.
-  public static let unansweredMaxDefault = 1_024
+  public static let pendingMaxDefault = 1_024
 
   /// Sends commands over one stream as they arrive, and returns their outcomes one by one, in the
   /// order of the commands: one for each command.
@@ -21,16 +21,16 @@ extension RingstoreClient {
   ///
   /// - Parameters:
   ///   - commands: pulled by a separate task, which is cancelled when the iterator is dropped.
-  ///   - unansweredMax: the maximum number of commands that are pulled and whose outcomes are not
+  ///   - pendingMax: the maximum number of commands that are pulled and whose outcomes are not
   ///     taken, 1 to 10,000.
   ///   - options: its timeout is for each command; it begins when the node gets the command.
   public func pipeline<Commands: AsyncSequence & Sendable>(
-    _ commands: Commands, unansweredMax: Int = RingstoreClient.unansweredMaxDefault,
+    _ commands: Commands, pendingMax: Int = RingstoreClient.pendingMaxDefault,
     options: RingstoreCallOptions = .standard
   ) -> RingstorePipeline<Commands> where Commands.Element == RingstoreCommand {
     let timeout = options.timeout ?? configuration.timeout
     var limits = PipelineLimits(requestBytesMax: configuration.maxMessageBytes)
-    limits.unansweredMax = min(max(unansweredMax, 1), PipelineLimits.commandsMax)
+    limits.pendingMax = min(max(pendingMax, 1), PipelineLimits.commandsMax)
     limits.timeoutMillis = UInt32(clamping: max(TimeAmount(timeout).nanoseconds / 1_000_000, 1))
     return RingstorePipeline(
       client: self, commands: commands, database: database(options),
@@ -53,7 +53,7 @@ extension RingstoreClient {
   ) async -> [Result<RingstoreReply, RingstoreError>] {
     guard !commands.isEmpty else { return [] }
     var limits = PipelineLimits(requestBytesMax: configuration.maxMessageBytes)
-    limits.unansweredMax = PipelineLimits.commandsMax
+    limits.pendingMax = PipelineLimits.commandsMax
     limits.batchCountMax = min(max(batchSize, 1), PipelineLimits.commandsMax)
     let pipeline = RingstorePipeline(
       client: self, commands: CommandArray(commands), database: database(options),

@@ -125,7 +125,7 @@ final class PipelineFlow: Sendable {
   var pulse: Pulse? {
     state.withLockedValue { state in
       guard state.receiver == nil, !state.queue.hasEnded else { return nil }
-      let oldest = state.queue.oldestUnanswered
+      let oldest = state.queue.oldestPending
       if oldest == nil, !state.isSourceDone || !state.queue.isEmpty { return nil }
       return Pulse(messages: state.messages, oldest: oldest)
     }

@@ -20,7 +20,7 @@ package struct PipelineLimits: Sendable {
   /// What a call in a batch has besides its request.
   package static let callOverheadBytes = 32
 
-  package var unansweredMax = RingstoreClient.unansweredMaxDefault
+  package var pendingMax = RingstoreClient.pendingMaxDefault
   package var batchCountMax = commandsMax
   /// The longest request that is sent.
   package var requestBytesMax: Int
@@ -66,7 +66,7 @@ package struct PipelineQueue {
 
   /// Whether one more command is welcome.
   package var hasRoom: Bool {
-    slots.count < limits.unansweredMax && heldBytes < PipelineLimits.heldBytesMax
+    slots.count < limits.pendingMax && heldBytes < PipelineLimits.heldBytesMax
       && batchCount < limits.batchCountMax && batch.readableBytes < PipelineLimits.batchBytesMax
   }
 
@@ -74,7 +74,7 @@ package struct PipelineQueue {
   package var wantsReplies: Bool { !hasOutcome || heldBytes < PipelineLimits.readAheadBytes }
 
   /// The oldest command without a reply. O(commands).
-  package var oldestUnanswered: UInt64? {
+  package var oldestPending: UInt64? {
     guard let index = slots.firstIndex(where: { $0.outcome == nil }) else { return nil }
     let id = firstID + UInt64(slots.distance(from: slots.startIndex, to: index))
     return id <= takenID ? id : nil
@@ -85,7 +85,7 @@ package struct PipelineQueue {
     let id = firstID + UInt64(slots.count)
     var slot = Slot(rpc: rpc)
     if let end {
-      slot.outcome = Self.unanswered(rpc, end, wasExecutable: false)
+      slot.outcome = Self.withoutReply(rpc, end, wasExecutable: false)
     } else if request.readableBytes > limits.requestBytesMax {
       // If it were sent, it would end the stream and with it the others.
       slot.outcome = .failure(
@@ -138,7 +138,7 @@ package struct PipelineQueue {
     batch = ByteBuffer()
     batchCount = 0
     for (place, index) in slots.indices.enumerated() where slots[index].outcome == nil {
-      slots[index].outcome = Self.unanswered(
+      slots[index].outcome = Self.withoutReply(
         slots[index].rpc, status,
         wasExecutable: mayHaveRun && firstID + UInt64(place) <= takenID)
     }
@@ -162,7 +162,7 @@ package struct PipelineQueue {
     }
   }
 
-  private static func unanswered(
+  private static func withoutReply(
     _ rpc: RPC, _ status: RPCStatus, wasExecutable: Bool
   ) -> Outcome {
     var error = CallError(code: status.code, message: status.message, details: status.details)

@@ -1,11 +1,11 @@
-// What a node tells of its slow calls and its settings.
+// A node's slow calls and its settings.
 
 internal import NIOCore
 internal import RingstoreAPI
 
 /// A call that took long or was large, or all calls of one tick of a shard's event loop.
 public struct RingstoreSlowCall: Sendable, Hashable {
-  /// What a node keeps of a key.
+  /// The part of a key that a node keeps.
   public enum Key: Sendable, Hashable {
     /// The beginning of its SHA-256, in hexadecimal digits.
     case digest(String)
@@ -13,7 +13,7 @@ public struct RingstoreSlowCall: Sendable, Hashable {
     case bytes([UInt8])
   }
 
-  /// Whether it stands for all calls of a tick; `command` is then what most of them were.
+  /// Whether it is about all calls of a tick; `command` is then the command of most of them.
   public let isTick: Bool
   /// In lower case; empty where it isn't known.
   public let command: String
@@ -26,7 +26,7 @@ public struct RingstoreSlowCall: Sendable, Hashable {
   public let calls: Int
   public let requestBytes: Int
   public let replyBytes: Int
-  /// The shard that a router has asked; empty for none.
+  /// The shard to which a router sent the call; empty for none.
   public let shard: String
   public let slot: Int?
   public let database: Int?
@@ -56,7 +56,7 @@ public struct RingstoreSetting: Sendable, Hashable {
 
   /// As in a configuration file.
   public let name: String
-  /// Nil: nothing says it, and it has no default.
+  /// Nil: the setting has neither a value nor a default.
   public let value: Value?
   /// `default`, `file`, `environment` or `flag`.
   public let source: String
@@ -64,7 +64,7 @@ public struct RingstoreSetting: Sendable, Hashable {
   public let origin: String
 }
 
-/// The settings that a node's process was started with. Secrets are not told.
+/// The settings that a node's process was started with. Secrets are left out.
 public struct RingstoreSettings: Sendable, Hashable {
   /// `shard`, `router` or `local`.
   public let kind: String
@@ -72,13 +72,13 @@ public struct RingstoreSettings: Sendable, Hashable {
 }
 
 extension RingstoreClient {
-  /// The calls that took long or were large lately.
+  /// The latest slow and large calls of a node.
   ///
   /// - Parameters:
-  ///   - node: its id; empty: the node that is asked.
+  ///   - node: its id; empty: the node that gets the call.
   ///   - count: how many of each kind at most.
-  ///   - isReset: whether the node forgets them, once they are told.
-  /// - Throws: NOT_FOUND where the node that is asked can't speak for that one.
+  ///   - isReset: whether the node clears its list afterwards.
+  /// - Throws: NOT_FOUND if the node doesn't know that id.
   public func slowLog(
     ofNode node: String = "", count: Int = 10, isReset: Bool = false,
     options: RingstoreCallOptions = .standard
@@ -102,10 +102,10 @@ extension RingstoreClient {
     }
   }
 
-  /// The settings of a node, and where each of them is from.
+  /// A node's settings and the source of each.
   ///
-  /// - Parameter node: its id; empty: the node that is asked.
-  /// - Throws: NOT_FOUND where the node that is asked can't speak for that one.
+  /// - Parameter node: its id; empty: the node that gets the call.
+  /// - Throws: NOT_FOUND if the node doesn't know that id.
   public func settings(
     ofNode node: String = "", options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreSettings {

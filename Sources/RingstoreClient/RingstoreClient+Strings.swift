@@ -78,7 +78,7 @@ extension RingstoreClient {
     _ key: some RingstoreBytes, to value: some RingstoreBytes,
     expiring expiry: RingstoreExpiry = .never, options: RingstoreCallOptions = .standard
   ) async throws(RingstoreError) -> RingstoreValue? {
-    let command = RingstoreCommand.set(key, to: value, expiring: expiry, answeringPrevious: true)
+    let command = RingstoreCommand.set(key, to: value, expiring: expiry, returningPrevious: true)
     return try await run(command, options: options).status().previous
   }
 

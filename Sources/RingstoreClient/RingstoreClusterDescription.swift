@@ -27,7 +27,7 @@ public struct RingstoreClusterDescription: Sendable {
   public struct Lineage: Sendable, Hashable {
     /// Made with the data: 16 bytes; empty: none is known, or the shard is in memory only.
     public let id: [UInt8]
-    /// How often somebody has accepted that the shard has other data than before.
+    /// How many losses of the shard's data were accepted.
     public let acceptedLosses: UInt64
     /// Two ids were recorded: no data is taken for the shard's until a loss is accepted.
     public let isDisputed: Bool
@@ -50,17 +50,17 @@ public struct RingstoreClusterDescription: Sendable {
     public let uptime: Duration
     public let keys: Int
     public let memoryBytes: Int
-    /// Of a shard: what `memoryBytes` may come to; nil: there is no limit, or it isn't known.
+    /// Of a shard: the limit of `memoryBytes`; nil: there is no limit, or it isn't known.
     public let memoryLimitBytes: Int?
     /// Why it is unreachable or not serving, or how far it has loaded; else empty.
     public let detail: String
     /// Of a shard: new at every start, so a different number means that the shard's memory was
     /// lost; a shard with a data directory has loaded its data again. 0 if it isn't known.
     public let incarnation: UInt64
-    /// Of a shard: calls that it has answered with an error since it started.
+    /// Of a shard: calls that failed since it started.
     public let errors: UInt64
-    /// Of a shard: how many calls have taken how long since it started, by buckets of microseconds
-    /// (PROTOCOL.md, Describe); empty ones at the end are left out.
+    /// Of a shard: a histogram of call durations since it started, in buckets of microseconds
+    /// (PROTOCOL.md, Describe). Empty buckets at the end are left out.
     public let durations: [UInt64]
   }
 }

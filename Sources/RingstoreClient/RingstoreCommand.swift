@@ -37,7 +37,7 @@ public struct RingstoreCommand: Sendable {
   public static func set(
     _ key: some RingstoreBytes, to value: some RingstoreBytes,
     if condition: RingstoreCondition = .always, expiring expiry: RingstoreExpiry = .never,
-    answeringPrevious: Bool = false
+    returningPrevious: Bool = false
   ) -> Self {
     Self(V1.KeyStore.set) { request in
       key.ringstoreBytes.withUnsafeBytes { key in
@@ -45,7 +45,7 @@ public struct RingstoreCommand: Sendable {
           let (condition, version) = condition.ofWire
           V1.KeyValue(
             key: key, value: $0, expiry: expiry.ofSet, condition: condition, ifVersion: version,
-            returnPrevious: answeringPrevious
+            returnPrevious: returningPrevious
           ).write(into: &request)
         }
       }

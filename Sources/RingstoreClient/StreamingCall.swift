@@ -18,7 +18,7 @@ struct StreamingCall {
   private let timeout: Duration
   private var stream: ClientStream?
   private var attempts = 0
-  private var hasAnswered = false
+  private var hasReplied = false
   private var isOver = false
 
   /// - Parameter timeout: how long the reader may wait for the next message.
@@ -50,7 +50,7 @@ struct StreamingCall {
       let stream = await open(request)
       do throws(RPCStatus) {
         if let message = try await Self.message(of: stream, until: deadline) {
-          hasAnswered = true
+          hasReplied = true
           return message
         }
         cancel()
@@ -74,7 +74,7 @@ struct StreamingCall {
     if let stream { return stream }
     attempts += 1
     let stream = channel.stream(
-      path: rpc.path, metadata: metadata, waitForReady: hasAnswered)
+      path: rpc.path, metadata: metadata, waitForReady: hasReplied)
     self.stream = stream
     let message = request() ?? ByteBuffer()
     do throws(RPCStatus) {

@@ -78,7 +78,7 @@ final class RouterLinkStream: ClientConnectionDelegate, ClientCallHandler {
   func call(_ call: ClientCall, ended status: RPCStatus, processed: Processed) {
     self.call = nil
     ending = LinkEnding(status.code, status: status.description, address: address)
-    // A stream that ends without its connection: the link begins anew, with a new connection.
+    // A stream that ends without its connection: the link is opened again, with a new connection.
     connection?.close()
   }
 

@@ -76,7 +76,7 @@ extension RouterService: Dispatcher {
     do throws(CallError) {
       if let field = next.unservedField { throw .unservedField(field) }
       if next.hasUnknownField { throw .unknownField }
-      try pipeline.letIn(next)
+      try pipeline.admit(next)
     } catch {
       return fail(.pipelined(pipeline, id: next.id), error: error)
     }

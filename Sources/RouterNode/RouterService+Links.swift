@@ -99,7 +99,7 @@ extension RouterService {
       logger.info("link ended, the shard was dropped", metadata: ["shard": "\(shard)"])
     case .lossAccepted(let shard):
       logger.notice(
-        "the loss of a shard's data was accepted: the shard is taken as it is",
+        "the loss of a shard's data was accepted: its current data is used",
         metadata: ["shard": "\(shard)"])
     }
   }

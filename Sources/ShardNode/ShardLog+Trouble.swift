@@ -20,7 +20,7 @@ extension ShardLog {
         logger.error(
           "the disk is full, or nearly: writes are refused until there is room", metadata: metadata)
       } else {
-        logger.notice("the disk has room again: writes go on", metadata: metadata)
+        logger.notice("the disk has room again: writes are accepted", metadata: metadata)
       }
     }
     onStall = { [unowned self] isStalled in
@@ -31,7 +31,7 @@ extension ShardLog {
         logger.warning(
           "the disk doesn't keep up: writes are refused until it has caught up", metadata: metadata)
       } else {
-        logger.notice("the disk has caught up: writes go on", metadata: metadata)
+        logger.notice("the disk has caught up: writes are accepted", metadata: metadata)
       }
     }
   }

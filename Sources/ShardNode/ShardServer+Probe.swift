@@ -1,5 +1,5 @@
-// What a shard tells to the admin port, from its event loop. What the disk has and what it has left
-// is asked outside of it, because that may block. Any thread.
+// A shard's data for the admin port, collected on its event loop. The size and free space of the
+// disk are read on another thread, because that may block. Any thread.
 
 import Front
 import GRPC

@@ -181,7 +181,7 @@ extension ShardService: Dispatcher {
     of pipeline: FrontPipeline
   ) -> Remainder? {
     do throws(CallError) {
-      try pipeline.letIn(next)
+      try pipeline.admit(next)
     } catch {
       core.refused(error)
       if context.span != 0 { core.tracer?.setOutcome(SpanOutcome(of: error), of: context.span) }
@@ -296,7 +296,7 @@ extension ShardService: Dispatcher {
       front.administration = newValue
       core.nodeCalls = { [unowned self] command, request, rules, end in
         do throws(CallError) {
-          guard let response = try administration?.answer(command, request, for: rules)
+          guard let response = try administration?.execute(command, request, for: rules)
           else {
             throw .unbatchable(method: UInt32(truncatingIfNeeded: command.rawValue))
           }

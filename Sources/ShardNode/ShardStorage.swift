@@ -81,7 +81,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
     core.state = .loading
   }
 
-  /// Begins to load. Goes on in turns.
+  /// Begins to load. Continues in turns.
   package func begin() {
     core.turns.enqueue(self)
     afterWork()

@@ -35,7 +35,7 @@ final class ChannelzService {
   }
 
   /// - Throws: if the request is no valid message.
-  func answer(
+  func reply(
     _ call: ServerCall, _ method: StandardMethod, _ request: UnsafeRawBufferPointer
   ) throws(WireError) {
     switch method {
@@ -73,10 +73,10 @@ final class ChannelzService {
   }
 
   /// Calls `body` to reply once the reports are complete, unless the call has ended by then.
-  private func answerLater<Report: Sendable>(
+  private func replyLater<Report: Sendable>(
     _ call: ServerCall, _ report: EventLoopFuture<Report>, _ body: @escaping (Report) -> Void
   ) {
-    let pending = PendingAnswer()
+    let pending = PendingReply()
     call.context = pending
     let bound = NIOLoopBound((call, pending, body), eventLoop: eventLoop)
     report.whenComplete { outcome in
@@ -93,11 +93,11 @@ final class ChannelzService {
     guard let report = connections?.serverReport(on: eventLoop) else {
       return call.fail(RPCStatus(.unavailable, "the node has just started"))
     }
-    answerLater(call, report, body)
+    replyLater(call, report, body)
   }
 
   private func withLinks(_ call: ServerCall, _ body: @escaping ([LinkReport]) -> Void) {
-    answerLater(call, node.linkReports() ?? eventLoop.makeSucceededFuture([]), body)
+    replyLater(call, node.linkReports() ?? eventLoop.makeSucceededFuture([]), body)
   }
 
   // MARK: - Servers
@@ -291,4 +291,4 @@ final class ChannelzService {
 
 /// Marks a call that waits for reports, as its context. A report that finds another mark there, or
 /// none, is too late.
-private final class PendingAnswer {}
+private final class PendingReply {}

@@ -1,6 +1,6 @@
 // grpc.health.v1: whether the node serves. For the whole node (the empty name) and for the services
 // of keys, this is whether it serves calls on keys; the other services serve from the start. When
-// the node is asked to end, all of them become NOT_SERVING first. In addition there is a name for
+// the node begins to drain, all of them become NOT_SERVING first. In addition there is a name for
 // each shard, `shard/ID`: whether this node serves calls on its keys.
 //
 // While there is a Watch, the node's state is checked four times a second: the state depends on

@@ -27,7 +27,7 @@ struct ReflectionService {
     self.services = services
   }
 
-  func answer(_ call: ServerCall, _ request: UnsafeRawBufferPointer) throws(WireError) {
+  func reply(_ call: ServerCall, _ request: UnsafeRawBufferPointer) throws(WireError) {
     let host = try MessageFields.bytes(Request.Field.host, in: request)
     let question = try Self.question(of: request)
     call.send { buffer in

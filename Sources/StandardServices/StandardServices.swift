@@ -47,7 +47,7 @@ package final class StandardServices {
     set { channelz.connections = newValue }
   }
 
-  /// The node is asked to end: its health changes at once, and watches are notified.
+  /// The node begins to drain: its health changes at once, and watches are notified.
   package func beginDraining() { health.beginDraining() }
 
   package var isDraining: Bool { health.isDraining }
@@ -77,7 +77,7 @@ package final class StandardServices {
       case .healthCheck: try health.check(call, message)
       case .healthList: health.list(call)
       case .healthWatch, .reflection, .reflectionAlpha: call.fail(RPCStatus(.unimplemented))
-      default: try channelz.answer(call, method, message)
+      default: try channelz.reply(call, method, message)
       }
     } catch {
       call.fail(.notAMessage(error))
@@ -89,7 +89,7 @@ package final class StandardServices {
       if call.methodID == StandardMethod.healthWatch.rawValue {
         try health.watch(call, message)
       } else {
-        try reflection.answer(call, message)
+        try reflection.reply(call, message)
       }
     } catch {
       ended(call)

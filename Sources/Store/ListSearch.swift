@@ -46,7 +46,7 @@ package struct ListSearch {
   /// A step for each element, and one more for each this many bytes compared.
   private static let bytesPerStep = 64
 
-  /// Goes on.
+  /// Searches the next elements.
   /// - Returns: whether the search is done.
   fileprivate mutating func advance(
     in list: List, version: UInt64, for value: UnsafeRawBufferPointer, steps: Int

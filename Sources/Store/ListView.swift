@@ -84,9 +84,9 @@ extension Store {
       for index in place(of: position)..<pieceCount {
         let piece = pieces[index]
         while position < piece.end {
-          let goesOn = try body(piece.element(at: position))
+          let continues = try body(piece.element(at: position))
           position += 1
-          if !goesOn { return position - pieces[0].first }
+          if !continues { return position - pieces[0].first }
         }
       }
       return count
@@ -100,9 +100,9 @@ extension Store {
       for index in stride(from: place(of: position), through: 0, by: -1) {
         let piece = pieces[index]
         while position >= piece.first {
-          let goesOn = try body(piece.element(at: position))
+          let continues = try body(piece.element(at: position))
           position -= 1
-          if !goesOn { return last - position }
+          if !continues { return last - position }
         }
       }
       return count

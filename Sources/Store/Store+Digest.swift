@@ -71,7 +71,7 @@ extension Store {
   /// Bytes of a large string between two looks at the budget.
   private static let digestPartBytes = 64 * 1024
 
-  /// Goes on with a walk.
+  /// Continues a walk.
   /// - Parameters:
   ///   - work: in bytes of keys and values, those without many count as 64: 1 ns each, roughly.
   ///   - body: gets the complete slots, in ascending order. Must not call the store.

@@ -34,6 +34,20 @@ package enum Hexadecimal {
     return high == nil ? bytes : nil
   }
 
+  /// The number of which the text has all digits, in upper or lower case: 16 for one of 64 bits;
+  /// nil if the text has another form.
+  package static func number<Number: FixedWidthInteger & UnsignedInteger>(
+    _ digits: some Collection<UInt8>, as type: Number.Type
+  ) -> Number? {
+    guard digits.count == Number.bitWidth / 4 else { return nil }
+    var number: Number = 0
+    for digit in digits {
+      guard let value = value(of: digit) else { return nil }
+      number = number << 4 | Number(value)
+    }
+    return number
+  }
+
   /// The value of one digit, 0 to 15.
   package static func value(of digit: UInt8) -> UInt8? {
     switch digit {

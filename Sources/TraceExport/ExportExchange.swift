@@ -1,5 +1,5 @@
 // One request to the collector, on a connection of its own: sends it when the connection is made,
-// and reports the answer.
+// and reports the response.
 //
 // Event loop of the exporter.
 
@@ -13,7 +13,7 @@ final class ExportExchange: ChannelInboundHandler {
   typealias OutboundOut = HTTPClientRequestPart
 
   enum Outcome {
-    case answered(CollectorAnswer)
+    case responded(CollectorResponse)
     /// - Parameter reason: one of a few words, by which log lines are limited.
     case failed(reason: String, detail: String)
   }
@@ -23,7 +23,7 @@ final class ExportExchange: ChannelInboundHandler {
   private let version: String
   private var completion: ((ExportExchange, Outcome) -> Void)?
   private var context: ChannelHandlerContext?
-  private var answer: CollectorAnswer?
+  private var response: CollectorResponse?
 
   /// - Parameter completion: called once, unless the exchange is dropped.
   init(
@@ -84,12 +84,12 @@ final class ExportExchange: ChannelInboundHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch unwrapInboundIn(data) {
     case .head(let head):
-      answer = CollectorAnswer(head)
+      response = CollectorResponse(head)
     case .body(let bytes):
-      // The status has decided: the rest of a long answer isn't read.
-      if answer?.append(bytes) == false, let answer { end(.answered(answer)) }
+      // The status has decided: the rest of a long response isn't read.
+      if response?.append(bytes) == false, let response { end(.responded(response)) }
     case .end:
-      if let answer { end(.answered(answer)) }
+      if let response { end(.responded(response)) }
     }
   }
 

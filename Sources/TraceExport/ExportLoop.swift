@@ -2,7 +2,7 @@
 //
 //   idle --spans wait--> sending --accepted--> idle, or the next batch if it is full
 //     ^                    |  +--refused for good--> idle; the batch is lost
-//     |                    +--no answer, busy--> pausing --time--> sending, up to `attemptsMax`
+//     |                    +--no response, busy--> pausing --time--> sending, up to `attemptsMax`
 //     +---------------------------------------------then the batch is lost
 //
 // Event loop of the exporter.
@@ -101,7 +101,7 @@ final class ExportLoop {
     }
     self.exchange = exchange
     timeout = eventLoop.assumeIsolated().scheduleTask(in: configuration.requestTimeout) {
-      exchange.fail("timeout", "no answer in time")
+      exchange.fail("timeout", "no response in time")
     }
     ClientSocket.connect(
       host: endpoint.address.host, port: endpoint.address.port, on: eventLoop,
@@ -115,12 +115,12 @@ final class ExportLoop {
     timeout?.cancel()
     timeout = nil
     switch outcome {
-    case .answered(let answer) where answer.isSuccess:
-      accepted(answer)
-    case .answered(let answer):
+    case .responded(let response) where response.isSuccess:
+      accepted(response)
+    case .responded(let response):
       failed(
-        "status", "\(answer.status.code)", isTemporary: answer.isTemporary,
-        pauseSeconds: answer.pauseSeconds)
+        "status", "\(response.status.code)", isTemporary: response.isTemporary,
+        pauseSeconds: response.pauseSeconds)
     case .failed(let reason, let detail):
       failed(reason, detail, isTemporary: true)
     }
@@ -130,8 +130,8 @@ final class ExportLoop {
     eventLoop.assumeIsolated().execute { [self] in look() }
   }
 
-  private func accepted(_ answer: CollectorAnswer) {
-    let rejected = answer.rejected(of: batch.count)
+  private func accepted(_ response: CollectorResponse) {
+    let rejected = response.rejected(of: batch.count)
     queue.exported(batch.count, rejected: rejected?.spans ?? 0)
     batch = []
     backoff.reset()

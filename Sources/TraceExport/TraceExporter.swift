@@ -26,7 +26,7 @@ package struct TraceExporterConfiguration: Sendable {
   /// How often a batch is sent that the collector can't accept at the moment.
   package var attemptsMax = 5
   /// The first pause after a failure; each further one is twice as long, up to the longest. A
-  /// collector may request a longer one (`CollectorAnswer.pauseSecondsMax`).
+  /// collector may request a longer one (`CollectorResponse.pauseSecondsMax`).
   package var pause = TimeAmount.milliseconds(500)
   package var pauseMax = TimeAmount.seconds(15)
 

@@ -47,9 +47,9 @@ package final class Authorizer {
         principals.append(named)
       }
       if user.name == UserDefinition.anonymousName {
-        let nobody = principal(.anonymous)
-        anonymous = nobody
-        principals.append(nobody)
+        let shared = principal(.anonymous)
+        anonymous = shared
+        principals.append(shared)
       }
       users[user.name] = User(principals: principals)
     }
@@ -60,7 +60,7 @@ package final class Authorizer {
 
   /// The user of a token. Takes the same time for a user that doesn't exist.
   ///
-  /// - Returns: nil: nobody.
+  /// - Returns: nil if no user has it.
   func principal(ofToken token: UnsafeRawBufferPointer) -> Principal? {
     guard let name = Token.name(of: token) else { return nil }
     let digest = TokenDigest(of: token)

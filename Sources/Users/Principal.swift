@@ -122,7 +122,7 @@ package final class Principal: @unchecked Sendable {
 package struct KnownCredential: Sendable, Hashable {
   let credential: Credential
 
-  /// Whether it is none: what everybody may do is done by the user `anonymous`.
+  /// Whether there is no credential. Such callers are the user `anonymous`.
   package var isAnonymous: Bool { credential == .anonymous }
 }
 

@@ -98,7 +98,7 @@ struct AccessCluster: Sendable {
   /// Replaces the users, and waits until all loops of all nodes have taken the new ones.
   func replaceUsers(with table: UserTable) async {
     users.replace(with: table)
-    for loops in [router.users] + shards.map(\.users) { try? await loops?.settled() }
+    for loops in [router.users] + shards.map(\.users) { try? await loops?.applied() }
   }
 
   /// A router starts even where its shards can't be reached in time, as on a busy machine.

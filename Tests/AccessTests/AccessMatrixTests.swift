@@ -12,7 +12,7 @@ import StandardServices
 import Testing
 import Users
 
-@Suite("Every command for every permission", .timeLimit(.minutes(15)))
+@Suite(.timeLimit(.minutes(15)))
 struct AccessMatrixTests {
   /// What a call is about, and whether that is the restricted users' own.
   static let targets: [(key: String, database: UInt32, isOwnKey: Bool, isOwnBase: Bool)] = [
@@ -91,7 +91,7 @@ struct AccessMatrixTests {
   @Test func withoutCredentialsAndWithWrongOnesNothingIsAnsweredByAnyEntrance() async throws {
     try await AccessCluster.with { cluster in
       for port in [cluster.router.port, cluster.shards[0].port] {
-        for token in [nil, "root.rst_guess", "nobody.rst_guess", "root"] as [String?] {
+        for token in [nil, "root.rst_guess", "unknown.rst_guess", "root"] as [String?] {
           let client = Client(port: port, token: token)
           defer { client.close() }
           for command in CommandTable.all {
@@ -127,7 +127,7 @@ struct AccessMatrixTests {
   }
 
   @Test(arguments: [true, false])
-  func inAPipelineEachCallIsAskedFor(throughRouter: Bool) async throws {
+  func inAPipelineEachCallIsAuthorized(throughRouter: Bool) async throws {
     try await AccessCluster.with { cluster in
       let port = throughRouter ? cluster.router.port : cluster.shards[0].port
       let commands = CommandTable.all.filter { $0.method != nil }

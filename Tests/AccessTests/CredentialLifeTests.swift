@@ -8,7 +8,7 @@ import Synchronization
 import Testing
 import Users
 
-@Suite("Credentials, bounds and links", .timeLimit(.minutes(15)))
+@Suite(.timeLimit(.minutes(15)))
 struct CredentialLifeTests {
   private static let router = AccessCluster.entry("the-router", may: "router")
 
@@ -56,7 +56,7 @@ struct CredentialLifeTests {
       try await sendGet(3)
       do throws(RPCStatus) {
         _ = try await messages.next()
-        Issue.record("the Pipeline goes on")
+        Issue.record("the Pipeline continues")
       } catch {
         #expect(error.code == .unauthenticated)
       }
@@ -330,7 +330,7 @@ struct CredentialLifeTests {
     }
   }
 
-  /// A router that sends nothing would go on to be told of maps.
+  /// A silent router would still get news of maps.
   @Test func aSilentLinkEndsWhenItsRouterIsOneNoMore() async throws {
     try await AccessCluster.with { cluster in
       let peer = Client(port: cluster.shards[0].port, as: "the-router")
@@ -373,7 +373,7 @@ struct CredentialLifeTests {
 
   // MARK: - The audit log
 
-  @Test func callsOfAdministrationAreNotedWhoeverMakesThemAndWhateverBecomesOfThem() async throws {
+  @Test func everyCallOfAdministrationIsAuditedAndSoIsItsOutcome() async throws {
     try await AccessCluster.with { cluster in
       for user in ["root", "read"] {
         let client = Client(port: cluster.router.port, as: user)
@@ -388,7 +388,7 @@ struct CredentialLifeTests {
     }
   }
 
-  @Test func writesAreNotedWhereThatIsAskedForWithTheirKeys() async throws {
+  @Test func writesAreNotedWhereThatIsRequestedWithTheirKeys() async throws {
     try await AccessCluster.with(notesWrites: true) { cluster in
       let client = Client(port: cluster.router.port, as: "root")
       defer { client.close() }

@@ -7,7 +7,7 @@ import RingstoreAPI
 import Testing
 import Users
 
-@Suite("Users on lines", .timeLimit(.minutes(15)))
+@Suite(.timeLimit(.minutes(15)))
 struct LineAccessTests {
   @Test func beforeAUTHThereAreAUTHPINGAndQUITEveryOtherCommandIsRefused() async throws {
     try await AccessCluster.with { cluster in

@@ -8,7 +8,7 @@ import RingstoreAPI
 import Testing
 import Users
 
-@Suite("Calls on many keys, for a user with some of the keys", .timeLimit(.minutes(15)))
+@Suite(.timeLimit(.minutes(15)))
 struct ShownKeysTests {
   private static let users =
     AccessCluster.entry(

@@ -87,7 +87,7 @@ import Testing
     "GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
       + "HTTP2-Settings: AAA\r\n\r\n",
   ])
-  func aClientThatWouldGoOnInAnotherProtocolHasAReplyAndTheConnectionEnds(request: String) throws {
+  func aClientThatRequestsAnotherProtocolGetsAReplyAndTheConnectionEnds(request: String) throws {
     let client = try AdminClient()
     client.send(request + "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
     #expect(client.received.components(of: "HTTP/1.1 ").count == 1, "\(client.received)")
@@ -95,7 +95,7 @@ import Testing
     #expect(client.isClosed)
   }
 
-  @Test func aPageThatThereIsNotIs404AndTheConnectionGoesOn() throws {
+  @Test func aPageThatThereIsNotIs404AndTheConnectionContinues() throws {
     let client = try AdminClient()
     for _ in 0..<3 {
       #expect(client.exchange("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n").hasPrefix("HTTP/1.1 404"))

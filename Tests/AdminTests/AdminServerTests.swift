@@ -89,7 +89,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
   private static let patient: AdminLimits = {
     var limits = AdminLimits()
     limits.requestNanosMax = 600_000_000_000
-    limits.answerNanosMax = 600_000_000_000
+    limits.responseNanosMax = 600_000_000_000
     limits.writeNanosMax = 600_000_000_000
     limits.busyNanosMin = 600_000_000_000
     return limits
@@ -273,7 +273,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     await server.drain(gracePeriod: .seconds(60))
   }
 
-  /// A page that is given up when nobody needs it.
+  /// A page that is cancelled when no client waits for it.
   private struct CancellablePage {
     let begun = Gate()
     let cancelled = Gate()
@@ -296,7 +296,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     if path == "/probe" {
       limits.probeNanosMax = 1_000_000
     } else {
-      (limits.probeNanosMax, limits.answerNanosMax) = (600_000_000_000, 1_000_000)
+      (limits.probeNanosMax, limits.responseNanosMax) = (600_000_000_000, 1_000_000)
     }
     let (pages, stuck) = (Count(), CancellablePage())
     let (server, _) = try await server(limits) {
@@ -335,7 +335,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     let page = CancellablePage()
     var limits = Self.patient
     // If it was not given up, the client would read that the page has taken too long.
-    limits.answerNanosMax = 60_000_000_000
+    limits.responseNanosMax = 60_000_000_000
     let (server, _) = try await server(limits) { await page.make() }
     let client = try await SocketClient.connect(server.port)
     try await client.send("GET /api/page HTTP/1.1\r\nHost: a\r\n\r\n")

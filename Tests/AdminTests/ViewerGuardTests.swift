@@ -8,7 +8,7 @@ import Users
 @testable import Admin
 
 @Suite struct ViewerGuardTests {
-  /// Credentials: of a user with a certificate, and none on a node that lets everybody read.
+  /// Credentials: of a user with a certificate, and none on a node that every client may read.
   private static let known = credential("certificate dns db", certificate: "db")
   private static let anonymous = credential("", certificate: "another")
 
@@ -31,9 +31,9 @@ import Users
   ])
   func clientsWithoutACredentialMustUseAnAddress(_ host: String, _ isAllowed: Bool) {
     #expect(isAllowedIn(AdminRequest(path: "/api/keys", host: host)) == isAllowed)
-    let anybody = AdminRequest(
+    let anonymous = AdminRequest(
       path: "/api/keys", user: "anonymous", caller: Self.anonymous, host: host)
-    #expect(isAllowedIn(anybody) == isAllowed)
+    #expect(isAllowedIn(anonymous) == isAllowed)
   }
 
   @Test func clientsWithACredentialOrTLSMayUseAnyName() throws {

@@ -81,7 +81,7 @@ final class BackupFixture {
 
   // MARK: - Backups
 
-  /// Takes one while calls go on, and publishes it.
+  /// Takes one while calls continue, and publishes it.
   @discardableResult
   func backUp(callsBetween: Int = 3, pieceBytes: Int = 3_000) throws -> BackupManifest {
     let writer = try BackupWriter(Self.directory, over: disk)

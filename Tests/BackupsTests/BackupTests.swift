@@ -40,7 +40,7 @@ import Testing
     #expect(manifest.totalKeys == 3_000)
   }
 
-  @Test func keysOfADatabaseGoWhereTheyAreToldAndOthersAreLeftOut() throws {
+  @Test func keysOfADatabaseGoToTheChosenOneAndOthersAreLeftOut() throws {
     let fixture = BackupFixture(seed: 7)
     for _ in 0..<600 { fixture.call() }
     let manifest = try fixture.backUp()
@@ -124,7 +124,7 @@ import Testing
     #expect(isRefused(fixture), "missing")
   }
 
-  @Test func damageIsToldWithTheFile() throws {
+  @Test func damageIsReportedWithTheFile() throws {
     let fixture = BackupFixture(seed: 3)
     for _ in 0..<150 { fixture.call() }
     let manifest = try fixture.backUp()

@@ -34,7 +34,7 @@ import Testing
     #expect(page.contains("```text\n" + String(decoding: sample.encode(), as: UTF8.self) + "```"))
   }
 
-  @Test func whatIsNoManifestIsToldFromOneThatIsDamagedOrNewer() throws {
+  @Test func whatIsNoManifestIsDistinguishedFromOneThatIsDamagedOrNewer() throws {
     func reason(_ text: String) -> BackupFault.Reason? {
       do throws(BackupFault.Reason) {
         _ = try BackupManifest(decoding: Array(text.utf8))

@@ -190,7 +190,7 @@ final class ExecutionObserver {
       else { continue }
       let known = cluster.routers[connection.router].callsByID[key.id]
       guard known?.items[0].call.searches != true else { continue }
-      // That it waits isn't seen before the shard lets go of what it sends.
+      // That it waits isn't seen before the shard releases the reply.
       if keepsData, known?.items[0].call.model.waits == true { continue }
       let interval = (from: call.receivedAt, to: now)
       received[key]?.heldSince = interval

@@ -1,4 +1,4 @@
-// Which keys were there all the time while a walk went on: the shards' stores are looked at after
+// Which keys were there all the time while a walk continued: the shards' stores are looked at after
 // each of their events, as long as it is needed.
 //
 // Owns the moments at which keys were seen absent. One thread.

@@ -239,7 +239,7 @@ extension LinearizabilityChecker {
       return enter(state, after: optionals.invoked[optionals.used], groupBefore: group)
     }
 
-    /// Goes on from the configuration just made, unless one as good was met before.
+    /// Continues from the configuration just made, unless one as good was met before.
     private mutating func enter(
       _ state: ObjectState, after invoked: UInt64, groupBefore: Int?
     ) -> Attempt {

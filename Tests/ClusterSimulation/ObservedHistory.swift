@@ -84,7 +84,7 @@ struct ObservedHistory {
     add(item, client, from: interval.from, to: interval.to, .perhaps)
   }
 
-  /// Nobody knows whether the call was executed: it may have been from a moment on, or up to
+  /// It isn't known whether the call was executed: it may have been from a moment on, or up to
   /// another one.
   mutating func mayHaveHappened(
     _ item: SimulatedCall.Item, client: Int, _ interval: (from: UInt64, to: UInt64?)

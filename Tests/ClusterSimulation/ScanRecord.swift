@@ -21,7 +21,7 @@ final class ScanRecord {
   private var token: [UInt8] = []
   private var slotsDone: UInt32 = 0
   private var counts: [[UInt8]: Int] = [:]
-  /// Whether the walk goes on behind a failure.
+  /// Whether the walk continues behind a failure.
   var isResumed = false
   private(set) var isOver = false
 
@@ -63,7 +63,7 @@ final class ScanRecord {
     for key in page.keys { counts[Array(key), default: 0] += 1 }
     if page.slotsDone < slotsDone { wrong("slots_done goes back", cluster) }
     if page.unreachable.count > 0 {
-      wrong("a page misses shards, and nobody has allowed that", cluster)
+      wrong("a page misses shards, and the call didn't allow that", cluster)
     }
     slotsDone = page.slotsDone
     token = Array(page.resumeToken)
@@ -91,7 +91,7 @@ final class ScanRecord {
     checkKeys(cluster)
   }
 
-  /// Nobody goes on with the walk.
+  /// The walk is abandoned.
   func giveUp(_ cluster: SimulatedCluster) {
     guard !isOver else { return }
     isOver = true

@@ -35,7 +35,7 @@ final class SimulatedClient {
     CallGenerator.Caller(client: number, sequence: sequence)
   }
 
-  /// Goes on after a pause, as long as clients make calls at all.
+  /// Continues after a pause, as long as clients make calls at all.
   func planNext() {
     guard !isPlanned else { return }
     isPlanned = true
@@ -176,7 +176,7 @@ final class SimulatedClient {
 
   // MARK: - Ends
 
-  /// A call has ended. Now and then the client goes on at once, inside the event that ended it.
+  /// A call has ended. Now and then the client continues at once, inside the event that ended it.
   func callEnded() {
     underWay -= 1
     guard cluster.takesCalls else { return }
@@ -235,7 +235,7 @@ class ClientConnection {
   func release() {
     holds -= 1
     guard holds == 0, !isPlanned else { return }
-    // Some transports go on reading inside the call that allows it.
+    // Some transports continue reading inside the call that allows it.
     if context.chance(0.2) {
       read()
       return

@@ -6,7 +6,7 @@ import RingstoreAPI
 
 extension SimulatedCluster {
   /// Steps after which the checker of a key's history gives up: half a minute, and 200 MB. Some
-  /// runs have keys with thirty writes of which nothing shows whether they were carried out.
+  /// runs have keys with thirty writes of which nothing shows whether they were executed.
   private static let checkerStepsMax = 16_000_000
   private static let readableStepsMax = 200_000
 
@@ -69,7 +69,7 @@ extension SimulatedCluster {
       }
       guard router.core.callsUnderWay > 0 else { continue }
       context.found(
-        .leak, "router \(router.number) keeps \(router.core.callsUnderWay) calls nobody waits for")
+        .leak, "router \(router.number) keeps \(router.core.callsUnderWay) calls without a caller")
     }
     for shard in shards where shard.state != .down && shard.core.parkedCount > 0 {
       context.found(.leak, "\(shard.core.parkedCount) calls wait at shard \(shard.id)")

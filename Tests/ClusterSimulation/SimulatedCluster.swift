@@ -28,7 +28,7 @@ package final class SimulatedCluster {
   private(set) lazy var network = SimulatedNetwork(context: context, cluster: self)
   private(set) lazy var presence = KeyPresence(self)
   private(set) lazy var backups = BackupWatch(self)
-  /// Walks over the keys that go on with another call.
+  /// Walks over the keys that continue with another call.
   private var openWalks: [ScanRecord] = []
   /// There from the start of a run.
   private(set) var faults: SimulatedFaults!
@@ -317,7 +317,7 @@ package final class SimulatedCluster {
     if case .backup = call.kind, call.mustSucceed {
       context.found(.notRecovered, "all is well, and yet it failed: \(call.text): \(error.message)")
     }
-    // A Reset that failed on one shard may have been carried out by the others.
+    // A Reset that failed on one shard may have been executed by the others.
     if case .everyShard = call.kind { outcome = .unknown }
     end(call, call.items.map { _ in outcome }, UInt64(error.code.rawValue))
   }

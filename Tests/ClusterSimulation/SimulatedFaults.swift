@@ -92,7 +92,7 @@ final class SimulatedFaults {
       let millis = Int64.random(in: -scale...scale, using: &context.random)
       shard.wallClock.set(byMillis: millis)
     case .routerDrain:
-      // It goes on answering, as long as the run goes.
+      // It continues answering, as long as the run goes.
       let router = cluster.routers[context.number(0...cluster.routers.count - 1)]
       guard !router.isDraining, context.chance(0.3) else { return }
       context.cover(.routerDrained)
@@ -169,7 +169,7 @@ final class SimulatedFaults {
     }
   }
 
-  /// A stop by the book: the process ends when its routers have let go, or when its time is over.
+  /// A regular stop: the process ends when its routers have disconnected, or when its time is over.
   private func drain(_ shard: SimulatedShard) {
     let incarnation = shard.incarnations
     shard.drain()

@@ -122,7 +122,7 @@ final class SimulatedNetwork {
   // MARK: - Faults
 
   /// Breaks a connection, if there is one. Some get stuck before they break, so that much is under
-  /// way then, which may arrive long after the router has gone on with a new connection.
+  /// way then, which may arrive long after the router has continued with a new connection.
   func dropOne() {
     let open = connections.filter {
       $0.phase != .closed && !$0.toShard.isCut && !$0.toRouter.isCut

@@ -123,6 +123,6 @@ extension SimulatedRouter {
   var counters: [String: Int64] { [:] }
 
   func endNode() {
-    context.found(.unexpectedError, "nobody asked router \(number) to end")
+    context.found(.unexpectedError, "router \(number) ends without a shutdown")
   }
 }

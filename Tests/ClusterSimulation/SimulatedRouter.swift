@@ -346,7 +346,7 @@ final class SimulatedRouter: RouterDriver {
       if let sent = connection.pingSentNanos, now >= sent + Self.silenceNanosMax {
         context.cover(.foundUnresponsive)
         cluster.network.close(connection)
-        lost(connection, "no sign of life")
+        lost(connection, "nothing was received for too long")
         return
       }
       if connection.pingSentNanos == nil,

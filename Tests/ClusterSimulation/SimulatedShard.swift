@@ -108,7 +108,7 @@ final class SimulatedShard {
     storage?.end(end)
   }
 
-  /// The process is stopped: it takes nothing in until it goes on.
+  /// The process is stopped: it takes nothing in until it continues.
   func stall() {
     isStalled = true
     context.note(.stalled, number)
@@ -128,7 +128,7 @@ final class SimulatedShard {
     eventHandled()
   }
 
-  /// The process was told to stop: it tells its routers, and goes on answering.
+  /// The process was told to stop: it tells its routers, and continues answering.
   func drain() {
     state = .draining
     context.note(.draining, number)
@@ -209,7 +209,7 @@ final class SimulatedShard {
     case .refused(_, let reason): refused(reason, connection)
     case nil: break
     }
-    went(on: after, connection)
+    proceed(after, connection)
   }
 
   /// The calls whose callers a frame tells are gone.
@@ -242,7 +242,7 @@ final class SimulatedShard {
   }
 
   /// Deals with what a session has come to.
-  private func went(on after: LinkSession.AfterFrame, _ connection: SimulatedConnection) {
+  private func proceed(_ after: LinkSession.AfterFrame, _ connection: SimulatedConnection) {
     guard case .end(let code, let message) = after else { return }
     if code == .aborted { context.cover(.fenced) }
     cluster.network.note(.fenced, connection)
@@ -258,11 +258,11 @@ final class SimulatedShard {
 
   // MARK: - What the shard's loop does between
 
-  /// What waited for the log to be synced may go on.
+  /// What waited for the log to be synced may continue.
   func stateIsDurable() {
     for number in sessions.keys.sorted() {
       guard let known = sessions[number], let session = known.session else { continue }
-      goOn(known, session)
+      resume(known, session)
     }
   }
 
@@ -273,16 +273,16 @@ final class SimulatedShard {
     else { return }
     known.wasFull = false
     context.cover(.linkFull)
-    goOn(known, session)
+    resume(known, session)
   }
 
-  private func goOn(_ known: ShardConnection, _ session: LinkSession) {
+  private func resume(_ known: ShardConnection, _ session: LinkSession) {
     let after = session.writable()
     if !session.holdsCalls {
       cluster.probe.hasRead(
         known.connection, isOpen: after == .proceed, heldForState: session.heldForState)
     }
-    went(on: after, known.connection)
+    proceed(after, known.connection)
   }
 
   /// To be called after anything that may have changed the store or given the loop work to do.

@@ -180,7 +180,7 @@ final class SimulatedStorage: LoopOutput {
   private func failed(_ sentence: String) {
     isBroken = true
     if !hasFailed, !disk.isOff {
-      context.found(.dataRefused, "shard \(shard.id) can't go on: \(sentence)")
+      context.found(.dataRefused, "shard \(shard.id) can't continue: \(sentence)")
     }
     let incarnation = shard.incarnations
     context.after(context.nanos(upTo: Self.errorNanosMax)) { [unowned self] in
@@ -325,7 +325,7 @@ final class SimulatedStorage: LoopOutput {
     context.after(nanos()) { [unowned self] in
       guard incarnation == shard.incarnations, shard.state != .down else { return }
       planned.remove(work)
-      // What a process has left that is stopped comes when it goes on.
+      // What a process has left that is stopped comes when it continues.
       guard shard.isRunning else { return }
       action()
       shard.eventHandled()

@@ -57,7 +57,7 @@ final class SimulationContext {
       }
       eventsAtThisMoment = event.dueNanos == nowNanos ? eventsAtThisMoment + 1 : 0
       guard eventsAtThisMoment < Self.eventsPerMomentMax else {
-        found(.stuck, "something happens again and again without time going on")
+        found(.stuck, "events repeat while the time stands still")
         return
       }
       nowNanos = event.dueNanos
@@ -66,7 +66,7 @@ final class SimulationContext {
     }
   }
 
-  /// Lets go of what is still planned; it holds on to the parts of the cluster.
+  /// Releases the planned events, which retain the parts of the cluster.
   func forgetEvents() {
     events = EventQueue()
   }

@@ -27,7 +27,7 @@ package struct SimulationFinding: Sendable, Hashable {
     case versionTwice
     /// A shard executed a call of a router while another held keys under another map.
     case mapDisobeyed
-    /// A shard can't start with, or go on writing, what no fault of its disk has touched.
+    /// A shard can't load, or append to, files that no fault of its disk has touched.
     case dataRefused
     /// Two shards served one slot.
     case ownedTwice
@@ -47,7 +47,7 @@ package struct SimulationFinding: Sendable, Hashable {
     case needlesslyUnknown
     /// More calls wait at a shard than it may keep.
     case tooManyParked
-    /// Clients were told to stop and go on reading in a way that doesn't add up.
+    /// The pauses and resumes of reading a client don't match.
     case pausesUnbalanced
     /// Calls in progress though no caller waits; links that don't get ready again; time that
     /// stands.

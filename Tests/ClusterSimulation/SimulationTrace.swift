@@ -109,7 +109,7 @@ struct SimulationTrace {
     case .crashed: return "shard \(words.0) is gone, and its memory"
     case .restarted: return "shard \(words.0) is back, incarnation \(words.1)"
     case .stalled: return "shard \(words.0) stops"
-    case .resumed: return "shard \(words.0) goes on"
+    case .resumed: return "shard \(words.0) continues"
     case .draining: return "shard \(words.0) drains"
     case .slowed: return "router \(words.0) shard \(words.1): slow from now on"
     case .ready: return "router \(words.0) shard \(words.1): ready"

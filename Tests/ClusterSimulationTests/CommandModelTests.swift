@@ -54,7 +54,7 @@ import Testing
     #expect(asked == Set(all), "clients never ask for some commands")
   }
 
-  @Test func aVersionIsToldOfOneWriteOnly() {
+  @Test func aVersionBelongsToOneWriteOnly() {
     let first = KeyReply.versioned(.value(b("a")), 7)
     let start = [set(1, 2, "a"), told(3, 4, .get, first)]
     #expect(isLinearizable(start + [told(5, 6, .get, first)]))

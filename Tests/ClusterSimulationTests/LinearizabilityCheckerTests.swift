@@ -32,7 +32,7 @@ import Testing
     #expect(isLinearizable(writes + [get(2, 3, "a"), get(4, 5, "b"), get(11, 12, "b")]))
   }
 
-  @Test func aValueThatNobodyWroteIsFound() {
+  @Test func aValueThatWasNeverWrittenIsFound() {
     #expect(isViolation([set(1, 2, "a"), get(1, 3, "c")]))
   }
 

@@ -7,7 +7,7 @@ import Testing
 @Suite struct SabotageTests {
   private static let runsMax: UInt64 = 50
 
-  /// What each defect has to be found as, by somebody: each kind of finding is made by other code.
+  /// The findings of which each defect must cause one: each kind is made by other code.
   private static let expected: [(Sabotage, [SimulationFinding.Kind])] = [
     (.resendsWrites, [.executedTwice, .notLinearizable, .outOfOrder]),
     (.hidesUnknownOutcomes, [.wrongOutcome, .notLinearizable]),

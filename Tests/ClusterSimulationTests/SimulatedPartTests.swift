@@ -61,7 +61,7 @@ import Testing
   }
 
   /// What was acknowledged is in the system's cache at least. The process ends with an error, and
-  /// the machine goes on.
+  /// the machine continues.
   @Test(arguments: FsyncPolicy.allCases, [true, false])
   func aStopKeepsWhatWasAcknowledgedEvenIfTheDiskFails(policy: FsyncPolicy, fails: Bool) throws {
     let (cluster, shard) = try started(policy)

@@ -18,18 +18,18 @@ import Testing
     #expect(summary.missed.isEmpty, "no run came across \(summary.missed)")
   }
 
-  /// Versions came again where a slot had got another owner (39, 169, 259). What was found by
-  /// seeds of earlier generators are tests of the parts by now.
+  /// Versions came again where a slot had got another owner (39, 169, 259). Faults that were found
+  /// by seeds of earlier generators have tests of the parts.
   @Test(arguments: [39, 169, 259] as [UInt64])
-  func whatWasFoundOnceIsNotFoundAgain(seed: UInt64) throws {
+  func foundFaultsStayFixed(seed: UInt64) throws {
     let report = try SimulationSeeds.run(seed)
     #expect(report.isClean, "\(report)")
   }
 
-  /// Shards that wrote to disk sent nothing any more (666). A pop that had waited in vain, whose
-  /// reply was lost, took a value later, and the checker left that out (426).
+  /// Shards that wrote to disk sent nothing any more (666). A pop that had waited without a value,
+  /// whose reply was lost, took a value later, and the checker left that out (426).
   @Test(arguments: [426, 666] as [UInt64])
-  func `what was found once in shards with disks is not found again`(seed: UInt64) throws {
+  func faultsFoundWithDisksStayFixed(seed: UInt64) throws {
     let configuration = SimulationConfiguration().withLines().withData()
     let report = try SimulatedCluster(seed: seed, configuration).run()
     #expect(report.isClean, "\(report)")

@@ -207,7 +207,7 @@ import Testing
     }
   }
 
-  @Test func secondsAreRoundedAsRedisDoesAndMissingKeysAreToldFromLastingOnes() {
+  @Test func secondsAreRoundedAsRedisDoesAndMissingKeysAreDistinguishedFromLastingOnes() {
     func number(_ form: TtlForm, _ ttl: Int64?, _ at: Int64? = 1_499) -> Int64 {
       form.number(found: true, ttlMillis: ttl, unixMillis: at)
     }

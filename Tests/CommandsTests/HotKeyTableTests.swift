@@ -45,7 +45,7 @@ import Testing
     #expect(all.dropFirst().allSatisfy { $0.samples <= 1 })
   }
 
-  @Test func theOrderIsThatOfTheSamplesAndDatabasesAreToldApart() {
+  @Test func theOrderIsThatOfTheSamplesAndDatabasesAreDistinguished() {
     var table = HotKeyTable()
     for number in 0..<50 {
       for _ in 0...number { sample("key:\(number)", &table) }

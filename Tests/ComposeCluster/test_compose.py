@@ -115,7 +115,7 @@ def test_only_the_router_can_be_reached_from_outside(compose):
     }
 
 
-def test_the_nodes_are_nobody_in_particular(compose):
+def test_the_nodes_run_without_privileges(compose):
     for service in SERVICES:
         assert docker("exec", compose.container(service), "id", "-u") == "10001"
 

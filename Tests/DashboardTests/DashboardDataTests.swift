@@ -43,7 +43,7 @@ import Testing
     }
   }
 
-  @Test func aKeyIsToldWithTheBeginningOfItsValue() async throws {
+  @Test func aKeyIsReportedWithTheBeginningOfItsValue() async throws {
     try await DataPage.with { page in
       let value = String(repeating: "x", count: 100_000)
       try await page.set("long", value)
@@ -58,7 +58,7 @@ import Testing
     }
   }
 
-  @Test func aListIsToldByItsFirstValuesAsLongAsTheyAreSmall() async throws {
+  @Test func aListIsReportedByItsFirstValuesAsLongAsTheyAreSmall() async throws {
     try await DataPage.with { page in
       try await page.push("list", (0..<30).map { "v\($0)" })
       let answer = try await page.json("/api/key", "key=\(b64("list"))")
@@ -69,13 +69,13 @@ import Testing
       let large = try await page.json("/api/key", "key=\(b64("large"))")
       #expect(large["preview"] is NSNull)
       #expect((large["preview_refusal"] as? String)?.contains("too large") == true)
-      // The node goes on.
+      // The node continues.
       let again = try await page.json("/api/key", "key=\(b64("list"))")
       #expect(again["found"] as? Bool == true)
     }
   }
 
-  @Test func aLongKeyIsToldByItsBeginning() async throws {
+  @Test func aLongKeyIsReportedByItsBeginning() async throws {
     try await DataPage.with { page in
       try await page.set(String(repeating: "l", count: 60_000), "v")
       let keys = try #require(try await page.json("/api/keys")["keys"] as? [[String: Any]])
@@ -90,7 +90,7 @@ import Testing
     "/api/keys?limit=51", "/api/keys?limit=0", "/api/keys?x=1", "/api/key?database=-1",
     "/api/hotkeys?count=1000", "/api/keys?prefix=A", "/api/keys?after=AAAA",
   ])
-  func aRequestThatIsWrongIsTold(_ address: String) async throws {
+  func aRequestThatIsWrongIsReported(_ address: String) async throws {
     try await DataPage.with { page in
       let parts = address.split(separator: "?")
       let response = try await page.ask(String(parts[0]), String(parts[1]))

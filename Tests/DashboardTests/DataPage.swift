@@ -122,7 +122,7 @@ struct DataPage {
   /// Takes other users, and waits until the shard has.
   func replaceUsers(with text: String) async throws {
     users?.replace(with: try Self.table(text))
-    try await shard.users?.settled()
+    try await shard.users?.applied()
   }
 
   // MARK: - Writing
@@ -169,7 +169,7 @@ struct DataPage {
   ) async throws {
     let caller = try user.map(known)
     let _: Bool = try await shard.calls.perform(as: caller) { calls, tell in
-      begin(calls, calls.contextOfAnswer()) { tell($0.map { _ in true }) }
+      begin(calls, calls.pageContext()) { tell($0.map { _ in true }) }
     }
   }
 }

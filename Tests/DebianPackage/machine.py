@@ -88,7 +88,7 @@ class Machine(Root):
         ]
 
     def started(self, *command: str) -> subprocess.Popen:
-        """A command that goes on; who calls this waits for its end."""
+        """A command that continues; who calls this waits for its end."""
         return subprocess.Popen(
             self.entering(*command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT,

@@ -150,7 +150,7 @@ def test_a_purge_takes_settings_and_leaves_data_and_keys(root, uid):
         assert f"{left} is kept" in printed
 
 
-def test_a_purge_leaves_nothing_where_nobody_has_put_anything(root, uid):
+def test_a_purge_leaves_nothing_behind(root, uid):
     root.run("rm", "-r", "/etc/ringstore", "/var/lib/ringstore")
     root.install(root.packages[0])
     assert "is kept" not in root.run("dpkg", "--purge", "ringstore")

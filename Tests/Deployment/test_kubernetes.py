@@ -292,7 +292,7 @@ def test_a_pod_keeps_to_the_restricted_standard(cluster, name):
     for volume in pod["volumes"]:
         assert set(volume) & {"configMap", "secret"}, volume
         if "secret" in volume:
-            # The group's, which is fsGroup; nobody else's.
+            # The group's, which is fsGroup, and no other's.
             assert volume["secret"]["defaultMode"] == 0o440
     for mount in node["volumeMounts"]:
         assert mount.get("readOnly") or mount["name"] == "data"

@@ -156,8 +156,8 @@ def test_the_shards_serve_no_one_without_a_certificate(pods):
 
 def test_a_router_that_reaches_no_shard_is_alive_and_not_ready(cluster, secrets, tmp_path):
     router = Pod(cluster, secrets, "ringstore-router", "lonely", tmp_path)
-    nobody = {f"ringstore-shard-{n}": f"127.0.0.1:{n + 1}" for n in range(3)}
-    router.addresses = nobody
+    unreachable = {f"ringstore-shard-{n}": f"127.0.0.1:{n + 1}" for n in range(3)}
+    router.addresses = unreachable
     node = router.start()
     try:
         eventually(router.alive, "router alive", SECONDS)

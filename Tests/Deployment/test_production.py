@@ -220,7 +220,7 @@ def test_a_cluster_that_is_well_sets_no_alert_off(prometheus):
     assert [alert for alert in alerts if alert["state"] == "firing"] == []
 
 
-def test_clients_go_on_when_a_router_dies(machines, folder):
+def test_clients_continue_when_a_router_dies(machines, folder):
     """With gRPC's own round_robin over all routers, as the page's client has it."""
     private = folder / "private"
     token = (private / "app.token").read_text().strip()

@@ -8,7 +8,7 @@ import ProtobufMessages
 import RingstoreAPI
 import Testing
 
-@Suite("Fan-outs at both ends", .serialized, .timeLimit(.minutes(15)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct FanoutTests {
   private func fill(_ node: ServedNode, _ keys: some Sequence<String>) async throws {
     let request = Ringstore_V1_MSetRequest.with {

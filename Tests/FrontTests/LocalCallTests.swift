@@ -12,7 +12,7 @@ import Testing
 
 @testable import Front
 
-@Suite("Calls from within", .serialized, .timeLimit(.minutes(15)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct LocalCallTests {
   @Test(arguments: End.allCases) func callsOnKeysAreAnswered(_ end: End) async throws {
     try await end.serve { node in
@@ -185,12 +185,12 @@ struct LocalCallTests {
         front.call(.dbSize, Ringstore_V1_DbSizeRequest()) { promise.succeed($0) }
         return promise.futureResult
       }
-      // What was cancelled may have been carried out or not; it is over.
+      // What was cancelled may have been executed or not; it is over.
       #expect(try Ringstore_V1_DbSizeResponse(serializedBytes: size.bytes).keys == 1)
     }
   }
 
-  @Test func aCallerIsAskedToWaitAsOftenAsItIsToldToGoOn() async throws {
+  @Test func pausesAndResumesOfACallerAreBalanced() async throws {
     var limits = LinkLimits()
     limits.callsInFlightMax = 1
     try await End.router.serve(linkLimits: limits) { node in

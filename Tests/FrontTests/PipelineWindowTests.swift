@@ -7,8 +7,7 @@ import Testing
 
 @testable import Front
 
-@Suite("How far a Pipeline runs ahead")
-struct PipelineWindowTests {
+@Suite struct PipelineWindowTests {
   @Test func aPipelineBeginsWithFewCallsAndMayHaveManyOnceRepliesAreShort() {
     var window = PipelineWindow()
     for _ in 0..<PipelineWindow.callsFirst { window.placed() }

@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test(arguments: FoundInputs.all)
-  func whatWasFoundOnceStaysMended(_ found: FoundInputs) throws {
+  func foundInputsStayFixed(_ found: FoundInputs) throws {
     let reader = try #require(FuzzReader.all.first { $0.name == found.reader })
     var input = found.input
     #expect(finding(reader, input) == nil)

@@ -108,7 +108,7 @@ import Testing
     #expect(wasFlagged)
     #expect(wire.clientCloses == [:])
     #expect(wire.server.counters.resetsForPeerErrors == 0)
-    #expect(wire.server.failure == nil, "other streams go on")
+    #expect(wire.server.failure == nil, "other streams continue")
   }
 
   @Test func aHeaderListOverItsBytesIsFlagged() throws {
@@ -148,7 +148,7 @@ import Testing
     #expect(wire.output(of: wire.server).isEmpty)
   }
 
-  @Test func theConcurrencyLimitIsTold() throws {
+  @Test func theConcurrencyLimitIsAnnounced() throws {
     var limits = HTTP2Configuration()
     limits.maxConcurrentStreams = 5
     let wire = try InMemoryWire(server: limits)

@@ -111,7 +111,7 @@ import Testing
     #expect(seen == [200])
   }
 
-  @Test func aLargeAnswerDoesNotHoldUpASmallOne() throws {
+  @Test func aLargeAnswerDoesNotDelayASmallOne() throws {
     let wire = try InMemoryWire()
     wire.onServer = { session, stream in
       guard stream.remoteEnded, !stream.localEnded, !stream.isClosed else { return }

@@ -66,7 +66,7 @@ import Testing
     }
   }
 
-  @Test func aStreamingBodyGoesOnAfterItRanDry() throws {
+  @Test func aStreamingBodyContinuesAfterItRanDry() throws {
     let wire = try InMemoryWire()
     var got: [UInt8] = []
     wire.onServer = { session, stream in

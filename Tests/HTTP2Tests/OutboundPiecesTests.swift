@@ -7,8 +7,7 @@ import Testing
 
 @testable import HTTP2
 
-@Suite("Bodies in pieces")
-struct OutboundPiecesTests {
+@Suite struct OutboundPiecesTests {
   private func owned(_ bytes: [UInt8]) -> OwnedBytes {
     bytes.withUnsafeBytes { OwnedBytes(copying: $0) }
   }
@@ -61,7 +60,7 @@ struct OutboundPiecesTests {
     #expect(wire.client.outboundBytes == 0)
   }
 
-  @Test func aPieceGoesOnWhereAShutWindowStoppedIt() throws {
+  @Test func aPieceContinuesWhereAShutWindowStoppedIt() throws {
     var small = HTTP2Configuration()
     small.streamWindowBytes = 70_000
     small.connectionWindowBytes = 100_000
@@ -88,7 +87,7 @@ struct OutboundPiecesTests {
     #expect(wire.client.outboundBytes == 0)
   }
 
-  @Test func aMemoryIsLetGoOfWithItsLastByteOrWithItsStream() throws {
+  @Test func aMemoryIsReleasedWithItsLastByteOrWithItsStream() throws {
     var small = HTTP2Configuration()
     small.streamWindowBytes = 70_000
     let (wire, stream, gathered) = try gathering(small)

@@ -1,4 +1,4 @@
-// Parked streams: the connection's window goes on without them, within a bound.
+// Parked streams: the connection's window continues without them, within a bound.
 
 import NIOCore
 import Testing
@@ -101,7 +101,7 @@ import Testing
 }
 
 @Suite struct OutboundMarkTests {
-  @Test func theOwnerIsToldOnceWhenItsMarkIsReached() throws {
+  @Test func theOwnerIsInformedOnceWhenItsMarkIsReached() throws {
     var configuration = HTTP2Configuration()
     configuration.streamWindowBytes = 70_000
     let wire = try InMemoryWire(server: configuration)
@@ -125,7 +125,7 @@ import Testing
     #expect(stream.outboundMark < 0)
   }
 
-  @Test func anEmptiedLargeBufferIsFreedThoughItsStreamGoesOn() throws {
+  @Test func anEmptiedLargeBufferIsFreedThoughItsStreamContinues() throws {
     let wire = try InMemoryWire()
     wire.onServer = { session, stream in
       stream.inbound.clear()

@@ -104,7 +104,7 @@ import Testing
     #expect(state.isResetting && state.discardsBody)
   }
 
-  @Test mutating func aServerResetsWhatItsClientGoesOnWithAfterTheEnd() {
+  @Test mutating func aServerResetsAStreamThatItsClientContinuesAfterTheEnd() {
     _ = state.receivedBlock(isInterim: false, endsStream: false)
     _ = state.announce(hasBody: false)
     var whole = state

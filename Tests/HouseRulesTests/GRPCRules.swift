@@ -214,7 +214,7 @@ enum GRPCRules {
       "stalls and half-open connections",
       "ConnectionRulesTests.swift: anAnswerThatIsNotTakenEndsItsCallOnly",
       "ConnectionRulesTests.swift: aClientThatSendsNothingIsClosed"),
-    GRPCRule("unlimited streams", "ConnectionTests.swift: theConcurrencyLimitIsTold"),
+    GRPCRule("unlimited streams", "ConnectionTests.swift: theConcurrencyLimitIsAnnounced"),
     GRPCRule("bytes after a fatal error", "ConnectionTests.swift: aDeadSessionIsNotFedAgain"),
     GRPCRule(
       "bytes that would trap", "HostileInputTests.swift: randomFramesNeverTrap",

@@ -2,8 +2,7 @@
 
 import Testing
 
-@Suite("Rules of gRPC")
-struct GRPCRulesTests {
+@Suite struct GRPCRulesTests {
   @Test func everyRuleHasItsTestsAndTheyExist() throws {
     let files = try Repository.files(below: "Tests")
     for one in GRPCRules.violations(of: GRPCRules.all, in: files) { Issue.record("\(one)") }

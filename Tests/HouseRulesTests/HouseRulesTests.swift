@@ -1,10 +1,10 @@
-// Holds this checkout against the house rules. What a rule is stands in ImportRules.swift and
-// TextRules.swift; RulesCanFailTests.swift shows that each one can fail.
+// Checks this checkout against the house rules. The rules are in ImportRules.swift,
+// TextRules.swift, WordRules.swift and SafetyRules.swift; RulesCanFailTests.swift shows that each
+// one can fail.
 
 import Testing
 
-@Suite("House rules")
-struct HouseRulesTests {
+@Suite struct HouseRulesTests {
   /// Fails once for each thing that was found, with its sentence.
   private func expectNone(
     _ found: [String], sourceLocation: SourceLocation = #_sourceLocation
@@ -58,6 +58,14 @@ struct HouseRulesTests {
     #expect(others.map(\.path).isEmpty)
   }
 
+  /// Hexadecimal numbers are parsed by `Hexadecimal`; `String(number, radix:)` only writes them.
+  @Test func hexadecimalNumbersAreParsedInOnePlace() throws {
+    let others = try Repository.swiftSources().filter { file in
+      file.lines.contains { $0.contains("radix:") && !$0.contains("String(") }
+    }
+    #expect(others.map(\.path).isEmpty)
+  }
+
   /// A reason that nothing gives is a promise that isn't kept.
   @Test func connectionsEndForEveryReasonThatThereIsAndThePageNamesIt() throws {
     let sources = try Repository.swiftSources()
@@ -87,6 +95,14 @@ struct HouseRulesTests {
   @Test func nothingIsLeftUnfinishedWithoutTheNumberOfAnIssue() throws {
     let code = try ["Sources", "Tests", "deploy", ".ci"].flatMap(Repository.files(below:))
     expectNone(code.flatMap(TextRules.unfinished))
+  }
+
+  @Test func theTextsSpeakOfMachinesAsMachines() throws {
+    try expectNone(Repository.files().flatMap(WordRules.violations))
+  }
+
+  @Test func testsHaveOneStyleOfNames() throws {
+    try expectNone(Repository.files(below: "Tests").flatMap(WordRules.otherNames))
   }
 
   @Test func noFileNamesAPathOfOneMachine() throws {

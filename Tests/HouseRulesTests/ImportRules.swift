@@ -20,7 +20,7 @@ enum ImportRules {
       "GRPC",
       ["TextForms", "MetricTypes", "SmallFiles", "LargeMemory", "HTTP2", "StatusCodes", "CZlib"]
     ),
-    ("RingstoreAPI", ["StatusCodes"]),
+    ("RingstoreAPI", ["TextForms", "StatusCodes"]),
     ("CRE2", []),
     ("Patterns", ["CRE2"]),
     ("Placement", []),
@@ -39,7 +39,7 @@ enum ImportRules {
       ]
     ),
     ("LineProtocol", ["TextForms", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC"]),
-    ("LegacyServices", ["RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC"]),
+    ("LegacyServices", ["TextForms", "RingstoreAPI", "Users", "Commands", "NodeCore", "GRPC"]),
     ("StandardServices", ["TextForms", "RingstoreAPI", "Commands", "GRPC"]),
     (
       "Front",

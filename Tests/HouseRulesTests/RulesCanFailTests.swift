@@ -2,8 +2,7 @@
 
 import Testing
 
-@Suite("Each house rule can fail")
-struct RulesCanFailTests {
+@Suite struct RulesCanFailTests {
   private func file(_ path: String, _ text: String) -> SourceFile {
     SourceFile(path: path, text: text)
   }
@@ -84,6 +83,32 @@ struct RulesCanFailTests {
     #expect(TextRules.unfinished(in: file("Sources/A/A.swift", "// TO" + "DO(#12)")).isEmpty)
   }
 
+  @Test(arguments: [
+    "// No" + "body knows.", "/// It go" + "es on.", "  func itGo" + "esOn() {",
+    "def it_go" + "es_on():", "let me" + "nded = 1", "`no" + "body`", "it let" + " go",
+    "x.let" + "Go(of: y)",
+  ])
+  func anExpressionOfTheListIsFound(line: String) {
+    #expect(WordRules.violations(in: file("docs/A.md", line)).count == 1)
+    #expect(WordRules.violations(in: file("Sources/A/Generated/A.swift", line)).isEmpty)
+  }
+
+  @Test(arguments: [
+    "guard let goAway = frame", "func getAndNoBody()", "amend, recommended", "it got on",
+    "as they go, on a",
+  ])
+  func wordsThatOnlyLookLikeOneAreAllowed(line: String) {
+    #expect(WordRules.violations(in: file("docs/A.md", line)).isEmpty)
+  }
+
+  @Test(arguments: [
+    "  @Test fu" + "nc `it works`() {", "  @Te" + "st(\"x\") func x() {", "@Su" + "ite(\"X\")",
+  ])
+  func anotherStyleOfTestNamesIsFound(line: String) {
+    #expect(WordRules.otherNames(in: file("Tests/A/A.swift", line)).count == 1)
+    #expect(WordRules.otherNames(in: file("Sources/A/A.swift", line)).isEmpty)
+  }
+
   @Test func aPathOfOneMachineIsFound() {
     #expect(!TextRules.machinePaths(in: file("docs/A.md", "see /wo" + "rk/main")).isEmpty)
     #expect(TextRules.machinePaths(in: file("docs/A.md", "see docs/PROTOCOL.md")).isEmpty)
@@ -96,7 +121,7 @@ struct RulesCanFailTests {
     #expect(TextRules.publicDeclarations(in: file("Sources/Store/A.swift", "// " + text)).isEmpty)
   }
 
-  @Test func aFileWithoutAWordOnWhatItIsForIsFound() {
+  @Test func aFileWithoutAHeaderCommentIsFound() {
     #expect(TextRules.lacksHeader(file("Sources/Store/A.swift", "import NIOCore\n")))
     #expect(!TextRules.lacksHeader(file("Sources/Store/A.swift", "// What it is.\n")))
   }

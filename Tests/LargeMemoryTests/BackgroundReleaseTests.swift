@@ -4,7 +4,7 @@ import Testing
 
 @testable import LargeMemory
 
-@Suite("Giving large memory back", .serialized)
+@Suite(.serialized)
 struct BackgroundReleaseTests {
   @Test func whatIsHandedOverIsGivenBack() {
     BackgroundRelease.finish()

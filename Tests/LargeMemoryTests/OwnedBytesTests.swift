@@ -4,8 +4,7 @@ import Testing
 
 @testable import LargeMemory
 
-@Suite("Bytes with an owner")
-struct OwnedBytesTests {
+@Suite struct OwnedBytesTests {
   private func filled(_ count: Int) -> LargeBlock {
     let block = LargeBlock(capacity: count)
     for index in 0..<count {

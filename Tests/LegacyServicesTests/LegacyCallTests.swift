@@ -9,7 +9,7 @@ import Testing
 
 @testable import LegacyServices
 
-@Suite("The legacy services", .timeLimit(.minutes(15)))
+@Suite(.timeLimit(.minutes(15)))
 struct LegacyCallTests {
   @Test func aPopTakesNothingThatNoTextCanCarry() async throws {
     try await LegacyNode.with { node in

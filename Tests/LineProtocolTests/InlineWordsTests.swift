@@ -23,7 +23,7 @@ import Testing
   }
 
   @Test(arguments: ["'", "\"", "$'", "a 'b", "a \"b\\\"", "$'a\\'", "'a'\"b"])
-  func aQuoteThatIsNotClosedIsSaidAndTheConnectionGoesOn(_ line: String) {
+  func aQuoteThatIsNotClosedIsSaidAndTheConnectionContinues(_ line: String) {
     #expect(parse(line + "\nPING\n") == ["-a quote is not closed", "PING"])
   }
 }

@@ -19,7 +19,7 @@ import Testing
 
   private func answer(_ line: String) -> String? {
     switch action(line) {
-    case .answer(let reply): return text(reply)
+    case .reply(let reply): return text(reply)
     case .refuse(let error): return "-" + String(decoding: error.text, as: UTF8.self) + "\r\n"
     default: return nil
     }
@@ -332,12 +332,12 @@ import Testing
   ]
 
   @Test(arguments: refused.indices)
-  func aMistakeIsToldInOneLine(_ index: Int) {
+  func aMistakeIsReportedInOneLine(_ index: Int) {
     let (line, error) = Self.refused[index]
     #expect(answer(line) == "-\(error)\r\n")
   }
 
-  @Test func ofALongWordTheBeginningIsTold() {
+  @Test func ofALongWordTheBeginningIsReported() {
     let long = String(repeating: "x", count: 500)
     #expect(answer(long) == "-unknown command \(long.prefix(128))...\r\n")
   }

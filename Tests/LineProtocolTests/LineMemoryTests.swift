@@ -97,7 +97,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
     #expect(loop.clientMemory.bytes == 0)
   }
 
-  @Test func theLargestUnfinishedRequestsGoAndTheirClientsAreTold() throws {
+  @Test func theLargestUnfinishedRequestsGoAndTheirClientsAreInformed() throws {
     let honest = try connect()
     let large = String(repeating: "x", count: 900_000)
     try honest.writeInbound(ByteBuffer(string: "*3\nSET\nk\n\(large)"))
@@ -110,7 +110,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
     #expect(cut == 5)
     let told = try crowd[0].readOutbound(as: ByteBuffer.self).map { String(buffer: $0) }
     #expect(told == "-OVERLOADED The node holds too many bytes of unfinished requests.\r\n")
-    // One that holds less goes on.
+    // One that holds less continues.
     #expect(try ask(honest, "") == "+OK\r\n")
   }
 

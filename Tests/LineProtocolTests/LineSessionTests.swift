@@ -62,7 +62,7 @@ import Testing
         + "numbered 0 to 15.\r\n-invalid key b\r\n")
   }
 
-  @Test func aCallThatFailsIsAnErrorLineAndTheConnectionGoesOn() {
+  @Test func aCallThatFailsIsAnErrorLineAndTheConnectionContinues() {
     talk.send("GET a\nGET b\n")
     node.fail(.shardUnavailable("s1", "no route"))
     node.answer(value("B"))
@@ -211,7 +211,7 @@ import Testing
     #expect(talk.session.shouldLinger)
   }
 
-  @Test func shutdownEndsTheConnectionOnceItIsAnsweredAndGoesOnIfItFailed() {
+  @Test func shutdownEndsTheConnectionOnceItIsAnsweredAndContinuesIfItFailed() {
     talk.send("SHUTDOWN CLUSTER\n")
     #expect(node.waiting.first?.call.command.id == .shutdown)
     node.fail(.shardUnavailable("s1", "no route"))

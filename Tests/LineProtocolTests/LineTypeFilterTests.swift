@@ -37,7 +37,7 @@ import Testing
     #expect(node.waiting.map(\.call.command.id) == [.get])
   }
 
-  @Test func aBoundedNumberIsAskedForAtATime() {
+  @Test func aBoundedNumberIsRequestedAtATime() {
     let keys = (0..<200).map { "k\($0)" }
     scan(keys)
     var most = 0
@@ -71,7 +71,7 @@ import Testing
     #expect(node.waiting.isEmpty)
   }
 
-  @Test func whileTheNodeAsksToWaitNoFurtherTypesAreAskedFor() {
+  @Test func whileTheNodeAsksToWaitNoFurtherTypesAreRequested() {
     talk.send("SCAN 0 TYPE list\n")
     talk.session.pauseReading()
     node.answer { response in

@@ -28,7 +28,7 @@ import Testing
     (#"[\s,]"#, #"[\s\x0b,]"#), (#"[^\s]\s"#, #"[^\s\x0b][\s\x0b]"#), (#"[\b]\b"#, #"[\x08]\b"#),
     ("[[:alpha:]]", #"[\[:alpha:]]"#), ("[][]", #"[]\[]"#), (#"[\[\]]\Z"#, #"[\[\]]\z"#),
   ])
-  func whatRE2SpellsInAnotherWayIsWrittenAnew(_ pattern: String, _ anew: String) {
+  func whatRE2SpellsInAnotherWayIsWrittenAgain(_ pattern: String, _ anew: String) {
     #expect(translated(pattern) == anew)
   }
 

@@ -1,4 +1,4 @@
-// Frames of links in words.
+// Frames of links as text.
 
 import Commands
 import NIOCore
@@ -40,7 +40,7 @@ extension LinkWorld {
     let map = "map \(offer.map?.epoch ?? 0)"
     return switch offer.step {
     case .check: "could it adopt \(map)?"
-    case .adopt: "adopt \(map), or hold it still"
+    case .adopt: "adopt \(map), or confirm it"
     default: "\(map) is in force"
     }
   }
@@ -57,7 +57,7 @@ extension LinkWorld {
             hello.accepted
               ? "accepted, incarnation \(hello.incarnation)\(hello.mapInForce ? ", map in force" : "")"
               : "refused, \(String(decoding: hello.refusal, as: UTF8.self))")
-          words += hello.ranCalls.map { "\(number(of: $0)) has run" }
+          words += hello.ranCalls.map { "\(number(of: $0)) was executed" }
         case .replies(let message):
           guard let reply = try? LinkV1.LinkReply(message) else { continue }
           let outcome = reply.error.map { $0.reason?.rawValue ?? $0.code.name } ?? "ok"

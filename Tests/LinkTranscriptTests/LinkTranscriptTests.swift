@@ -1,5 +1,5 @@
-// The lives of links as transcripts: a router's real core and the real cores and sessions of
-// shards, with a network that does what the transcript says. What can be said: LinkWorld.
+// Links as transcripts: a router's real core, and the real cores and sessions of shards, with a
+// network that the transcript controls. Its commands: LinkWorld.
 
 import Testing
 
@@ -18,9 +18,9 @@ import Testing
         output == step.expected,
         """
         \(name): \(step.commands.joined(separator: ", "))
-        came to
+        resulted in
         \(output.joined(separator: "\n"))
-        and should have come to
+        instead of
         \(step.expected.joined(separator: "\n"))
         """)
     }

@@ -1,5 +1,5 @@
-// The folders of a transcript's shards: what a shard keeps of the slot map's document over a
-// restart, and what becomes of shards that come back with another folder.
+// The data directories of a transcript's shards: what a shard keeps of the slot map's document over
+// a restart, and restarts with another directory.
 
 import NodeCore
 import Placement
@@ -14,7 +14,7 @@ struct ShardFolder {
 }
 
 extension LinkWorld {
-  /// As with a process that is started with another folder. What lies there is what it had written.
+  /// Restarts the shard with another directory, which has the document that was written to it.
   func exchangeDisk(of shard: Int, _ number: Int) {
     folders[shard].documents[folders[shard].number] = shards[shard].lineages
     folders[shard].number = number
@@ -39,11 +39,11 @@ extension LinkWorld {
     }
   }
 
-  /// Longer than any pause between two attempts.
+  /// Longer than any delay between two attempts.
   private static var roundNanos: UInt64 { 1_300_000_000 }
   private static var rounds: Int { 4 }
 
-  func settle() {
+  func stabilize() {
     for _ in 0..<Self.rounds {
       for (shard, lanes) in connections.enumerated() {
         for (lane, connection) in lanes.sorted(by: { $0.key.rawValue < $1.key.rawValue })

@@ -1,5 +1,5 @@
-// The connections of a transcript's cluster: frames go out when they are made, and arrive when the
-// transcript says so.
+// The connections of a transcript's cluster: frames are sent when they are made, and arrive when
+// the transcript delivers them.
 
 import NIOCore
 import NodeCore
@@ -7,7 +7,7 @@ import RingstoreAPI
 import RouterNode
 import ShardNode
 
-/// A connection of a link: what is in progress in both directions, and the shard's session.
+/// A connection of a link: the frames in transit in both directions, and the shard's session.
 final class WireConnection: LinkPort {
   let shard: Int
   let lane: LinkLane
@@ -54,7 +54,7 @@ final class WireConnection: LinkPort {
     session = nil
   }
 
-  /// The shard learns that it is gone.
+  /// The shard loses the connection.
   func end() {
     session?.lost()
     session = nil
@@ -75,7 +75,7 @@ extension LinkWorld {
     core.linkConnected(shard: shard, lane: lane, generation: connection.generation)
   }
 
-  /// The router learns that its connections are gone, or drops them itself.
+  /// The router loses its connections, or closes them.
   func giveUp(_ shard: Int) {
     for lane in LinkLane.allCases {
       guard let connection = connections[shard].removeValue(forKey: lane) else { continue }
@@ -93,14 +93,14 @@ extension LinkWorld {
     }
   }
 
-  /// The shard learns that all its connections are gone.
+  /// The shard loses all its connections.
   func endConnections(of shard: Int) {
     for lane in LinkLane.allCases { connections[shard][lane]?.end() }
     for connection in lost where connection.shard == shard { connection.end() }
     lost.removeAll { $0.shard == shard }
   }
 
-  /// What the router has to send leaves.
+  /// Sends the router's frames.
   func flush() {
     for shard in names.indices {
       for lane in LinkLane.allCases {
@@ -111,7 +111,7 @@ extension LinkWorld {
     }
   }
 
-  /// Returns whether anything was in progress.
+  /// Returns whether any frame was in transit.
   func deliverToShards(_ among: some Sequence<Int>) -> Bool {
     var isAny = false
     for shard in among {
@@ -150,7 +150,7 @@ extension LinkWorld {
     return isAny
   }
 
-  /// What was in progress to the shard when the router gave its connections up arrives after all.
+  /// Delivers frames that were in transit to the shard when the router lost its connections.
   func deliverLate(_ shard: Int) {
     for connection in lost where connection.shard == shard {
       let frames = connection.toShard
@@ -160,7 +160,7 @@ extension LinkWorld {
         connection.receive(frame)
       }
       for frame in connection.toRouter {
-        say("\(names[shard]) \(connection.lane), unheard -> \(text(frame))")
+        say("\(names[shard]) \(connection.lane), discarded -> \(text(frame))")
       }
       connection.toRouter = []
     }

@@ -1,30 +1,30 @@
-// A router's loop and its shards, the real cores, and between them connections that do what a
-// transcript's commands say. Each command returns what has happened, line by line.
+// A router's core and the cores of its shards, the real ones, with connections between them that a
+// transcript's commands control. Each command returns the events, line by line.
 //
-//   cluster a b             shards, and a router that knows them; nothing has begun yet
-//   start                   the router begins
-//   pass 50ms               time passes; the router's timers go off
-//   connect a [lane]        both connections to a shard, or one, come up
-//   unreachable a           they don't
-//   deliver [a]             all that is under way arrives, and what that leads to (to a shard only)
-//   lose a                  the router learns that its connections are gone; the shard does not yet
-//   late a                  what is in progress to the shard on lost connections arrives after all
-//   break a                 both sides learn that the connections are gone, with what is under way
+//   cluster a b             makes shards, and a router with these shards; nothing is started yet
+//   start                   starts the router
+//   advance 50ms            advances the clock, and runs the timers that are due
+//   connect a [lane]        opens both connections to a shard, or one
+//   unreachable a           the connections can't be opened
+//   deliver [a]             delivers all frames in transit, and those that follow (only to a shard)
+//   lose a                  the router loses its connections; the shard doesn't know it yet
+//   late a                  delivers frames in transit to the shard on lost connections
+//   break a                 both sides lose the connections, with the frames in transit
 //   call 1 SET @a v         a client's call; @a is a key of shard a
-//   cancel 1                its client goes away
-//   leave                   the router's process is told to stop: no call waits for values any more
-//   watch a [times]         the shard looks after its links, every half second
-//   drain a, restart a      the shard's process is told to stop; is gone and comes back empty
+//   cancel 1                the client of call 1 disconnects
+//   leave                   the router's process drains: no call waits for values any longer
+//   watch a [times]         the shard checks its links, as it does every half second
+//   drain a, restart a      the shard's process drains; is restarted, and empty
 //   stranger a cluster      the shard belongs to another cluster from now on, and is empty
-//   foreign a a b c         another router, which knows these shards, greets a shard and goes
-//   garbage a               a shard sends what is no frame
-//   disk a 2                the shard's process is gone and comes back with its second folder; 0: with
-//                           none
-//   router                  the router's process is gone, and another one begins
+//   foreign a a b c         another router with these shards sends a Hello, and disconnects
+//   garbage a               a shard sends an undecodable frame
+//   disk a 2                the shard's process is restarted with its second data directory; 0:
+//                           with none
+//   router                  the router's process ends, and another one starts
 //   accept a                an operator accepts that the shard has lost its data
-//   settle                  connections come up and all arrives, for some seconds; of that only the
-//                           log is told
-//   links                   how the links are, as the router sees them
+//   stabilize               opens connections and delivers frames for some seconds; returns only
+//                           the log, and what callers and operators get
+//   links                   the state of the links, as the router has it
 //
 // One thread.
 
@@ -37,7 +37,7 @@ import RouterNode
 import ShardNode
 
 final class LinkWorld {
-  /// A command that makes no sense.
+  /// An unknown command.
   struct Misspelt: Error { let command: String }
 
   private(set) var names: [String] = []
@@ -49,16 +49,16 @@ final class LinkWorld {
   var folders: [ShardFolder] = []
   private var routersBegun = 0
   var nowNanos: UInt64 = 1_000_000_000
-  /// Those that the router counts on, by shard and lane.
+  /// The router's current connections, by shard and lane.
   var connections: [[LinkLane: WireConnection]] = []
-  /// Those that it has given up, which their shards still have.
+  /// Connections that the router has closed or lost, and that their shards still have.
   var lost: [WireConnection] = []
   private(set) var calls: [Int: TranscriptCall] = [:]
   var log: [String] = []
 
   func say(_ line: String) { log.append(line) }
 
-  /// Carries a command out.
+  /// Executes a command.
   func run(_ command: String) throws -> [String] {
     log = []
     let words = command.split(separator: " ").map(String.init)
@@ -75,7 +75,7 @@ final class LinkWorld {
     switch (words[0], words.count) {
     case ("cluster", 2...): try makeCluster(Array(words.dropFirst()))
     case ("start", 1): core.tick()
-    case ("pass", 2):
+    case ("advance", 2):
       guard let millis = UInt64(words[1].dropLast(2)) else { throw Misspelt(command: command) }
       nowNanos += millis * 1_000_000
       core.tick()
@@ -85,8 +85,8 @@ final class LinkWorld {
       if let id = calls[Int(words[1]) ?? 0]?.id { core.cancel(id) }
     case ("leave", 1): core.endParked()
     case ("router", 1): beginRouter()
-    case ("settle", 1): settle()
-    case ("links", 1): tellLinks()
+    case ("stabilize", 1): stabilize()
+    case ("links", 1): reportLinks()
     case ("deliver", 1): while deliverToShards(names.indices) || deliverToRouter() {}
     default: throw Misspelt(command: command)
     }
@@ -247,14 +247,14 @@ final class LinkWorld {
     calls.first { $0.value.id == id }.map { "call \($0.key)" } ?? "a part"
   }
 
-  // MARK: - How it is
+  // MARK: - State
 
-  private func tellLinks() {
+  private func reportLinks() {
     for (place, name) in names.enumerated() {
       say("\(name): \(core.unreachableDetail(shard: place) ?? "ready")")
     }
     if let reason = core.notServingReason { say("not serving: \(shown(reason))") }
-    if core.callsUnderWay > 0 { say("calls under way: \(core.callsUnderWay)") }
+    if core.callsUnderWay > 0 { say("calls in progress: \(core.callsUnderWay)") }
   }
 }
 

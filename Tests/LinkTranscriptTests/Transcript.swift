@@ -1,14 +1,14 @@
-// A test as a text: commands, and below each of them what it has to lead to. The form is
-// etcd-raft's (testdata/*.txt):
+// A test as a text: commands, and below them the expected events. The form is etcd-raft's
+// (testdata/*.txt):
 //
 //   # a comment
 //   command word word
 //   another
 //   ----
-//   what comes of it, line by line
+//   the expected events, line by line
 //
-// A blank line ends the output. With RINGSTORE_TEST_REWRITE=1 in the environment what really came
-// of it is written into the file instead; read the difference before you commit it.
+// A blank line ends them. With RINGSTORE_TEST_REWRITE=1 in the environment the actual events are
+// written into the file instead; read the difference before you commit it.
 
 import Foundation
 
@@ -59,7 +59,7 @@ struct Transcript {
     if !step.commands.isEmpty { steps.append(step) }
   }
 
-  /// Writes the transcript with what came of its commands.
+  /// Writes the transcript with the actual events.
   func write(_ outputs: [[String]]) throws {
     var lines: [String] = []
     for (step, output) in zip(steps, outputs) {

@@ -1,4 +1,4 @@
-// A router's driver that tells the transcript what the core asks of it. Callers are numbers.
+// A router's driver that writes the core's calls into the transcript. Callers are numbers.
 
 import LineProtocol
 import NIOCore
@@ -14,7 +14,7 @@ final class TranscriptDriver: RouterDriver {
     self.world = world
   }
 
-  // MARK: - Answers
+  // MARK: - Replies
 
   func answer(_ caller: Int, response: UnsafeRawBufferPointer) {
     tell(caller, ByteBuffer(bytes: response))
@@ -31,7 +31,7 @@ final class TranscriptDriver: RouterDriver {
       }
     }
     let text = String(buffer: line).split(separator: "\r\n").joined(separator: " ")
-    world.say("call \(caller) is answered \(world.shown(text))")
+    world.say("call \(caller) gets \(world.shown(text))")
   }
 
   func fail(_ caller: Int, error: CallError) {
@@ -42,7 +42,7 @@ final class TranscriptDriver: RouterDriver {
   func takesPieces(_ caller: Int) -> Bool { true }
 
   func beginAnswer(_ caller: Int, byteCount: Int) {
-    world.say("call \(caller) begins to be answered, \(byteCount) bytes")
+    world.say("call \(caller) gets a reply of \(byteCount) bytes")
     answers[caller] = ByteBuffer()
   }
 
@@ -68,13 +68,13 @@ final class TranscriptDriver: RouterDriver {
   }
 
   func disconnect(shard: Int, generation: UInt64) {
-    world.say("router drops its connections to \(world.names[shard])")
+    world.say("router closes its connections to \(world.names[shard])")
     world.giveUp(shard)
   }
 
   func linkHasOutput(shard: Int, lane: LinkLane) {}
-  func pauseReading(for caller: Int) { world.say("call \(caller) waits; its client isn't read") }
-  func resumeReading(for caller: Int) { world.say("call \(caller) waits no more") }
+  func pauseReading(for caller: Int) { world.say("call \(caller) waits, its client is not read") }
+  func resumeReading(for caller: Int) { world.say("call \(caller) waits no longer") }
 
   // MARK: - The node
 

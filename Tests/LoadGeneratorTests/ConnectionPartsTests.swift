@@ -8,8 +8,7 @@ import Testing
 
 @testable import LoadGenerator
 
-@Suite("Parts of a load's connections")
-struct ConnectionPartsTests {
+@Suite struct ConnectionPartsTests {
   private func call(_ kind: CallKind, _ key: Int = 7) -> PlannedCall {
     PlannedCall(kind: kind, space: kind.space, key: key, dueNanos: 0, isMeasured: true)
   }
@@ -83,7 +82,7 @@ struct ConnectionPartsTests {
     return Array(bytes.value)
   }
 
-  @Test func aReplyMustBeTheValueOfTheKeyThatWasAskedFor() throws {
+  @Test func aReplyMustBeTheValueOfTheKeyThatWasRequested() throws {
     let settings = try LoadSettings.with { _ in }
     let requests = LoadRequests(settings)
     func outcome(_ key: Int, found: Bool = true) -> CallOutcome {

@@ -5,8 +5,7 @@ import Testing
 
 @testable import LoadGenerator
 
-@Suite("Keys and calls of a load")
-struct DistributionTests {
+@Suite struct DistributionTests {
   private static let draws = 200_000
 
   /// How often each key was drawn.

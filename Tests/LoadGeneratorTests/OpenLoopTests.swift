@@ -8,8 +8,7 @@ import Testing
 
 private let second: UInt64 = 1_000_000_000
 
-@Suite("Open and closed loops")
-struct OpenLoopTests {
+@Suite struct OpenLoopTests {
   private func schedule(
     _ rate: Double, _ spacing: CallSpacing, thread: Int = 0, of threads: Int = 1, seed: UInt64 = 1
   ) -> ArrivalSchedule {
@@ -100,7 +99,7 @@ struct OpenLoopTests {
     #expect(closed.latencies.maxNanos >= 990_000_000)
   }
 
-  @Test func callsThatWereDueAndFoundNoRoomBeforeTheEndAreTold() throws {
+  @Test func callsThatWereDueAndFoundNoRoomBeforeTheEndAreReported() throws {
     let open = try run(.open(schedule(2_000, .even)))
     #expect(open.done == 9_001)
     #expect(open.done + open.unsent == 20_000)

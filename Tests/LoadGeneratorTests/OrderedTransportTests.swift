@@ -92,8 +92,7 @@ private struct Scripted<Dialect: OrderedDialect> {
   }
 }
 
-@Suite("Connections of lines and RESP")
-struct OrderedTransportTests {
+@Suite struct OrderedTransportTests {
   private func resp(
     user: String? = nil, token: String? = nil, database: UInt32 = 0
   ) throws -> Scripted<RESPDialect> {

@@ -5,8 +5,7 @@ import Testing
 
 @testable import LoadGenerator
 
-@Suite("Calls over RESP")
-struct RESPCallsTests {
+@Suite struct RESPCallsTests {
   private func call(_ kind: CallKind) -> PlannedCall {
     PlannedCall(kind: kind, space: kind.space, key: 7, dueNanos: 0, isMeasured: true)
   }

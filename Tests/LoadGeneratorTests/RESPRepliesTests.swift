@@ -43,8 +43,7 @@ struct ReadReplies: Equatable {
   }
 }
 
-@Suite("Replies of RESP")
-struct RESPRepliesTests {
+@Suite struct RESPRepliesTests {
   @Test func everyFormIsRead() {
     let forms: [(String, String)] = [
       ("+OK\r\n", "+OK"), ("+\r\n", "+"), ("-ERR no\r\n", "-ERR no"), (":0\r\n", ":0"),

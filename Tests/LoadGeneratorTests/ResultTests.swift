@@ -12,8 +12,7 @@ import Testing
   import Foundation
 #endif
 
-@Suite("Results of a load")
-struct ResultTests {
+@Suite struct ResultTests {
   @Test func percentilesAreThoseOfTheSortedLatenciesToThreeDigits() {
     var random = SplitMix64(seed: 11)
     var histogram = LatencyHistogram()

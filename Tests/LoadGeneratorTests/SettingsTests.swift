@@ -4,8 +4,7 @@ import Testing
 
 @testable import LoadGenerator
 
-@Suite("Settings of a load")
-struct LoadSettingsTests {
+@Suite struct LoadSettingsTests {
   @Test func withoutOptionsItIsAClosedLoopOfUnaryCalls() throws {
     let settings = try LoadSettings.with { _ in }
     #expect(settings.way == .unary && settings.rates.isEmpty)

@@ -104,7 +104,7 @@ package final class CrashScenario {
   private var kept = 0
   /// Where a pass is: nil, or its appender.
   private var pass: LogAppender?
-  /// Beyond a fault nothing goes on.
+  /// Beyond a fault nothing continues.
   private var refusal: String?
 
   package init(seed: UInt64, policy: FsyncPolicy, steps: Int = 100) throws {
@@ -154,7 +154,7 @@ package final class CrashScenario {
     history = found
     // What a start has found is durable, as it serves it.
     durable = found.count
-    rig.goOn(behind: UInt64(found.count))
+    rig.continueNumbers(after: UInt64(found.count))
   }
 
   private func noteDurable() { durable = max(durable, Int(rig.syncedNumber)) }

@@ -185,8 +185,8 @@ package final class LogRig {
     output?.beginPass(at: begin)
   }
 
-  /// Numbers go on behind those that were found.
-  package func goOn(behind number: UInt64) { lastNumber = number }
+  /// Continues the numbers after those that were found.
+  package func continueNumbers(after number: UInt64) { lastNumber = number }
 
   /// Does steps until nothing is due. The clock stands still unless a lane's work is due later than
   /// now, and not after `until`.

@@ -7,8 +7,7 @@ import LogFiles
 import SimulatedDisk
 import Testing
 
-@Suite("Damaged files")
-struct CorruptionTests {
+@Suite struct CorruptionTests {
   private let first = "data/log-00000000000000000000"
 
   /// A log of several batches, each of which says that the ones before it are durable.
@@ -140,7 +139,7 @@ struct CorruptionTests {
     #expect(try rig.start() == [1, 2])
   }
 
-  @Test func missingFilesAreToldByName() throws {
+  @Test func missingFilesAreReportedByName() throws {
     let (disk, rig) = try makeLog(3)
     try rig.start()
     rig.write()
@@ -158,7 +157,7 @@ struct CorruptionTests {
     #expect(try start(withPass) == .refused(file: first))
   }
 
-  @Test func damageToAPassThatCountsIsToldByFile() throws {
+  @Test func damageToAPassThatCountsIsReportedByFile() throws {
     let disk = try SimulatedDisk.withDirectory("data", seed: 1)
     let rig = LogRig(disk, "data", .always)
     try rig.start()

@@ -6,12 +6,11 @@ import LogFiles
 import SimulatedDisk
 import Testing
 
-@Suite("Crashes")
-struct CrashTests {
+@Suite struct CrashTests {
   private static let lossesPerPolicy = 200
 
   @Test(arguments: FsyncPolicy.allCases)
-  func powerLossAtEveryCallLosesNothingThatWasTold(_ policy: FsyncPolicy) {
+  func powerLossAtEveryCallLosesNothingThatWasReported(_ policy: FsyncPolicy) {
     var losses = PowerLosses(policy, from: 1)
     while losses.count < Self.lossesPerPolicy {
       if let found = losses.lose() {
@@ -22,7 +21,7 @@ struct CrashTests {
   }
 
   @Test(arguments: FsyncPolicy.allCases)
-  func aCallThatFailsLosesNothingThatWasTold(_ policy: FsyncPolicy) throws {
+  func aCallThatFailsLosesNothingThatWasReported(_ policy: FsyncPolicy) throws {
     for seed in 1001...1001 as ClosedRange<UInt64> {
       let whole = try CrashScenario(seed: seed, policy: policy)
       try whole.run()

@@ -30,8 +30,7 @@ final class FileSystemFixture: Sendable {
   func path(_ name: String) -> String { "\(directory)/\(name)" }
 }
 
-@Suite("Any file system")
-struct FileSystemTests {
+@Suite struct FileSystemTests {
   typealias Kind = FileSystemFixture.Kind
 
   @Test(arguments: Kind.allCases)
@@ -120,7 +119,7 @@ struct FileSystemTests {
   }
 
   @Test(arguments: Kind.allCases)
-  func directoriesAreToldFromFiles(_ kind: Kind) throws {
+  func directoriesAreDistinguishedFromFiles(_ kind: Kind) throws {
     let fixture = try FileSystemFixture(kind)
     try fixture.files.createDirectory(fixture.path("d"))
     let file = try fixture.files.open(fixture.path("d/x"), for: .creating)

@@ -7,8 +7,7 @@ import LogFiles
 import SimulatedDisk
 import Testing
 
-@Suite("Cutting a log")
-struct LogCutTests {
+@Suite struct LogCutTests {
   @Test func aStartFindsWhatWasThereAtTheCutWhereverBatchesMeet() throws {
     let log = try StoredLog()
     try log.change(60)
@@ -112,7 +111,7 @@ struct LogCutTests {
       _ = maker.take(asOf: log.position, keys: 100, bytes: 1 << 20)
       if let chunk = maker.takeChunk() { log.rig.output?.writePass(chunk) }
     }
-    // The log goes on before the pass is complete.
+    // The log continues before the pass is complete.
     try log.change(6)
     log.rig.output?.endPass(lastAsOf: maker.lastAsOf)
     log.end()
@@ -224,7 +223,7 @@ struct LogCutTests {
     #expect(call > 20)
   }
 
-  @Test func aFailingDiskIsToldAndLosesNothing() throws {
+  @Test func aFailingDiskIsReportedAndLosesNothing() throws {
     let log = try StoredLog()
     try log.change(40)
     log.end()

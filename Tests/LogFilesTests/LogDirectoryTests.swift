@@ -6,8 +6,7 @@ import LogFiles
 import SimulatedDisk
 import Testing
 
-@Suite("The log's directory")
-struct LogDirectoryTests {
+@Suite struct LogDirectoryTests {
   private func makeDisk() throws -> SimulatedDisk {
     let disk = try SimulatedDisk.withDirectory("data", seed: 1)
     let rig = LogRig(disk, "data", .always)

@@ -6,8 +6,7 @@ import LogFiles
 import SimulatedDisk
 import Testing
 
-@Suite("The log's output")
-struct LogOutputTests {
+@Suite struct LogOutputTests {
   private func rig(_ policy: FsyncPolicy) throws -> (LogRig, SimulatedDisk) {
     let disk = try SimulatedDisk.withDirectory("data", seed: 1)
     return (LogRig(disk, "data", policy), disk)
@@ -131,7 +130,7 @@ struct LogOutputTests {
     #expect(rig.failure == nil)
   }
 
-  @Test func underAlwaysEachWriteIsSyncedBeforeItIsTold() throws {
+  @Test func underAlwaysEachWriteIsSyncedBeforeItIsReported() throws {
     let (rig, disk) = try rig(.always)
     try rig.start()
     rig.write()
@@ -142,7 +141,7 @@ struct LogOutputTests {
     #expect(!disk.hasUnsynced("data/log-00000000000000000000"))
   }
 
-  @Test func underEverysecTheSyncComesOnceASecondOrWhenItIsAskedFor() throws {
+  @Test func underEverysecTheSyncComesOnceASecondOrWhenItIsRequested() throws {
     let (rig, _) = try rig(.everysec)
     try rig.start()
     rig.write()
@@ -160,7 +159,7 @@ struct LogOutputTests {
     #expect(rig.syncedNumber == 3)
   }
 
-  @Test func underNeverItComesOnlyWhenItIsAskedFor() throws {
+  @Test func underNeverItComesOnlyWhenItIsRequested() throws {
     let (rig, _) = try rig(.never)
     try rig.start()
     rig.write()

@@ -7,8 +7,7 @@ import LogFiles
 import Synchronization
 import Testing
 
-@Suite("The log's threads")
-struct LogThreadsTests {
+@Suite struct LogThreadsTests {
   /// What wakes the test's loop.
   private final class Bell: Sendable {
     private let semaphore = DispatchSemaphore(value: 0)

@@ -7,8 +7,7 @@ import LogFiles
 import SimulatedDisk
 import Testing
 
-@Suite("Verifying a log")
-struct LogVerificationTests {
+@Suite struct LogVerificationTests {
   /// A log of several segments behind a pass, and files of an older time beside them.
   private func makeLog() throws -> (log: StoredLog, old: [String: [UInt8]]) {
     let log = try StoredLog()
@@ -91,7 +90,7 @@ struct LogVerificationTests {
     }
   }
 
-  @Test func aTornEndIsNoFaultAndIsTold() throws {
+  @Test func aTornEndIsNoFaultAndIsReported() throws {
     let log = try StoredLog()
     try log.change(4)
     log.end()
@@ -103,7 +102,7 @@ struct LogVerificationTests {
     #expect(verdict.torn?.contains("wrong checksum") == true)
   }
 
-  @Test func missingAndForeignFilesAreToldByName() throws {
+  @Test func missingAndForeignFilesAreReportedByName() throws {
     let (log, _) = try makeLog()
     let segments = log.segments
     for gone in segments.dropLast() + log.passes {
@@ -188,7 +187,7 @@ struct LogVerificationTests {
     return made
   }
 
-  @Test func damageToAnOlderFileIsToldAndThatAStartHasNoNeedOfIt() throws {
+  @Test func damageToAnOlderFileIsReportedAndThatAStartHasNoNeedOfIt() throws {
     let (log, old) = try makeLog()
     let name = try #require(old.keys.sorted().first { $0.hasPrefix("pass-") })
     let disk = try StoredLog.disk(old.merging(log.files) { $1 })

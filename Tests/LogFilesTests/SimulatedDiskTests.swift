@@ -5,8 +5,7 @@ import LogFiles
 import SimulatedDisk
 import Testing
 
-@Suite("The simulated disk")
-struct SimulatedDiskTests {
+@Suite struct SimulatedDiskTests {
   /// What is left of `d/a` after power losses with many seeds.
   private func leftovers(_ change: (SimulatedDisk, FileHandle) throws -> Void) throws -> Set<
     [UInt8]?

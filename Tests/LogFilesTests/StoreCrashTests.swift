@@ -145,8 +145,7 @@ private final class LoggedShard {
   }
 }
 
-@Suite("Crashes of a store with a log")
-struct StoreCrashTests {
+@Suite struct StoreCrashTests {
   @Test(arguments: FsyncPolicy.allCases)
   func theStoreIsAsItWasBehindABatch(_ policy: FsyncPolicy) throws {
     var passes = 0

@@ -85,7 +85,7 @@ final class StoredLog {
     rig.run()
   }
 
-  /// The process ends without a word.
+  /// The process ends without closing its files.
   func end() {
     rig.run()
     rig.end()

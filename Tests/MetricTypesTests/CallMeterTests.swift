@@ -43,22 +43,22 @@ import Testing
     meter.note(2, isError: true, tickNanos: 12_000)
     #expect(meter.counts(1, isError: false) == nil)
     #expect(meter.isPending)
-    meter.settle(nowNanos: 60_000)
+    meter.commit(nowNanos: 60_000)
     #expect(!meter.isPending)
     #expect(meter.counts(1, isError: false)?.sumNanos == 150_000)
     #expect(meter.counts(2, isError: true)?.sumNanos == 50_000)
     #expect(meter.ticks.count == 1)
     // The next tick has its own beginning.
     meter.note(1, isError: false, tickNanos: 70_000)
-    meter.settle(nowNanos: 71_000)
+    meter.commit(nowNanos: 71_000)
     #expect(meter.counts(1, isError: false)?.sumNanos == 151_000)
   }
 
   @Test func aClockThatStandsOrAnEntranceThatKnewNoTimeCountsNothingButTheCall() {
     meter.note(1, isError: false, tickNanos: 0)
-    meter.settle(nowNanos: 5_000_000)
+    meter.commit(nowNanos: 5_000_000)
     meter.note(1, isError: false, tickNanos: 9_000)
-    meter.settle(nowNanos: 8_000)
+    meter.commit(nowNanos: 8_000)
     #expect(meter.counts(1, isError: false)?.count == 2)
     #expect(meter.counts(1, isError: false)?.sumNanos == 0)
   }
@@ -67,14 +67,14 @@ import Testing
     meter.note(1, isError: false, tickNanos: 1_000)
     meter.note(2, isError: false, tickNanos: 1_000)
     meter.note(2, isError: false, tickNanos: 1_000)
-    meter.settle(nowNanos: 1_001_000)
+    meter.commit(nowNanos: 1_001_000)
     let slow = try #require(meter.slowLog.slow.latest.first)
     #expect(slow.kind == .tick)
     #expect(slow.calls == 3)
     #expect(slow.place == 2)
     #expect(slow.durationNanos == 1_000_000)
     meter.note(2, isError: false, tickNanos: 2_000)
-    meter.settle(nowNanos: 3_000)
+    meter.commit(nowNanos: 3_000)
     #expect(meter.slowLog.slow.total == 1)
   }
 
@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test(arguments: [5, 200])
-  func aSlowLogThatForgetsGoesOnCountingAndKeepsTheLatest(before: Int) {
+  func aSlowLogThatForgetsContinuesCountingAndKeepsTheLatest(before: Int) {
     var log = SlowLog(slowNanos: 1_000, largeBytes: 10) { 7 }
     var call = SlowCall(place: 0, durationNanos: 1_000, isError: false)
     call.replyBytes = 10

@@ -67,7 +67,7 @@ import Testing
     #expect(sum == both)
   }
 
-  @Test func betweenTwoLooksIsWhatHasComeSinceOfANodeThatBeganAnewAllThatItHas() {
+  @Test func aReportHasTheChangesSinceTheLastOneAndAllCountsOfARestartedNode() {
     #expect(DurationCounts(between: [1, 2], and: [1, 5, 7]).buckets.prefix(4) == [0, 3, 7, 0])
     #expect(DurationCounts(between: [9, 9], and: [1, 5]).buckets.prefix(3) == [1, 5, 0])
     #expect(DurationCounts(between: [3], and: [3]).quantileNanos(0.5) == nil)

@@ -54,7 +54,7 @@ import Testing
     #expect(all.count == 6 && port.sent.allSatisfy { $0.part.lane == .bulk && !$0.part.isWrite })
   }
 
-  @Test func whileTheCallerTakesNothingEachShardIsAskedForOnePiece() throws {
+  @Test func whileTheCallerReadsNothingEachShardSendsOnePiece() throws {
     shardsHave(4)
     port.roomForMessages = 0
     let run = try start()

@@ -58,7 +58,7 @@ import Testing
     #expect(router["ringstore_router_slices_total"] == nil)
   }
 
-  @Test func aShutdownOfOneNodeAsksNobodyElse() throws {
+  @Test func aShutdownOfOneNodeSendsNothingToOthers() throws {
     for servesCluster in [true, false] {
       let port = FakePort(shards: 3)
       port.servesCluster = servesCluster
@@ -123,7 +123,7 @@ import Testing
     }
   }
 
-  @Test func aResetGoesOnSliceBySliceUntilEveryShardIsDone() throws {
+  @Test func aResetContinuesSliceBySliceUntilEveryShardIsDone() throws {
     let port = FakePort(shards: 2)
     port.answer = { call in
       let request = call.request.withUnsafeBytes { try? LinkV1.ResetPartRequest($0) }
@@ -140,7 +140,7 @@ import Testing
     #expect(port.sent.count == 8 && port.sent.allSatisfy { $0.part.isWrite })
   }
 
-  @Test func sizesAreAddedUpOfTheDatabaseAskedFor() throws {
+  @Test func sizesAreAddedUpOfTheRequestedDatabase() throws {
     let port = FakePort(shards: 2)
     port.answer = { call in
       let view = call.request.withUnsafeBytes { try? V1.DbSizeRequest($0) }
@@ -224,7 +224,7 @@ import Testing
     func described(_ map: SlotMap) throws -> Ringstore_V1_SlotMap {
       let merge = DescribeMerge(
         cluster: "c", map: map, lineages, in: encoded, router: nil, shardIDs: [])
-      let bytes = Array(merge.answer().readableBytesView)
+      let bytes = Array(merge.reply().readableBytesView)
       return try Ringstore_V1_DescribeResponse(serializedBytes: bytes).map
     }
     let first = try described(map)
@@ -249,8 +249,7 @@ import Testing
   }
 }
 
-@Suite("Requests without fields")
-struct FieldlessRequestTests {
+@Suite struct FieldlessRequestTests {
   private func make(_ id: CommandID, _ bytes: [UInt8]) throws {
     _ = try bytes.withUnsafeBytes { message in
       try OperationFactory.make(

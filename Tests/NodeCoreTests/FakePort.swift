@@ -139,7 +139,7 @@ final class FakePort: FanoutCluster {
   private func tell(_ call: Sent, _ result: Result<ByteBuffer, CallError>) {
     switch result {
     case .success(let response):
-      response.withUnsafeReadableBytes { call.running.fanout.answered(call.part.tag, $0) }
+      response.withUnsafeReadableBytes { call.running.fanout.received(call.part.tag, $0) }
     case .failure(let error): call.running.fanout.failed(call.part.tag, error)
     }
   }

@@ -53,7 +53,7 @@ import Testing
   }
 
   @Test(arguments: [1, 2, 6], [UInt32(1), 2, 7, 50, 119, 120, 121, 1_000])
-  func aPageHasExactlyAsManyKeysAsWereAskedForWhileThereAreSoMany(
+  func aPageHasExactlyAsManyKeysAsWereRequestedWhileThereAreSoMany(
     _ shards: Int, _ limit: UInt32
   ) throws {
     let pages = try walk(limit: limit, keys: 120) { self.port(shards: shards, keys: 120) }
@@ -116,7 +116,7 @@ import Testing
     #expect(Set(scan.keys) == Set(remaining))
   }
 
-  @Test func aPageEndsEarlyWhereTheMessageLimitIsMetAndGoesOnBehindIt() throws {
+  @Test func aPageEndsEarlyWhereTheMessageLimitIsMetAndContinuesBehindIt() throws {
     func narrow() -> FakePort {
       let port = FakePort(shards: 3)
       port.limits.maxMessageBytes = 1_000

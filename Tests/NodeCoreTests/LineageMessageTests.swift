@@ -8,8 +8,7 @@ import RingstoreAPI
 import SwiftProtobuf
 import Testing
 
-@Suite("Lineages in messages")
-struct LineageMessageTests {
+@Suite struct LineageMessageTests {
   private let map: SlotMap
   private var records = LineageRecords()
 

@@ -37,7 +37,7 @@ import Testing
     let keys = (0..<2_500).map { "list:\($0)" }
     let run = try OperationRun(.mLRange, Self.request(keys), on: port)
     while !port.waiting.isEmpty {
-      #expect(port.waiting.count <= ManyKeyOperation.partsUnderWayMax)
+      #expect(port.waiting.count <= ManyKeyOperation.partsInProgressMax)
       port.run(Int.random(in: port.waiting.indices, using: &random))
     }
     let items = try run.answer(Ringstore_V1_MLRangeResponse.self).items
@@ -96,7 +96,7 @@ import Testing
     let advice = call == .mGet ? "use Pipeline." : "use LRangeStream."
     #expect(run.error?.message.contains(advice) == true)
     let sent = port.sent.count
-    #expect(sent < ManyKeyOperation.partsUnderWayMax + 10)
+    #expect(sent < ManyKeyOperation.partsInProgressMax + 10)
     port.runAll()
     #expect(port.sent.count == sent)
   }

@@ -134,7 +134,7 @@ import Users
   /// At every step of a scan its caller goes away, comes back with the token of the last page he
   /// saw, on another router, and misses nothing and sees nothing twice.
   @Test(arguments: [1, 3])
-  func aScanResumedFromAnyPageGoesOnExactlyBehindIt(_ shards: Int) throws {
+  func aScanResumedFromAnyPageContinuesExactlyBehindIt(_ shards: Int) throws {
     let all = Self.port(shards: shards, keys: 120)
     let whole = try Run(all, Wish(pageSize: 7))
     all.runAll()
@@ -320,13 +320,13 @@ import Users
       let port = FakePort(shards: 1)
       let run = try Run(port, Wish())
       let tag = try #require(port.waiting.first).part.tag
-      nonsense.withUnsafeBytes { run.running.fanout.answered(tag, $0) }
+      nonsense.withUnsafeBytes { run.running.fanout.received(tag, $0) }
       #expect(run.error?.code == .internal)
     }
   }
 
   @Test(arguments: 0..<40)
-  func aScanGoesOnWhereItIsWhenANewerMapComesIntoForce(_ step: Int) throws {
+  func aScanContinuesWhereItIsWhenANewerMapComesIntoForce(_ step: Int) throws {
     var random = SplitMix64(seed: TestSeed.value &+ UInt64(step))
     let port = Self.port(shards: 3, keys: 400)
     let run = try Run(port, Wish(pageSize: 20))

@@ -54,7 +54,7 @@ import Testing
     #expect(try messages().last?.shards.allSatisfy(\.complete) == true)
   }
 
-  @Test func aShardThatFailsIsToldAtTheEndWhenTheOthersAreComplete() throws {
+  @Test func aShardThatFailsIsReportedAtTheEndWhenTheOthersAreComplete() throws {
     let run = try start()
     let full = CallError(.diskFull, "full", shard: "s0")
     port.fail(0, full)

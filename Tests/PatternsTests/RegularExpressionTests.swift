@@ -121,7 +121,7 @@ import Testing
     var random = SeededRandom(seed: 8)
     let long = (0..<65_536).map { _ in UInt8.random(in: 0x61...0x62, using: &random) }
     #expect(throws: PatternError.tooCostly(keyBytes: 65_536)) { try pattern.matches(long) }
-    // The same pattern goes on serving other keys, and other patterns this one.
+    // The same pattern continues serving other keys, and other patterns this one.
     #expect(try !pattern.matches(String(repeating: "ab", count: 100)))
     #expect(try Pattern.regex("[ab]*$").matches(long))
   }

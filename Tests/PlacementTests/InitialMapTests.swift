@@ -39,7 +39,7 @@ import Testing
     for owned in map.slotCounts { #expect(owned <= 5517) }
   }
 
-  @Test func aWeightTooSmallForASlotHarmsNobody() throws {
+  @Test func aWeightTooSmallForASlotIsHarmless() throws {
     let map = try SlotMap.initial(shards(weights: [1e-300, 1e300, 1e300]))
     #expect(map.slotCounts[0] <= 1)
     #expect(map.slotCounts.reduce(0, +) == Slots.count)

@@ -4,8 +4,7 @@ import Placement
 import TestSeeds
 import Testing
 
-@Suite("What is on record of shards' data")
-struct LineageRecordsTests {
+@Suite struct LineageRecordsTests {
   private let old = DataLineage(high: 1, low: 1)
   private let new = DataLineage(high: 2, low: 2)
 

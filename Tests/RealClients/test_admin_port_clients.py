@@ -74,7 +74,7 @@ def receive(client):
         return b""
 
 
-def test_clients_that_say_nothing_keep_out_nobody(node):
+def test_silent_clients_dont_keep_others_out(node):
     """The port takes 32 connections; a new one closes the one that was idle for longest."""
     port = node.admin_port
     silent = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(60)]
@@ -105,12 +105,12 @@ def test_a_thousand_connections_take_no_more_than_the_bound(node):
     assert now[grown].value() - before[grown].value() < 32 << 20
 
 
-def test_clients_that_read_nothing_hold_up_nobody_and_cost_little(node):
+def test_clients_that_read_nothing_dont_delay_others(node):
     """20 clients ask for a hundred scrapes each and take none of them."""
     port = node.admin_port
     before = scrape(port)
     deaf = []
-    # One more goes on asking, for the dashboard: 46 bytes for a page of 60 kB.
+    # One more continues asking, for the dashboard: 46 bytes for a page of 60 kB.
     flood = socket.socket()
     flood.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     flood.connect(("127.0.0.1", port))

@@ -100,7 +100,7 @@ def test_every_call_is_made_and_right(node: Node, protocol: str, sizes: str, tmp
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_counters_and_lists_hold_what_was_done(node: Node, protocol: str):
-    """Each call that the result counts was carried out once."""
+    """Each call that the result counts was executed once."""
     ended = bench(
         *server(node, protocol),
         *("--connections", "3", "--keys", "1", "--calls", "500"),
@@ -191,7 +191,7 @@ def test_wrong_usage_says_so(arguments):
 
 
 @pytest.mark.parametrize("protocol", (*PROTOCOLS, "resp"))
-def test_a_port_where_nobody_listens_is_said(protocol: str):
+def test_a_port_without_a_server_is_reported(protocol: str):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"

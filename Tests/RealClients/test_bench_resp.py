@@ -73,7 +73,7 @@ def test_every_call_is_made_and_right(redis: Redis, sizes: str, batch, tmp_path:
 
 @needs_redis
 def test_counters_lists_and_values_hold_what_was_done(redis: Redis):
-    """Each call that the result counts was carried out once, in its database."""
+    """Each call that the result counts was executed once, in its database."""
     ended = bench(
         redis,
         *("--connections", "3", "--keys", "1", "--calls", "500", "--batch", "8"),
@@ -174,7 +174,7 @@ def test_a_token_is_a_password_of_its_user_or_of_the_default_user(tmp_path: Path
         for wrong, sentence in (
             ((), "the server refused PING: NOAUTH Authentication required."),
             (token, "the server refused AUTH: WRONGPASS invalid username-password pair"),
-            (("--user", "nobody", *token), "the server refused AUTH: WRONGPASS"),
+            (("--user", "unknown", *token), "the server refused AUTH: WRONGPASS"),
         ):
             refused = bench(redis, *few, *wrong)
             assert (refused.returncode, refused.stdout) == (1, "")
@@ -242,7 +242,7 @@ def test_what_is_no_reply_ends_the_connection_and_its_calls():
         (b"*1\r\n*1\r\n" * 8, "a reply has more than 8 arrays within each other"),
         (b"+OK\n", "a reply has a line feed without a carriage return"),
     ):
-        # So long a load goes on without connections, and they are made again after a pause.
+        # So long a load continues without connections, and they are made again after a pause.
         patience = ("--timeout", "0.2" if sentence is None else "30")
         with ScriptedServer(b"+PONG\r\n", words) as server:
             ended = run("bench", *at(server.address), *load, *patience)

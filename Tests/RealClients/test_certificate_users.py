@@ -140,10 +140,10 @@ def test_a_benchmark_shows_the_certificate_that_it_was_given(node, certificates,
 
 
 @pytest.mark.parametrize("owner", ["stranger", "client"])
-def test_a_certificate_of_the_authority_that_names_no_user_is_nobodys(node, certificates, owner):
-    with client_of(node, certificates, owner) as nobody:
+def test_a_certificate_of_the_authority_that_names_no_user_is_refused(node, certificates, owner):
+    with client_of(node, certificates, owner) as unknown:
         with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
-            nobody.get(b"mine:1")
+            unknown.get(b"mine:1")
 
 
 def test_who_shows_a_wrong_token_is_not_let_in_by_a_certificate(node, certificates):

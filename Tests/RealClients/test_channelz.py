@@ -192,7 +192,7 @@ def test_what_a_lost_link_carried_has_failed(key):
 
 def test_a_request_that_is_no_message_is_refused(served):
     connection = Connection(served.address)
-    connection.settle()
+    connection.exchange_settings()
     answer = connection.call("/grpc.channelz.v1.Channelz/GetServers", b"\x08")
     assert answer.grpc_status == grpc.StatusCode.INTERNAL.value[0]
     connection.close()

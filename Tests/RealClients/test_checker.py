@@ -92,7 +92,7 @@ LINEARIZABLE = {
 
 VIOLATIONS = {
     "a stale read": [written(0, 1, b"a"), written(2, 3, b"b"), read(4, 5, b"a")],
-    "a value that nobody wrote": [written(0, 1, b"a"), read(2, 3, b"x")],
+    "a value that was never written": [written(0, 1, b"a"), read(2, 3, b"x")],
     "reads that go back": [
         written(0, 1, b"a"), written(2, 9, b"b"), read(3, 4, b"b"), read(5, 6, b"a"),
     ],

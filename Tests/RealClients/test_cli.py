@@ -165,7 +165,7 @@ def test_output_that_can_not_be_written_is_an_error(served, client, words, form)
 def test_output_that_can_not_be_written_is_an_error_of_a_pipe(served, client):
     status, told = into_full("cli", "--server", served.address, typed="SET k v\nSET k w\n")
     assert (status, told) == (1, f"ringstore cli: {FULL}")
-    assert client.get(b"k").value == b"v", "a command ran whose answer nobody can see"
+    assert client.get(b"k").value == b"v", "a command ran whose output is lost"
 
 
 def test_output_that_can_not_be_written_is_an_error_of_the_others(served):
@@ -190,7 +190,7 @@ def test_output_that_can_not_be_written_is_an_error_of_admin(served, client, wor
 
 
 def test_output_that_can_not_be_written_is_an_error_of_tools(served, tmp_path):
-    assert into_full("admin", "token", "somebody") == (1, f"ringstore admin: {FULL}")
+    assert into_full("admin", "token", "name") == (1, f"ringstore admin: {FULL}")
     node = start_shard("a", "--data-dir", str(tmp_path))
     assert node.stop() == 0
     for command in ("show", "stat", "verify"):
@@ -255,7 +255,7 @@ def test_a_reader_that_goes_is_no_error(served, client):
 
 
 def test_a_stdout_that_does_not_wait_gets_all_of_it(served, client):
-    """Somebody who shares a pipe may have made it refuse rather than wait."""
+    """Another process that shares a pipe may have made it non-blocking."""
     fill(client, [b"key-%06d" % number for number in range(20_000)])
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -290,7 +290,7 @@ def test_an_integer_has_one_form_everywhere(cli, served):
         assert "NOT_AN_INTEGER" in cli("INCRBY", "n", "1", status=1)
 
 
-def test_a_reset_asks_nothing_where_nobody_is_asked(cli):
+def test_a_reset_without_a_terminal_needs_no_confirmation(cli):
     cli("SET", "k", "v")
     assert cli("RESET") == "(integer) 1\n"
     assert cli("RESET", "ALL", "--yes") == "(integer) 0\n"

@@ -1,4 +1,4 @@
-"""What clients make a node hold is bounded, and what they don't go on with ends."""
+"""The memory that clients make a node use is bounded, and calls that they abandon end."""
 
 import socket
 import struct
@@ -39,7 +39,7 @@ def nodes(request):
 
 def window(connection: Connection, size: int) -> None:
     """Gives every stream so much window."""
-    connection.settle()
+    connection.exchange_settings()
     connection.out += frame(SETTINGS, 0, 0, struct.pack(">HI", INITIAL_WINDOW_SIZE, size))
     connection.flush()
 
@@ -138,7 +138,7 @@ def test_requests_that_stay_unfinished_stay_within_the_budget(nodes):
             connections = [Connection(nodes[0].address) for _ in range(6)]
             # At once: a connection that says nothing for ten seconds is cut.
             for connection in connections:
-                connection.settle()
+                connection.exchange_settings()
             for connection in connections:
                 for _ in range(12):
                     stream = connection.start(headers(SERVICE + "Set"), end=False)
@@ -159,7 +159,7 @@ def test_clients_that_leave_where_memory_is_short_hold_nothing_up():
     crowd = [Connection(node.address) for _ in range(8)]
     last = Connection(node.address)
     for connection in (*crowd, last):
-        connection.settle()
+        connection.exchange_settings()
         connection.out += frame(HEADERS, END_HEADERS, 1, headers(SERVICE + "Set"))
 
     def send(connection: Connection, data: bytes) -> None:
@@ -239,7 +239,7 @@ def test_500_cancels_of_answers_read_in_part_leave_the_connection_be(nodes):
 
 def test_a_connection_that_is_ended_is_told_why_once(nodes):
     connection = Connection(nodes[0].address)
-    connection.settle()
+    connection.exchange_settings()
     seen: list[bytes] = []
     take = connection._take
 
@@ -260,7 +260,7 @@ def test_a_connection_that_is_ended_is_told_why_once(nodes):
     assert seen == [b"too_many_control_frames"]
 
 
-# --- Who goes on too slowly ----------------------------------------------------------------------
+# --- Clients that are too slow -------------------------------------------------------------------
 
 # Twice what a node waits, and more for a busy machine.
 ENDED_SECONDS = 240
@@ -275,14 +275,14 @@ class Dribble:
     def __init__(self, address: str):
         key = message(pb.Key(key=b"large").SerializeToString())
         self.raw = Connection(address, window=1)
-        self.raw.settle()
+        self.raw.exchange_settings()
         self.read = [self.raw.start(headers(SERVICE + "Get"), key) for _ in range(SLOW_CALLS)]
         whole = message(pb.KeyValue(key=b"slow", value=bytes(5_000)).SerializeToString())
         self.rest = iter(whole)
         self.written = self.raw.start(headers(SERVICE + "Set"), b"", end=False)
         self.raw.socket.settimeout(0.2)
 
-    def goes_on(self) -> bool:
+    def continues(self) -> bool:
         """One turn. Whether a call is still there."""
         open_calls = [one for one in (*self.read, self.written) if not self.is_over(one)]
         for stream in open_calls:
@@ -295,7 +295,7 @@ class Dribble:
             self.raw.receive()
         except TimeoutError:
             pass
-        assert not self.raw.closed, "the connection itself goes on"
+        assert not self.raw.closed, "the connection itself continues"
         return bool(open_calls)
 
     def is_over(self, stream: int) -> bool:
@@ -309,8 +309,8 @@ def test_a_byte_now_and_then_keeps_nothing_alive():
         nodes = [cluster.router, cluster.shards["a"]]
         client.set(b"large", bytes(VALUE_BYTES))
         slow = [Dribble(node.address) for node in nodes]
-        assert all([one.goes_on() for one in slow]), "the calls are in progress"
-        eventually(lambda: not any([one.goes_on() for one in slow]), "their ends", ENDED_SECONDS)
+        assert all([one.continues() for one in slow]), "the calls are in progress"
+        eventually(lambda: not any([one.continues() for one in slow]), "their ends", ENDED_SECONDS)
         for one in slow:
             assert {one.raw.answers[stream].reset for stream in one.read} == {CANCEL}
             assert one.raw.answers[one.written].grpc_status == RESOURCE_EXHAUSTED

@@ -27,7 +27,7 @@ from harness.seeds import seed
 from harness.site import SITES, Site
 
 CALLS = 400
-# A process for each call is slow; enough to meddle with everybody else's calls.
+# A process for each call is slow; enough to interfere with the calls of all others.
 CLI_CALLS = 40
 
 
@@ -105,7 +105,7 @@ def test_large_and_small_values_of_one_key_take_one_order(site, crew, clients):
     explained(crew.do(jobs(site, clients, groups, 150, large=0.3)))
 
 
-def test_sets_of_one_key_by_everybody_take_one_order(site, crew):
+def test_sets_of_one_key_by_all_clients_take_one_order(site, crew):
     groups = (((b"the key",), {"SET": 1, "GET": 1}),)
     report = explained(crew.do(jobs(site, [CLI] + [UNARY] * 4 + [PIPELINE] * 3, groups)))
     versions = [one.version for one in report.history.of("SET") if one.version]
@@ -166,7 +166,7 @@ def test_a_queue_keeps_the_order_of_each_pusher(site, crew):
         assert turns == sorted(turns), popper
 
 
-def test_nonsense_is_refused_with_its_reason_and_disturbs_nobody(site, crew: Crew):
+def test_nonsense_is_refused_with_its_reason_and_disturbs_no_client(site, crew: Crew):
     clients = [UNARY] * 3 + [PIPELINE] * 2 + [NONSENSE] * 3
     report = explained(crew.do(jobs(site, clients, calls=300)))
     told = report.counts

@@ -59,7 +59,7 @@ def test_a_shard_that_is_killed_and_restarted(site, crew):
     report = load.stop()
     assert not [str(one) for one in failures(report, *SHARD_AWAY)]
     lost = failures(report)
-    assert lost, "nobody noticed"
+    assert lost, "no client noticed"
     assert {load.shard_of(one) for one in lost} == {"b"}
     assert not beyond(lost, away)
 
@@ -84,7 +84,7 @@ def test_every_shard_restarted_in_turn_again_and_again(site, crew):
     assert not [str(one) for one in failures(load.stop(), *SHARD_AWAY)]
 
 
-def test_a_shard_that_stands_still_and_goes_on(site, crew):
+def test_a_shard_that_stands_still_and_continues(site, crew):
     load = Load(site, crew, CLIENTS)
     load.await_progress(site.address(0), "b")
     begun = now()

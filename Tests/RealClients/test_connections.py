@@ -119,7 +119,7 @@ def test_a_link_comes_back_to_a_shard_whose_clients_hold_all_connections(key):
     assert shard.stop() == 0
 
 
-def test_accepting_pauses_without_descriptors_and_goes_on(key):
+def test_accepting_pauses_without_descriptors_and_continues(key):
     """The limit is lowered under a running node, which no count can foresee."""
     node = start_shard("a")
     with Client(node.address) as client:
@@ -220,7 +220,7 @@ def test_a_channel_without_calls_is_drained_and_connects_again(key):
     assert node.stop() == 0
 
 
-def test_calls_go_on_while_connections_grow_old(key):
+def test_calls_continue_while_connections_grow_old(key):
     """Every second the router has the client connect anew; no call of it fails. (With retries as
     gRPC's clients have them: grpcio repeats a call that GOAWAY has met by itself once, and reports
     "Stream removed" if it is met again.)"""
@@ -257,7 +257,7 @@ def test_how_often_clients_may_ping_is_a_setting():
     for more, are_welcome in ((arguments, True), ((), False)):
         node = start_shard("a", *more)
         raw = Connection(node.address)
-        raw.settle()
+        raw.exchange_settings()
         raw.out += frame(PING, 0, 0, b"12345678") * 20
         if are_welcome:
             assert raw.call("/ringstore.v1.KeyStore/DbSize").grpc_status == 0
@@ -277,7 +277,7 @@ def test_a_link_may_ping_every_second():
     link, other = "/ringstore.internal.v1.Link/Exchange", "/ringstore.v1.KeyStore/Pipeline"
     for path, is_welcome in ((link, True), (other, False)):
         raw = Connection(node.address)
-        raw.settle()
+        raw.exchange_settings()
         raw.start(headers(path), end=False)
         for _ in range(6):
             # No client pings more often than it has replies; the pause is the client's own.
@@ -308,7 +308,7 @@ def test_the_reason_of_an_end_reaches_the_application(served, key):
         assert "too_many_pings" in ended.value.details(), ended.value.details()
 
 
-def test_a_router_that_was_held_up_itself_gives_up_no_link(key):
+def test_a_router_that_was_stopped_itself_gives_up_no_link(key):
     """Longer than a shard has for its answer, several times in succession."""
     with Cluster("a") as cluster, Client(cluster.address) as client:
         client.set(key, b"v")
@@ -336,7 +336,7 @@ def test_thousands_of_connections_that_end_at_once_cost_no_link(key):
         name = "ringstore_router_connections_open"
         eventually(lambda: client.stats()[name] > opened, "all of them", 60)
         crowd.kill()
-        # Calls go on while they are put away; none fails, and no link is given up.
+        # Calls continue while they are put away; none fails, and no link is given up.
         eventually(lambda: calls_until_closed(client, key), "the end of the crowd", 60)
         crowd.wait()
         assert client.stats()["ringstore_router_link_reconnects_total"] == 0

@@ -291,7 +291,7 @@ WHO_MAY = {
 
 
 @pytest.mark.parametrize("path", WHO_MAY)
-def test_everybody_sees_what_he_may_and_nothing_else(guarded, path):
+def test_each_user_sees_only_what_is_permitted(guarded, path):
     node, tokens = guarded
     for user, token in tokens.items():
         status, _, body = ask(node.admin_port, path, token)
@@ -306,7 +306,7 @@ def test_everybody_sees_what_he_may_and_nothing_else(guarded, path):
 def test_callers_that_are_refused_are_among_the_events(guarded):
     node, tokens = guarded
     users = node.arguments[node.arguments.index("--users") + 1]
-    # One that has refused nobody yet: of a second's refusals one line has the user.
+    # A new node without refusals: of a second's refusals one line has the user.
     shard = start_shard("a", *ADMIN, "--users", users)
     try:
         root = tokens["root"]

@@ -416,7 +416,7 @@ def test_the_colours_can_be_chosen(page, node):
     page.value("localStorage.clear()")
 
 
-def test_nothing_moves_for_whoever_wants_less_motion(page, node):
+def test_nothing_moves_with_reduced_motion(page, node):
     page.set_media(prefers_reduced_motion="reduce")
     show(page, node)
     assert page.value("document.getAnimations().length") == 0

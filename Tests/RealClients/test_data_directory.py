@@ -174,7 +174,7 @@ def is_served(client: Client) -> bool:
 # --- Directories that can't be written to --------------------------------------------------------
 
 
-def as_nobody(executable: Path, directory: Path) -> subprocess.CompletedProcess:
+def as_unprivileged(executable: Path, directory: Path) -> subprocess.CompletedProcess:
     """A shard of a user who owns nothing."""
     return subprocess.run(
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(executable), "shard",
@@ -187,12 +187,12 @@ def as_nobody(executable: Path, directory: Path) -> subprocess.CompletedProcess:
 def test_a_directory_of_another_user(directory):
     filled(directory)
     before = contents(directory)
-    # Where everybody may go, unlike the folders above `directory`.
+    # A folder that every user may enter, unlike the folders above `directory`.
     with tempfile.TemporaryDirectory(prefix="ringstore-test-") as folder:
         os.chmod(folder, 0o755)
         executable = Path(shutil.copy(binary(), folder))
         moved = Path(shutil.move(directory, folder))
-        ended = as_nobody(executable, moved)
+        ended = as_unprivileged(executable, moved)
         assert ended.returncode == FAILED, ended
         assert f"{moved}" in ended.stderr and "can't be used by this user" in ended.stderr
         assert contents(moved) == before
@@ -278,7 +278,7 @@ def test_a_disk_that_fills_up(disk):
         for caller, node in ((direct, shard), (client, router)):
             with refused("RESOURCE_EXHAUSTED", "DISK_FULL"):
                 caller.set(b"key-%d" % written, VALUE)
-            # Refused before it was executed; reads go on, so that the shard counts as healthy.
+            # Refused before it was executed; reads continue, so that the shard counts as healthy.
             assert written and not caller.get(b"key-%d" % written).found
             assert caller.size() == written
             assert caller.get(b"key-0").value == VALUE
@@ -371,7 +371,7 @@ def test_a_disk_full_of_what_was_overwritten_makes_room_by_itself(tmp_path):
             # Four times as many bytes as there is room for.
             for number in range(4 * LARGE_DISK_BYTES // len(VALUE)):
                 eventually(
-                    lambda n=number: is_taken(client, b"%d" % (n % 4), VALUE), "writes go on"
+                    lambda n=number: is_taken(client, b"%d" % (n % 4), VALUE), "writes continue"
                 )
             assert client.size() == 4
         shard.stop()

@@ -128,7 +128,7 @@ def test_the_refusal_is_told_once_by_router_and_shard_and_by_health(site: Site):
     assert shard.returncode == 1 and "DATA_LOST" in shard.stderr, shard
     router = run("health", "--shards", "--server", site.router.address)
     assert router.returncode == 1 and "DATA_LOST" in router.stderr, router
-    # Attempts go on, and are no news.
+    # Attempts continue, and are no news.
     with site.client() as client:
         before = client.stats()["ringstore_shards_unreachable"]
         assert before == 1

@@ -101,7 +101,7 @@ def test_resets(filled):
     assert filled.reset(all_databases=True) == 0
 
 
-def test_versions_go_on_after_a_reset(client, key):
+def test_versions_continue_after_a_reset(client, key):
     before = client.set(key, b"v").version
     client.reset()
     assert client.set(key, b"v").version > before

@@ -358,7 +358,7 @@ def test_what_a_run_as_root_has_left_is_explained():
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            user=NOBODY,
+            user=UNPRIVILEGED,
             env=clean_environment(
                 {
                     "HOME": name,
@@ -375,7 +375,7 @@ def test_what_a_run_as_root_has_left_is_explained():
         assert f"sudo rm -rf {folder}/.build" in ended.stderr
 
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 
 def test_a_taken_port_is_said_at_once():

@@ -46,7 +46,7 @@ def test_answers_that_a_slow_client_takes_are_finished(server):
         client.set(b"key", value)
     connection = Connection(server.address)
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
-    connection.settle()
+    connection.exchange_settings()
     get = headers("/ringstore.v1.KeyStore/Get")
     body = message(pb.Key(key=b"key").SerializeToString())
     streams = [connection.start(get, body) for _ in range(3)]
@@ -68,7 +68,7 @@ def test_answers_that_a_slow_client_takes_are_finished(server):
 
 def test_a_draining_node_says_goaway_and_takes_no_new_connection(server):
     raw = Connection(server.address)
-    raw.settle()
+    raw.exchange_settings()
     # Half a request keeps the node from being done.
     body = message(pb.Key(key=b"key").SerializeToString())
     stream = raw.start(headers("/ringstore.v1.KeyStore/Get"), body[:-1], end=False)
@@ -81,7 +81,7 @@ def test_a_draining_node_says_goaway_and_takes_no_new_connection(server):
     assert not raw.answers[stream].ended
     with pytest.raises(OSError):
         late = Connection(server.address)
-        late.settle()
+        late.exchange_settings()
         if late.closed:
             raise ConnectionError("closed at once")
     raw.close()

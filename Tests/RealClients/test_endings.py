@@ -17,7 +17,7 @@ VALUE = b"v" * 3_900_000
 KEY = pb.Key(key=b"large").SerializeToString()
 OK, CANCEL = 0, 8
 ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, PROTOCOL_ERROR = 11, 3, 1
-# A flood goes on while the server says its last words.
+# A flood continues while the server sends its last frames.
 BURST = 4_000
 WINDOW_MAX = struct.pack(">I", (1 << 31) - 1)
 
@@ -25,7 +25,7 @@ WINDOW_MAX = struct.pack(">I", (1 << 31) - 1)
 def last_words(address: str, burst: bytes) -> tuple[int, bytes]:
     """The code and the text of GOAWAY, as a client gets them that sends all this at once."""
     with closing(Connection(address)) as raw:
-        raw.settle()
+        raw.exchange_settings()
         raw.socket.sendall(burst)
         # So that bytes are on their way to a socket that the server has done with.
         raw.rest()
@@ -64,7 +64,7 @@ def test_what_is_no_http2_is_told_so(served):
 def test_a_client_that_closes_its_side_gets_its_answers(served, client):
     client.set(b"large", VALUE)
     with closing(Connection(served.address)) as raw:
-        raw.settle()
+        raw.exchange_settings()
         add = pb.IncrByRequest(key=b"count", delta=1).SerializeToString()
         small = raw.start(headers(SERVICE + "IncrBy"), message(add))
         large = [raw.start(headers(SERVICE + "Get"), message(KEY)) for _ in range(3)]
@@ -82,7 +82,7 @@ def test_a_client_that_closes_its_side_gets_its_answers(served, client):
 
 def test_a_client_that_closes_its_side_and_has_no_call_is_closed(served, client):
     with closing(Connection(served.address)) as raw:
-        raw.settle()
+        raw.exchange_settings()
         raw.half_close()
         raw.rest()
         assert raw.goaway is None
@@ -98,7 +98,7 @@ def test_calls_without_end_end_with_their_client(served, client):
 
     eventually(lambda: opened() == 1, "none but ours")
     with closing(Connection(served.address)) as raw:
-        raw.settle()
+        raw.exchange_settings()
         raw.start(headers("/grpc.health.v1.Health/Watch"), message(b""))
         raw.start(headers(SERVICE + "Pipeline"), b"", end=False)
         while raw.out:
@@ -112,12 +112,12 @@ def test_calls_without_end_end_with_their_client(served, client):
 
 
 def test_a_client_that_dribbles_is_left_at_its_deadline():
-    """Some bytes of window a second hold up no deadline: the call is reset, its memory free."""
+    """Some bytes of window a second extend no deadline: the call is reset, its memory free."""
     node = start_shard("a")
     calls, value, extra = 150, b"v" * 200_000, [("grpc-timeout", "4S")]
     with Client(node.address) as client, closing(Connection(node.address, window=10)) as raw:
         client.set(b"large", value)
-        raw.settle()
+        raw.exchange_settings()
         before = resident_bytes(node)
         streams = [raw.start(headers(SERVICE + "Get", extra), message(KEY)) for _ in range(calls)]
         while raw.out:

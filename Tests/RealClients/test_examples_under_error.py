@@ -187,7 +187,7 @@ def test_a_job_that_a_lost_reply_carried_is_done_by_a_worker_that_lives(
 
 
 @pytest.mark.parametrize("method", ["LMove", "LRem"])
-def test_a_queue_goes_on_after_a_shard_was_away(between, client, language, program, method):
+def test_a_queue_continues_after_a_shard_was_away(between, client, language, program, method):
     between.refuses(method, times=4)
     finishes_well(language, "work_queue", [*program("work_queue"), between.address])
     assert client.size() == 0

@@ -105,7 +105,7 @@ def health(address: str, *arguments: str):
 # --- A file system that is frozen ----------------------------------------------------------------
 
 
-def test_under_always_a_frozen_disk_holds_writes_and_reads_go_on(tmp_path):
+def test_under_always_a_frozen_disk_holds_writes_and_reads_continue(tmp_path):
     with (
         FreezableDisk(tmp_path, DISK_BYTES) as disk,
         site_on(disk.path / "data", "always") as site,
@@ -177,7 +177,7 @@ def test_under_everysec_a_write_to_a_frozen_disk_blocks_its_shard_and_no_other(t
     ):
         eventually(lambda: shard_blocks(site, disk), "a write by the loop itself")
         eventually(site.serves, "both shards serve again")
-        # The caller was told that nobody knows; the shard has gone on where it was.
+        # The caller got OUTCOME_UNKNOWN; the shard has continued where it was.
         site.assert_values(b"held", site.keys[:1])
         site.assert_values(b"before", site.keys[1:])
         eventually(lambda: site.is_taken(site.keys[1]), "writes taken again")

@@ -47,7 +47,7 @@ def test_a_router_without_one_shard_is_healthy_unless_all_are_asked_for(cluster:
     assert ended.stdout == "router serving, 2 of 3 shards serving\n"
 
 
-def test_a_port_where_nobody_listens_is_not_healthy():
+def test_a_port_without_a_server_is_not_healthy():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"

@@ -105,16 +105,16 @@ def node(request, site) -> Node:
 
 
 class Bystander:
-    """A client that goes on with its calls while a block runs. Each has to be right."""
+    """A client that makes calls during a block. Each reply has to be right."""
 
     def __init__(self, site: Site):
         self.site = site
         self.done = 0
         self.failure: Exception | None = None
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._go_on, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def _go_on(self) -> None:
+    def _run(self) -> None:
         key = b"bystander-%d" % next(_numbers)
         try:
             with self.site.client() as client:
@@ -174,7 +174,7 @@ def test_an_attack_is_borne_or_ended_counted_and_noticed_by_no_one(site, node, a
     with Watch(node) as watch, Bystander(site):
         for _ in range(CONNECTIONS):
             connection = site.connection(node, window=DEFAULT_WINDOW)
-            connection.settle()
+            connection.exchange_settings()
             attack.run(connection)
             assert connection.closed == bool(attack.ends), attack.name
             connection.close()
@@ -206,7 +206,7 @@ class SlowClient:
         self.socket.sendall(attack.sends)
 
 
-def test_clients_that_go_on_too_slowly_are_ended_and_noticed_by_no_one(site):
+def test_clients_that_continue_too_slowly_are_ended_and_noticed_by_no_one(site):
     """All at once, and on router and shard at the same time, because it takes as long as nodes
     wait."""
     nodes = [node_of(site, kind) for kind in ("router", "shard")]
@@ -243,7 +243,7 @@ def test_clients_that_go_on_too_slowly_are_ended_and_noticed_by_no_one(site):
     assert watch.peak < GROWTH_MAX
     for node, log in zip(nodes, logs, strict=True):
         log.check(*cuts)
-        assert node.log_lines("ending calls whose answers aren't taken")
+        assert node.log_lines("ending calls whose replies aren't read")
         assert node.process.poll() is None
 
 
@@ -254,7 +254,7 @@ def test_100_000_cancels_cut_no_link(plaintext, waits):
     with Bystander(plaintext):
         for _ in range(10):
             connection = plaintext.connection()
-            connection.settle()
+            connection.exchange_settings()
             for piece in cancels(10_000, waits=waits):
                 connection.push(piece)
                 # A client that cancels nearly all of its calls is cut: this one reads answers.

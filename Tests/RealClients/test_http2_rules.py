@@ -20,7 +20,7 @@ from harness.raw_http2 import (
 )
 from harness.transport import Plaintext
 
-LIMIT = 16_384  # SETTINGS_MAX_FRAME_SIZE as long as nobody says otherwise
+LIMIT = 16_384  # SETTINGS_MAX_FRAME_SIZE by default
 BLOCK = page_request()
 WHOLE = END_HEADERS | END_STREAM
 CALL = headers("/ringstore.v1.KeyStore/Pipeline")
@@ -203,11 +203,11 @@ HARMLESS = {
     "4.1 the reserved bit of a stream's number": frame(PING, 0, 1 << 31, bytes(8)),
     "5.1 PRIORITY on an idle stream": frame(PRIORITY, 0, 9, bytes(4) + b"\x0f"),
     "5.5 a frame of an unknown kind on a stream": frame(0x16, 0, 1, bytes(8)),
-    "6.5.2 a setting that nobody knows": settings((0xFF, 1)),
+    "6.5.2 an unknown setting": settings((0xFF, 1)),
     "6.5.3 SETTINGS again and again": settings((4, 1_000)) + settings((4, 100_000)),
-    "6.7 an acknowledgement of a PING that nobody sent": frame(PING, ACK, 0, bytes(8)),
+    "6.7 an acknowledgement of a PING that was not sent": frame(PING, ACK, 0, bytes(8)),
     "6.9 WINDOW_UPDATE of the connection": frame(WINDOW_UPDATE, 0, 0, number(1)),
-    "7 a code that nobody knows": frame(HEADERS, END_HEADERS, 3, CALL)
+    "7 an unknown code": frame(HEADERS, END_HEADERS, 3, CALL)
     + frame(RST_STREAM, 0, 3, number(0xFF)),
 }
 
@@ -295,7 +295,7 @@ BAD_SERVERS = {
     + bytes(LIMIT + 1),
     "DATA on an idle stream": SERVER_HELLO + frame(DATA, 0, 9, b"x"),
     "HEADERS on an idle stream": SERVER_HELLO + frame(HEADERS, WHOLE, 9, b"\x88"),
-    "PUSH_PROMISE that nobody allowed": SERVER_HELLO + frame(
+    "PUSH_PROMISE that was not allowed": SERVER_HELLO + frame(
         PUSH, END_HEADERS, 1, number(2) + BLOCK),
     "a header block that can't be decoded": SERVER_HELLO + frame(
         HEADERS, WHOLE, 1, b"\x40\x85\xff\xff\xff\xff\xff"),

@@ -78,7 +78,7 @@ def readable():
 @pytest.fixture
 def raw(readable):
     connection = Connection(readable.address)
-    connection.settle()
+    connection.exchange_settings()
     yield connection
     connection.close()
 

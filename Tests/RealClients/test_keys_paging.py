@@ -104,7 +104,7 @@ def test_keys_that_stay_come_once_while_others_come_and_go(filled):
     assert sorted(seen) == sorted(MANY)
 
 
-def test_a_walk_goes_on_through_another_router_and_after_a_restart(cluster):
+def test_a_walk_continues_through_another_router_and_after_a_restart(cluster):
     with Client(cluster.address) as client:
         slot_map = client.describe().map
         lost = [key for key, _ in zip(keys_of(slot_map, "b"), range(200), strict=False)]

@@ -53,8 +53,8 @@ def test_replies_are_these_bytes(store):
 
 
 def test_a_missing_key_has_no_value(store):
-    assert store.get("nobody") is None
-    assert store.delete("nobody") == "integer (0)"
+    assert store.get("missing") is None
+    assert store.delete("missing") == "integer (0)"
 
 
 def test_a_delete_removes_a_key_of_any_type(store, client):
@@ -88,8 +88,8 @@ def test_a_range_is_that_of_the_newer_service(store, client, start, stop):
 
 
 def test_a_missing_list_is_a_deque_of_its_key_without_data(store):
-    assert store.lrange("nobody") == []
-    assert store.lpop("nobody") is None
+    assert store.lrange("missing") == []
+    assert store.lpop("missing") is None
 
 
 def test_what_the_newer_service_pushes_is_popped(store, client):
@@ -187,10 +187,10 @@ def test_many_large_texts_are_read_at_once(store):
         assert one.result().value.value_name == str(number % 8) * 2 * MIB
 
 
-def test_large_texts_that_nobody_reads_hold_up_nobody_else(served, store):
+def test_large_unread_texts_dont_delay_other_clients(served, store):
     store.set("k", "x" * 2 * MIB)
     slow = Connection(served.address)
-    slow.settle()
+    slow.exchange_settings()
     body = message(pb.Key(key_name="k").SerializeToString())
     for _ in range(90):
         assert slow.start(headers("/KeyStore/Get"), body)
@@ -211,7 +211,7 @@ def test_an_empty_key_is_refused_by_every_call(store):
                 store.raw(method, sent)
 
 
-def test_fields_that_nobody_knows_are_passed_over_by_reads_and_refused_by_writes(store):
+def test_unknown_fields_are_ignored_by_reads_and_refused_by_writes(store):
     inside = b"\x0a\x05\x0a\x01k\x10\x01"
     for sent in (b"\x0a\x03\x0a\x01k\x12\x03\x0a\x01v\x20\x01", inside + b"\x12\x03\x0a\x01v"):
         for method in ("Set", "LPush"):
@@ -262,7 +262,7 @@ def test_unknown_methods_are_unimplemented(store):
 
 def test_the_rules_of_unary_calls_hold(served, store):
     raw = Connection(served.address)
-    raw.settle()
+    raw.exchange_settings()
     key = pb.Key(key_name="k").SerializeToString()
 
     def status(body: bytes, *extra: tuple[str, str]) -> int:

@@ -22,9 +22,9 @@ def test_a_number_comes_back_as_it_was_set(store, number):
 
 
 def test_a_missing_key_is_not_found_and_has_the_value_0(store):
-    reply = store.stub.GetVal(pb.GetRequest(key="nobody"))
+    reply = store.stub.GetVal(pb.GetRequest(key="missing"))
     assert (reply.found, reply.value) == (False, 0)
-    assert store.raw("GetVal", pb.GetRequest(key="nobody").SerializeToString()) == b""
+    assert store.raw("GetVal", pb.GetRequest(key="missing").SerializeToString()) == b""
 
 
 def test_a_zero_is_found(store):
@@ -114,7 +114,7 @@ def test_a_key_that_is_not_utf8_makes_the_message_none(store):
             store.raw(method, b"\x0a\x02\xff\xfe")
 
 
-def test_a_write_with_a_field_that_nobody_knows_is_refused(store):
+def test_a_write_with_an_unknown_field_is_refused(store):
     with refused("UNIMPLEMENTED", "UNKNOWN_FIELD"):
         store.raw("SetVal", b"\x0a\x01k\x10\x01\x18\x01")
     assert store.get("k") is None

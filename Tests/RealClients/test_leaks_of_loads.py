@@ -47,7 +47,7 @@ def grown(nodes, shape) -> list[int]:
 def test_a_thousand_streams_at_once_leave_nothing_behind(nodes):
     block, body = headers(SERVICE + "Get"), message(KEY)
     probe = Connection(nodes[0].address)
-    probe.settle()
+    probe.exchange_settings()
     expected = probe.call(SERVICE + "Get", KEY).data
     probe.close()
 
@@ -77,7 +77,7 @@ def test_a_thousand_half_messages_leave_nothing_behind(nodes):
     def shape() -> None:
         connections = [Connection(nodes[0].address) for _ in range(4)]
         for connection in connections:
-            connection.settle()
+            connection.exchange_settings()
             start_halves(connection)
         for number, connection in enumerate(connections):
             (connection.close, connection.abort)[number % 2]()
@@ -105,7 +105,7 @@ def test_calls_that_are_taken_back_leave_nothing_behind(nodes, method):
 
     def shape() -> None:
         connection = Connection(nodes[0].address, window=20_000)
-        connection.settle()
+        connection.exchange_settings()
         for _ in range(CALLS // CANCELS // 4):
             for _ in range(at_once):
                 assert connection.start(headers(SERVICE + "Get"), message(KEY)) is not None
@@ -134,7 +134,7 @@ def test_calls_that_are_taken_back_leave_nothing_behind(nodes, method):
 def test_calls_that_the_node_ends_leave_nothing_behind(nodes):
     def shape() -> None:
         connection = Connection(nodes[0].address)
-        connection.settle()
+        connection.exchange_settings()
         for _ in range(CALLS // STREAMS):
             for _ in range(STREAMS):
                 connection.start(UNKNOWN, message(KEY), end=False)

@@ -286,7 +286,7 @@ def test_nc_is_enough(port):
 # --- bad clients ----------------------------------------------------------------------------------
 
 
-def test_garbage_gets_an_error_or_an_end_and_hurts_nobody(served, port):
+def test_garbage_gets_an_error_or_an_end_and_hurts_no_client(served, port):
     source = random.Random(seed())
     with Lines(port) as witness:
         assert witness.ask(b"SET", b"witness", b"here") == b"+OK"
@@ -349,7 +349,7 @@ def test_the_longest_value_passes_and_one_byte_more_is_refused(lines):
     assert lines.ask(b"PING") == b"+PONG"
 
 
-def test_a_client_that_does_not_read_is_not_read_and_holds_up_nobody(served, port):
+def test_a_client_that_does_not_read_is_not_read_and_delays_no_other(served, port):
     node = front(served)
     value = b"v" * 100_000
     with Lines(port) as setter:
@@ -385,7 +385,7 @@ def test_a_client_that_leaves_cancels_what_it_began(served, port):
 # --- nodes that come and go -----------------------------------------------------------------------
 
 
-def test_a_lost_shard_is_named_and_the_connection_goes_on(cluster):
+def test_a_lost_shard_is_named_and_the_connection_continues(cluster):
     with Lines(cluster.line_port) as client, Client(cluster.address) as grpc_client:
         for number in range(30):
             assert client.ask(b"SET", b"k%d" % number, b"v") == b"+OK"

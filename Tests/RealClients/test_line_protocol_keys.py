@@ -46,7 +46,7 @@ def test_keys_matches_as_python_does(lines, pattern):
 
 
 @pytest.mark.parametrize("pattern", REFUSED)
-def test_what_can_not_be_matched_is_an_error_and_the_connection_goes_on(lines, pattern):
+def test_what_can_not_be_matched_is_an_error_and_the_connection_continues(lines, pattern):
     assert lines.ask(b"KEYS", pattern.encode()).startswith(b"-BAD_PATTERN ")
     assert lines.ask(b"PING") == b"+PONG"
 

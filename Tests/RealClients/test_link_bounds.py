@@ -1,5 +1,5 @@
-"""A shard that stands still or is given more than it may have under way: calls wait within bounds,
-each one ends in words, and whoever does not use that shard is served."""
+"""A shard that hangs, or gets more calls than it may have in progress: calls wait within bounds,
+each one ends with a reason, and clients that don't use that shard are served."""
 
 import asyncio
 import selectors
@@ -97,7 +97,7 @@ def test_a_stopped_shard_under_load_of_50_clients(cluster):
                 lambda: {"UNAVAILABLE SHARD_UNAVAILABLE", "UNAVAILABLE OUTCOME_UNKNOWN",
                          "DEADLINE_EXCEEDED"} <= seen.keys(),
             )
-            await until("the others went on", lambda: seen["served"] > served + 10 * CLIENTS)
+            await until("the others continued", lambda: seen["served"] > served + 10 * CLIENTS)
             cluster.shards["b"].resume()
             answered = seen["ok"]
             await until("all served again", lambda: seen["ok"] > answered + 3 * CLIENTS)
@@ -127,7 +127,7 @@ def test_what_a_stopped_shard_cannot_take_waits_within_bounds(cluster):
             crowd = [Connection(cluster.address) for _ in range(30)]
             begun = 0
             for connection in crowd:
-                connection.settle()
+                connection.exchange_settings()
                 connection.socket.setblocking(False)
             block = headers(SERVICE + "Set")
             for connection in crowd:

@@ -163,7 +163,7 @@ def wide(number: int) -> bytes:
 WIDE = 24_000  # some 23 MB
 
 
-def test_a_slow_reader_sees_the_old_state_and_disturbs_nobody(client, key):
+def test_a_slow_reader_sees_the_old_state_and_delays_no_other(client, key):
     fill_wide(client, key)
     stream = client.lstream(key, timeout=60)
     chunks = [next(stream)]
@@ -184,7 +184,7 @@ def fill_wide(client: Client, key: bytes) -> None:
 
 
 @pytest.mark.parametrize("end", ["cancel", "deadline", "gone"])
-def test_a_stream_that_nobody_waits_for_lets_go_of_its_view(client, key, end):
+def test_an_abandoned_stream_releases_its_view(client, key, end):
     fill_wide(client, key)
     with Client(client.address) as leaver:
         stream = leaver.lstream(key, timeout=0.5 if end == "deadline" else 60)
@@ -199,7 +199,7 @@ def test_a_stream_that_nobody_waits_for_lets_go_of_its_view(client, key, end):
             eventually(stream.done, "the deadline")
             with refused("DEADLINE_EXCEEDED"):
                 list(stream)
-    eventually(lambda: client.stats()["ringstore_pinned_bytes"] == 0, "the view let go of")
+    eventually(lambda: client.stats()["ringstore_pinned_bytes"] == 0, "the view is released")
 
 
 # --- bounds ----------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_a_view_past_its_bounds_ends_with_view_expired(shape, bound):
             fill_wide(client, b"list")
             stream = client.lstream(b"list", timeout=60)
             chunks = [next(stream)]
-            # What the list let go of is held by the stream alone from here on.
+            # From here on only the stream holds what was removed from the list.
             other.delete(b"list")
             expire(other, *bound)
             with refused("ABORTED", "VIEW_EXPIRED"):

@@ -189,7 +189,7 @@ def test_what_a_cut_keeps_is_what_the_shard_has(directory):
     kept = len([line for line in shown(directory) if "change" in line])
     found = values(directory)
     assert found == [b"value-%d" % n if n < kept else None for n in range(KEYS)]
-    # The shard goes on, and what it wrote is there after another start.
+    # The shard continues, and what it wrote is there after another start.
     assert values(directory) == found
     assert aside[0].exists()
 

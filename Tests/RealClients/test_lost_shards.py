@@ -15,7 +15,7 @@ from ringstore.v1 import keystore_pb2 as pb
 pytestmark = pytest.mark.usefixtures("quick_links")
 
 # What "at once" and "a few seconds" may mean on a loaded machine: far from a call's deadline, and
-# from a shard that nobody notices to be gone.
+# from a lost shard that isn't noticed.
 AT_ONCE_SECONDS = 20.0
 NOTICED_SECONDS = 30.0
 CALL_SECONDS = 60.0
@@ -158,7 +158,7 @@ def test_a_stopped_shard_is_noticed_and_its_calls_end(cluster, client, keys):
     for name in "ac":
         assert client.get(keys[name]).value == name.encode()
     cluster.shards["b"].resume()
-    # What was sent before the pause may still have been carried out, or not: "outcome unknown".
+    # What was sent before the pause may still have been executed, or not: "outcome unknown".
     eventually(
         lambda: reads(client, keys["b"], b"b") or reads(client, keys["b"], b"?"),
         "shard b served again",

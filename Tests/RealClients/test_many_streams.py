@@ -35,7 +35,7 @@ def test_200_unary_streams_at_once_on_one_channel_get_their_own_answers(client):
 async def _many_pipelines(address: str) -> None:
     async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
         stub = keystore_pb2_grpc.KeyStoreStub(channel)
-        # Nobody reads or writes on until every stream is open, so all are open at once.
+        # Streams are only used when all of them are open, so all are open at the same time.
         all_open = asyncio.Event()
         opened = 0
 

@@ -57,7 +57,7 @@ def away(client: Client) -> dict[str, str]:
 def check_seen_everywhere(
     router: Node, shards: set[str], reason: str, stood_back_from: set[str] = frozenset()
 ) -> None:
-    """The refusal by these shards is told wherever somebody might look."""
+    """The refusal by these shards is shown in every place where an operator looks."""
     with Client(router.address) as client:
         unused = shards | stood_back_from
         eventually(lambda: away(client).keys() == unused, f"{unused} shown as unreachable")
@@ -284,7 +284,7 @@ def test_a_router_with_another_list_stores_nothing_and_says_why(cluster_of_two, 
                 assert told is not None and "MAP_CONFLICT" in f"{told.reason} {told.message}", told
             replies = pipeline(other, [call("GET", pb.Key(key=key)) for key in MANY])
             assert all(reply.code != 0 for reply in replies.values())
-        # The router that was there first goes on, and finds its own data and nothing else.
+        # The router that was there first continues, and finds its own data and nothing else.
         assert right.keys() == sorted(MANY)
         assert all(right.get(key).value == b"value" for key in MANY)
         with Client(third.address) as alone:
@@ -323,7 +323,7 @@ def test_the_conflict_is_told_everywhere(cluster_of_two):
     with nodes(wrong, third):
         with Client(wrong.address) as client:
             eventually(lambda: away(client).keys() == set("abc"), "all shown as unreachable")
-        # After the first refusal it asks no other shard, and lets go of those that took it.
+        # After the first refusal it connects to no other shard, and disconnects from the others.
         refusers = {name for name in "ab" if f"MAP_CONFLICT shard={name}" in wrong.log()}
         check_seen_everywhere(
             wrong, refusers, "MAP_CONFLICT", stood_back_from=set("abc") - refusers
@@ -390,7 +390,7 @@ def test_a_shard_refuses_keys_that_its_map_gives_to_another(cluster_of_two):
             assert "b" in refusal.message
 
 
-# MARK: what goes on failing
+# MARK: what continues failing
 
 
 SEEDS = ("00112233445566778899aabbccddeeff", "ffeeddccbbaa99887766554433221100")

@@ -73,7 +73,7 @@ def test_half_messages_of_few_connections(shard: Node):
         half = b"\x00" + (2 * HALF_BYTES).to_bytes(4, "big") + b"x" * HALF_BYTES
         connections = [Connection(shard.address) for _ in range(FEW_CONNECTIONS)]
         for connection in connections:
-            connection.settle()
+            connection.exchange_settings()
             for _ in range(HALVES):
                 while connection.start(headers(SET), half, end=False) is None:
                     connection.flush()

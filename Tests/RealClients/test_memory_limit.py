@@ -48,7 +48,7 @@ def fill(client: Client, count: int, size: int) -> list[int]:
     return refusals
 
 
-def test_writes_are_refused_and_the_rest_goes_on(start):
+def test_writes_are_refused_and_the_rest_continues(start):
     with Client(start("--max-memory", "16MiB").address) as client:
         refusals = fill(client, 30_000, 1_000)
         kept = refusals[0]

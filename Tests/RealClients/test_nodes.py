@@ -56,7 +56,7 @@ def test_connections_are_listed_with_what_they_do(cluster):
     assert "ADDRESS" in admin(cluster, "clients")
 
 
-def test_a_connection_that_is_ended_is_gone_and_the_others_go_on(cluster):
+def test_a_connection_that_is_ended_is_gone_and_the_others_continue(cluster):
     host, port = "127.0.0.1", cluster.line_port
     with Client(cluster.router.address) as client, socket.create_connection((host, port)) as line:
         line.sendall(b"PING\r\n")
@@ -193,7 +193,7 @@ def test_the_settings_are_told_as_the_admin_port_tells_them():
         assert any(line.split() == ["drain_seconds", "10", "default"] for line in table)
 
 
-def test_a_shard_is_drained_by_its_name_and_the_others_go_on(cluster):
+def test_a_shard_is_drained_by_its_name_and_the_others_continue(cluster):
     with Client(cluster.router.address) as client:
         admin(cluster, "drain", "--node", "b")
         assert cluster.shards["b"].wait() == 0
@@ -265,7 +265,7 @@ def test_counters_of_one_node_are_its_own(cluster):
         assert own["ringstore_router_calls_set_total"] == 1 and "ringstore_keys" not in own
 
 
-@pytest.mark.parametrize("node", ["nobody", "a/b", "\u00e9", "x" * 5_000])
+@pytest.mark.parametrize("node", ["unknown", "a/b", "\u00e9", "x" * 5_000])
 def test_a_node_that_there_is_not_is_told(cluster, node):
     with Client(cluster.router.address) as client:
         for call, request in [

@@ -82,7 +82,7 @@ class Counting(Connection):
 @pytest.mark.parametrize("values", ["one key", "many keys"])
 @pytest.mark.parametrize("asked", ["router", "shard", "local"])
 def test_large_answers_that_are_not_read_cost_no_memory_and_are_not_lost(asked, values):
-    """1,000 Gets of 400 kB on one connection that reads nothing: 400 MB that nobody may hold."""
+    """1,000 Gets of 400 kB on one connection that reads nothing: 400 MB that no node may hold."""
     keys = [b"large"] if values == "one key" else [b"large-%d" % at for at in range(40)]
     cluster = {"router": Cluster, "shard": start_shard, "local": start_local}[asked]()
     try:
@@ -99,7 +99,7 @@ def check_unread_answers(cluster, keys: list[bytes]) -> None:
             other.set(key, b"v" * LARGE_BYTES)
         with Watch(*nodes) as watch:
             lazy = Counting(cluster.address)
-            lazy.settle()
+            lazy.exchange_settings()
             streams = [
                 lazy.start(
                     headers(SERVICE + "Get"),
@@ -135,7 +135,7 @@ def errors(client: Client) -> int:
 
 @pytest.mark.parametrize("asked", ["router", "shard"])
 def test_large_listings_that_are_not_read_are_bounded_and_refused_past_that(asked):
-    """400 clients ask for 1.2 MB of keys each and read nothing: 480 MB that nobody may hold.
+    """400 clients ask for 1.2 MB of keys each and read nothing: 480 MB that no node may hold.
 
     Without a window, so that the buffers of the sockets don't take it all.
     """
@@ -151,7 +151,7 @@ def test_large_listings_that_are_not_read_are_bounded_and_refused_past_that(aske
                 lazy = []
                 for _ in range(LISTERS):
                     connection = Counting(cluster.address, window=0)
-                    connection.settle()
+                    connection.exchange_settings()
                     stream = connection.start(headers(SERVICE + "Keys"), message(b""))
                     connection.flush()
                     lazy.append((connection, stream))
@@ -182,7 +182,7 @@ def test_large_requests_that_end_nowhere_cost_no_memory(cluster):
         lazy = []
         for _ in range(50):
             connection = Connection(cluster.address)
-            connection.settle()
+            connection.exchange_settings()
             connection.socket.setblocking(False)
             for _ in range(100):
                 # A message that says that it has 4 MB, of which 600 bytes come.
@@ -211,7 +211,7 @@ def test_100000_calls_at_once_are_all_answered_right(shape):
                 client.set(b"key-%d" % number, b"value-%d" % number)
             crowd = [Connection(server.address) for _ in range(CONNECTIONS)]
             for connection in crowd:
-                connection.settle()
+                connection.exchange_settings()
             node.pause()
             block = headers(SERVICE + "Get")
             for number, connection in enumerate(crowd):

@@ -20,7 +20,7 @@ DEADLINE_EXCEEDED = grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
 @pytest.fixture
 def raw(served, client):
     connection = Connection(served.address)
-    connection.settle()
+    connection.exchange_settings()
     yield connection
     connection.close()
 
@@ -162,7 +162,7 @@ def test_garbage_ends_its_own_connection_only(served, client, key):
 
 def test_a_broken_header_block_ends_its_own_connection_only(served, client, key):
     connection = Connection(served.address)
-    connection.settle()
+    connection.exchange_settings()
     connection.start(b"\xff" * 32)
     while not connection.closed and not connection.goaway:
         connection.flush()

@@ -138,10 +138,10 @@ class Work:
             replies = pipeline(client, calls)
             assert all(reply.code == 0 for reply in replies.values()), replies
 
-    def goes_on(self) -> None:
-        """Returns when all kinds of client have gone on for a while."""
+    def wait_for_progress(self) -> None:
+        """Returns when all kinds of client have continued for a while."""
         begin = self.rounds
-        eventually(lambda: self.failures or self.rounds > begin + 12, "the load goes on")
+        eventually(lambda: self.failures or self.rounds > begin + 12, "the load continues")
         assert self.failures == []
 
     def end(self) -> None:
@@ -175,12 +175,12 @@ def test_shards_come_move_and_go_under_load_and_no_call_is_lost(maps, tmp_path):
         other = cluster.start_router()
         both = [cluster.router.address, other.address]
         with work(both, maps) as load:
-            load.goes_on()
+            load.wait_for_progress()
             fourth = cluster.add("d")
             cluster.hang_up()
             for address in both:
                 eventually(lambda at=address: epoch(at) == 2, "the fourth shard has come")
-            load.goes_on()
+            load.wait_for_progress()
 
             # Another way to write the address is another address to the router.
             moved = cluster.shards["a"]
@@ -194,16 +194,16 @@ def test_shards_come_move_and_go_under_load_and_no_call_is_lost(maps, tmp_path):
                 lambda: events(moved.log(), "router connected") >= 2 * (3 + 2),
                 "both loops have moved",
             )
-            load.goes_on()
+            load.wait_for_progress()
 
             del cluster.shards["d"]
             cluster.list(cluster.addresses())
             cluster.hang_up()
             for address in both:
                 eventually(lambda at=address: epoch(at) == 4, "the fourth shard has gone")
-            load.goes_on()
+            load.wait_for_progress()
             fourth.stop()
-            load.goes_on()
+            load.wait_for_progress()
         with Client(other.address) as client:
             assert client.keys() == sorted(load.staying)
             for key, count in load.counts.items():

@@ -32,7 +32,7 @@ def found(pages) -> list[bytes]:
 
 
 def check_progress(pages: list[pb.ScanPage]) -> None:
-    """slots_done never goes back and ends at the end; every page can be gone on from."""
+    """slots_done never goes back and ends at the end; every page can be continued from."""
     done = [page.slots_done for page in pages]
     assert done == sorted(done)
     assert done[-1] == SLOTS
@@ -105,7 +105,7 @@ def test_a_scan_stays_in_its_database(client):
     assert found(client.scan(database=7)) == []
 
 
-def test_a_scan_goes_on_from_the_token_of_any_page(filled):
+def test_a_scan_continues_from_the_token_of_any_page(filled):
     pages = list(filled.scan(page_size=200))
     source = random.Random(seed())
     for at in sorted({0, len(pages) - 1, *source.sample(range(len(pages)), 4)}):
@@ -113,7 +113,7 @@ def test_a_scan_goes_on_from_the_token_of_any_page(filled):
             rest = list(later.scan(page_size=130, resume_token=pages[at].resume_token))
         before = set(found(pages[: at + 1]))
         assert before | set(found(rest)) == set(MANY)
-        # It goes on, it does not begin anew.
+        # It continues, and does not start again.
         assert rest[0].slots_done >= pages[at].slots_done
         again = before & set(found(rest))
         assert len(again) <= 1_000, "much was found again"
@@ -214,7 +214,7 @@ def fill_long(client: Client) -> None:
         fill(client, LONG[begin : begin + 1_500])
 
 
-def test_a_slow_reader_is_waited_for_and_disturbs_nobody(client):
+def test_a_slow_reader_is_waited_for_and_delays_no_other(client):
     fill_long(client)
     stream = client.scan(timeout=60)
     first = next(stream)
@@ -256,7 +256,7 @@ class Slices:
 
 
 @pytest.mark.parametrize("end", ["cancel", "deadline", "gone"])
-def test_a_scan_that_nobody_waits_for_stops(client, end):
+def test_an_abandoned_scan_stops(client, end):
     fill_long(client)
     slices = Slices(client)
     begin = slices.now()

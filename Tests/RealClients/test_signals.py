@@ -9,7 +9,7 @@ from harness.process import Node
 SHARD = ("shard", "--id", "a", "--host", "127.0.0.1", "--port", "0")
 
 
-def test_a_hangup_is_logged_and_the_node_goes_on():
+def test_a_hangup_is_logged_and_the_node_continues():
     node = Node(*SHARD)
     with Client(node.address) as client:
         client.set(b"k", b"v")

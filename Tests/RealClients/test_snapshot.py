@@ -1,4 +1,4 @@
-"""Snapshots that an operator asks for: on all shards at once, while calls go on."""
+"""Snapshots by an operator's command: on all shards at once, while calls are made."""
 
 import json
 import shutil

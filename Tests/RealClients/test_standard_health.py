@@ -47,7 +47,7 @@ def test_list_has_every_service_and_the_node_itself(health):
     assert {each.status for each in statuses.values()} == {SERVING}
 
 
-def test_watch_of_a_service_that_is_not_there_says_that_and_goes_on(health):
+def test_watch_of_a_service_that_is_not_there_says_that_and_continues(health):
     watch = health.Watch(pb.HealthCheckRequest(service="no.such.Service"), timeout=TIMEOUT_SECONDS)
     assert next(watch).status == SERVICE_UNKNOWN
     assert watch.is_active()
@@ -103,7 +103,7 @@ def test_a_router_that_has_reached_no_shard_is_alive_and_not_ready():
 
 def test_two_requests_and_none_are_refused(served):
     connection = Connection(served.address)
-    connection.settle()
+    connection.exchange_settings()
     path = "/grpc.health.v1.Health/Watch"
     unimplemented = grpc.StatusCode.UNIMPLEMENTED.value[0]
     assert connection.wait(connection.start(headers(path))).grpc_status == unimplemented
@@ -126,7 +126,7 @@ def ask(connection: Connection, path: str, method: str = "GET"):
 
 def page(address: str, path: str, method: str = "GET"):
     connection = Connection(address)
-    connection.settle()
+    connection.exchange_settings()
     answer = ask(connection, path, method)
     connection.close()
     return answer.status, answer.data.decode()
@@ -140,7 +140,7 @@ def test_pages_say_in_a_line_how_the_node_is(served):
 
 def test_a_page_has_the_headers_of_a_page(served):
     connection = Connection(served.address)
-    connection.settle()
+    connection.exchange_settings()
     answer = ask(connection, "/healthz")
     fields = dict(answer.blocks[0])
     assert fields["content-type"] == "text/plain; charset=utf-8"

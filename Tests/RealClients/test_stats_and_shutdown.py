@@ -136,7 +136,7 @@ def test_a_cluster_that_is_not_whole_is_not_shut_down_as_a_whole(cluster):
 
 def test_a_call_under_way_is_finished_before_the_node_leaves(cluster):
     raw = Connection(cluster.address)
-    raw.settle()
+    raw.exchange_settings()
     body = message(pb.KeyValue(key=b"k", value=b"v").SerializeToString())
     stream = raw.start(headers("/ringstore.v1.KeyStore/Set"), body[:-1], end=False)
     raw.flush()

@@ -87,7 +87,7 @@ def test_grpcio_is_served_over_tls_and_mutual_links(encrypted, certificates, key
         assert client.get(key).value == b"x" * LARGE
 
 
-def test_a_shard_serves_nobody_without_a_certificate(encrypted, certificates):
+def test_a_shard_serves_no_client_without_a_certificate(encrypted, certificates):
     shard = encrypted.shards["a"]
     with Client(shard.address, credentials=certificates.credentials()) as client:
         with pytest.raises(grpc.RpcError) as refused:
@@ -258,7 +258,7 @@ class Pieces:
             time.sleep(0.005)
 
     def do(self, step):
-        """Goes on until TLS has what the step needs."""
+        """Continues until TLS has what the step needs."""
         while True:
             try:
                 return step()
@@ -307,7 +307,7 @@ def test_clients_that_leave_in_their_handshake_cost_no_descriptor(certificates, 
         node.stop()
 
 
-def test_a_flood_of_handshakes_keeps_nobody_from_being_served(certificates, key):
+def test_clients_are_served_during_a_flood_of_handshakes(certificates, key):
     """Thousands of clients say hello and then nothing: the oldest ends for each new one."""
     node = start_shard("a", *certificates.server("shard"), "--max-handshakes", "100")
     hello = client_hello(certificates)

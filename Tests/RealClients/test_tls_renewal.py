@@ -1,4 +1,4 @@
-"""Files of TLS that change while clients go on with their calls: renewed certificates, and another
+"""Files of TLS that change while clients make calls: renewed certificates, and another
 authority."""
 
 import ssl
@@ -31,14 +31,14 @@ def test_certificates_are_renewed_without_a_lost_call(key):
         is_over = threading.Event()
         failures: list[Exception] = []
 
-        def go_on() -> None:
+        def run() -> None:
             while not is_over.is_set():
                 try:
                     client.get(key)
                 except grpc.RpcError as error:
                     failures.append(error)
 
-        caller = threading.Thread(target=go_on)
+        caller = threading.Thread(target=run)
         caller.start()
         stack.callback(caller.join)
         stack.callback(is_over.set)

@@ -326,7 +326,7 @@ def test_the_command_line_sends_a_trace(collector, traced):
 # Collectors that must not disturb calls
 
 
-def calls_go_on(address):
+def calls_continue(address):
     with Client(address) as own:
         for number in range(200):
             own.stub.Set(
@@ -340,7 +340,7 @@ def test_an_unreachable_collector_disturbs_no_call():
         pass
     node = start_local(2, *gone.flags, "--admin-port", "0")
     try:
-        calls_go_on(node.address)
+        calls_continue(node.address)
         scraped = scrape(node.admin_port)
         assert scraped["ringstore_trace_spans_total"].value(outcome="exported") == 0
         node.stop()
@@ -354,7 +354,7 @@ def test_a_collector_without_answers_disturbs_no_call_and_no_drain():
         slow.held.set()
         node = start_local(2, *slow.flags)
         try:
-            calls_go_on(node.address)
+            calls_continue(node.address)
             node.stop()
             assert "spans were lost at the end" in node.log()
         finally:
@@ -366,7 +366,7 @@ def test_a_collector_that_refuses_disturbs_no_call():
         refusing.status = 400
         node = start_local(2, *refusing.flags, "--admin-port", "0")
         try:
-            calls_go_on(node.address)
+            calls_continue(node.address)
             node.stop()
             assert "status" in node.log() and refusing.requests > 0
         finally:

@@ -98,9 +98,9 @@ class As:
 
 def test_calls_need_a_token_and_may_do_what_its_user_may(nodes, users):
     for node in nodes:
-        with Client(node.address) as nobody:
+        with Client(node.address) as unknown:
             with refused("UNAUTHENTICATED", "UNAUTHENTICATED"):
-                nobody.get(b"mine:1")
+                unknown.get(b"mine:1")
         with As(node, "root.rst_guess") as wrong, refused("UNAUTHENTICATED"):
             wrong.call("Get", pb.Key(key=b"mine:1"))
         with As(node, users.tokens["tenant"]) as tenant:
@@ -248,8 +248,8 @@ def test_local_has_users_on_all_its_ports(users):
             shards = [shard.address for shard in described.map.shards]
         assert len(shards) == 2
         for address in shards:
-            with Client(address) as nobody, refused("UNAUTHENTICATED"):
-                nobody.get(b"k")
+            with Client(address) as unknown, refused("UNAUTHENTICATED"):
+                unknown.get(b"k")
     finally:
         node.stop()
 
@@ -277,7 +277,7 @@ def test_health_needs_no_token(nodes, users):
     ended = eventually(
         lambda: (seen := run("health", *server, "--shards")).returncode == 1 and seen, "the loss"
     )
-    # Which one is missing is for everybody, and why for those who may ask for it.
+    # Every caller sees which one is missing, and permitted callers see why.
     assert ended.stderr == f"ringstore health: {nodes[0].address}: shard b is not-serving\n"
     root = {"RINGSTORE_TOKEN": users.tokens["root"]}
     ended = run("health", *server, "--shards", environment=root)

@@ -196,7 +196,7 @@ def test_a_line_client_that_is_gone_gets_nothing(lined):
 # What breaks
 
 
-def not_carried_out(worker: grpc.Future) -> None:
+def not_executed(worker: grpc.Future) -> None:
     told = explain(worker.exception())
     assert (told.code, told.reason) == (grpc.StatusCode.UNAVAILABLE, "SHARD_UNAVAILABLE")
 
@@ -214,14 +214,14 @@ def test_a_shard_that_was_out_of_reach_or_restarted_keeps_workers_waiting(cluste
         assert [worker.result().value for worker in workers] == [b"%d" % n for n in range(30)]
 
 
-def test_a_shard_that_stops_ends_them_as_not_carried_out(cluster):
+def test_a_shard_that_stops_ends_them_as_not_executed(cluster):
     with Client(cluster.address) as client:
         workers = [waiting(client, b"k%d" % number) for number in range(30)]
         parked(client, 30)
         for shard in cluster.shards.values():
             shard.stop()
         for worker in workers:
-            not_carried_out(worker)
+            not_executed(worker)
 
 
 def test_a_router_that_stops_ends_them_and_another_serves(cluster):
@@ -229,7 +229,7 @@ def test_a_router_that_stops_ends_them_and_another_serves(cluster):
         worker = waiting(client, b"k")
         parked(client, 1)
         cluster.router.stop()
-        not_carried_out(worker)
+        not_executed(worker)
     cluster.router = start_router(cluster.shards)
     with Client(cluster.address) as client:
         worker = waiting(client, b"k")

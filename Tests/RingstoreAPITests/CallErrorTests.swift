@@ -61,7 +61,7 @@ import Testing
     }
   }
 
-  @Test func aMessageThatIsNoneIsToldInWords() {
+  @Test func aMessageThatIsNoneIsReportedInWords() {
     #expect(
       CallError.undecodable(.textIsNotUTF8).message
         == "The request is not a protobuf message: it has a text that is not UTF-8.")

@@ -118,7 +118,7 @@ import Testing
     #expect(Array(buffer.readableBytesView) == [0x0a, 3, 1, 2, 3])
   }
 
-  @Test func anEmptyOrAbsentPatternIsToldFromOneOfAKindNotKnown() throws {
+  @Test func anEmptyOrAbsentPatternIsDistinguishedFromOneOfAKindNotKnown() throws {
     func kind(_ bytes: [UInt8]) throws -> KeyPattern.Kind {
       try bytes.withUnsafeBytes { KeyPattern(try V1.KeysRequest($0).pattern).kind }
     }

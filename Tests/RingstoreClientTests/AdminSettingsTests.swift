@@ -25,7 +25,7 @@ import ringstore
     NodeSettings.Setting(name: setting.rawValue, value: value, source: source, origin: origin)
   }
 
-  @Test func thereIsNoAdminPortUnlessItIsAskedFor() throws {
+  @Test func thereIsNoAdminPortUnlessItIsRequested() throws {
     #expect(try sources().adminConfiguration() == nil)
     #expect(try sources([.adminPort: ["off"]]).adminConfiguration() == nil)
     let admin = try #require(try sources([.adminPort: ["0"]]).adminConfiguration())

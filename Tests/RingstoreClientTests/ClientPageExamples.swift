@@ -281,7 +281,7 @@ enum ClientPageExamples {
       source.finish()
     }
 
-    for await outcome in client.pipeline(commands, unansweredMax: 512) {
+    for await outcome in client.pipeline(commands, pendingMax: 512) {
       if case .integer(let total) = try outcome.get() { sum = total }
     }
     // page: end

@@ -75,7 +75,7 @@ import Testing
       "| `connectTimeout` | \(configuration.connectTimeout.components.seconds) s |",
       "| `maxMessageBytes` | \(configuration.maxMessageBytes >> 20) MiB |",
       "| `database` | \(configuration.database) |",
-      "\(RingstoreClient.unansweredMaxDefault)",
+      "\(RingstoreClient.pendingMaxDefault)",
     ] {
       #expect(page.contains(fact), "\(fact)")
     }

@@ -272,14 +272,14 @@ import Testing
       #expect(closed?.isOutcomeUnknown == false)
     }
     // Port 1 is unused on a test machine; a refused connection is reported at once.
-    let nobody = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
-    let refused = await failure { try await nobody.set("k", to: "v") }
+    let unreachable = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
+    let refused = await failure { try await unreachable.set("k", to: "v") }
     #expect(refused?.code == .unavailable)
     #expect(refused?.isOutcomeUnknown == false)
-    nobody.close()
+    unreachable.close()
   }
 
-  @Test func aDeadlineThatHasPassedIsTold() async throws {
+  @Test func aDeadlineThatHasPassedIsReported() async throws {
     try await TestCluster.withShard { client in
       let late = await failure { _ = try await client.get("k", options: .init(timeout: .zero)) }
       #expect(late?.code == .deadlineExceeded)

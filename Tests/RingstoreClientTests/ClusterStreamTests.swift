@@ -32,7 +32,7 @@ import ringstore
     }
   }
 
-  @Test func aScanGoesOnWithTheTokenOfAnyPage() async throws {
+  @Test func aScanContinuesWithTheTokenOfAnyPage() async throws {
     try await TestCluster.withRouter { client in
       let sets = (0..<2_000).map { RingstoreCommand.set("key:\($0)", to: "v") }
       for outcome in await client.pipeline(sets) { _ = try outcome.value() }
@@ -128,7 +128,7 @@ import ringstore
     }
   }
 
-  @Test func rangesOfManyListsComeInTheOrderAsked() async throws {
+  @Test func rangesOfManyListsComeInTheOrderOfTheRequest() async throws {
     try await TestCluster.withRouter { client in
       try await client.rPush("a", ["1", "2", "3"])
       try await client.rPush("b", ["4"])

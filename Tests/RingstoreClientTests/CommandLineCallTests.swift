@@ -54,7 +54,7 @@ import ringstore
     #expect(command.rpc === V1.KeyStore.get)
   }
 
-  @Test func theWrongNumberOfWordsIsToldWithTheUsage() {
+  @Test func theWrongNumberOfWordsIsReportedWithTheUsage() {
     #expect(misuse("GET") == "Wrong arguments for GET; usage: GET key")
     #expect(misuse("GET", "a", "b") == "Wrong arguments for GET; usage: GET key")
     #expect(misuse("LPUSH", "k")?.contains("usage: LPUSH key value [value ...]") == true)
@@ -124,7 +124,7 @@ import ringstore
     }
   }
 
-  @Test func unknownNamesAndBadNumbersAreTold() {
+  @Test func unknownNamesAndBadNumbersAreReported() {
     #expect(misuse() == "Name a command; try HELP.")
     #expect(misuse("FROB") == "Unknown command 'FROB'; try HELP.")
     #expect(misuse("INCRBY", "k", "many") == "The delta must be a 64-bit integer, not 'many'.")

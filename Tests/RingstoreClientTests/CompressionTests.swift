@@ -1,6 +1,7 @@
 // Messages of the client in gzip, as the wire has them.
 
 import RingstoreClient
+import TestSeeds
 import Testing
 
 @Suite(.timeLimit(.minutes(15))) struct ClientCompressionTests {
@@ -27,7 +28,7 @@ import Testing
   }
 
   @Test(arguments: [(RingstoreClient.Compression.none, false), (.gzip, true)])
-  func valuesGoAndComeInGzipWhereThatIsAskedFor(
+  func valuesGoAndComeInGzipWhereThatIsRequested(
     _ compression: RingstoreClient.Compression, isShort: Bool
   ) async throws {
     let text = Self.text
@@ -51,7 +52,7 @@ import Testing
   }
 
   @Test func whatDoesNotGetShorterIsSentAsItIs() async throws {
-    var random = SystemRandomNumberGenerator()
+    var random = SeededRandom.forTest()
     let value = (0..<10_000).map { _ in UInt8.random(in: 0...255, using: &random) }
     let passed = try await bytes(.gzip) { client in
       try await client.set("key", to: value)

@@ -8,7 +8,7 @@ import ringstore
     EnvironmentNames.sorted(environment).remarks
   }
 
-  @Test func anUnknownVariableIsToldWithWhatMayHaveBeenMeant() {
+  @Test func anUnknownVariableIsReportedWithWhatMayHaveBeenMeant() {
     #expect(
       remarks(["RINGSTORE_PROT": "1", "PROT": "2"])
         == [
@@ -24,7 +24,7 @@ import ringstore
         ])
   }
 
-  @Test func namesOfTheProjectItselfDisturbNobody() {
+  @Test func namesOfTheProjectItselfAreIgnored() {
     let names = [
       "IMAGE", "PUBLISH", "SHARD_PORT", "BINARY", "BENCH_BINARY", "TEST_SEED", "HISTORY",
       "CONFIG", "SERVER", "FUZZ", "CLIENT_TLS", "CLIENT_TLS_CA", "CLIENT_TLS_CERTIFICATE",

@@ -52,7 +52,7 @@ import Testing
     #expect(made.shard == "a")
   }
 
-  @Test func aResetOrShutdownThatReachedNobodyLeavesNoDoubt() throws {
+  @Test func aResetOrShutdownThatReachedNoNodeHasAKnownOutcome() throws {
     for id in [CommandID.reset, .shutdown] {
       #expect(try !error(id, RPCStatus(.unavailable, "connect failed")).isOutcomeUnknown)
     }

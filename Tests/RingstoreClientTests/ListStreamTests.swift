@@ -86,7 +86,7 @@ import Testing
     #expect(begun.withLock { $0 } == 1)
   }
 
-  @Test func whatBreaksBeforeTheFirstChunkIsBegunAnew() async throws {
+  @Test func whatBreaksBeforeTheFirstChunkIsStartedAgain() async throws {
     let relay = Mutex<Relay?>(nil)
     let begun = Mutex(0)
     var script = NodeScript()
@@ -112,7 +112,7 @@ import Testing
     #expect(begun.withLock { $0 } == 2)
   }
 
-  @Test func anExpiredViewIsToldByItsName() async throws {
+  @Test func anExpiredViewIsReportedByItsName() async throws {
     var script = NodeScript()
     script.streamed = { stream, _ in
       stream.send(Self.chunk(["a"], from: 0, of: 2))

@@ -24,7 +24,7 @@ import Testing
     #expect(run { rates.due(nowNanos: 999_999_999) == [] })
     let summary = LogRates.Summary(of: event("cut"), suppressed: 999)
     #expect(run { rates.due(nowNanos: 1_000_000_000) == [summary] })
-    // The flood goes on, and so does the count.
+    // The flood continues, and so does the count.
     #expect(run { !rates.admit(event("cut"), nowNanos: 1_000_000_001) })
     #expect(run { rates.due(nowNanos: 2_000_000_000) == [.init(of: event("cut"), suppressed: 1)] })
     #expect(run { rates.due(nowNanos: 3_000_000_000) == [] })
@@ -52,7 +52,7 @@ import Testing
     #expect(suppressed == [10_000 - LogRates.classesMax - 1])
   }
 
-  @Test func loggersOfAProcessShareTheLimitWhoeverCausedTheEvents() {
+  @Test func loggersOfAProcessShareTheLimit() {
     let lines = LineBox()
     let logs = NodeLogs(level: .info) { lines.append($0) }
     for number in 0..<100 {
@@ -99,7 +99,7 @@ import Testing
     #expect(lines.all.last?.hasSuffix(" call call=HotKeys outcome=OK suppressed=49\n") == true)
   }
 
-  @Test func whoeverAsksForDebuggingSeesEveryEvent() {
+  @Test func atTheLevelDebugEveryEventIsLogged() {
     let lines = LineBox()
     let logs = NodeLogs(level: .debug) { lines.append($0) }
     for _ in 0..<10 { logs.logger("server").debug("frame") }

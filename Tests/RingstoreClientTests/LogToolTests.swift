@@ -6,8 +6,7 @@ import LogFiles
 import Testing
 import ringstore
 
-@Suite("ringstore log")
-struct LogToolTests {
+@Suite struct LogToolTests {
   private let path: String
   /// The batch of the segment in it.
   private let batch: [UInt8]

@@ -9,8 +9,7 @@ import Users
 
 @testable import ringstore
 
-@Suite("A node's files about users")
-struct NodeAccessTests {
+@Suite struct NodeAccessTests {
   private let folder: URL
 
   init() throws {

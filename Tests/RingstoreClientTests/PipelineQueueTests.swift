@@ -8,10 +8,10 @@ import Testing
 
 @Suite struct PipelineQueueTests {
   private func queue(
-    unansweredMax: Int = 100, batchCountMax: Int = 100, requestBytesMax: Int = 4 << 20
+    pendingMax: Int = 100, batchCountMax: Int = 100, requestBytesMax: Int = 4 << 20
   ) -> PipelineQueue {
     var limits = PipelineLimits(requestBytesMax: requestBytesMax)
-    limits.unansweredMax = unansweredMax
+    limits.pendingMax = pendingMax
     limits.batchCountMax = batchCountMax
     limits.timeoutMillis = 250
     return PipelineQueue(limits)
@@ -43,7 +43,7 @@ import Testing
   }
 
   @Test func commandsWithoutATakenOutcomeAreBounded() {
-    var queue = queue(unansweredMax: 2)
+    var queue = queue(pendingMax: 2)
     queue.add(V1.KeyStore.get, request: request(.get("a")))
     queue.add(V1.KeyStore.get, request: request(.get("b")))
     #expect(!queue.hasRoom)
@@ -74,7 +74,7 @@ import Testing
     let commands: [RingstoreCommand] = [.set("a", to: "1"), .get("b"), .set("c", to: "2")]
     for command in commands { queue.add(command.rpc, request: request(command)) }
     _ = queue.takeBatch()
-    #expect(queue.oldestUnanswered == 1)
+    #expect(queue.oldestPending == 1)
     queue.add(V1.KeyStore.set, request: request(.set("d", to: "3")))
     queue.finish(RPCStatus(.unavailable, "gone"), mayHaveRun: true)
     queue.add(V1.KeyStore.set, request: request(.set("e", to: "4")))

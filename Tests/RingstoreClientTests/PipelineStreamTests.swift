@@ -69,7 +69,7 @@ import Testing
     let script = Self.answering { $0.reversed() }
     try await ScriptedNode.with(script) { client, _ in
       var place = 0
-      for await outcome in client.pipeline(Commands(count: 5_000), unansweredMax: 64) {
+      for await outcome in client.pipeline(Commands(count: 5_000), pendingMax: 64) {
         place += 1
         #expect(isValue(outcome, "\(place)"))
       }
@@ -116,7 +116,7 @@ import Testing
     try await ScriptedNode.with(Self.answering()) { client, _ in
       let commands = Commands(count: 3_000)
       var taken = 0
-      for await outcome in client.pipeline(commands, unansweredMax: 10) {
+      for await outcome in client.pipeline(commands, pendingMax: 10) {
         taken += 1
         // One more is pulled before there is room for it.
         #expect(commands.pulled.withLock { $0 } <= taken + 11)
@@ -135,7 +135,7 @@ import Testing
       let commands = Commands(count: 1_000, asked: { if $0 == 8 { isFull.yield() } })
       let reader = Task { () -> Int in
         var outcomes = 0
-        for await _ in client.pipeline(commands, unansweredMax: 8) { outcomes += 1 }
+        for await _ in client.pipeline(commands, pendingMax: 8) { outcomes += 1 }
         return outcomes
       }
       var iterator = full.makeAsyncIterator()
@@ -148,7 +148,7 @@ import Testing
     }
   }
 
-  @Test func answersBehindAMissingOneHoldUpThePulling() async throws {
+  @Test func repliesBehindAMissingOneStopThePulling() async throws {
     // The first command is never answered; each of the others has a large value.
     let value = [UInt8](repeating: 1, count: 1 << 20)
     let answered = SharedBox(0)
@@ -168,7 +168,7 @@ import Testing
     try await ScriptedNode.with(script) { client, _ in
       let commands = Commands(count: 1_000)
       let reader = Task {
-        for await _ in client.pipeline(commands, unansweredMax: 64) {}
+        for await _ in client.pipeline(commands, pendingMax: 64) {}
       }
       var iterator = full.makeAsyncIterator()
       await iterator.next()
@@ -202,7 +202,7 @@ import Testing
       let commands = Commands(
         count: 10, make: { $0 == 2 ? .get("c") : .set("k\($0)", to: "v") })
       var outcomes: [Result<RingstoreReply, RingstoreError>] = []
-      var iterator = client.pipeline(commands, unansweredMax: 4).makeAsyncIterator()
+      var iterator = client.pipeline(commands, pendingMax: 4).makeAsyncIterator()
       let first = await iterator.next()
       #expect(first?.reason == nil)
       var filled = full.makeAsyncIterator()
@@ -291,7 +291,7 @@ import Testing
     }
   }
 
-  @Test func answersThatNobodyAskedForEndThePipeline() async throws {
+  @Test func repliesWithoutACallEndThePipeline() async throws {
     for id: UInt64 in [0, 2, .max] {
       var script = NodeScript()
       script.streamed = { stream, _ in stream.send(Self.replies(to: [id])) }

@@ -62,24 +62,24 @@ import Testing
     }
   }
 
-  @Test func anEmptyPipelineAsksNobody() async {
-    let nobody = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
-    #expect(await nobody.pipeline([]).isEmpty)
-    nobody.close()
+  @Test func anEmptyPipelineSendsNothing() async {
+    let unreachable = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
+    #expect(await unreachable.pipeline([]).isEmpty)
+    unreachable.close()
   }
 
   @Test func withoutAServerNothingHasRun() async {
-    let nobody = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
-    let outcomes = await nobody.pipeline([.set("k", to: "v"), .get("k")])
+    let unreachable = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
+    let outcomes = await unreachable.pipeline([.set("k", to: "v"), .get("k")])
     for outcome in outcomes {
       guard case .failure(let error) = outcome else {
-        Issue.record("an answer from nobody")
+        Issue.record("a reply without a server")
         continue
       }
       #expect(error.code == .unavailable)
       #expect(!error.isOutcomeUnknown)
     }
     #expect(outcomes.count == 2)
-    nobody.close()
+    unreachable.close()
   }
 }

@@ -1,4 +1,4 @@
-// What `ringstore cli` prints of calls whose reply comes in parts, and of searches that go on.
+// What `ringstore cli` prints of calls whose reply comes in parts, and of searches that continue.
 
 import GRPC
 import NIOCore
@@ -63,7 +63,7 @@ import ringstore
     #expect(try await printed("SCAN", script: Self.scan([[]]), .raw).text.isEmpty)
   }
 
-  @Test func aScanThatBreaksOffSaysHowToGoOn() async throws {
+  @Test func aScanThatBreaksOffSaysHowToContinue() async throws {
     let gone = CallError(.shardUnavailable, "It is away.", shard: "s1")
     let script = Self.scan(
       [["a"], ["b"]], end: RPCStatus(gone.code, gone.message, details: gone.details()))
@@ -74,7 +74,7 @@ import ringstore
     #expect(printed.error?.reason == .shardUnavailable)
   }
 
-  @Test func aScanEndsWhereNobodyReadsAnyMore() async throws {
+  @Test func aScanEndsWhenItsOutputIsNoLongerRead() async throws {
     let ended = Mutex(false)
     var script = Self.scan([["a"], ["b"], ["c"]])
     script.ended = { _ in ended.withLock { $0 = true } }

@@ -162,10 +162,10 @@ import Testing
   }
 
   @Test func theCommandLineFailsWithStatusOne() async throws {
-    let nobody = try await run("cli", "--server", "127.0.0.1:1", "GET", "k")
-    #expect(nobody.status == 1)
-    #expect(nobody.output.isEmpty)
-    #expect(nobody.errors.hasPrefix("Could not connect to ringstore at 127.0.0.1:1: "))
+    let unreachable = try await run("cli", "--server", "127.0.0.1:1", "GET", "k")
+    #expect(unreachable.status == 1)
+    #expect(unreachable.output.isEmpty)
+    #expect(unreachable.errors.hasPrefix("Could not connect to ringstore at 127.0.0.1:1: "))
     for words in [
       ["FROB"], ["GET"], ["--max-message-bytes", "1", "GET", "k"], ["--raw", "--json", "GET", "k"],
     ] {

@@ -1,5 +1,5 @@
 // Scan as a sequence, against a node that follows a script: what is asked, what is read, how it
-// goes on after a broken connection, and that nothing is read ahead beyond a window.
+// continues after a broken connection, and that nothing is read ahead beyond a window.
 
 import GRPC
 import NIOCore
@@ -34,7 +34,7 @@ import Testing
     (try? Ringstore_V1_ScanRequest(serializedBytes: message)) ?? .init()
   }
 
-  @Test func aScanAsksWhatItIsToldAndReadsPages() async throws {
+  @Test func aScanSendsItsParametersAndReadsPages() async throws {
     let asked = Mutex<[Ringstore_V1_ScanRequest]>([])
     var script = NodeScript()
     script.streamed = { stream, message in
@@ -79,7 +79,7 @@ import Testing
     }
   }
 
-  @Test func aBrokenScanGoesOnBehindItsLastPageThroughANewConnection() async throws {
+  @Test func aBrokenScanContinuesBehindItsLastPageThroughANewConnection() async throws {
     let tokens = Mutex<[String]>([])
     var script = NodeScript()
     script.streamed = { stream, message in
@@ -149,12 +149,12 @@ import Testing
     #expect(begun.withLock { $0 } == 1)
   }
 
-  @Test func whereNobodyListensAScanSaysSoAtOnce() async {
-    let nobody = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
-    var pages = nobody.scan().makeAsyncIterator()
+  @Test func withoutAServerAScanFailsAtOnce() async {
+    let unreachable = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
+    var pages = unreachable.scan().makeAsyncIterator()
     let error = await failure { _ = try await pages.next() }
     #expect(error?.code == .unavailable)
-    nobody.close()
+    unreachable.close()
   }
 
   @Test func aSilentNodeEndsAScanByItsTimeout() async throws {

@@ -87,7 +87,7 @@ import ringstore
       ])
   }
 
-  @Test func failuresAreRepliesWhereJSONIsAskedFor() async throws {
+  @Test func failuresAreRepliesWhereJSONIsRequested() async throws {
     let said = SharedBox(Said())
     let seen = SharedBox<[UInt64]>([])
     try await ScriptedNode.with(Self.refusing(seen)) { _, relay in
@@ -159,7 +159,7 @@ import ringstore
     #expect(said.withLock { $0.remarks } == ["Stopped."])
   }
 
-  @Test func aWriteThatIsStoppedMayHaveBeenCarriedOut() async throws {
+  @Test func aWriteThatIsStoppedMayHaveBeenExecuted() async throws {
     let begun = AsyncStream.makeStream(of: Void.self)
     var script = NodeScript()
     script.unary = { _, _ in

@@ -265,7 +265,7 @@ import ringstore
     #expect(said.contains("--log-level must be one of trace, debug"), "\(said)")
   }
 
-  @Test func whatANodeCanNotDoWithoutIsAskedFor() async {
+  @Test func aMissingRequiredSettingIsReported() async {
     let shard = await sentence { _ = try await sources().shardConfiguration() }
     #expect(shard.hasPrefix("a shard needs an id"), "\(shard)")
     let router = await sentence { _ = try await sources(.router).routerConfiguration() }

@@ -78,10 +78,10 @@ import Testing
     #expect(request.ranges.map(\.database) == [2, 2])
   }
 
-  @Test func noRangesAskNobody() async throws {
-    let nobody = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
-    #expect(try await nobody.multiRange([]).isEmpty)
-    nobody.close()
+  @Test func noRangesSendNothing() async throws {
+    let unreachable = RingstoreClient(host: "127.0.0.1", port: 1, configuration: .patient)
+    #expect(try await unreachable.multiRange([]).isEmpty)
+    unreachable.close()
   }
 
   @Test func countersAreReadByName() async throws {

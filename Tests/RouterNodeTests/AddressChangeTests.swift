@@ -7,8 +7,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A shard with another address")
-struct AddressChangeTests {
+@Suite struct AddressChangeTests {
   private let router: RouterFixture
   private let key: String
 

@@ -6,8 +6,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("Calls whose numbers wrap around")
-struct CallNumberTests {
+@Suite struct CallNumberTests {
   private typealias Table = CallTable<Int>
 
   private func call() -> PendingCall<Int> {

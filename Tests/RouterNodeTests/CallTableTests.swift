@@ -6,8 +6,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("Calls under way")
-struct CallTableTests: ~Copyable {
+@Suite struct CallTableTests: ~Copyable {
   private var table = CallTable<Int>()
 
   private mutating func insert(order: UInt64 = 1) throws -> UInt64 {
@@ -73,8 +72,7 @@ struct CallTableTests: ~Copyable {
   }
 }
 
-@Suite("Operations under way")
-struct OperationTableTests {
+@Suite struct OperationTableTests {
   private var table = OperationTable<String>()
 
   private mutating func add(_ name: String) -> UInt64 {

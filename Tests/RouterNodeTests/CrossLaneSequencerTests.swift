@@ -7,8 +7,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("The order of a key's calls over two lanes")
-struct CrossLaneSequencerTests {
+@Suite struct CrossLaneSequencerTests {
   /// Calls begin, go and end; the naive model remembers every one of them.
   struct Model {
     struct Call {
@@ -156,7 +155,7 @@ struct CrossLaneSequencerTests {
     #expect(model.end(successor) == [small])
   }
 
-  @Test func aLargeCallWithAFenceOfItsOwnInheritsNone() {
+  @Test func aLargeCallWithABarrierOfItsOwnInheritsNone() {
     var model = Model()
     let first = model.begin(1, isLarge: false).id
     let large = model.begin(0, isLarge: true).id

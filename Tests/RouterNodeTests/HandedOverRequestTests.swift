@@ -10,8 +10,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("Requests that are handed over")
-struct HandedOverRequestTests {
+@Suite struct HandedOverRequestTests {
   private func router(_ change: (inout LinkLimits) -> Void = { _ in }) throws -> RouterFixture {
     var limits = LinkLimits()
     change(&limits)

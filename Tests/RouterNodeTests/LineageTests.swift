@@ -9,8 +9,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A router and the shards' lineages")
-struct LineageTests {
+@Suite struct LineageTests {
   private let world: LineageFixture
 
   init() throws {

@@ -9,8 +9,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("Links in trouble")
-struct LinkTroubleTests {
+@Suite struct LinkTroubleTests {
   private func refuse(_ router: RouterFixture, _ reason: LinkRefusal, by shard: Int = 0) throws {
     let generation = try #require(router.driver.connections[shard])
     router.core.linkConnected(shard: shard, lane: .calls, generation: generation)

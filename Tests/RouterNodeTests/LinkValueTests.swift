@@ -5,8 +5,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("What a link is made of")
-struct LinkValueTests {
+@Suite struct LinkValueTests {
   // MARK: - Address
 
   private func next(

@@ -8,8 +8,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A loss that is accepted")
-struct LossAcceptanceTests {
+@Suite struct LossAcceptanceTests {
   private let world: LineageFixture
 
   init() throws {

@@ -5,8 +5,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("The steps of a change of the list of shards")
-struct MapChangeStateTests {
+@Suite struct MapChangeStateTests {
   private let before: SlotMap
   private let first: SlotMap
   private let second: SlotMap
@@ -62,7 +61,7 @@ struct MapChangeStateTests {
   @Test func eachStepIsProposedWhenTheOneBeforeItIsInForce() {
     var change = change()
     guard case .nothing = change.cameIntoForce(first) else {
-      Issue.record("nobody was told of the map yet")
+      Issue.record("no shard has got the map yet")
       return
     }
     _ = change.adopt()

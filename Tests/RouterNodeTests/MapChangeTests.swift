@@ -11,8 +11,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A slot map that changes")
-struct MapChangeTests {
+@Suite struct MapChangeTests {
   // MARK: - A newer map
 
   @Test func aNewerMapIsOfferedToEveryShardAndInForceWhenAllHaveAdoptedIt() throws {
@@ -83,7 +82,7 @@ struct MapChangeTests {
     _ = try world.offers(to: 1)
     for caller in 2...3 { world.router.get(moving.key, caller: caller) }
     world.router.get(staying.key, caller: 4)
-    #expect(try world.router.sent(to: staying.owner).calls.count == 1, "others go on")
+    #expect(try world.router.sent(to: staying.owner).calls.count == 1, "others continue")
     #expect(world.driver.paused[2] == 1 && world.driver.paused[3] == 1)
     try world.acceptNewcomer()
     try world.adopted(0)
@@ -365,7 +364,7 @@ struct MapChangeTests {
     #expect(world.core.map.sameContent(as: other))
   }
 
-  /// Two routers could go on so, each of them taking back what the other does.
+  /// Two routers could continue so, each of them taking back what the other does.
   @Test func aRouterThatRollsBackRepeatedlyPausesAndContinues() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)

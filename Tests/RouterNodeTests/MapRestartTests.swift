@@ -7,8 +7,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A slot map and shards that restart")
-struct MapRestartTests {
+@Suite struct MapRestartTests {
   /// Its first incarnation has adopted the map, the second one may go by an older one.
   @Test func aShardThatRestartsBeforeAllHoldTheMapMustAdoptItAgain() throws {
     let world = try ChangeFixture()

@@ -8,8 +8,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A router whose map is refused")
-struct RouterConflictTests {
+@Suite struct RouterConflictTests {
   private func refuse(_ router: RouterFixture, _ shard: Int, _ reason: String) throws {
     router.core.linkConnected(
       shard: shard, lane: .calls, generation: try #require(router.driver.connections[shard]))

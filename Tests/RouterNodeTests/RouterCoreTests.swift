@@ -9,8 +9,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A router's calls")
-struct RouterCoreTests {
+@Suite struct RouterCoreTests {
   @Test func aRequestReachesItsOwnerUnchangedAndItsReplyItsCaller() throws {
     let router = try RouterFixture()
     try router.acceptAll()

@@ -8,8 +8,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A router's fan-outs")
-struct RouterFanoutTests {
+@Suite struct RouterFanoutTests {
   @Test func onlyTheItemsOfAnUnreachableShardFailWithItsId() throws {
     let router = try RouterFixture()
     try router.accept(0)

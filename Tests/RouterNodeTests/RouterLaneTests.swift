@@ -9,8 +9,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A link's two lanes")
-struct RouterLaneTests {
+@Suite struct RouterLaneTests {
   static let large = Limits().bulkBytesMin + 1
 
   @Test func aLinkIsReadyWhenBothLanesWereAccepted() throws {
@@ -163,7 +162,7 @@ struct RouterLaneTests {
     #expect(router.core.sequencer.isEmpty)
   }
 
-  @Test func aFullBulkLaneDoesNotHoldUpSmallCalls() throws {
+  @Test func aFullBulkLaneDoesNotDelaySmallCalls() throws {
     var limits = LinkLimits()
     limits.bulkCallsInFlightMax = 1
     let router = try RouterFixture(shards: ["a"], linkLimits: limits)

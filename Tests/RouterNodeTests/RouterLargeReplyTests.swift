@@ -10,8 +10,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("Large replies and streams")
-struct RouterLargeReplyTests {
+@Suite struct RouterLargeReplyTests {
   /// A router whose one shard has announced a large reply to a call of caller 1.
   private func announced(
     bytes: Int, pop: Bool = false, gathers: Bool = false, isFull: Bool = false,
@@ -156,7 +155,7 @@ struct RouterLargeReplyTests {
     _ = try router.sent(to: 0)
     try router.announce(id, from: 0, bytes: 1 << 20)
     #expect(try router.sent(to: 0, .bulk).calls.count == 1, "the large write on its key goes")
-    #expect(try router.sent(to: 0).calls.count == 1, "a slow caller holds nobody up")
+    #expect(try router.sent(to: 0).calls.count == 1, "a slow caller doesn't delay others")
   }
 
   @Test func aReadThatIsCutOffFailsAsUnavailableAfterItsFirstChunks() throws {
@@ -295,7 +294,7 @@ struct RouterLargeReplyTests {
     #expect(router.isTidy)
   }
 
-  @Test func aStreamHoldsUpNoCallOnItsKey() throws {
+  @Test func aStreamDelaysNoCallOnItsKey() throws {
     let router = try RouterFixture(shards: ["a"])
     try router.acceptAll()
     let id = try #require(try router.openStream("k", caller: 1))

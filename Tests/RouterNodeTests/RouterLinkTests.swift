@@ -9,8 +9,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A router's links")
-struct RouterLinkTests {
+@Suite struct RouterLinkTests {
   @Test func helloSaysWhoTheRouterIsAndWhatItExpects() throws {
     let router = try RouterFixture()
     let hello = try router.accept(1)

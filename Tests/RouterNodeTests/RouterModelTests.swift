@@ -11,8 +11,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("Random traffic through a router")
-struct RouterModelTests {
+@Suite struct RouterModelTests {
   private final class World {
     let router: RouterFixture
     let shards = [FakeShard(), FakeShard()]

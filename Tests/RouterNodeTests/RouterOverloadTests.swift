@@ -5,8 +5,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("Back-pressure before refusal")
-struct RouterOverloadTests {
+@Suite struct RouterOverloadTests {
   private func crowdedRouter() throws -> RouterFixture {
     var limits = LinkLimits()
     limits.callsInFlightMax = 2
@@ -29,7 +28,7 @@ struct RouterOverloadTests {
     #expect(router.driver.outcomes[3] == nil)
   }
 
-  @Test func aFullShardDoesNotHoldUpTheOthers() throws {
+  @Test func aFullShardDoesNotDelayTheOthers() throws {
     let router = try crowdedRouter()
     for caller in 1...5 { router.get(router.key(of: 0), caller: caller) }
     router.get(router.key(of: 1), caller: 9)

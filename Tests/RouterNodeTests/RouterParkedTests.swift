@@ -10,8 +10,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("A router's calls that wait for values")
-struct RouterParkedTests {
+@Suite struct RouterParkedTests {
   let router: RouterFixture
 
   init() throws {
@@ -104,7 +103,7 @@ struct RouterParkedTests {
     try router.reply(ids[1], from: 0, .calls, [7])
     #expect(router.driver.outcomes[1]?.error?.reason == .shardUnavailable)
     #expect(router.driver.outcomes[2] == .answered([7]))
-    // What is parked from now on is let go of at once.
+    // Calls that are parked from now on are recalled at once.
     let late = try parked(3)
     #expect(try router.sent(to: 0).cancels == [late])
   }

@@ -10,8 +10,7 @@ import Users
 
 @testable import RouterNode
 
-@Suite("A router's calls whose users lose their permissions")
-struct RouterRevocationTests {
+@Suite struct RouterRevocationTests {
   private let router: RouterFixture
   private let users: Authorizer
   private let principal: Principal

@@ -12,8 +12,7 @@ import Tracing
 
 @testable import RouterNode
 
-@Suite("Traced calls at a router")
-struct RouterTraceTests {
+@Suite struct RouterTraceTests {
   let router: RouterFixture
   let queue = SpanQueue(spansPerSecond: Self.spansPerSecond)
   let tracer: Tracer

@@ -8,8 +8,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("The shards' clocks, as a router knows them")
-struct ShardClockTests {
+@Suite struct ShardClockTests {
   @Test func aDeadlineIsSentOnTheShardsClockRoundedUp() {
     var clock = ShardClock()
     clock.heard(1_000, nowNanos: 5_000_000_000)

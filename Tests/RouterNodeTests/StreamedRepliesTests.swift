@@ -5,8 +5,7 @@ import Testing
 
 @testable import RouterNode
 
-@Suite("Replies in parts")
-struct StreamedRepliesTests {
+@Suite struct StreamedRepliesTests {
   private var replies = StreamedReplies()
   private let window = StreamedReply.windowBytes
 

@@ -11,8 +11,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("Admission on a shard")
-struct AdmissionTests {
+@Suite struct AdmissionTests {
   let shard = ShardFixture()
 
   private func refusal(
@@ -81,7 +80,7 @@ struct AdmissionTests {
       items.filter { $0.error.code == StatusCode.deadlineExceeded.rawValue }.count == 600 - written)
   }
 
-  @Test func theWallClockIsAskedForOnceASecond() {
+  @Test func theWallClockIsReadOnceASecond() {
     var asked = 0
     let wall = WallClock {
       asked += 1

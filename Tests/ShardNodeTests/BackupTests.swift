@@ -14,8 +14,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("Backups of a shard")
-struct BackupTests {
+@Suite struct BackupTests {
   private let shard = ShardFixture(now: BackupTests.clock())
 
   /// Every look takes 10 us, so that slices end.
@@ -50,7 +49,7 @@ struct BackupTests {
     }
   }
 
-  @Test func itComesInPiecesWhileCallsGoOn() throws {
+  @Test func itComesInPiecesWhileCallsContinue() throws {
     try fill()
     var next = try part()
     let backup = next.backup
@@ -106,18 +105,18 @@ struct BackupTests {
     #expect(bulk.take().map(\.id) == [1])
   }
 
-  @Test func oneThatIsAskedForNothingIsGivenUp() throws {
+  @Test func anAbandonedBackupIsEnded() throws {
     let shard = ShardFixture()
     for number in 0..<2_000 { try shard.set("k\(number)", String(repeating: "v", count: 500)) }
     let backup = try part(of: shard).backup
     #expect(shard.core.backups.count == 1 && shard.core.store.observer != nil)
-    shard.clock.goOn(millis: 59_000)
+    shard.clock.advance(millis: 59_000)
     shard.core.endExpired()
     _ = try part(backup, of: shard)
-    shard.clock.goOn(millis: 59_000)
+    shard.clock.advance(millis: 59_000)
     shard.core.endExpired()
     #expect(shard.core.backups.count == 1)
-    shard.clock.goOn(millis: 1_001)
+    shard.clock.advance(millis: 1_001)
     shard.core.endExpired()
     #expect(shard.core.backups.count == 0 && shard.core.store.observer == nil)
     #expect(error { _ = try part(backup, of: shard) }?.reason == .viewExpired)
@@ -136,10 +135,10 @@ struct BackupTests {
     let shard = ShardFixture()
     for number in 0..<2_000 { try shard.set("k\(number)", String(repeating: "v", count: 500)) }
     let (one, other) = (try part(of: shard).backup, try part(of: shard).backup)
-    shard.clock.goOn(millis: 4_999)
+    shard.clock.advance(millis: 4_999)
     #expect(error { _ = try part(of: shard) }?.reason == .overloaded)
     _ = try part(other, of: shard)
-    shard.clock.goOn(millis: 1)
+    shard.clock.advance(millis: 1)
     let new = try part(of: shard).backup
     #expect(shard.core.backups.count == 2)
     #expect(error { _ = try part(one, of: shard) }?.reason == .viewExpired)

@@ -10,8 +10,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("The ceiling of versions at a start")
-struct CeilingStartTests {
+@Suite struct CeilingStartTests {
   private static let yearMillis: Int64 = 31_536_000_000
 
   /// Writes, each of which must get a version above the one before it.
@@ -36,7 +35,7 @@ struct CeilingStartTests {
   }
 
   @Test(arguments: FsyncPolicy.allCases, PowerLoss.allCases)
-  func versionsGoOnAboveThoseThatWereTold(policy: FsyncPolicy, loss: PowerLoss) throws {
+  func versionsContinueAboveThoseThatWereTold(policy: FsyncPolicy, loss: PowerLoss) throws {
     let stored = try StoredShard(policy)
     var writer = Writer()
     for start in 1...4 {

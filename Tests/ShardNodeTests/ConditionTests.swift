@@ -87,7 +87,7 @@ import Testing
 
   @Test func anExpiredKeyIsAbsent() throws {
     try set("k", "v") { $0.ttlMillis = 5 }
-    shard.clock.goOn(millis: 5)
+    shard.clock.advance(millis: 5)
     #expect(try set("k", "new") { $0.condition = .ifAbsent }.ok)
   }
 

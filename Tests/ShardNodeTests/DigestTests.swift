@@ -10,8 +10,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("Digests of a shard")
-struct DigestTests {
+@Suite struct DigestTests {
   private func begin(
     _ shard: ShardFixture, _ request: Ringstore_V1_DigestRequest = .init()
   ) throws -> FanoutRecorder {
@@ -58,7 +57,7 @@ struct DigestTests {
     #expect(slots.reduce(0) { $0 &+ $1.digest } == (try digest(one).digest))
   }
 
-  @Test func aSlotThatChangesMeanwhileIsTold() throws {
+  @Test func aSlotThatChangesMeanwhileIsReported() throws {
     let shard = ShardFixture()
     for number in 0..<3_000 { try shard.set("{t}\(number)", String(repeating: "v", count: 1_000)) }
     let caller = try begin(shard, .with { $0.slots = true })

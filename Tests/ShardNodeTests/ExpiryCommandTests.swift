@@ -57,15 +57,15 @@ import Testing
 
   @Test func aKeyIsThereUntilItsTimeAndNotAfter() throws {
     let version = try set("k") { $0.ttlMillis = 1_000 }.version
-    clock.goOn(millis: 400)
+    clock.advance(millis: 400)
     let found = try shard.get("k")
     #expect(found.found && found.ttlMillis == 600 && found.version == version)
     let time = try ttl("k")
     #expect(time.found && time.ttlMillis == 600 && time.version == version)
     #expect(time.expireAtUnixMillis == clock.wallMillis + 600)
-    clock.goOn(millis: 599)
+    clock.advance(millis: 599)
     #expect(try shard.get("k").ttlMillis == 1)
-    clock.goOn(millis: 1)
+    clock.advance(millis: 1)
     #expect(try !shard.get("k").found)
     #expect(try !ttl("k").found)
     #expect(shard.core.keyCount == 0, "who met it deleted it")
@@ -156,7 +156,7 @@ import Testing
     #expect(try expire("l", in: 10).count == 1)
     let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", ["c"]))
     #expect(try ttl("l").ttlMillis == 10, "a push keeps it")
-    clock.goOn(millis: 10)
+    clock.advance(millis: 10)
     let length: Ringstore_V1_Status = try shard.call(.lLen, Requests.key("l"))
     #expect(length.count == 0)
   }
@@ -247,11 +247,11 @@ import Testing
     #expect(try shard.get("k").ttlMillis == Self.yearMillis + 1_000)
     let later = try set("new") { $0.ttlMillis = 1_000 }
     #expect(later.version > 0)
-    clock.goOn(millis: 1_000)
+    clock.advance(millis: 1_000)
     #expect(try !shard.get("new").found, "a time to live counts from the clock as it is now")
     clock.jump(to: start + 999)
     #expect(try shard.get("k").found)
-    clock.goOn(millis: 1)
+    clock.advance(millis: 1)
     #expect(try !shard.get("k").found)
   }
 
@@ -261,7 +261,7 @@ import Testing
     try set("later") { $0.ttlMillis = 900 }
     runRound()
     #expect(shard.core.keyCount == 2_001)
-    clock.goOn(millis: 500)
+    clock.advance(millis: 500)
     runRound()
     #expect(shard.core.keyCount == 1)
     #expect(try ttl("later").found)

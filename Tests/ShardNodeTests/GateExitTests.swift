@@ -14,7 +14,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("The gate, at all exits of a shard", .serialized, .timeLimit(.minutes(15)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct GateExitTests {
   @Test func aUnaryCallIsAnsweredWhenItIsCommitted() async throws {
     try await GatedShard.with { shard in
@@ -123,7 +123,7 @@ struct GateExitTests {
     }
   }
 
-  @Test func aPipelineGoesOnBehindALargeReplyThatIsHeld() async throws {
+  @Test func aPipelineContinuesBehindALargeReplyThatIsHeld() async throws {
     try await GatedShard.with { shard in
       let text = pattern(300_000)
       var batch = Ringstore_V1_CallBatch()

@@ -12,7 +12,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("The gate, for lines and the legacy services", .serialized, .timeLimit(.minutes(15)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct GateLineTests {
   // MARK: - Lines
 

@@ -12,8 +12,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("The gate, over a link")
-struct GateTests {
+@Suite struct GateTests {
   let shard: ShardFixture
   let link: Link
   let marks: HandMarks

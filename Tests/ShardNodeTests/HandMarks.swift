@@ -14,7 +14,7 @@ final class HandMarks: MarkSource {
   private let gate: ReplyGate
   /// What each call was given, in the order of their execution.
   private(set) var given: [ReplyMark] = []
-  /// Whoever waits until something was executed.
+  /// Called when a call was executed.
   var whenExecuted: (() -> Void)?
 
   init(_ gate: ReplyGate) {

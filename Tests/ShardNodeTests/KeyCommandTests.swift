@@ -42,9 +42,9 @@ import Testing
 
   @Test func anInspectionIsNoUseOfTheKeyAndATouchIs() throws {
     try shard.set("k", "v")
-    shard.clock.goOn(millis: 16_000)
+    shard.clock.advance(millis: 16_000)
     #expect(try inspect("k").idleMillis == 16_000)
-    shard.clock.goOn(millis: 16_000)
+    shard.clock.advance(millis: 16_000)
     #expect(try inspect("k").idleMillis == 32_000)
     let before = try inspect("k").version
     let touched: Ringstore_V1_Status = try shard.call(.touch, Requests.key("k"))
@@ -60,7 +60,7 @@ import Testing
     set.ttlMillis = 500
     let _: Ringstore_V1_Status = try shard.call(.set, set)
     #expect(try inspect("k").ttlMillis == 500)
-    shard.clock.goOn(millis: 2_000)
+    shard.clock.advance(millis: 2_000)
     #expect(try !inspect("k").found)
     #expect(shard.core.keyCount == 0)
   }
@@ -134,7 +134,7 @@ import Testing
     var set = Requests.set("{t}b", "v")
     set.ttlMillis = 500
     let _: Ringstore_V1_Status = try shard.call(.set, set)
-    shard.clock.goOn(millis: 2_000)
+    shard.clock.advance(millis: 2_000)
     let observer = Groups()
     shard.core.store.observer = observer
     #expect(try setIfAbsent(items(("{t}a", "1"), ("{t}b", "2"), ("{t}c", "3"))).ok)
@@ -178,13 +178,13 @@ import Testing
     #expect(try draw(seed: 5) == draw(seed: 5), "a seed says what is drawn")
   }
 
-  @Test func keysThatAreDueAreDeletedAndOneIsAskedForAgain() throws {
+  @Test func keysThatAreDueAreDeletedAndOneIsRequestedAgain() throws {
     for number in 0..<200 {
       var set = Requests.set("due:\(number)", "v")
       set.ttlMillis = 500
       let _: Ringstore_V1_Status = try shard.call(.set, set)
     }
-    shard.clock.goOn(millis: 2_000)
+    shard.clock.advance(millis: 2_000)
     var rounds = 0
     var reply = try draw(seed: 1)
     while reply.again {

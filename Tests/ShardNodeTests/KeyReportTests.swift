@@ -123,7 +123,7 @@ import Testing
       let _: Ringstore_V1_Status = try shard.call(.set, set)
     }
     try shard.set("stays", "v")
-    shard.clock.goOn(millis: 2_000)
+    shard.clock.advance(millis: 2_000)
     let types = try bigKeys().types
     #expect(types.map(\.keys) == [1] && names(types[0].byBytes) == ["stays"])
   }
@@ -148,7 +148,7 @@ import Testing
 
   @Test func aWalkIsNoUseOfTheKeys() throws {
     try shard.set("k", "v")
-    shard.clock.goOn(millis: 16_000)
+    shard.clock.advance(millis: 16_000)
     _ = try bigKeys()
     let request = Ringstore_V1_InspectRequest.with { $0.key = Data("k".utf8) }
     let found: Ringstore_V1_InspectResponse = try shard.call(.inspect, request)

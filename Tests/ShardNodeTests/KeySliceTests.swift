@@ -10,9 +10,8 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("Slices")
-struct KeySliceTests {
-  /// A core whose clock goes on by a step at each look.
+@Suite struct KeySliceTests {
+  /// A core whose clock advances by a step at each reading.
   final class Stepping {
     var nowNanos: UInt64 = 0
     var stepNanos: UInt64 = 0
@@ -106,7 +105,7 @@ struct KeySliceTests {
     return slices
   }
 
-  @Test func aSliceEndsWithItsTimeAndTheNextGoesOn() throws {
+  @Test func aSliceEndsWithItsTimeAndTheNextContinues() throws {
     try fill(3_000)
     clock.stepNanos = ShardCore.sliceNanosMax / 4
     let slices = try walk(request())
@@ -117,7 +116,7 @@ struct KeySliceTests {
     #expect(keys.count == 3_000 && Set(keys).count == 3_000)
   }
 
-  @Test func aSliceThatIsLateAtOnceStillGoesOn() throws {
+  @Test func aSliceThatIsLateAtOnceStillContinues() throws {
     try fill(100)
     clock.stepNanos = ShardCore.sliceNanosMax * 100
     let keys = try walk(request()).flatMap(\.keys)
@@ -141,14 +140,14 @@ struct KeySliceTests {
   }
 
   @Test(arguments: [UInt32(1), 7, 100, 5_000])
-  func aSliceLooksAtNoMoreKeysThanAsked(visits: UInt32) throws {
+  func aSliceLooksAtNoMoreKeysThanRequested(visits: UInt32) throws {
     try fill(500)
     let slices = try walk(request(visits: visits))
     #expect(slices.allSatisfy { $0.keys.count <= visits })
     #expect(Set(slices.flatMap(\.keys)).count == 500)
   }
 
-  @Test func aSliceAnswersNoMoreKeysAndBytesThanAsked() throws {
+  @Test func aSliceAnswersNoMoreKeysAndBytesThanRequested() throws {
     try fill(500)
     let few = try walk(request { $0.maxKeys = 9 })
     #expect(few.dropLast().allSatisfy { $0.keys.count == 9 })
@@ -186,7 +185,7 @@ struct KeySliceTests {
           ($0.startSlot, $0.cursor) = (UInt32(cursor == 0 ? slot + 1 : slot), cursor)
         })
       #expect(rest.keys == Array(whole.keys[(index + 1)...]))
-      #expect(rest.positions.isEmpty, "nobody asked for them")
+      #expect(rest.positions.isEmpty, "they weren't requested")
     }
   }
 
@@ -262,11 +261,11 @@ struct KeySliceTests {
     _ = try slice(LinkV1.KeysPartRequest(maxVisits: 10))
     _ = try execute(InternalMethod.describePart.rawValue, ByteBuffer())
     core.failed(InternalMethod.keysPart.rawValue, .unknownField, context)
-    core.meter.settle(nowNanos: 1)
+    core.meter.commit(nowNanos: 1)
     let node = core.describe()
     #expect(node.durations.reduce(0, +) == 3 && node.errors == 0)
     core.failed(UInt32(CommandID.get.rawValue), .unknownField, context)
-    core.meter.settle(nowNanos: 1)
+    core.meter.commit(nowNanos: 1)
     #expect(core.describe().errors == 1)
   }
 

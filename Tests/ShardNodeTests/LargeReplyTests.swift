@@ -11,8 +11,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("Large replies over a link")
-struct LargeReplyTests {
+@Suite struct LargeReplyTests {
   let shard: ShardFixture
   let link: Link
 

@@ -12,8 +12,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("A shard and its lineage")
-struct LineageTests {
+@Suite struct LineageTests {
   private static let own = DataLineage(high: 1, low: 1)
   private static let other = DataLineage(high: 2, low: 2)
 
@@ -126,7 +125,7 @@ struct LineageTests {
     #expect(shard.core.state == .notServing)
   }
 
-  @Test func aRecordIsDurableBeforeItIsToldAndOtherRoutersHearOfIt() throws {
+  @Test func aRecordIsDurableBeforeItIsReportedAndOtherRoutersHearOfIt() throws {
     let logging = LoggingShard()
     logging.shard.core.lineage = Self.own
     let first = Lane(.calls, logging.shard.core)

@@ -11,8 +11,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("A shard's clock on its links")
-struct LinkClockTests {
+@Suite struct LinkClockTests {
   private let shard = ShardFixture(limits: .wide)
   private static let ageMillisMax = LinkProtocol.callAgeMillisMax
 
@@ -39,7 +38,7 @@ struct LinkClockTests {
 
   // MARK: - Age
 
-  @Test func aRouterIsToldTheClockByEachHellosAnswerAndAtEachLook() throws {
+  @Test func aRouterGetsTheClockWithEachReplyToAHelloAndAtEachCheck() throws {
     let link = try Link(to: shard)
     #expect(link.calls.clocks == [1] && link.bulk.clocks == [1])
     pass(millis: 500)
@@ -145,7 +144,7 @@ struct LinkClockTests {
     #expect(try shard.get("k").found)
   }
 
-  // MARK: - Signs of life
+  // MARK: - Keep-alive
 
   private func look(_ times: Int) {
     for _ in 0..<times {

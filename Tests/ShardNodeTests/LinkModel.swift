@@ -173,7 +173,7 @@ final class ModelRouter {
   private func ended(_ call: ModelCall, _ code: StatusCode?) {
     open[call.id] = nil
     switch code {
-    case .cancelled: #expect(call.isCancelled, "call \(call.id) was cancelled by nobody")
+    case .cancelled: #expect(call.isCancelled, "call \(call.id) was not cancelled")
     case .aborted: #expect(mayExpire && !call.isPop, "the view of call \(call.id) has expired")
     case .unavailable: #expect(mayExpire && call.isPop, "call \(call.id) is no pop that was held")
     default: Issue.record("call \(call.id) failed with \(String(describing: code))")

@@ -9,8 +9,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("A link under random traffic")
-struct LinkModelTests {
+@Suite struct LinkModelTests {
   @Test(arguments: 0..<24)
   func everyCallHasOneLastReplyAndTheRightOne(run: Int) throws {
     let seed = TestSeed.value &+ UInt64(run)

@@ -10,8 +10,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("A router's link, as the shard sees it")
-struct LinkSessionTests {
+@Suite struct LinkSessionTests {
   let shard = ShardFixture()
 
   @Test func callsAreAnsweredInTheOrderReceived() throws {
@@ -226,7 +225,7 @@ struct LinkSessionTests {
     shard.runTurns()
     #expect(older.calls.take().isEmpty && older.bulk.take().isEmpty)
     guard case .end(.aborted, _) = older.calls.drained() else {
-      Issue.record("the older connection went on")
+      Issue.record("the older connection continued")
       return
     }
     shard.runTurns()

@@ -9,8 +9,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("Lists streamed over a link")
-struct ListStreamTests {
+@Suite struct ListStreamTests {
   let shard: ShardFixture
   let link: Link
 
@@ -78,7 +77,7 @@ struct ListStreamTests {
     #expect(reply.code == StatusCode.failedPrecondition.rawValue && !reply.more)
   }
 
-  @Test func aCancelledStreamLetsGoOfTheList() throws {
+  @Test func aCancelledStreamReleasesTheList() throws {
     try push("l", (0..<60_000).map { "value \($0)" })
     link.streamList(1, Requests.range("l", 0, -1), credit: 1)
     _ = try take()

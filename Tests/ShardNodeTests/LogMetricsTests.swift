@@ -22,7 +22,7 @@ import Testing
     return number
   }
 
-  @Test func aDiskThatStandsIsStalledUntilItGoesOn() throws {
+  @Test func aDiskThatStandsIsStalledUntilItContinues() throws {
     #expect(value(NodeMetric.logStalled) == 0)
     _ = try logging.shard.set("k", "v")
     logging.tick()

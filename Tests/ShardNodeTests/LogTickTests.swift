@@ -11,8 +11,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("The ticks of a shard with a log")
-struct LogTickTests {
+@Suite struct LogTickTests {
   private static let ways: [(FsyncPolicy, isDirect: Bool)] = [
     (.always, false), (.everysec, false), (.everysec, true), (.never, false), (.never, true),
   ]

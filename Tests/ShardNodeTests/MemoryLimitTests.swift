@@ -1,4 +1,5 @@
-// A shard whose memory limit is reached: which calls go on, which are refused, and what is evicted.
+// A shard whose memory limit is reached: which calls are served, which are refused, and what is
+// evicted.
 
 import Commands
 import NIOCore
@@ -10,8 +11,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("The memory limit of a shard")
-struct MemoryLimitTests {
+@Suite struct MemoryLimitTests {
   private let value = String(repeating: "x", count: 1_000)
 
   /// A shard that holds `count` keys of 1,000 bytes and has no more room.
@@ -26,7 +26,7 @@ struct MemoryLimitTests {
     return shard
   }
 
-  @Test func writesThatNeedMemoryAreRefusedAndOthersGoOn() throws {
+  @Test func writesThatNeedMemoryAreRefusedAndOthersContinue() throws {
     let shard = try fullShard(.noEviction)
     let refusal = try #require(shard.failure(.set, Requests.set("new", "v")))
     #expect(refusal.reason == .memoryLimit)

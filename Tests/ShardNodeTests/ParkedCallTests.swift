@@ -15,8 +15,7 @@ import Testing
 
 typealias LinkReply = Ringstore_Internal_V1_LinkReply
 
-@Suite("Calls that wait for values")
-struct ParkedCallTests {
+@Suite struct ParkedCallTests {
   let shard: ShardFixture
   let link: Link
 
@@ -110,7 +109,7 @@ struct ParkedCallTests {
     #expect(shard.core.store.totalKeyCount == 0)
   }
 
-  @Test func whatIsMovedGoesToWhoHasWaitedForItBeforeAnybodyElse() throws {
+  @Test func aMovedValueIsGivenToTheCallThatHasWaitedLongest() throws {
     _ = link.call(1, .lPop, Requests.pop("{q}2", waitMillis: 1_000))
     _ = link.call(2, .lMove, Requests.move("{q}1", "{q}2", waitMillis: 1_000))
     // It is next for the list that the push brings, and would take from the other one first.
@@ -121,7 +120,7 @@ struct ParkedCallTests {
     #expect(shard.core.store.totalKeyCount == 0 && shard.core.parkedCount == 0)
   }
 
-  @Test func whoTakesFromSeveralListsPassesNobodyWhoHasWaitedForOneOfThem() throws {
+  @Test func callsOnSeveralListsAreServedInOrderOfArrival() throws {
     _ = link.call(1, .lMove, Requests.move("{q}1", "{q}2", waitMillis: 1_000))
     _ = link.call(2, .lPop, Requests.pop("{q}1", waitMillis: 1_000))
     // It is the only one for the list that the move brings.
@@ -156,7 +155,7 @@ struct ParkedCallTests {
     #expect(try length("{q}b") == 1)
   }
 
-  /// Whoever leaves, and however: lists that come to be are noted as long as a call waits only.
+  /// For every way in which a call ends: new lists are noted only while a call waits.
   @Test func nothingIsNotedWhenTheLastCallHasLeftUnserved() throws {
     _ = link.call(1, .lPop, Requests.pop("q", waitMillis: 1_000))
     #expect(shard.core.store.notesNewLists)
@@ -231,7 +230,7 @@ struct ParkedCallTests {
 
   // MARK: - How waiting ends otherwise
 
-  @Test func atTheEndOfItsTimeACallIsToldThatThereIsNothing() throws {
+  @Test func atTheEndOfItsTimeAWaitingCallGetsNoValue() throws {
     _ = link.call(1, .lPop, Requests.pop("q", waitMillis: 1_000))
     _ = link.call(2, .lPop, Requests.pop("q", waitMillis: 2_000))
     #expect(shard.core.dueNanos == shard.clock.nowNanos + 1_000_000_000)
@@ -288,7 +287,7 @@ struct ParkedCallTests {
     #expect(try length("q") == 1)
   }
 
-  @Test func aDrainEndsItAsNotCarriedOut() throws {
+  @Test func aDrainEndsItAsNotExecuted() throws {
     for id in 1...3 { _ = link.call(UInt64(id), .lPop, Requests.pop("q", waitMillis: 1_000)) }
     shard.core.state = .draining
     shard.core.endParked()

@@ -11,7 +11,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("A log that grows", .serialized)
+@Suite(.serialized)
 struct PassPaceTests {
   private static let valueBytes = 60 << 10
   private static let keys = 64
@@ -66,7 +66,7 @@ struct PassPaceTests {
     #expect(!isTaken && core.dueNanos != nil, "time must pass")
     var millis = 0
     while !isTaken, millis < 60_000 {
-      logging.shard.clock.goOn(millis: 20)
+      logging.shard.clock.advance(millis: 20)
       millis += 20
       runTurns()
     }
@@ -100,15 +100,15 @@ struct PassPaceTests {
     logging.disk.isSlow = true
     try writeUntilAPassBegins()
     runTurns()
-    // Twice what the bound allows; but writers go on for a second while the pass hurries.
+    // Twice what the bound allows; but writers continue for a second while the pass hurries.
     for number in 0..<Self.keys { #expect(write(number) == nil) }
     runTurns()
     #expect(!isTaken && told.isEmpty)
-    shard.clock.goOn(millis: 1_001)
+    shard.clock.advance(millis: 1_001)
     #expect(write(0) == nil, "found out at its end")
     #expect(told == [true])
     #expect(write(1)?.reason == .logStalled)
-    #expect(shard.failure(.get, Requests.key("k1")) == nil, "reads go on")
+    #expect(shard.failure(.get, Requests.key("k1")) == nil, "reads continue")
     #expect(core.describe().detail.contains("LOG_STALLED"))
     #expect(core.notReadyReason == nil, "the disk doesn't stand")
     logging.disk.takePass()
@@ -134,7 +134,7 @@ struct PassPaceTests {
     #expect((bound...bound + 2 * Self.valueBytes).contains(logging.log.bytesWaiting))
     #expect(core.describe().detail.contains("LOG_STALLED"))
     #expect(core.notReadyReason?.contains("LOG_STALLED") == true)
-    #expect(shard.failure(.get, Requests.key("k1")) == nil, "reads go on")
+    #expect(shard.failure(.get, Requests.key("k1")) == nil, "reads continue")
     logging.commit()
     #expect(core.describe().detail.isEmpty && core.notReadyReason == nil)
     #expect(write(0) == nil)

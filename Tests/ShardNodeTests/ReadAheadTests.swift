@@ -1,4 +1,4 @@
-// Calls of a batch are read ahead of their execution. Nobody may notice but by the time it takes.
+// Calls of a batch are read ahead of their execution. That may change their duration, nothing else.
 
 import Commands
 import NIOCore
@@ -10,8 +10,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("Calls that are read ahead")
-struct ReadAheadTests {
+@Suite struct ReadAheadTests {
   let shard = ShardFixture()
 
   @Test func eachCallSeesWhatThoseBeforeItHaveChanged() throws {

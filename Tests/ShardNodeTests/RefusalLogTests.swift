@@ -5,7 +5,7 @@ import Testing
 @testable import ShardNode
 
 @Suite struct RefusalLogTests {
-  @Test func allLoopsOfARouterAreToldOfOnceForEachReason() {
+  @Test func eventsOfAllLoopsOfARouterAreReportedOnceForEachReason() {
     let log = RefusalLog()
     #expect(log.isNews(router: "r/0", reason: "WRONG_CLUSTER"))
     #expect(!log.isNews(router: "r/1", reason: "WRONG_CLUSTER"))

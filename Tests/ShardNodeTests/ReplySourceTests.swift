@@ -5,13 +5,13 @@ import NodeCore
 import ProtobufMessages
 import RingstoreAPI
 import SwiftProtobuf
+import TestSeeds
 import Testing
 
 @testable import Commands
 @testable import ShardNode
 
-@Suite("Replies in pieces")
-struct ReplySourceTests {
+@Suite struct ReplySourceTests {
   let shard = ShardFixture(limits: .wide)
 
   @Test(arguments: [65_537, 131_072 - 9, 131_072, 200_001])
@@ -71,7 +71,7 @@ struct ReplySourceTests {
   }
 
   @Test func theSizeOfAListIsBoundedWithoutALookAtItsElements() throws {
-    var random = SystemRandomNumberGenerator()
+    var random = SeededRandom.forTest()
     for round in 0..<200 {
       let key = "l\(round)"
       let top = [2, 130, 20_000].randomElement(using: &random) ?? 2

@@ -9,8 +9,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("Calls that a shard returns")
-struct ReturnedCallTests {
+@Suite struct ReturnedCallTests {
   private let shard = ShardFixture()
   private let lane: Lane
   private let both: SlotMap

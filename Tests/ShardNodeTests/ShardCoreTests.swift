@@ -11,11 +11,10 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("A shard's calls")
-struct ShardCoreTests {
+@Suite struct ShardCoreTests {
   let shard = ShardFixture()
 
-  @Test func aMissIsToldFromAnEmptyValue() throws {
+  @Test func aMissIsDistinguishedFromAnEmptyValue() throws {
     try shard.set("empty", "")
     #expect(try shard.get("empty").found)
     #expect(try shard.get("empty").value.isEmpty)
@@ -128,7 +127,7 @@ struct ShardCoreTests {
     #expect(shard.failure(.incrBy, Requests.increment("n", by: 1))?.reason == .notAnInteger)
   }
 
-  @Test func typesAreToldApart() throws {
+  @Test func typesAreDistinguished() throws {
     try shard.set("s", "1")
     let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", ["1"]))
     func type(_ key: String) throws -> Ringstore_V1_ValueType {
@@ -193,13 +192,13 @@ struct ShardCoreTests {
   @Test func keysOfASlotThatCameHaveVersionsFromTheClockOn() throws {
     let before = try shard.set("k", "v").version
     #expect(before == 1)
-    shard.clock.goOn(millis: 2_000)
+    shard.clock.advance(millis: 2_000)
     _ = try Link(to: shard)
     let after = try shard.set("k", "w").version
     let ahead = shard.clock.wallMillis + VersionCeiling.newOwnerLeadMillis
     #expect(after == Store.versionsBegin(unixMillis: ahead) + 1)
     // It has the slot already.
-    shard.clock.goOn(millis: 2_000)
+    shard.clock.advance(millis: 2_000)
     _ = try Link(to: shard, generation: 2)
     #expect(try shard.set("k", "x").version == after + 1)
   }

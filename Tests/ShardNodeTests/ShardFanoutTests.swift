@@ -12,8 +12,7 @@ import Users
 
 @testable import ShardNode
 
-@Suite("Fan-outs on a shard itself")
-struct ShardFanoutTests {
+@Suite struct ShardFanoutTests {
   let shard: ShardFixture
   let turns = TurnCount()
 
@@ -70,7 +69,7 @@ struct ShardFanoutTests {
     #expect(!shard.core.holdsViews)
   }
 
-  @Test func aCancelledFanoutLetsGoOfWhatItGathers() throws {
+  @Test func aCancelledFanoutReleasesWhatItGathers() throws {
     try shard.set("large", pattern(300_000))
     var keys = Ringstore_V1_MGetRequest()
     keys.keys = [Requests.key("large")]
@@ -148,7 +147,7 @@ struct ShardFanoutTests {
     #expect(Set(keys).count == 3_000 && keys.count == 3_000)
   }
 
-  @Test func whoeverReadsNothingIsNotServedOnceItsPermissionsAreGone() throws {
+  @Test func aReaderThatLosesItsPermissionsIsNotServed() throws {
     for number in 0..<3_000 { try shard.set("key:\(number)", "v") }
     for _ in 0..<3 {
       let _: Ringstore_V1_Status = try shard.call(
@@ -182,7 +181,7 @@ struct ShardFanoutTests {
     #expect(!shard.core.holdsViews)
   }
 
-  @Test func shutdownIsAskedForOnceItIsAnswered() throws {
+  @Test func shutdownIsRequestedOnceItIsAnswered() throws {
     let _: Ringstore_V1_ShutdownResponse = try run(.shutdown, Ringstore_V1_ShutdownRequest())
     #expect(shard.core.shutdownRequested)
   }

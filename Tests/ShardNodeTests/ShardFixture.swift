@@ -80,8 +80,8 @@ final class ManualClock {
   /// The wall clock. It is looked at once a second of the other one.
   var wallMillis: Int64 = 1_700_000_000_000
 
-  /// Both clocks go on.
-  func goOn(millis: Int64) {
+  /// Advances both clocks.
+  func advance(millis: Int64) {
     nowNanos += UInt64(millis) * 1_000_000
     wallMillis += millis
   }

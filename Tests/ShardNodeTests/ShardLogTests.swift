@@ -16,8 +16,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("A shard with a log")
-struct ShardLogTests {
+@Suite struct ShardLogTests {
   /// A link that is open, on a shard whose states are durable.
   private func open(_ logging: LoggingShard) throws -> Link {
     let calls = Lane(.calls, logging.shard.core)
@@ -88,7 +87,7 @@ struct ShardLogTests {
     logging.tick()
     logging.disk.tell(.directoryGone("data"))
     logging.log.takeEvents()
-    #expect(logging.isHeld, "nobody is told that the write is kept")
+    #expect(logging.isHeld, "the write isn't acknowledged")
     #expect(logging.failures.count == 1)
     #expect(link.call(2, .set, Requests.set("k", "w")).first?.callError.reason == .shardUnavailable)
   }
@@ -268,7 +267,7 @@ struct ShardLogTests {
     for sentence in [refused.first?.message, logging.shard.core.describe().detail] {
       #expect(sentence?.contains("3 MiB are free, and 72 MiB needed") == true)
     }
-    #expect(logging.shard.core.notReadyReason == nil, "reads go on")
+    #expect(logging.shard.core.notReadyReason == nil, "reads continue")
     #expect(link.call(3, .get, Requests.key("k")).map(\.code) == [0])
     logging.disk.tell(.diskFull(false))
     logging.log.takeEvents()
@@ -278,7 +277,7 @@ struct ShardLogTests {
     #expect(logging.shard.core.describe().detail.isEmpty)
   }
 
-  @Test func whatStandsIsToldOnceAndSeenUntilItGoesOn() throws {
+  @Test func whatStandsIsReportedOnceAndSeenUntilItContinues() throws {
     let logging = LoggingShard()
     var told: [Bool] = []
     logging.log.onStall = { told.append($0) }
@@ -341,7 +340,7 @@ struct ShardLogTests {
     #expect(link.calls.take().map(\.code).last == 0)
   }
 
-  @Test func whenTheDiskFailsNobodyIsToldThatAWriteIsKept() throws {
+  @Test func noWriteIsAcknowledgedWhenTheDiskFails() throws {
     let logging = LoggingShard()
     let link = try open(logging)
     link.calls.give { frame in

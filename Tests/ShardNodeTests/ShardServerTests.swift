@@ -13,7 +13,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("A shard that serves", .serialized, .timeLimit(.minutes(15)))
+@Suite(.serialized, .timeLimit(.minutes(15)))
 struct ShardServerTests {
   @Test func aLargeValueGoesInAndOut() async throws {
     try await withShard { client in
@@ -62,8 +62,8 @@ struct ShardServerTests {
       (own.port, own.drainSeconds) = (0, 1)
       let shard = try await ShardServer.start(own, version: "1", logger: Logger(label: "test"))
       let (probe, calls) = (shard.probe, shard.calls)
-      // Some ask all the time, so some of their questions meet the end itself.
-      let askers = (0..<4).map { _ in
+      // These call all the time, so some of their calls are in progress at the end.
+      let callers = (0..<4).map { _ in
         Task {
           while await probe.notReadyReason() != "not serving: the shard has stopped" {
             _ = await probe.metrics()
@@ -71,7 +71,7 @@ struct ShardServerTests {
           }
         }
       }
-      // This one would be told by nobody.
+      // Nothing else would end this one.
       let unanswered = Task { () -> CallError? in
         do throws(CallError) {
           let _: Int = try await calls.perform(as: nil) { _, _ in }
@@ -81,7 +81,7 @@ struct ShardServerTests {
         }
       }
       await shard.drain()
-      for asker in askers { await asker.value }
+      for caller in callers { await caller.value }
       #expect(await unanswered.value?.code == .unavailable)
       #expect(await probe.slowCalls().slow.isEmpty)
       #expect(await probe.metrics().value(of: "ringstore_keys") == nil)
@@ -135,7 +135,7 @@ struct ShardServerTests {
     }
   }
 
-  @Test func aPipelineGoesOnBehindLargeReplies() async throws {
+  @Test func aPipelineContinuesBehindLargeReplies() async throws {
     try await withShard { client in
       let text = pattern(1_000_000)
       let _: Ringstore_V1_Status = try await client.call("KeyStore/Set", Requests.set("k", text))

@@ -9,8 +9,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("The start of a shard with data")
-struct ShardStartTests {
+@Suite struct ShardStartTests {
   /// A shard with so many keys, which has ended, and the memory that they took.
   private func filled(
     _ policy: FsyncPolicy = .never, keys: Int = 2_000, keyBytes: Int = 10
@@ -25,7 +24,7 @@ struct ShardStartTests {
     return (stored, bytes)
   }
 
-  /// Goes on until the shard serves.
+  /// Continues until the shard serves.
   private func serve(_ stored: StoredShard) throws {
     while !stored.isServing { try #require(stored.step(), "the shard serves at last") }
   }
@@ -46,7 +45,7 @@ struct ShardStartTests {
       if let line = lines.last {
         #expect(line.level == .notice && progress.contains(line.metadata["progress"] ?? ""))
       }
-      stored.clock.goOn(millis: 1_000)
+      stored.clock.advance(millis: 1_000)
       seconds += 1
       try #require(stored.step(), "the shard serves at last")
     }
@@ -98,7 +97,7 @@ struct ShardStartTests {
     }
     stored.settle()
     stored.end()
-    stored.clock.goOn(millis: 2_000)
+    stored.clock.advance(millis: 2_000)
     stored.memory = MemoryLimit(bytes: bytes * 3 / 2, policy: .allKeysLRU)
     try stored.start()
     try serve(stored)
@@ -133,7 +132,7 @@ struct ShardStartTests {
     #expect(stored.shard.failure(.get, Requests.key("k")) == nil)
     #expect(stored.shard.failure(.set, Requests.set("k", "v"))?.reason == .diskFull)
     stored.disk.capacity = .max
-    stored.clock.goOn(millis: 2_000)
+    stored.clock.advance(millis: 2_000)
     stored.settle()
     // The first writes have the rest evicted.
     _ = stored.shard.failure(.set, Requests.set("k", "v"))

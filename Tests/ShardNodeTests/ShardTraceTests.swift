@@ -12,8 +12,7 @@ import Tracing
 
 @testable import ShardNode
 
-@Suite("Traced calls at a shard")
-struct ShardTraceTests {
+@Suite struct ShardTraceTests {
   let shard = ShardFixture()
   let link: Link
   let queue = SpanQueue(spansPerSecond: 1_000_000)

@@ -7,8 +7,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("Whose map a shard believes")
-struct SlotOwnershipTests {
+@Suite struct SlotOwnershipTests {
   @Test func aLoneShardServesEverySlot() {
     let ownership = SlotOwnership(cluster: "test", shard: "a")
     #expect((0..<Slots.count).allSatisfy { ownership.owns(slot: $0) })
@@ -64,7 +63,7 @@ struct SlotOwnershipTests {
   }
 
   /// As after a restart of a shard that keeps its data.
-  @Test func aMapThatWasKeptIsHeldAgainstOthersAndServedOnceItIsInForceAnew() throws {
+  @Test func aMapThatWasKeptIsHeldAgainstOthersAndServedOnceItIsInForceAgain() throws {
     let map = try Maps.of(["a", "b"], epoch: 2)
     let own = try #require((0..<Slots.count).first { map.ownerID(ofSlot: $0) == "a" })
     var ownership = SlotOwnership(cluster: "test", shard: "a")
@@ -164,7 +163,7 @@ struct SlotOwnershipTests {
 
   /// Another router may have made a change of its own since, and the map is then not the one in
   /// force.
-  @Test func aFirstMapIsNotServedBeforeTheShardIsToldThatItIsInForce() throws {
+  @Test func aFirstMapIsNotServedBeforeTheShardIsInformedThatItIsInForce() throws {
     var ownership = SlotOwnership(cluster: "test", shard: "a")
     _ = try offer(try Maps.of(["a", "b"]), to: &ownership, isInForce: false, inForceEpoch: 1)
     #expect(!ownership.isInForce && ownership.states.owned.isEmpty)

@@ -87,7 +87,7 @@ import Testing
     logging.log.passes.wantsTurn()
     runTurns()
     let heard = caller.messages.count
-    clock.goOn(millis: 250)
+    clock.advance(millis: 250)
     runTurns()
     #expect(caller.messages.count == heard + 1 && caller.outcome == nil)
     #expect(try last(caller).keysDone == 1_000)
@@ -193,7 +193,7 @@ import Testing
     calls.give { $0.part(2, .snapshotPart, asks(1)) }
     runTurns()
     #expect(calls.take().isEmpty)
-    clock.goOn(millis: 250)
+    clock.advance(millis: 250)
     runTurns()
     #expect(calls.take().map(\.id) == [2])
     calls.give { $0.part(3, .snapshotPart, asks(1)) }

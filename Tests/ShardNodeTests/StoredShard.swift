@@ -27,7 +27,7 @@ final class StoredShard: LoopOutput {
   var isStalled = false
   /// The core of the last start.
   private(set) var shard = ShardFixture()
-  /// Why the shard can't go on with its data.
+  /// Why the shard can't continue with its data.
   private(set) var failure: String?
   private let policy: FsyncPolicy
   private var starts: UInt64 = 0

@@ -165,10 +165,10 @@ import Testing
       return try shard.call(.incrBy, request, as: Ringstore_V1_IncrByResponse.self).value
     }
     #expect(try increment("k", 1_000) == 1)
-    shard.clock.goOn(millis: 400)
+    shard.clock.advance(millis: 400)
     #expect(try increment("k", 1_000) == 2 && shard.get("k").ttlMillis == 600)
     #expect(try increment("k", 0) == 3 && shard.get("k").ttlMillis == 600)
-    shard.clock.goOn(millis: 600)
+    shard.clock.advance(millis: 600)
     #expect(try increment("k", 1_000) == 1 && shard.get("k").ttlMillis == 1_000)
     #expect(try increment("lasting", 0) == 1)
     #expect(try increment("lasting", 1_000) == 2 && !shard.get("lasting").hasTtlMillis)

@@ -12,8 +12,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("The versions of slots that a shard takes over")
-struct TakenVersionsTests {
+@Suite struct TakenVersionsTests {
   /// A connection whose Hello was accepted; the map isn't in force yet.
   private func greeted(_ shard: ShardFixture, generation: UInt64 = 1) throws -> Lane {
     let lane = Lane(.calls, shard.core)

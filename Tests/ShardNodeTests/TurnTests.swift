@@ -1,4 +1,4 @@
-// Long work takes turns: slices, streams, memory to be freed; and each can be called off.
+// Long work takes turns: slices, streams, memory to be freed; and each can be cancelled.
 
 import Commands
 import GRPC
@@ -11,8 +11,7 @@ import Testing
 
 @testable import ShardNode
 
-@Suite("Turns of a shard")
-struct TurnTests {
+@Suite struct TurnTests {
   let shard = ShardFixture(limits: .wide)
 
   @Test func aSliceDoesNotDelayTheCallsBehindIt() throws {
@@ -49,7 +48,7 @@ struct TurnTests {
     }
   }
 
-  @Test func aSliceThatIsCalledOffIsNotExecuted() throws {
+  @Test func aSliceThatIsCancelledIsNotExecuted() throws {
     try fill(100)
     let link = try Link(to: shard)
     var reset = LinkV1.ResetPartRequest()

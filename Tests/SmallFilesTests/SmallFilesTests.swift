@@ -54,7 +54,7 @@ import Testing
     #expect(read("/proc/self/stat", bytesMax: 3) == "it has more than 3 bytes")
   }
 
-  @Test func aChangeIsToldOnceWhenFilesAreAtRestIfThatIsAskedFor() throws {
+  @Test func aChangeIsReportedOnceWhenFilesAreAtRestIfThatIsRequested() throws {
     try put("1", "a")
     try put("2", "b")
     var plain = WatchedFiles([path("a")])

@@ -123,7 +123,7 @@ import Testing
     #expect(effects.groups.first?.first.map { [$0.slot, $0.database] } == [1, 1])
   }
 
-  @Test func theObserverIsToldBeforeAnythingIsOverwritten() throws {
+  @Test func theObserverIsInformedBeforeAnythingIsOverwritten() throws {
     for old in [Bytes("short"), Bytes(repeating: 1, count: 5_000)] {
       let (fixture, effects) = observedFixture()
       fixture.set(key, old)
@@ -223,7 +223,7 @@ import Testing
     #expect(fixture.type(list) == .none)
   }
 
-  @Test func versionsBeginWhereTheStoreIsTold() {
+  @Test func versionsBeginAtTheGivenNumber() {
     let store = Store(databaseCount: 1, slotCount: 2, versionsBegin: 1 << 54)
     let version = key.withUnsafeBytes {
       store.set($0, at: store.find($0, slot: 1, database: 0, nowMillis: 0))

@@ -64,7 +64,7 @@ import Testing
   }
 
   /// Tables keep 48 bits of an entry's address, without the lowest three.
-  @Test func addressesThatTablesCannotHoldAreTold() {
+  @Test func addressesThatTablesCannotHoldAreReported() {
     for address in [8, 0x7fff_ffff_fff8, 0xffff_ffff_fff8] as [UInt] {
       #expect(Heap.isHoldable(address))
     }

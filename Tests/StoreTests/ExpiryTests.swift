@@ -102,7 +102,7 @@ import Testing
     #expect(store.totalKeyCount == 1 && store.expiringKeyCount == 0)
   }
 
-  @Test func aWalkGoesOnWhereItEndedWhileKeysChange() {
+  @Test func aWalkContinuesWhereItEndedWhileKeysChange() {
     for index in 0..<5_000 {
       fixture.set(Bytes("a-\(index)"), Bytes("v"), expiry: Expiry(unixMillis: 10))
     }

@@ -64,7 +64,7 @@ import Testing
     #expect(fixture.store.keyCount(database: 0) == 0 && fixture.type(key) == .none)
     #expect(fixture.scan(cursor: 0, maxVisits: 10).keys.isEmpty)
     #expect(fixture.store.usedBytes > full - 5000)
-    // One version for all, and the slot goes on at once.
+    // One version for all, and the slot continues at once.
     #expect(fixture.set(Bytes("17"), Bytes("new")) == version + 2)
     var slices = 1
     while fixture.store.collectGarbage(entries: 100) {

@@ -135,7 +135,7 @@ import Testing
     let small = 20_000
     let views = try (0..<100).map { _ in try fixture.range(key, 0, -1) }
     #expect(fixture.store.usedBytes - before < small)
-    // Nor does a write: the chunks are full, so the list goes on in another.
+    // Nor does a write: the chunks are full, so the list continues in another.
     try fixture.push(key, .tail, [Bytes("x")])
     _ = try fixture.pop(key, .head)
     #expect(fixture.store.pinnedBytes >= 1 << 20)
@@ -290,7 +290,7 @@ import Testing
     }
   }
 
-  @Test func aSearchBeginsAnewWhenTheListHasChanged() throws {
+  @Test func aSearchBeginsAgainWhenTheListHasChanged() throws {
     let fixture = Fixture()
     try fixture.push(key, .tail, numbers(0..<1_000))
     var search = ListSearch(from: .head)

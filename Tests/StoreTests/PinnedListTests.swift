@@ -115,7 +115,7 @@ import Testing
   }
 
   @Test(arguments: [Store.ListEnd.head, .tail])
-  func theRoomOfPinnedElementsIsNotFilledAnew(end: Store.ListEnd) throws {
+  func theRoomOfPinnedElementsIsNotFilledAgain(end: Store.ListEnd) throws {
     // Chunks of many sizes.
     for count in 1..<40 {
       let fixture = Fixture()

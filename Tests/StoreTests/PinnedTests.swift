@@ -106,7 +106,7 @@ import Testing
   }
 
   @Test(arguments: [Store.ListEnd.head, .tail])
-  func theRoomOfAHeldElementIsNotFilledAnew(end: Store.ListEnd) throws {
+  func theRoomOfAHeldElementIsNotFilledAgain(end: Store.ListEnd) throws {
     // Chunks of many sizes; short elements, so that they have neighbours.
     for count in 1..<60 {
       let fixture = Fixture()

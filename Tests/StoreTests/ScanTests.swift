@@ -39,7 +39,7 @@ import Testing
     #expect(Set(all(fixture, maxVisits: 100, stopAfter: 3)) == Set((0..<count).map(key)))
   }
 
-  @Test func theTypeOfEachKeyIsTold() throws {
+  @Test func theTypeOfEachKeyIsReported() throws {
     let fixture = Fixture()
     fixture.set(Bytes("s"), Bytes("x"))
     fixture.set(Bytes("n"), Bytes("1"))

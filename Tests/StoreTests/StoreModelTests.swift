@@ -212,7 +212,7 @@ private struct Run {
     return round.endsRound ? differingState() : "a round without end"
   }
 
-  /// The calls that hold something, let it go, or free what was let go.
+  /// The calls that pin something, release it, or free what was released.
   private mutating func performWithHolds(_ operation: Operation) throws -> Outcome {
     switch operation {
     case .takeView(let at, let start, let stop):
@@ -300,7 +300,7 @@ private struct Run {
     if views.isEmpty, pinned.isEmpty, lists.isEmpty, !fixture.store.hasGarbage,
       fixture.store.pinnedBytes != 0
     {
-      return "bytes pinned by nobody"
+      return "pinned bytes without an owner"
     }
     return nil
   }

@@ -237,7 +237,7 @@ struct Fixture {
     }
   }
 
-  /// Goes on with a search of a list that is there.
+  /// Continues with a search of a list that is there.
   func advance(
     _ search: inout ListSearch, for value: Bytes, steps: Int, _ key: Bytes
   ) throws -> Bool {

@@ -38,6 +38,15 @@ import TextForms
     #expect(Hexadecimal.text(UInt32.max) == "ffffffff")
     #expect(Hexadecimal.bytes("00aBFf".utf8) == [0x00, 0xAB, 0xFF])
     #expect(Hexadecimal.bytes("".utf8) == [])
+    #expect(Hexadecimal.number("00aBFf10".utf8, as: UInt32.self) == 0xAB_FF10)
+    #expect(Hexadecimal.number("fFffffffffffffff".utf8, as: UInt64.self) == .max)
+  }
+
+  @Test(arguments: [
+    "", "0", "abffabf", "00abffabf", "+0abffab", "-0abffab", " 0abffab", "0x0abffa", "0abffabg",
+  ])
+  func aNumberWithoutAllItsDigitsIsNoHexadecimal(_ text: String) {
+    #expect(Hexadecimal.number(text.utf8, as: UInt32.self) == nil)
   }
 
   @Test(arguments: ["0", "abc", "0g", "g0", " 0", "0x", "+1", "ää"])
@@ -58,7 +67,7 @@ import TextForms
     #expect(Array(text.utf8).withUnsafeBytes { DecimalDigits.parse($0, digitsMax: 99) } == nil)
   }
 
-  @Test func aNumberIsNoLongerThanAsked() {
+  @Test func aNumberIsNoLongerThanRequested() {
     #expect(Array("123".utf8).withUnsafeBytes { DecimalDigits.parse($0, digitsMax: 2) } == nil)
   }
 

@@ -7,7 +7,7 @@ import Tracing
 
 @testable import TraceExport
 
-@Suite("Exporter", .timeLimit(.minutes(15))) struct ExporterTests {
+@Suite(.timeLimit(.minutes(15))) struct ExporterTests {
   /// Makes spans, and exports them quickly.
   private final class Source: Sendable {
     let traces: ProcessTraces

@@ -4,7 +4,7 @@ import Foundation
 import Testing
 import Tracing
 
-@Suite("OTLP") struct OTLPRequestTests {
+@Suite struct OTLPRequestTests {
   @Test func aBatchIsAnExportTraceServiceRequestGroupedByNode() throws {
     let one = TracerFixture()
     let parent = TraceContext(

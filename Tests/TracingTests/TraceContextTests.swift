@@ -3,7 +3,7 @@
 import Testing
 import Tracing
 
-@Suite("Trace context") struct TraceContextTests {
+@Suite struct TraceContextTests {
   private static let parent = "00-12345678901234567890123456789012-1234567890123456-01"
 
   @Test func aTraceparentIsReadAndWrittenAsTheSame() throws {

@@ -4,7 +4,7 @@ import StatusCodes
 import Testing
 import Tracing
 
-@Suite("Tracer") struct TracerTests {
+@Suite struct TracerTests {
   private func caller(sampled: Bool = true) -> TraceContext {
     TraceContext(
       traceID: TraceID(high: 5, low: 6), spanID: 7, flags: sampled ? 1 : 0, state: "a=b")
@@ -134,7 +134,7 @@ import Tracing
 
   // MARK: - Limits
 
-  @Test func theNumberOfSpansThatBeginInASecondIsLimitedEachSecondCountsAnew() {
+  @Test func theNumberOfSpansThatBeginInASecondIsLimitedEachSecondCountsAgain() {
     let fixture = TracerFixture(spansPerSecond: 3)
     func begin() -> Bool {
       guard let span = fixture.tracer.begin("s/M", parent: caller()) else { return false }

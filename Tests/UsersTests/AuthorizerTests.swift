@@ -7,8 +7,7 @@ import Testing
 
 @testable import Users
 
-@Suite("The authorizer")
-struct AuthorizerTests {
+@Suite struct AuthorizerTests {
   private let ledger: AccessLedger
   private let clock = Clock()
 
@@ -73,14 +72,14 @@ struct AuthorizerTests {
     #expect(reason(identity, "Bearer a.one ") == nil)
   }
 
-  @Test func aTokenThatIsTakenAwayStandsForNobodyFromThenOnAtOnce() throws {
+  @Test func aRemovedTokenIsInvalidAtOnce() throws {
     let authorizer = Authorizer(try table(user("a", ["a.one", "a.two"])), ledger)
     let identity = CallerIdentity(authorizer)
     let one = try call(identity, "Bearer a.one")
     let two = try call(CallerIdentity(authorizer), "Bearer a.two")
     authorizer.replace(with: try table(user("a", ["a.two"])))
     #expect(one.isRevoked)
-    #expect(!two.isRevoked, "who isn't concerned goes on")
+    #expect(!two.isRevoked, "who isn't concerned continues")
     #expect(reason(identity, "Bearer a.one") == .unauthenticated)
     #expect(throws: CallError.self) { try identity.current(one) }
     #expect(try call(identity, "Bearer a.two") === two)
@@ -121,7 +120,7 @@ struct AuthorizerTests {
     #expect(reason(CallerIdentity(authorizer, certificateNames: [.dns("x")]), nil) != nil)
     #expect(
       reason(CallerIdentity(authorizer, certificateNames: [.dns("a.org"), .dns("b.org")]), nil)
-        == .unauthenticated, "one that stands for two stands for nobody")
+        == .unauthenticated, "a certificate of two users is refused")
   }
 
   @Test func callsWithoutCredentialsAreAnonymoussWhereTheFileHasHim() throws {

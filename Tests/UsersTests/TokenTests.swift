@@ -4,8 +4,7 @@ import Testing
 
 @testable import Users
 
-@Suite("Tokens")
-struct TokenTests {
+@Suite struct TokenTests {
   @Test func aTokenHasItsUsersName256RandomBitsAndIsNeverMadeTwice() throws {
     var random = SystemRandomNumberGenerator()
     let one = Token.make(for: "a.b-c", using: &random)

@@ -8,8 +8,7 @@ import Testing
 
 @testable import Users
 
-@Suite("The users file")
-struct UsersFileTests {
+@Suite struct UsersFileTests {
   private static let digest = String(repeating: "ab", count: 32)
 
   private func parse(_ text: String) throws(UsersFileError) -> [UserDefinition] {
@@ -110,7 +109,7 @@ struct UsersFileTests {
     ("user a\nkeys prefix x\u{1}\n", 2, "control"),
     ("user anonymous\nmay router\n", 1, "anonymous"),
   ])
-  func aMistakeIsToldWithItsLine(text: String, line: Int, word: String) throws {
+  func aMistakeIsReportedWithItsLine(text: String, line: Int, word: String) throws {
     let refusal = try #require(self.refusal(text))
     #expect(refusal.line == line)
     #expect(refusal.sentence.contains(word), "\(refusal)")

@@ -1,7 +1,7 @@
 // A C face for the part of RE2 that Ringstore needs: compile a pattern, ask whether a key matches.
 //
 // Why RE2: it never backtracks. The time of a match is bounded by the product of the pattern's and
-// the key's lengths and its memory by max_mem, so a pattern from a stranger can't hold up an event
+// the key's lengths and its memory by max_mem, so a client's pattern can't block an event
 // loop for long. Everything is bytes (RE2's Latin-1 mode): keys need not be UTF-8.
 //
 // Threads: a compiled pattern is immutable for its users and may be matched on several threads at
@@ -48,7 +48,7 @@ typedef enum {
 /// Whether a match starts at the first of `length` bytes; it need not reach the last.
 ///
 /// RE2 runs a deterministic automaton, which takes a nanosecond or two for each byte. Where that
-/// outgrows the budget, RE2 goes on with its slower, still linear engine, which takes up to one
+/// outgrows the budget, RE2 continues with its slower, still linear engine, which takes up to one
 /// step for each instruction and byte; with `fast_only` it stops there instead.
 cre2_outcome cre2_matches_at_start(const cre2_pattern *pattern, const void *bytes, size_t length,
                                    bool fast_only);

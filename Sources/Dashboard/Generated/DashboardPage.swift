@@ -3,7 +3,7 @@
 // swift-format-ignore-file
 
 enum DashboardPage {
-  static let policy = "default-src 'none'; script-src 'sha256-Q0Vzuhn+bmxRtfRvAUTtDUaPoS02NDfQIGhxx2SB+7o='; style-src 'sha256-hl8yCXU6r4DEWECGdrgqD+dVIN58OW/QgaDr0L+VrXg='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  static let policy = "default-src 'none'; script-src 'sha256-IvOZdA/ngmr+PyJJEFgCazp7xPMd1m6qu/+d/pPnY1I='; style-src 'sha256-hl8yCXU6r4DEWECGdrgqD+dVIN58OW/QgaDr0L+VrXg='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
   static let html = #"""
 <!DOCTYPE html>
@@ -605,7 +605,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
   let alone = null;              // the id of the shard that the slot map shows alone
 
   // What came between two looks: each total's growth in a second, and the buckets' growth; null
-  // where the counters began anew.
+  // where the counters started again at 0.
   function between(older, newer) {
     if (!older || !newer || older.start !== newer.start) return null;
     const seconds = (newer.at - older.at) / 1000;
@@ -958,7 +958,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
 
   // ---- Events, top keys, slow calls
 
-  // A part of the page with a list that not everybody may see.
+  // A part of the page with a list that not every user may see.
   async function section(name, path, parameters, show) {
     const empty = $(`${name}-empty`);
     try {

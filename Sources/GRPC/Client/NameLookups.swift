@@ -1,5 +1,5 @@
 // Looking up the addresses of hosts, for connections. The system's lookup blocks, for many seconds
-// where a name server doesn't answer; so each has its own thread, and a host whose name can't be
+// where a name server doesn't reply; so each has its own thread, and a host whose name can't be
 // found delays no other. (NIO's own resolver does the lookups of an event loop one by one: a shard
 // that was back could not be found while that of a missing one was looked up.)
 //
@@ -21,8 +21,8 @@ import NIOPosix
 #endif
 
 final class NameLookups: Sendable {
-  typealias Answer = Result<[SocketAddress], any Error>
-  typealias Lookup = @Sendable (_ host: String, _ port: Int) -> Answer
+  typealias Addresses = Result<[SocketAddress], any Error>
+  typealias Lookup = @Sendable (_ host: String, _ port: Int) -> Addresses
 
   /// Of the whole process: what can be shared is the same for all event loops.
   static let shared = NameLookups(lookup: SystemLookup.addresses)
@@ -66,8 +66,8 @@ final class NameLookups: Sendable {
     if let number = join(key, promise) {
       // A serial queue of its own gets a thread of its own, whatever else blocks in the process.
       DispatchQueue(label: "ringstore.lookup").async { [self] in
-        let answer = lookup(host, port)
-        for promise in finish(key, number) { promise.completeWith(answer) }
+        let addresses = lookup(host, port)
+        for promise in finish(key, number) { promise.completeWith(addresses) }
       }
     }
     return promise.futureResult
@@ -125,7 +125,7 @@ struct HostResolver: Resolver, Sendable {
 }
 
 private enum SystemLookup {
-  static func addresses(_ host: String, _ port: Int) -> NameLookups.Answer {
+  static func addresses(_ host: String, _ port: Int) -> NameLookups.Addresses {
     var hints = addrinfo()
     #if canImport(Glibc)
       hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

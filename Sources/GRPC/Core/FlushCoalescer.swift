@@ -107,7 +107,7 @@ package final class FlushCoalescer {
     // These stay marked.
     for target in flushing[index...] { flushInTurn(target) }
     flushing.removeAll(keepingCapacity: true)
-    scheduler.settleCalls()
+    scheduler.commitCalls()
   }
 
   private static let flushesPerLook = 16

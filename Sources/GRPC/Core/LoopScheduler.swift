@@ -54,8 +54,8 @@ package final class LoopScheduler {
 
   /// The replies of this tick's calls have been written.
   @inline(__always)
-  package func settleCalls() {
-    if let calls = meter.calls, calls.isPending { calls.settle(nowNanos: nowNanos) }
+  package func commitCalls() {
+    if let calls = meter.calls, calls.isPending { calls.commit(nowNanos: nowNanos) }
   }
 
   // MARK: - Turns
@@ -93,7 +93,7 @@ package final class LoopScheduler {
       meter.turns &+= 1
       if nowNanos &- begun > Self.turnNanosMax { break }
     }
-    settleCalls()
+    commitCalls()
     guard !work.isEmpty else {
       turnDueNanos = nil
       return

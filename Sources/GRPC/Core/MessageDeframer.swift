@@ -2,8 +2,10 @@
 // messages are returned. A message in one chunk is returned in place; others are collected in the
 // deframer's buffer: a large one in a LargeBlock, which the receiver of the message may keep.
 // Grammar (PROTOCOL-HTTP2): Length-Prefixed-Message = Compressed-Flag (1 byte) Message-Length (4
-// bytes, big endian) Message Pure; belongs to one stream. Pulled rather than pushed, so that a
-// receiver may stop, pause or cancel between two messages without re-entering the deframer.
+// bytes, big endian) Message.
+//
+// Pure; one for each stream. The receiver pulls messages, so it may stop, pause or cancel between
+// two of them without re-entering the deframer.
 
 import LargeMemory
 

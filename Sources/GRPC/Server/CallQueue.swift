@@ -1,6 +1,6 @@
 // Calls of a connection that wait for something, in their order. A call that ends while it waits
-// stays in the queue, and its object may serve a call of another connection by then. So whoever
-// takes a call from the queue checks that it still belongs to the connection. Event loop only.
+// stays in the queue, and its object may serve a call of another connection by then. So check that
+// a call taken from the queue still belongs to the connection. Event loop only.
 
 import NIOCore
 

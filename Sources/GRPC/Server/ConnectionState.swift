@@ -47,7 +47,7 @@ struct ConnectionState {
 
   func ageNanos(nowNanos: UInt64) -> UInt64 { nowNanos &- openedNanos }
 
-  // MARK: - Signs of life
+  // MARK: - Keep-alive
 
   /// The client is alive: bytes have arrived, or were acknowledged.
   @inline(__always)
@@ -115,7 +115,7 @@ struct FloodWatch {
   mutating func look(
     _ counters: HTTP2Counters, answered: Int, nowNanos: @autoclosure () -> UInt64
   ) -> ConnectionEnd? {
-    if counters.resetsUnanswered > excessResetsMax + answered { return .tooManyResets }
+    if counters.resetsBeforeResponse > excessResetsMax + answered { return .tooManyResets }
     if counters.resetsForPeerErrors > errorResetsMax + answered / 10 { return .tooManyStreamErrors }
     guard counters.controlFramesReceived - controlFrames > controlFramesMax else { return nil }
     return isFlood(counters, nowNanos: nowNanos()) ? .tooManyControlFrames : nil

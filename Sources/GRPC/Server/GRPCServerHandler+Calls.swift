@@ -16,14 +16,14 @@ extension GRPCServerHandler {
     } else if stream.headersTooLarge, call.isOpen {
       refuseTrailers(of: call)
     }
-    if call.isOpen, call.state.isAdmitted || letIn(call) { deliver(call) }
+    if call.isOpen, call.state.isAdmitted || admit(call) { deliver(call) }
     if call.state.isStalled { tellIfDrained(call) }
     if stream.isClosed { streamClosed(call) }
   }
 
   /// Passes a call to the service, unless too many replies wait to be read by the client. Its
   /// deadline counts in either case.
-  private func letIn(_ call: ServerCall) -> Bool {
+  private func admit(_ call: ServerCall) -> Bool {
     guard session.outboundBytes <= configuration.holdBytes else {
       hold(call)
       return false
@@ -45,8 +45,8 @@ extension GRPCServerHandler {
     if call.state.hold() { heldCalls.append(call) }
   }
 
-  /// Lets calls go on that waited for replies to be taken, in their order and only as far as the
-  /// limit allows.
+  /// Resumes calls that waited until the client had read replies, in order and as far as the limit
+  /// allows.
   func releaseHeld() {
     while session.outboundBytes <= configuration.holdBytes, let call = heldCalls.popFirst() {
       // Calls that ended while they waited are still on the list, and their objects may be in use

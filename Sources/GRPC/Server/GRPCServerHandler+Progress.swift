@@ -56,7 +56,7 @@ extension GRPCServerHandler {
     for call in unfinished { endUnfinished(call) }
     guard !untaken.isEmpty else { return }
     loop.logger.info(
-      "ending calls whose answers aren't taken",
+      "ending calls whose replies aren't read",
       metadata: ["calls": "\(untaken.count)", "peer": "\(remoteAddress)"])
     for call in untaken { endUntaken(call) }
     // With a full socket not even RST_STREAM can be sent: then the whole connection is stuck.

@@ -122,7 +122,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
     flushing.endRead()
     flushNow()
     // While output is held, replies wait until that ends.
-    if !loop.flusher.isHeld { loop.scheduler.settleCalls() }
+    if !loop.flusher.isHeld { loop.scheduler.commitCalls() }
   }
 
   func channelWritabilityChanged(context: ChannelHandlerContext) {

@@ -137,7 +137,8 @@ package final class Listener<Loop: ListenerLoop>: Sendable {
         if options.idlestGivesWay, connections.isFull { state.makeRoom() }
         guard let place = connections.admit(channel.remoteAddress) else {
           logger.warning(
-            "connections are refused without a word", metadata: ["open": "\(connections.open)"])
+            "connections are closed without an error message",
+            metadata: ["open": "\(connections.open)"])
           return channel.close(promise: nil)
         }
         do {

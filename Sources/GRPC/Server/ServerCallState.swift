@@ -53,7 +53,7 @@ struct ServerCallState {
     }
   }
 
-  /// Whether the call may go to the service; see `GRPCServerHandler.letIn`.
+  /// Whether the call may go to the service; see `GRPCServerHandler.admit`.
   var isAdmitted: Bool { stage == .admitted || stage == .known }
 
   var isKnownToService: Bool { stage == .known }

@@ -27,11 +27,11 @@ extension LineAction {
 
   static func echo(_ text: UnsafeRawBufferPointer) throws(LineError) -> LineAction {
     guard LineText.fitsLine(text) else { throw .unframeable }
-    return .answer(LineCommands.written { $0.writeLine(text: text) })
+    return .reply(LineCommands.written { $0.writeLine(text: text) })
   }
 
   static func help(_ commands: [LineCommand]) -> LineAction {
-    .answer(
+    .reply(
       LineCommands.written { reply in
         reply.writeLine(listOf: commands.count)
         for command in commands {

@@ -69,7 +69,7 @@ package struct LineContext: Sendable {
 /// What a command becomes. Valid as long as its words.
 package enum LineAction {
   /// A reply that needs no node.
-  case answer(ByteBuffer)
+  case reply(ByteBuffer)
   /// The error in the words.
   case refuse(LineError)
   /// From the next command on, another database; the reply is `+OK`.

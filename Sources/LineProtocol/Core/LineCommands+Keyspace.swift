@@ -119,7 +119,7 @@ extension LineCommands {
     LineCommand(
       "PING [text]", "Returns PONG, or the text.", isOpen: true
     ) { words, _ throws(LineError) in
-      words.count == 1 ? .answer(written { $0.writeLine(text: "PONG") }) : try .echo(words[1])
+      words.count == 1 ? .reply(written { $0.writeLine(text: "PONG") }) : try .echo(words[1])
     },
     LineCommand("ECHO text", "Returns the text.") {
       words, _ throws(LineError) in

@@ -17,7 +17,7 @@ extension LineSession {
     let holding =
       isLast ? memory.hold(reply.readableBytes) : memory.holdIfRoom(reply.readableBytes)
     if let holding { return LineEntry(reply: reply, holding: holding) }
-    let refusal = CallError.answersHoldTooMuch(port.limits)
+    let refusal = CallError.repliesHoldTooMuch(port.limits)
     port.countError(refusal)
     let error = LineError(refusal)
     return LineEntry(reply: LineCommands.written { $0.writeLine(error: error) })

@@ -39,10 +39,10 @@ extension LineSession {
       }
       if let name, !name.elementsEqual(found.name.utf8) { throw .unauthenticatedToken }
       principal = found
-      answer { $0.writeLine(text: "OK") }
+      respond { $0.writeLine(text: "OK") }
     } catch {
       port.countError(error)
-      answer { $0.writeLine(error: LineError(error)) }
+      respond { $0.writeLine(error: LineError(error)) }
     }
   }
 
@@ -54,7 +54,7 @@ extension LineSession {
       return true
     } catch {
       port.countError(error)
-      answer { $0.writeLine(error: LineError(error)) }
+      respond { $0.writeLine(error: LineError(error)) }
       return false
     }
   }

@@ -129,7 +129,7 @@ package final class LineSession {
   /// Ends the session with an error after the replies that are due: the node can't serve it.
   package func refuse(_ error: CallError) {
     guard !isEnding else { return }
-    answer { $0.writeLine(error: LineError(error)) }
+    respond { $0.writeLine(error: LineError(error)) }
     end(lingering: true)
     onWork()
   }
@@ -196,7 +196,7 @@ package final class LineSession {
     return output
   }
 
-  // MARK: - Going on
+  // MARK: - Continuing
 
   /// Starts the commands that may be started, and moves replies whose turn has come to the output.
   package func advance() {
@@ -237,7 +237,7 @@ package final class LineSession {
     switch event {
     case .failure(let failure):
       port.countError(.unreadableWords)
-      if let text = failure.text { answer { $0.writeLine(error: LineError(text)) } }
+      if let text = failure.text { respond { $0.writeLine(error: LineError(text)) } }
       if failure.endsConnection {
         endingFailure = failure
         end(lingering: failure != .http)
@@ -259,16 +259,16 @@ package final class LineSession {
 
   private func start(_ action: LineAction) {
     switch action {
-    case .answer(let reply): answer { $0.writeImmutableBuffer(reply) }
+    case .reply(let reply): respond { $0.writeImmutableBuffer(reply) }
     case .refuse(let error):
       port.countError(.unreadableWords)
-      answer { $0.writeLine(error: error) }
+      respond { $0.writeLine(error: error) }
     case .select(let number):
       database = number
-      answer { $0.writeLine(text: "OK") }
+      respond { $0.writeLine(text: "OK") }
     case .authenticate(let name, let token): authenticate(name, token)
     case .quit:
-      answer { $0.writeLine(text: "OK") }
+      respond { $0.writeLine(text: "OK") }
       end(lingering: true)
     case .callOnKey(let call, let form): if isLetIn() { make(call, form) }
     case .call(let line): if isLetIn() { make(line) }
@@ -279,13 +279,13 @@ package final class LineSession {
   private var deadlineNanos: UInt64 { clock() &+ Self.callNanosMax }
 
   private func endOfInput() {
-    if let text = parser.finish()?.text { answer { $0.writeLine(error: LineError(text)) } }
+    if let text = parser.finish()?.text { respond { $0.writeLine(error: LineError(text)) } }
     end(lingering: false)
   }
 
   private func drainInput() {
     if held != nil || parser.next() != nil {
-      answer { $0.writeLine(error: .shuttingDown) }
+      respond { $0.writeLine(error: .shuttingDown) }
     }
     held = nil
     end(lingering: false)
@@ -392,8 +392,8 @@ package final class LineSession {
 
   // MARK: - Replies
 
-  /// Answers a command that needs no call.
-  func answer(_ write: (inout ByteBuffer) -> Void) {
+  /// Replies to a command that needs no call.
+  func respond(_ write: (inout ByteBuffer) -> Void) {
     var reply = ByteBuffer()
     write(&reply)
     waitingBytes += reply.readableBytes
@@ -438,7 +438,7 @@ extension LineAction {
   var isAlone: Bool {
     switch self {
     case .call, .scan: true
-    case .callOnKey, .answer, .refuse, .select, .authenticate, .quit: false
+    case .callOnKey, .reply, .refuse, .select, .authenticate, .quit: false
     }
   }
 }

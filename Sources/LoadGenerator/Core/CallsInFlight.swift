@@ -47,7 +47,7 @@ package struct CallsInFlight: Sendable {
     guard let place = place(of: id) else { return }
     let isFirst = flights[place]?.reply == nil
     flights[place]?.reply =
-      isFirst ? (outcome, bytes) : (.failed(.wrongReply("a call was answered twice")), bytes)
+      isFirst ? (outcome, bytes) : (.failed(.wrongReply("a call got two replies")), bytes)
   }
 
   package func call(_ id: UInt64) -> PlannedCall? {

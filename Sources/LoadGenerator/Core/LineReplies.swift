@@ -43,7 +43,7 @@ struct LineReplies: ReplyReader {
 }
 
 /// The meaning of a line.
-enum LineAnswer {
+enum LineReply {
   case text(UnsafeRawBufferPointer)
   /// There is no such key.
   case missing

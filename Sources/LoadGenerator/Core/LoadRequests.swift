@@ -113,7 +113,7 @@ final class LoadRequests {
 
   /// The same of a line.
   func outcome(of call: PlannedCall, line: UnsafeRawBufferPointer) -> CallOutcome {
-    switch (LineAnswer(line), call.kind) {
+    switch (LineReply(line), call.kind) {
     case (.failure(let failure), _): return .failed(failure)
     case (.missing, .get), (.missing, .lpop), (.missing, .delete): return missing(call)
     case (.text(let text), .get), (.text(let text), .lpop): return outcome(text, call)

@@ -54,7 +54,7 @@ struct LineDialect: OrderedDialect {
   }
 
   func refusal(of greeting: String, _ line: UnsafeRawBufferPointer) -> CallFailure? {
-    if case .failure(let failure) = LineAnswer(line) { failure } else { nil }
+    if case .failure(let failure) = LineReply(line) { failure } else { nil }
   }
 
   func outcome(of call: PlannedCall, _ line: UnsafeRawBufferPointer) -> CallOutcome {

@@ -47,7 +47,7 @@ package final class LogDirectory: Sendable {
   package static func open(
     _ path: String, as owner: LogOwner, over files: any FileSystem
   ) throws(LogRefusal) -> LogDirectory {
-    try tellingRoom(of: path, files, needed: SegmentSizes().first) { () throws(LogRefusal) in
+    try reportingFreeSpace(of: path, files, needed: SegmentSizes().first) { () throws(LogRefusal) in
       try locked(path, as: owner, over: files)
     }
   }
@@ -190,10 +190,10 @@ package final class LogDirectory: Sendable {
   }
 }
 
-/// Runs what may find the disk full, and tells then what it has left.
+/// Runs a closure; if the disk is full, adds the free space to the error.
 ///
 /// - Parameter needed: bytes without which the directory can't be used.
-func tellingRoom<R>(
+func reportingFreeSpace<R>(
   of path: String, _ files: any FileSystem, needed: UInt64, _ body: () throws(LogRefusal) -> R
 ) throws(LogRefusal) -> R {
   do throws(LogRefusal) {

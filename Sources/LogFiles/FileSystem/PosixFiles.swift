@@ -207,7 +207,7 @@ package final class PosixFiles: FileSystem {
     try room(at: path).free
   }
 
-  // MARK: - What is told of a disk
+  // MARK: - The disk
 
   /// The bytes of the disk of a path, and those that may still be written.
   package func room(at path: String) throws(FileError) -> (free: UInt64, size: UInt64) {

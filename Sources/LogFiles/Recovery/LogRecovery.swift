@@ -90,11 +90,11 @@ package final class LogRecovery {
   /// Does the next part of the work.
   /// - Returns: nil when all is done but `begin`.
   package func step() throws(LogRefusal) -> LogProgress? {
-    try tellingRoom { () throws(LogRefusal) in try proceed() }
+    try reportingFreeSpace { () throws(LogRefusal) in try proceed() }
   }
 
-  private func tellingRoom<R>(_ body: () throws(LogRefusal) -> R) throws(LogRefusal) -> R {
-    try LogFiles.tellingRoom(
+  private func reportingFreeSpace<R>(_ body: () throws(LogRefusal) -> R) throws(LogRefusal) -> R {
+    try LogFiles.reportingFreeSpace(
       of: directory.path, directory.files, needed: settings.sizes.first, body)
   }
 
@@ -145,7 +145,7 @@ package final class LogRecovery {
       seedDigest: directory.owner.seedDigest, life: numbers.life,
       epoch: max(numbers.epoch, known?.epoch ?? 0), position: position, committed: position,
       newestPass: contents.pass?.position)
-    return try tellingRoom { () throws(LogRefusal) in
+    return try reportingFreeSpace { () throws(LogRefusal) in
       try refusing { () throws(FileError) in
         try LogRepair.begin(header, in: directory, contents, end: end, settings)
       }

@@ -44,7 +44,7 @@ struct LaneState {
   /// The segments with batches that weren't synced, oldest first; the last is written to.
   var dirty: [OpenFile]
   var isWriterDone = false
-  /// Somebody writes batches, or begins a segment.
+  /// Batches are being written, or a segment is being started.
   var isWriting = false
   /// Batches that the writer has taken and not written, because the disk is full or a segment ends.
   var isWriterBehind = false

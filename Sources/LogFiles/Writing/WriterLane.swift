@@ -138,7 +138,7 @@ final class WriterLane {
     header.committed = job.committed
     header.newestPass = job.passToName ?? shared.read { $0.namedPass }
     segment = try SegmentMaker.begin(next, header, in: directory)
-    if last.position < segment.position { try giveBackRest(of: last) }
+    if last.position < segment.position { try releaseRest(of: last) }
     shared.change { state in
       if next.name == .spare { state.spare = nil } else { state.reserve = nil }
       state.segmentRoom = segment.room
@@ -163,7 +163,7 @@ final class WriterLane {
   }
 
   /// Frees the allocated space of a segment that has ended early.
-  private func giveBackRest(of last: OpenSegment) throws(FileError) {
+  private func releaseRest(of last: OpenSegment) throws(FileError) {
     guard last.size > last.offset + settings.restBytesMax else { return }
     try directory.files.truncate(last.file.handle, to: last.offset)
   }

@@ -57,7 +57,7 @@ package protocol LocalDispatcher: AnyObject {
   func countError(_ error: CallError)
 
   /// The loop's account of finished replies that have not been sent. A caller that keeps a large
-  /// one for a client adds it here, and refuses a read (`answersHoldTooMuch`) if it doesn't fit.
+  /// one for a client adds it here, and refuses a read (`repliesHoldTooMuch`) if it doesn't fit.
   var replyMemory: MemoryBudget { get }
 
   /// A caller that accepted no large reply (`LocalCaller.takesLargeReply`) does so now.

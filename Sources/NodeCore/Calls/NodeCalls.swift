@@ -32,19 +32,19 @@ package struct NodeCalls: Sendable {
   /// - Parameters:
   ///   - caller: the user; nil: the node has no users.
   ///   - begin: called on the event loop. It calls its second argument once, there.
-  /// - Throws: what `begin` tells; UNAUTHENTICATED where the credential is none any more;
-  ///   UNAVAILABLE where the node has ended, before or meanwhile; CANCELLED.
-  package func perform<Answer: Sendable>(
+  /// - Throws: the error of `begin`; UNAUTHENTICATED if the credential is no longer valid;
+  ///   UNAVAILABLE if the node has ended, before or meanwhile; CANCELLED.
+  package func perform<Output: Sendable>(
     as caller: KnownCredential?,
     _ begin:
       @escaping @Sendable (
-        LocalCalls, @escaping (Result<Answer, CallError>) -> Void
+        LocalCalls, @escaping (Result<Output, CallError>) -> Void
       ) -> Void
-  ) async throws(CallError) -> Answer {
-    let underWay = NIOLoopBoundBox.makeBoxSendingValue(CallsUnderWay(), eventLoop: eventLoop)
-    let outcome: Result<Answer, CallError>? = await withTaskCancellationHandler {
+  ) async throws(CallError) -> Output {
+    let inProgress = NIOLoopBoundBox.makeBoxSendingValue(CallsInProgress(), eventLoop: eventLoop)
+    let outcome: Result<Output, CallError>? = await withTaskCancellationHandler {
       await loops.perform(on: eventLoop) { tell in
-        if underWay.value.areCancelled { return tell(.failure(.cancelled)) }
+        if inProgress.value.areCancelled { return tell(.failure(.cancelled)) }
         let (dispatcher, users) = entrance()
         var principal: Principal?
         if let users {
@@ -53,14 +53,14 @@ package struct NodeCalls: Sendable {
           }
           principal = found
         }
-        underWay.value.tellEnd = { tell(.failure(.cancelled)) }
-        begin(LocalCalls(dispatcher, eventLoop, principal, underWay)) {
-          underWay.value = CallsUnderWay()
+        inProgress.value.tellEnd = { tell(.failure(.cancelled)) }
+        begin(LocalCalls(dispatcher, eventLoop, principal, inProgress)) {
+          inProgress.value = CallsInProgress()
           tell($0)
         }
       }
     } onCancel: {
-      loops.execute(on: eventLoop) { CallsUnderWay.cancel(underWay) }
+      loops.execute(on: eventLoop) { CallsInProgress.cancel(inProgress) }
     }
     guard let outcome else { throw CallError(code: .unavailable, message: "The node has ended.") }
     return try outcome.get()
@@ -68,16 +68,16 @@ package struct NodeCalls: Sendable {
 }
 
 /// The calls to cancel when the client is gone. Event loop of the node.
-private struct CallsUnderWay {
+private struct CallsInProgress {
   var areCancelled = false
   var calls: [(dispatcher: any LocalDispatcher, call: LocalCall)] = []
   var tellEnd: (() -> Void)?
 
-  static func cancel(_ box: NIOLoopBoundBox<CallsUnderWay>) {
-    let underWay = box.value
-    box.value = CallsUnderWay(areCancelled: true)
-    for (dispatcher, call) in underWay.calls { dispatcher.cancel(call) }
-    underWay.tellEnd?()
+  static func cancel(_ box: NIOLoopBoundBox<CallsInProgress>) {
+    let inProgress = box.value
+    box.value = CallsInProgress(areCancelled: true)
+    for (dispatcher, call) in inProgress.calls { dispatcher.cancel(call) }
+    inProgress.tellEnd?()
   }
 }
 
@@ -86,13 +86,13 @@ package struct LocalCalls {
   package let dispatcher: any LocalDispatcher
   package let eventLoop: any EventLoop
   private let principal: Principal?
-  private let underWay: NIOLoopBoundBox<CallsUnderWay>
+  private let inProgress: NIOLoopBoundBox<CallsInProgress>
 
   fileprivate init(
     _ dispatcher: any LocalDispatcher, _ eventLoop: any EventLoop, _ principal: Principal?,
-    _ underWay: NIOLoopBoundBox<CallsUnderWay>
+    _ inProgress: NIOLoopBoundBox<CallsInProgress>
   ) {
-    self.underWay = underWay
+    self.inProgress = inProgress
     self.dispatcher = dispatcher
     self.eventLoop = eventLoop
     self.principal = principal
@@ -103,7 +103,7 @@ package struct LocalCalls {
     _ command: Command, request: ByteBuffer, _ context: CallContext, reply: @escaping LocalReply
   ) {
     let call = dispatcher.call(command, request: request, context, for: nil, reply: reply)
-    if let call { underWay.value.calls.append((dispatcher, call)) }
+    if let call { inProgress.value.calls.append((dispatcher, call)) }
   }
 
   /// The context of calls.

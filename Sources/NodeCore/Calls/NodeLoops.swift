@@ -32,41 +32,40 @@ package final class NodeLoops: Sendable {
     }
   }
 
-  /// Has an event loop do something, and waits for what it comes to; nil: the loops have ended.
-  package func ask<Answer: Sendable>(
-    _ eventLoop: any EventLoop, _ work: @escaping @Sendable () -> Answer
-  ) async -> Answer? {
+  /// Runs work on an event loop and returns its result; nil: the loops have ended.
+  package func ask<Output: Sendable>(
+    _ eventLoop: any EventLoop, _ work: @escaping @Sendable () -> Output
+  ) async -> Output? {
     await perform(on: eventLoop) { $0(work()) }
   }
 
-  /// Has an event loop begin something, and waits for what it comes to; nil: the loops have ended.
+  /// Begins work on an event loop and returns its result; nil: the loops have ended.
   ///
   /// - Parameter begin: called on the event loop; calls its argument there, once.
-  package func perform<Answer: Sendable>(
+  package func perform<Output: Sendable>(
     on eventLoop: any EventLoop,
-    _ begin: @escaping @Sendable (_ tell: @escaping (Answer) -> Void) -> Void
-  ) async -> Answer? {
+    _ begin: @escaping @Sendable (_ tell: @escaping (Output) -> Void) -> Void
+  ) async -> Output? {
     await withCheckedContinuation { continuation in
-      let answer = FirstAnswer<Answer>(continuation)
+      let first = FirstResult<Output>(continuation)
       let isTaken = state.withLock { state in
         guard state.isOpen else { return false }
         state.lastID += 1
         let id = state.lastID
-        state.waiting[id] = { answer.give(nil) }
+        state.waiting[id] = { first.give(nil) }
         eventLoop.execute {
           begin {
             self.state.withLock { $0.waiting[id] = nil }
-            answer.give($0)
+            first.give($0)
           }
         }
         return true
       }
-      if !isTaken { answer.give(nil) }
+      if !isTaken { first.give(nil) }
     }
   }
 
-  /// The loops are about to be shut down: nothing more is given to them, and those who still wait
-  /// are told.
+  /// The loops are about to be shut down: they get no more work, and all waits end with nil.
   package func close() {
     let waiting = state.withLock { state in
       state.isOpen = false
@@ -77,19 +76,19 @@ package final class NodeLoops: Sendable {
   }
 }
 
-/// The first answer goes to who waits, later ones nowhere.
-private final class FirstAnswer<Answer: Sendable>: Sendable {
-  private let waiting: Mutex<CheckedContinuation<Answer?, Never>?>
+/// Resumes the continuation with the first result, and ignores later ones.
+private final class FirstResult<Output: Sendable>: Sendable {
+  private let waiting: Mutex<CheckedContinuation<Output?, Never>?>
 
-  init(_ continuation: CheckedContinuation<Answer?, Never>) {
+  init(_ continuation: CheckedContinuation<Output?, Never>) {
     waiting = Mutex(continuation)
   }
 
-  func give(_ answer: Answer?) {
+  func give(_ output: Output?) {
     let continuation = waiting.withLock { waiting in
       defer { waiting = nil }
       return waiting
     }
-    continuation?.resume(returning: answer)
+    continuation?.resume(returning: output)
   }
 }

@@ -38,7 +38,7 @@ package final class BackupOperation: FanoutOperation {
     return shards.indices.map { part($0) }
   }
 
-  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+  package func received(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     do throws(CallError) {
       let reply = try LinkV1.BackupPartReply(decoding: response)
       guard let piece = reply.piece else {
@@ -84,6 +84,6 @@ extension CallError {
     CallError(
       .mapConflict,
       "The cluster's shards changed during the backup, so keys may be missing in it. "
-        + "Begin anew.")
+        + "Start the backup again.")
   }
 }

@@ -1,4 +1,4 @@
-// BigKeys: a walk over all keys, of all shards side by side, that remembers the largest ones.
+// BigKeys: a walk over all keys, of all shards in parallel, that keeps the largest ones.
 //
 // A slice returns the keys that may be among the largest: the request contains the current minimum
 // size. So few keys are sent, and shards keep nothing between slices.
@@ -52,8 +52,8 @@ package struct BigKeysMerge: FanoutReducer {
 
     mutating func dropSmallest() { dropped = max(dropped, keys.popLast()?.size ?? 0) }
 
-    func write(as field: BytesField, into answer: inout ByteBuffer) {
-      for key in keys { key.bytes.withUnsafeReadableBytes { answer.append(field, $0) } }
+    func write(as field: BytesField, into reply: inout ByteBuffer) {
+      for key in keys { key.bytes.withUnsafeReadableBytes { reply.append(field, $0) } }
     }
   }
 
@@ -94,7 +94,7 @@ package struct BigKeysMerge: FanoutReducer {
       if key.type == .list { types[.list]?.byLength.add(key, size: key.length, count) }
     }
     while heldBytes > limits.maxMessageBytes / 2, dropSmallest() {}
-    return walk.goesOn(shard: shard, after: slice)
+    return walk.hasNextSlice(shard: shard, after: slice)
   }
 
   /// Keys may be so long that not all fit into a reply: the longest ranking loses its last one.
@@ -113,20 +113,20 @@ package struct BigKeysMerge: FanoutReducer {
 
   package mutating func missing(_ error: CallError, shard: Int) { unreachable.append(error) }
 
-  package func answer() -> ByteBuffer {
-    var answer = ByteBuffer()
+  package func reply() -> ByteBuffer {
+    var reply = ByteBuffer()
     for (type, found) in types.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
       if found.keys == 0 { continue }
       typealias Field = V1.BigKeysOfType.Field
-      let item = answer.beginLengthDelimited(V1.BigKeysResponse.Field.types, sizeHint: 1 << 14)
-      answer.write(Field.type, type)
-      answer.write(Field.keys, found.keys)
-      answer.write(Field.bytes, found.bytes)
-      found.byBytes.write(as: Field.byBytes, into: &answer)
-      found.byLength.write(as: Field.byLength, into: &answer)
-      answer.endLengthDelimited(item)
+      let item = reply.beginLengthDelimited(V1.BigKeysResponse.Field.types, sizeHint: 1 << 14)
+      reply.write(Field.type, type)
+      reply.write(Field.keys, found.keys)
+      reply.write(Field.bytes, found.bytes)
+      found.byBytes.write(as: Field.byBytes, into: &reply)
+      found.byLength.write(as: Field.byLength, into: &reply)
+      reply.endLengthDelimited(item)
     }
-    for error in unreachable { answer.append(V1.BigKeysResponse.Field.unreachable, error) }
-    return answer
+    for error in unreachable { reply.append(V1.BigKeysResponse.Field.unreachable, error) }
+    return reply
   }
 }

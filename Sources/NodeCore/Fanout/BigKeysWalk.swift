@@ -46,7 +46,7 @@ struct BigKeysWalk {
   }
 
   /// Records where a slice has ended. Returns whether there is another.
-  mutating func goesOn(shard: Int, after slice: LinkV1.BigKeysPartReply) -> Bool {
+  mutating func hasNextSlice(shard: Int, after slice: LinkV1.BigKeysPartReply) -> Bool {
     positions[shard] = Position(
       database: slice.nextDatabase, slot: slice.nextSlot, cursor: slice.nextCursor)
     return !slice.done

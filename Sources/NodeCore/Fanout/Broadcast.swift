@@ -33,7 +33,7 @@ package protocol FanoutReducer {
   /// Notes a shard that the call continues without.
   mutating func missing(_ error: CallError, shard: Int)
   /// The reply, once every shard is done. Asked for once.
-  mutating func answer() -> ByteBuffer
+  mutating func reply() -> ByteBuffer
 }
 
 extension FanoutReducer {
@@ -68,13 +68,13 @@ package final class Broadcast<Merge: FanoutReducer>: FanoutOperation {
       let shards = try merge.shards(of: cluster)
       unfinished = shards.count
       merge.begin(on: cluster)
-      return shards.isEmpty ? [.end(.response(merge.answer()))] : shards.map { slice($0) }
+      return shards.isEmpty ? [.end(.response(merge.reply()))] : shards.map { slice($0) }
     } catch {
       return [.end(.failed(error))]
     }
   }
 
-  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+  package func received(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     do throws(CallError) {
       return try merge.merge(response, shard: tag) ? [slice(tag)] : shardEnded()
     } catch {
@@ -95,6 +95,6 @@ package final class Broadcast<Merge: FanoutReducer>: FanoutOperation {
 
   private func shardEnded() -> [FanoutAction] {
     unfinished -= 1
-    return unfinished == 0 ? [.end(.response(merge.answer()))] : []
+    return unfinished == 0 ? [.end(.response(merge.reply()))] : []
   }
 }

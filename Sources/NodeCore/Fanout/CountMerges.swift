@@ -35,13 +35,13 @@ package struct DbSizeMerge: FanoutReducer {
     unreachable.append(error)
   }
 
-  package func answer() -> ByteBuffer { Self.answer(keys, unreachable) }
+  package func reply() -> ByteBuffer { Self.reply(keys, unreachable) }
 
-  static func answer(_ keys: Int64, _ unreachable: [CallError]) -> ByteBuffer {
-    var answer = ByteBuffer()
-    answer.write(V1.DbSizeResponse.Field.keys, keys)
-    for error in unreachable { answer.append(V1.DbSizeResponse.Field.unreachable, error) }
-    return answer
+  static func reply(_ keys: Int64, _ unreachable: [CallError]) -> ByteBuffer {
+    var reply = ByteBuffer()
+    reply.write(V1.DbSizeResponse.Field.keys, keys)
+    for error in unreachable { reply.append(V1.DbSizeResponse.Field.unreachable, error) }
+    return reply
   }
 }
 
@@ -71,14 +71,14 @@ package struct CountedDbSizeMerge: FanoutReducer {
   ) throws(CallError) -> Bool {
     let slice = try LinkV1.BigKeysPartReply(decoding: response)
     keys &+= slice.strings &+ slice.lists
-    return walk.goesOn(shard: shard, after: slice)
+    return walk.hasNextSlice(shard: shard, after: slice)
   }
 
   package mutating func missing(_ error: CallError, shard: Int) {
     unreachable.append(error)
   }
 
-  package func answer() -> ByteBuffer { DbSizeMerge.answer(keys, unreachable) }
+  package func reply() -> ByteBuffer { DbSizeMerge.reply(keys, unreachable) }
 }
 
 package struct ResetMerge: FanoutReducer {
@@ -124,9 +124,9 @@ package struct ResetMerge: FanoutReducer {
 
   package mutating func missing(_ error: CallError, shard: Int) {}
 
-  package func answer() -> ByteBuffer {
-    var answer = ByteBuffer()
-    V1.ResetResponse(keysRemoved: keysRemoved).write(into: &answer)
-    return answer
+  package func reply() -> ByteBuffer {
+    var reply = ByteBuffer()
+    V1.ResetResponse(keysRemoved: keysRemoved).write(into: &reply)
+    return reply
   }
 }

@@ -25,7 +25,7 @@ package struct DescribeMerge: FanoutReducer {
   ///   - lineages: what is on record of the shards' data.
   ///   - encodedMap: the map as the last Describe wrote it.
   ///   - router: the node's own line, for a router; a shard's comes as its part's reply.
-  ///   - shardIDs: the shards to be asked, in the order of their parts.
+  ///   - shardIDs: the shards to be queried, in the order of their parts.
   package init(
     cluster: String, map: SlotMap?, _ lineages: LineageRecords = LineageRecords(),
     in encodedMap: EncodedSlotMap = EncodedSlotMap(), router: NodeDescription?, shardIDs: [String]
@@ -63,16 +63,16 @@ package struct DescribeMerge: FanoutReducer {
     shards[shard] = node
   }
 
-  package func answer() -> ByteBuffer {
+  package func reply() -> ByteBuffer {
     typealias Field = V1.DescribeResponse.Field
-    var answer = ByteBuffer()
-    answer.write(Field.cluster, cluster)
-    if let map { encodedMap.write(map, lineages, into: &answer) }
+    var reply = ByteBuffer()
+    reply.write(Field.cluster, cluster)
+    if let map { encodedMap.write(map, lineages, into: &reply) }
     for node in [router].compactMap({ $0 }) + shardIDs.indices.compactMap({ shards[$0] }) {
-      let line = answer.beginLengthDelimited(Field.nodes, sizeHint: 128)
-      node.write(into: &answer)
-      answer.endLengthDelimited(line)
+      let line = reply.beginLengthDelimited(Field.nodes, sizeHint: 128)
+      node.write(into: &reply)
+      reply.endLengthDelimited(line)
     }
-    return answer
+    return reply
   }
 }

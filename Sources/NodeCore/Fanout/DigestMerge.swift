@@ -43,12 +43,12 @@ package struct DigestMerge: FanoutReducer {
 
   package mutating func missing(_ error: CallError, shard: Int) { unreachable.append(error) }
 
-  package func answer() -> ByteBuffer {
-    var answer = ByteBuffer()
+  package func reply() -> ByteBuffer {
+    var reply = ByteBuffer()
     for (_, digest) in shards.sorted(by: { $0.key < $1.key }) {
-      digest.withUnsafeReadableBytes { answer.append(V1.DigestResponse.Field.shards, $0) }
+      digest.withUnsafeReadableBytes { reply.append(V1.DigestResponse.Field.shards, $0) }
     }
-    for error in unreachable { answer.append(V1.DigestResponse.Field.unreachable, error) }
-    return answer
+    for error in unreachable { reply.append(V1.DigestResponse.Field.unreachable, error) }
+    return reply
   }
 }

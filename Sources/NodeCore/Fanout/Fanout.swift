@@ -67,9 +67,9 @@ package final class Fanout {
   }
 
   /// A sub-request was executed; `response` is valid during the call only.
-  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) {
+  package func received(_ tag: Int, _ response: UnsafeRawBufferPointer) {
     guard !isOver else { return }
-    run(operation.answered(tag, response))
+    run(operation.received(tag, response))
     if !isOver { account() }
   }
 
@@ -139,7 +139,7 @@ package final class Fanout {
   private func account() -> Bool {
     let held = operation.heldBytes
     guard memory.change(from: heldBytes, to: held) else {
-      finish(.failed(.answersHoldTooMuch(limits)), isRefused: true)
+      finish(.failed(.repliesHoldTooMuch(limits)), isRefused: true)
       return false
     }
     heldBytes = held

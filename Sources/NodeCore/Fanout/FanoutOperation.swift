@@ -115,7 +115,7 @@ package protocol FanoutOperation: AnyObject {
   /// Called once.
   func start(on cluster: any FanoutCluster) -> [FanoutAction]
   /// A sub-request was executed; `response` is valid during the call only.
-  func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction]
+  func received(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction]
   /// A sub-request has failed.
   func failed(_ tag: Int, _ error: CallError) -> [FanoutAction]
   /// For a stream whose caller accepts more: at most the next message, or the sub-requests that it

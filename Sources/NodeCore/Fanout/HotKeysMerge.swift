@@ -52,12 +52,12 @@ package struct HotKeysMerge: FanoutReducer {
 
   package mutating func missing(_ error: CallError, shard: Int) { unreachable.append(error) }
 
-  package func answer() -> ByteBuffer {
-    var answer = ByteBuffer()
+  package func reply() -> ByteBuffer {
+    var reply = ByteBuffer()
     for key in keys {
-      key.bytes.withUnsafeReadableBytes { answer.append(V1.HotKeysResponse.Field.keys, $0) }
+      key.bytes.withUnsafeReadableBytes { reply.append(V1.HotKeysResponse.Field.keys, $0) }
     }
-    for error in unreachable { answer.append(V1.HotKeysResponse.Field.unreachable, error) }
-    return answer
+    for error in unreachable { reply.append(V1.HotKeysResponse.Field.unreachable, error) }
+    return reply
   }
 }

@@ -12,7 +12,7 @@ import RingstoreAPI
 
 package final class ManyKeyOperation: FanoutOperation {
   /// Parts in progress at once; the rest is sent as replies arrive.
-  package static let partsUnderWayMax = 1_024
+  package static let partsInProgressMax = 1_024
 
   private let call: CommandID
   private let context: CallContext
@@ -25,7 +25,7 @@ package final class ManyKeyOperation: FanoutOperation {
   /// The responses, one after another; `outcomes` point into it.
   private var responses = ByteBuffer()
   private var nextItem = 0
-  private var unanswered: Int
+  private var unfinished: Int
   private let limits: Limits
 
   private enum Outcome {
@@ -60,7 +60,7 @@ package final class ManyKeyOperation: FanoutOperation {
       throw .tooManyItems(encoded.items.count, max: limits.maxItems)
     }
     items = encoded.items.map { Self.range(of: $0, in: message) }
-    unanswered = items.count
+    unfinished = items.count
     outcomes = Array(repeating: .pending, count: items.count)
   }
 
@@ -80,7 +80,7 @@ package final class ManyKeyOperation: FanoutOperation {
 
   package func start(on cluster: any FanoutCluster) -> [FanoutAction] { resume() }
 
-  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+  package func received(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     guard responses.readableBytes + response.count <= limits.maxMessageBytes else {
       return [tooLarge]
     }
@@ -95,7 +95,7 @@ package final class ManyKeyOperation: FanoutOperation {
 
   private func end(_ tag: Int, _ outcome: Outcome) -> [FanoutAction] {
     outcomes[tag] = outcome
-    unanswered -= 1
+    unfinished -= 1
     return resume()
   }
 
@@ -104,7 +104,7 @@ package final class ManyKeyOperation: FanoutOperation {
     guard let keyFields = CommandTable.keyFields(ofMethod: itemMethod) else { return [] }
     var actions: [FanoutAction] = []
     while nextItem < items.count,
-      nextItem - (items.count - unanswered) < Self.partsUnderWayMax
+      nextItem - (items.count - unfinished) < Self.partsInProgressMax
     {
       let tag = nextItem
       nextItem += 1
@@ -119,26 +119,26 @@ package final class ManyKeyOperation: FanoutOperation {
             SubRequest(tag: tag, method: itemMethod, shard: nil, lane: lane, request: item)))
       } catch {
         outcomes[tag] = .error(error)
-        unanswered -= 1
+        unfinished -= 1
       }
     }
-    if unanswered == 0 { actions.append(answer()) }
+    if unfinished == 0 { actions.append(reply()) }
     return actions
   }
 
-  private func answer() -> FanoutAction {
-    var answer = ByteBuffer()
+  private func reply() -> FanoutAction {
+    var reply = ByteBuffer()
     responses.withUnsafeReadableBytes { bytes in
       for outcome in outcomes {
         switch outcome {
         case .pending: break
         case .response(let range):
-          form.write(outcome: UnsafeRawBufferPointer(rebasing: bytes[range]), into: &answer)
-        case .error(let error): form.write(error: error, into: &answer)
+          form.write(outcome: UnsafeRawBufferPointer(rebasing: bytes[range]), into: &reply)
+        case .error(let error): form.write(error: error, into: &reply)
         }
       }
     }
-    return answer.readableBytes <= limits.maxMessageBytes ? .end(.response(answer)) : tooLarge
+    return reply.readableBytes <= limits.maxMessageBytes ? .end(.response(reply)) : tooLarge
   }
 
   /// The rest of the items is not sent, and replies in progress are dropped.

@@ -45,7 +45,7 @@ final class NodeCallOperation: FanoutOperation {
     return [.send(SubRequest(.nodePart, shard: shard, request: request))]
   }
 
-  func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+  func received(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     do throws(CallError) {
       let reply = try LinkV1.NodePartReply(decoding: response)
       return [.end(.response(ByteBuffer(bytes: reply.response)))]

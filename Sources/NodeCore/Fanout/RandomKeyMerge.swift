@@ -56,11 +56,11 @@ package struct RandomKeyMerge: FanoutReducer {
 
   package mutating func missing(_ error: CallError, shard: Int) {}
 
-  package func answer() -> ByteBuffer {
-    var answer = ByteBuffer()
+  package func reply() -> ByteBuffer {
+    var reply = ByteBuffer()
     (drawn ?? []).withUnsafeBytes {
-      V1.RandomKeyResponse(key: $0, found: drawn != nil).write(into: &answer)
+      V1.RandomKeyResponse(key: $0, found: drawn != nil).write(into: &reply)
     }
-    return answer
+    return reply
   }
 }

@@ -10,7 +10,7 @@ package final class ShutdownOperation: FanoutOperation {
   private let wholeCluster: Bool
   /// The single shard to stop; empty: none.
   private let node: String
-  private var unanswered = 0
+  private var unfinished = 0
   private var isOfOneShard = false
   private var firstFailure: CallError?
 
@@ -33,8 +33,8 @@ package final class ShutdownOperation: FanoutOperation {
         message: "A shard can stop only itself; use a router to stop the whole cluster.")
       return [.end(.failed(error))]
     }
-    unanswered = cluster.shardIDs.count
-    if unanswered == 0 { return end }
+    unfinished = cluster.shardIDs.count
+    if unfinished == 0 { return end }
     return cluster.shardIDs.indices.map {
       .send(SubRequest(.shutdownPart, shard: $0, request: ByteBuffer()))
     }
@@ -45,11 +45,11 @@ package final class ShutdownOperation: FanoutOperation {
       return [.end(.failed(.noSuchNode))]
     }
     isOfOneShard = true
-    unanswered = 1
+    unfinished = 1
     return [.send(SubRequest(.shutdownPart, shard: shard, request: ByteBuffer()))]
   }
 
-  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+  package func received(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     shardEnded()
   }
 
@@ -60,8 +60,8 @@ package final class ShutdownOperation: FanoutOperation {
 
   /// Waits for every shard, also after a failure: reachable shards stop, independent of the others.
   private func shardEnded() -> [FanoutAction] {
-    unanswered -= 1
-    return unanswered == 0 ? end : []
+    unfinished -= 1
+    return unfinished == 0 ? end : []
   }
 
   private var end: [FanoutAction] {

@@ -1,7 +1,7 @@
 // Snapshot: every shard makes a pass at once; a stream of messages reports the progress.
 //
-//   a part for each shard --its pass's number--> parts with that number, one after another, each of
-//   which the shard answers when there is news --> complete, or failed
+//   a part for each shard --its pass's number--> parts with that number, one after another; the
+//   shard replies to each when there is news --> complete, or failed
 //
 // A failed shard doesn't end the call: the others' passes are still made, so the caller gets their
 // progress to the end, and then the error.
@@ -35,7 +35,7 @@ package final class SnapshotOperation: FanoutOperation {
     return shards.indices.map { part($0) }
   }
 
-  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+  package func received(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     do throws(CallError) {
       let reply = try LinkV1.SnapshotPartReply(decoding: response)
       guard let progress = reply.progress else {

@@ -46,7 +46,7 @@ package struct StatsMerge: FanoutReducer {
   package let tellsOfClusterState = true
   private var ownCounters: [String: Int64] = [:]
   private var sums: [String: Int64] = [:]
-  private var answered = 0
+  private var replied = 0
   private var unreachable = 0
 
   /// The id of a single node; empty: all.
@@ -79,7 +79,7 @@ package struct StatsMerge: FanoutReducer {
     for (name, value) in try V1.StatsResponse(decoding: response).byName {
       sums[name, default: 0] &+= value
     }
-    answered += 1
+    replied += 1
     return false
   }
 
@@ -87,12 +87,12 @@ package struct StatsMerge: FanoutReducer {
     unreachable += 1
   }
 
-  package func answer() -> ByteBuffer {
+  package func reply() -> ByteBuffer {
     var all = sums.merging(ownCounters) { shards, own in shards &+ own }
-    all["ringstore_shards"] = Int64(answered + unreachable)
+    all["ringstore_shards"] = Int64(replied + unreachable)
     all["ringstore_shards_unreachable"] = Int64(unreachable)
-    var answer = ByteBuffer()
-    for name in all.keys.sorted() { answer.writeCounter(name, all[name] ?? 0) }
-    return answer
+    var reply = ByteBuffer()
+    for name in all.keys.sorted() { reply.writeCounter(name, all[name] ?? 0) }
+    return reply
   }
 }

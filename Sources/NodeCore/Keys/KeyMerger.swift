@@ -65,7 +65,7 @@ struct KeyMerger {
     var position: ScanPosition
     var current: Slice?
     var following: Slice?
-    var isUnderWay = false
+    var isInProgress = false
     var isMissing = false
 
     var head: Entry? { current.map { $0.entries[$0.next] } }
@@ -102,10 +102,10 @@ struct KeyMerger {
     let endSlot = min(UInt32(Slots.count), front.slot + windowSlots)
     var slices: [(shard: Int, request: ByteBuffer)] = []
     for (index, shard) in shards.enumerated() {
-      guard !shard.isUnderWay, !shard.isExhausted, shard.following == nil,
+      guard !shard.isInProgress, !shard.isExhausted, shard.following == nil,
         shard.position.slot < endSlot
       else { continue }
-      shards[index].isUnderWay = true
+      shards[index].isInProgress = true
       let request = query.request(
         from: shard.position, endSlot: endSlot,
         maxKeys: min(maxKeys, sliceBytes / UInt32(Self.bytesPerKey)), maxBytes: sliceBytes,
@@ -119,7 +119,7 @@ struct KeyMerger {
   ///
   /// - Throws: INTERNAL if the reply is inconsistent.
   mutating func add(_ response: UnsafeRawBufferPointer, shard: Int) throws(CallError) {
-    shards[shard].isUnderWay = false
+    shards[shard].isInProgress = false
     let reply = try LinkV1.KeysPartReply(decoding: response)
     let next = ScanPosition(slot: reply.nextSlot, cursor: reply.nextCursor)
     let entries = Self.entries(of: reply, in: response)
@@ -138,7 +138,7 @@ struct KeyMerger {
 
   /// The shard can't be reached any more; its earlier replies are kept.
   mutating func markMissing(_ shard: Int) {
-    shards[shard].isUnderWay = false
+    shards[shard].isInProgress = false
     shards[shard].isMissing = true
   }
 

@@ -58,7 +58,7 @@ struct KeyWalk {
   /// Takes a slice's reply. O(keys).
   ///
   /// - Throws: INTERNAL if it is inconsistent.
-  mutating func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) throws(CallError) {
+  mutating func received(_ tag: Int, _ response: UnsafeRawBufferPointer) throws(CallError) {
     // A shard that has replied by the map before may not have had all keys of its slots.
     if isOutdated { return begin(at: merger.position) }
     if let shard = shard(of: tag) { try merger.add(response, shard: shard) }
@@ -91,7 +91,7 @@ struct KeyWalk {
 
   // MARK: - Keys
 
-  /// Takes the next key in order; nil if a shard has to answer first, or there are no more.
+  /// Takes the next key in order; nil if a shard has to reply first, or there are no more.
   mutating func draw() -> KeyMerger.Key? { merger.draw() }
 
   /// All keys before this position have been drawn, and none from it on. It may be sent to the

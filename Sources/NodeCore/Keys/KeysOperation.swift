@@ -40,9 +40,9 @@ package final class KeysOperation: FanoutOperation {
     return resume()
   }
 
-  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+  package func received(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     do throws(CallError) {
-      try walk.answered(tag, response)
+      try walk.received(tag, response)
     } catch {
       return [.end(.failed(error))]
     }
@@ -89,13 +89,13 @@ package final class KeysOperation: FanoutOperation {
       return .end(.failed(.responseTooLarge(of: .keys)))
     }
     // Taken, not copied: it may be large.
-    var answer = ByteBuffer()
-    swap(&answer, &found)
+    var reply = ByteBuffer()
+    swap(&reply, &found)
     let token = position.map { walk.token(of: $0) } ?? []
-    token.withUnsafeBytes { answer.write(V1.KeysResponse.Field.nextPageToken, $0) }
+    token.withUnsafeBytes { reply.write(V1.KeysResponse.Field.nextPageToken, $0) }
     for error in walk.takeUnreachable() {
-      answer.append(V1.KeysResponse.Field.unreachable, error)
+      reply.append(V1.KeysResponse.Field.unreachable, error)
     }
-    return .end(.response(answer))
+    return .end(.response(reply))
   }
 }

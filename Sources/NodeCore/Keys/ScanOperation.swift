@@ -55,9 +55,9 @@ package final class ScanOperation: FanoutOperation {
     return []
   }
 
-  package func answered(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+  package func received(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     do throws(CallError) {
-      try walk.answered(tag, response)
+      try walk.received(tag, response)
     } catch {
       return [.end(.failed(error))]
     }

@@ -172,7 +172,7 @@ extension CallError {
   }
 
   /// A read on many keys or every shard whose reply has no room beside those of others.
-  package static func answersHoldTooMuch(_ limits: Limits) -> CallError {
+  package static func repliesHoldTooMuch(_ limits: Limits) -> CallError {
     .overloaded(
       "The replies to calls on many keys and on all shards use \(limits.replyMemoryBytesMax) bytes, the "
         + "maximum of this node; try later, or read in pages.")

@@ -80,7 +80,7 @@ extension RouterCore {
     switch (error, call.target) {
     case (let error?, _): reportFailure(call, error)
     case (nil, .caller(let caller)): driver.answer(caller, response: reply.response)
-    case (nil, .part(let fanout, let tag)): fanout.answered(tag, reply.response)
+    case (nil, .part(let fanout, let tag)): fanout.received(tag, reply.response)
     case (nil, .abandoned): break
     }
   }
@@ -93,7 +93,7 @@ extension RouterCore {
     return parked
   }
 
-  // MARK: - Letting go
+  // MARK: - Releasing
 
   /// Asks the shard to release a call, and fails it if it has not been executed. (If it has been,
   /// its reply is on its way.)
@@ -113,7 +113,7 @@ extension RouterCore {
   }
 
   /// Users have lost credentials or rights: none of their calls waits any more, and none that sends
-  /// message after message goes on, whether its caller reads or not.
+  /// message after message continues, whether its caller reads or not.
   func endRevokedCalls() {
     for id in parkedCalls.ids {
       guard let principal = parkedCalls[id]?.principal else { continue }

@@ -72,7 +72,7 @@ extension RouterCore {
         links[shard].callFailed()
         fanout.failed(tag, error)
       } else {
-        fanout.answered(tag, reply.response)
+        fanout.received(tag, reply.response)
       }
     }
   }
@@ -187,7 +187,7 @@ extension RouterCore {
     case (_, .caller(let caller)):
       driver.answer(caller, response: stream.bytes)
     case (_, .part(let fanout, let tag)):
-      stream.bytes.withUnsafeReadableBytes { fanout.answered(tag, $0) }
+      stream.bytes.withUnsafeReadableBytes { fanout.received(tag, $0) }
     case (_, .abandoned):
       break
     }

@@ -1,9 +1,9 @@
 // One connection of a link on the router's side: its output, and its calls in progress.
 //
 // A RouterFrame is a concatenation of its fields, so a batch is just a buffer to which encoded
-// calls are appended; taking it is the whole of "building the frame". A large request is not
-// appended: it ends its frame and is sent from its block. Waiting output is bounded by the limit of
-// calls in flight.
+// calls are appended, so a frame needs no further encoding. A large request is not appended: it
+// ends its frame and is sent from its block. Waiting output is bounded by the limit of calls in
+// flight.
 //
 // A frame is built as the final message, with space for its prefix, so that its buffer can become
 // the connection's. The lane gets another buffer in return (`reuse`), and so needs no new memory.
@@ -98,7 +98,7 @@ struct RouterLane {
     closeFrame(nil)
   }
 
-  /// Makes sure that a frame is sent, if only with the shard's clock: a sign of life.
+  /// Makes sure that a frame is sent, if only with the shard's clock.
   mutating func ensureFrame() {
     beginFrame()
   }

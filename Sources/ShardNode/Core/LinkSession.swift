@@ -147,7 +147,7 @@ package final class LinkSession {
     return frame
   }
 
-  // MARK: - Signs of life
+  // MARK: - Keep-alive
 
   /// Checks whether anything has arrived since the last check. Returns whether the router counts as
   /// lost.

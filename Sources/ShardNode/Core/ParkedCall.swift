@@ -1,6 +1,6 @@
 // A call that has found nothing and waits for a value, for example a pop of an empty list.
 //
-//   parked --one of its lists comes to be--> executed --found--> answered
+//   parked --one of its lists is created---> executed --found--> answered
 //     |  ^                                      |
 //     |  +----others were first, nothing left---+
 //     +--its time is over--> answered without a value

@@ -42,8 +42,8 @@ package struct ReplyMark: Comparable, Hashable, Sendable {
 /// A key as the store looks it up, hash included. Valid as long as the request's bytes are.
 package typealias MarkedKey = KeyLookup
 
-/// Knows the marks of keys: the log, or in tests a replacement. It tells the gate what is committed
-/// (`ReplyGate.open`).
+/// Provides the marks of keys: the log, or in tests a replacement. It calls `ReplyGate.open` when
+/// changes are committed.
 package protocol MarkSource: AnyObject {
   /// The last change of a key, on which a call has just been executed.
   func mark(of key: MarkedKey, after method: UInt32) -> ReplyMark

@@ -59,8 +59,7 @@ extension ReplyExit {
 package protocol ReplyWork: AnyObject {
   /// The caller accepts more.
   func wake()
-  /// Users have lost credentials or rights: work that may go on for long ends if it is for one of
-  /// them.
+  /// Users have lost credentials or permissions. Long work for such a user ends.
   func checkCaller()
   /// The caller has disconnected.
   func drop()
@@ -277,7 +276,7 @@ package final class ReplyHandle: GateWaiter {
     while let next = held.first, next.mark <= mark {
       held.removeFirst()
       charge(-charge(of: next.step))
-      carryOut(next.step)
+      perform(next.step)
     }
     if let next = held.first {
       wait(for: next.mark)
@@ -294,7 +293,7 @@ package final class ReplyHandle: GateWaiter {
   private func take(_ step: Step, _ mark: ReplyMark) {
     guard !isOver else { return }
     if held.isEmpty {
-      guard core.gate.holds(mark) else { return carryOut(step) }
+      guard core.gate.holds(mark) else { return perform(step) }
       if core.gate.isFull, !isWrite { return end(.failed(.heldTooMuch(core.limits))) }
       wait(for: mark)
     }
@@ -313,7 +312,7 @@ package final class ReplyHandle: GateWaiter {
     span = 0
   }
 
-  private func carryOut(_ step: Step) {
+  private func perform(_ step: Step) {
     guard !isOver else { return }
     switch step {
     case .begin(let stream):

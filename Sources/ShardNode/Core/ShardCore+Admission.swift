@@ -27,8 +27,8 @@ extension ShardCore {
     if state == .loading { state = isLeaving ? .draining : .serving }
   }
 
-  /// Why the shard doesn't answer calls on keys, or takes no writes because its disk stands; nil:
-  /// it does. On a full disk reads go on for as long as it takes to make room, so it is ready.
+  /// Why the shard isn't ready; nil if it is. A full disk only stops writes, so the shard stays
+  /// ready.
   package var notReadyReason: String? {
     switch state {
     case .serving: log?.isStalled == true ? log?.trouble : nil

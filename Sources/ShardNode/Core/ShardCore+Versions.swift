@@ -1,14 +1,14 @@
-// The versions of slots that a shard takes over. Their keys have had others elsewhere, and no key
-// has one version twice: so the shard counts on from above all that other shards may have given.
+// The versions of slots that a shard gains. Their keys already have versions from other shards. To
+// keep versions unique, the shard continues above all versions that any shard has assigned.
 //
-// It learns of them with the word that a map is in force. Each shard tells routers below what its
-// versions lie, in every reply by which it accepts a map: it has let go of slots by then, and gives
-// no more versions there. A router tells the greatest number that it was told. It says that a map
-// is in force only when all shards of the map have told it that they hold it, or one that it is in
-// force, which has the number from then. So clocks need not agree.
+// Each shard reports an upper bound of its versions with every map that it accepts; by then it no
+// longer serves the slots that it loses, and assigns no versions there. The router sends the
+// greatest bound with IN_FORCE. It sends IN_FORCE only when all shards of the map have confirmed
+// it, or when one shard, which has the bound of that time, reports that it is in force. So clocks
+// need not agree.
 //
-// The ceiling above these versions is synced before the first is given: else a power loss could
-// have the shard count from below them, by its clock.
+// The ceiling above these versions is synced before the first one is assigned. Otherwise, after a
+// power loss, the shard could start below them, by its clock.
 
 import Commands
 import NodeCore

@@ -103,7 +103,7 @@ package final class ShardCore {
   package var tracer: Tracer?
   /// The node's counters of its connections, which the core doesn't have.
   package var connectionCounters: () -> [String: Int64] = { [:] }
-  /// Carries out calls about the node around the core; nil: it can't.
+  /// Executes calls about the node around the core; nil: it can't.
   package var nodeCalls: NodeCallHandler?
   var patterns = PatternCache()
   /// What RandomKey of a client on the shard itself is drawn by.

@@ -101,7 +101,7 @@ final class ShardFanout: FanoutTransport, CooperativeTask, ReplyWork {
         mark = max(mark, core.latestMark)
         if let later { return begin(later, next, context) }
         bytes += response.readableBytes
-        response.withUnsafeReadableBytes { fanout.answered(next.tag, $0) }
+        response.withUnsafeReadableBytes { fanout.received(next.tag, $0) }
       } catch {
         mark = max(mark, core.latestMark)
         core.failed(next.method, error, context)
@@ -144,8 +144,8 @@ extension ShardFanout: ReplyExit {
     let gathered = self.gathered
     self.gathered = ByteBuffer()
     switch end {
-    case .complete: gathered.withUnsafeReadableBytes { fanout.answered(tag, $0) }
-    case .response(let response): response.withUnsafeReadableBytes { fanout.answered(tag, $0) }
+    case .complete: gathered.withUnsafeReadableBytes { fanout.received(tag, $0) }
+    case .response(let response): response.withUnsafeReadableBytes { fanout.received(tag, $0) }
     case .failed(let error): fanout.failed(tag, error)
     }
     if !waiting.isEmpty { core.turns.enqueue(self) }

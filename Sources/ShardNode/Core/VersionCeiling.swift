@@ -9,8 +9,8 @@ package struct VersionCeiling: Equatable, Sendable {
   /// disk. It equals four seconds of the clock, by which versions may be ahead of it after each
   /// restart.
   static let step: UInt64 = 1 << 26
-  /// How far ahead of the clock a shard counts that gets a slot and isn't told what versions others
-  /// have given, by a router of an earlier build.
+  /// How far ahead of the clock versions begin in a gained slot if the router, of an earlier build,
+  /// reports no bound.
   static let newOwnerLeadMillis: Int64 = 65_536
   /// Versions of other shards that are further ahead of the clock are not believed: ten years. A
   /// shard that followed a clock at the end of time would have no versions left.

@@ -27,9 +27,9 @@ extension AdminCommand {
       try show(SettingsText.text(settings), SettingsText.json(settings), missing: [])
     case .drain:
       try await client.shutdown(node: node, options: options)
-      let name = node.isEmpty ? "The node that was asked" : node
+      let name = node.isEmpty ? "The node at --server" : node
       try show(
-        "\(name) drains and ends.", .object([.init("drains", .bool(true))]), missing: [])
+        "\(name) drains and exits.", .object([.init("drains", .bool(true))]), missing: [])
     default: break
     }
   }

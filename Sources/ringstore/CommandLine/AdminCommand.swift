@@ -117,7 +117,7 @@ struct AdminCommand: AsyncParsableCommand {
   @Flag(help: "With all but plan and reload: write the reply as one JSON value.")
   var json = false
 
-  @Flag(help: "With slowlog: make the node forget all its slow and large calls.")
+  @Flag(help: "With slowlog: clear the node's list of slow and large calls.")
   var reset = false
 
   @Flag(

@@ -88,7 +88,7 @@ package enum ClusterTable {
     ])
   }
 
-  /// Whether the node has told of its calls.
+  /// Whether the node has reported its calls.
   private static func isMeasured(_ node: RingstoreClusterDescription.Node) -> Bool {
     node.role == .shard && node.state != .unreachable
   }

@@ -27,7 +27,7 @@ package enum CommandLineCall: Sendable {
   case bigKeys(count: Int, RingstoreScope)
   case shutdown(wholeCluster: Bool)
   case reload(isPlan: Bool)
-  /// Answered with the text, or PONG.
+  /// Its reply is the text, or PONG.
   case ping([UInt8]?)
   case help([UInt8]?)
 

@@ -4,7 +4,7 @@
 import Dispatch
 import Synchronization
 
-/// Writes lines without holding up the caller.
+/// Writes lines without delaying the caller.
 package final class LogQueue: Sendable {
   /// Bytes of lines that may wait; further lines are dropped and counted.
   package static let bytesMax = 1 << 20
@@ -14,7 +14,7 @@ package final class LogQueue: Sendable {
   private struct State {
     var lines: [String] = []
     var bytes = 0
-    /// Since it was last told.
+    /// Since the last report.
     var dropped = 0
     var droppedTotal: UInt64 = 0
     var isWriting = false

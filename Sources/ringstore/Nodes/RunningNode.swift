@@ -24,7 +24,7 @@ package struct RunningNode: Sendable {
 
   /// - Parameters:
   ///   - ledger: the settings that the node was started with; nil: there are none.
-  ///   - onShutdown: called when a client has asked the node to end; it has to drain the node.
+  ///   - onShutdown: called when a client has shut the node down; it has to drain the node.
   package init(
     _ configuration: ShardConfiguration, _ logs: NodeLogs,
     _ ledger: SettingLedger? = nil, onShutdown: (@Sendable () -> Void)? = nil
@@ -107,7 +107,8 @@ package struct RunningNode: Sendable {
       let shard = try await ShardServer.start(
         configuration, version: RingstoreVersion.current, logger: logger)
       if configuration.storage == nil {
-        logger.info("data is kept in memory only, and goes with the process: data_dir is not set")
+        logger.info(
+          "data is kept in memory only, and is lost when the process ends: data_dir is not set")
       }
       return shard
     } catch {

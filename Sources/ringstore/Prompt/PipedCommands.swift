@@ -17,7 +17,7 @@ struct PipedCommands: Sendable {
     lineBytesMax = 4 * maxMessageBytes + 4_096
   }
 
-  /// Carries out all lines, or those up to QUIT. Returns the exit status: 1 if any failed.
+  /// Executes all lines, or those up to QUIT. Returns the exit status: 1 if any failed.
   func run() async -> Int32 {
     await BlockingThread.run { readLines() }
   }

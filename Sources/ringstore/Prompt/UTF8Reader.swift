@@ -15,14 +15,14 @@ struct UTF8Reader {
       return scalar
     case .emptyInput: return nil
     case .error:
-      if Self.mayGoOn(pending) { return nil }
+      if Self.mayContinue(pending) { return nil }
       pending = []
       return "\u{fffd}"
     }
   }
 
   /// Whether these bytes are the beginning of a character.
-  private static func mayGoOn(_ bytes: [UInt8]) -> Bool {
+  private static func mayContinue(_ bytes: [UInt8]) -> Bool {
     guard let first = bytes.first else { return false }
     let length =
       switch first {

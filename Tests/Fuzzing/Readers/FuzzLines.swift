@@ -103,7 +103,7 @@ private enum LineOutcome: Equatable {
     guard failure.endsConnection else { return }
     parser.append(ByteBuffer(string: "PING\n"))
     if parser.next() != nil || parser.heldBytes > 0 || parser.finish() != nil {
-      throw Finding("it goes on after its end")
+      throw Finding("it continues after its end")
     }
   }
 
@@ -139,7 +139,7 @@ private struct LineReplyCheck {
 
   private func run(_ action: LineAction, of request: LineRequest) throws {
     switch action {
-    case .answer(let reply): try checkLines(reply)
+    case .reply(let reply): try checkLines(reply)
     case .refuse(let error):
       var reply = ByteBuffer()
       reply.writeLine(error: error)

@@ -10,7 +10,7 @@ extension FuzzReader {
   package static let log = FuzzReader(name: "log", seeds: LogSeeds.batches) { input in
     guard input.count > 3 else { return }
     var bytes = Array(input[3...])
-    if input[2] & 1 == 1 { LogSeeds.mendHead(&bytes) }
+    if input[2] & 1 == 1 { LogSeeds.repairHead(&bytes) }
     let whole = BatchOutcome(of: [bytes])
     try bytes.withUnsafeBytes { all in
       for pieces in Splits.pieces(of: all, seed: input[0], at: input[1]) {

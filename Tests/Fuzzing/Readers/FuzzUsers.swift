@@ -74,7 +74,7 @@ extension FuzzReader {
     for header in [right, Array(rest), right, Array(rest)] {
       let name = header.withUnsafeBytes { try? identity.principal($0).name }
       if name != user(ofHeader: header) {
-        throw Finding("\(String(decoding: header, as: UTF8.self)) is \(name ?? "nobody")")
+        throw Finding("\(String(decoding: header, as: UTF8.self)) is \(name ?? "no user")")
       }
     }
   }
@@ -112,13 +112,13 @@ extension FuzzReader {
     _ action: LineAction, _ request: LineRequest, _ identity: CallerIdentity
   ) throws {
     switch action {
-    case .answer, .refuse, .quit: break
+    case .reply, .refuse, .quit: break
     case .authenticate(let name, let token):
       let found = token.withUnsafeBytes { try? identity.principal(ofToken: $0).name }
       let words = request.copies
       guard (2...3).contains(words.count), token == words.last,
         name == (words.count == 3 ? words[1] : nil), found == user(ofToken: token)
-      else { throw Finding("AUTH is misread: \(found ?? "nobody")") }
+      else { throw Finding("AUTH is misread: \(found ?? "no user")") }
     case .select, .callOnKey, .call, .scan: throw Finding("a stranger may make a call")
     }
   }

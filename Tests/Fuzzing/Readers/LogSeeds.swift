@@ -11,7 +11,7 @@ enum LogSeeds {
     Store(databaseCount: 2, slotCount: 3, hashSeed: (1, 2))
   }
 
-  /// Two bytes for the splits, one for what is mended, then batches.
+  /// Two bytes for the splits, one for what is repaired, then batches.
   static var batches: [[UInt8]] {
     let run = LoggedRun(calls: 12)
     let log = run.batches.flatMap { $0 }
@@ -32,7 +32,7 @@ enum LogSeeds {
   private static func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
 
   /// Makes a batch of the bytes: the records, whatever they are, with a head that fits.
-  static func mendHead(_ bytes: inout [UInt8]) {
+  static func repairHead(_ bytes: inout [UInt8]) {
     guard bytes.count >= BatchFormat.headerBytes + BatchFormat.recordHeaderBytes else { return }
     let made = BatchFormat.batch(
       of: [(1, 0, Array(bytes[(BatchFormat.headerBytes + BatchFormat.recordHeaderBytes)...]))],

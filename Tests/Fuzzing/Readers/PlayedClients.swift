@@ -73,7 +73,7 @@ final class PlayedClients: RouterDriver {
     return clients[caller].id
   }
 
-  /// Some clients begin to read, or read no more. Returns the calls that may go on.
+  /// Some clients begin to read, or read no more. Returns the calls that may continue.
   func reads(_ choice: Int) -> [UInt64] {
     let place = choice % isReading.count
     isReading[place].toggle()

@@ -27,7 +27,7 @@ private final class CoreFixture {
   }
 
   private func nextAttempt() throws -> Attempt {
-    try #require(!attempts.isEmpty, "nobody tries to connect")
+    try #require(!attempts.isEmpty, "there is no attempt to connect")
     return attempts.removeFirst()
   }
 

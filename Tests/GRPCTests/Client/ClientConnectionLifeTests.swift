@@ -304,7 +304,7 @@ import Testing
     #expect(handlers[0].status == nil)
   }
 
-  @Test func whenTheConnectionIsLostEveryCallEndsAndOnlyThenTheOwnerIsTold() throws {
+  @Test func whenTheConnectionIsLostEveryCallEndsAndOnlyThenTheOwnerIsInformed() throws {
     var server = HTTP2Configuration()
     server.maxConcurrentStreams = 1
     let peer = try InMemoryPeer(server: server)

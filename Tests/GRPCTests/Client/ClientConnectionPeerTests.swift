@@ -40,7 +40,7 @@ import Testing
     #expect(pings.count >= 6 && pings.count <= 10)
   }
 
-  @Test func withoutCallsNobodyIsPinged() throws {
+  @Test func withoutCallsNoPingIsSent() throws {
     let peer = try InMemoryPeer(configuration: .link(silenceNanosMax: 2_000_000_000))
     peer.loop.advanceTime(by: .seconds(60))
     peer.exchange()

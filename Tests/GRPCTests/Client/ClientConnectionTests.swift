@@ -278,7 +278,7 @@ import Testing
     #expect(peer.delegate.lossReasons == [.closedLocally])
   }
 
-  @Test func whenTheDeadlinePassesTheCallEndsAndThePeerIsTold() throws {
+  @Test func whenTheDeadlinePassesTheCallEndsAndThePeerIsInformed() throws {
     let peer = try InMemoryPeer()
     let early = RecordingHandler()
     let late = RecordingHandler()

@@ -46,7 +46,7 @@ import Testing
     #expect(call.outboundBytes == 0)
   }
 
-  @Test func aCallThatGoesOnAtEachWordOfRoomStillLeavesTheTick() throws {
+  @Test func aCallThatContinuesAtEachNoticeOfSpaceStillLeavesTheTick() throws {
     let peer = try InMemoryPeer(server: wideServer())
     let handler = RecordingHandler()
     let call = peer.start(handler)

@@ -7,8 +7,7 @@ import Testing
 
 @testable import GRPC
 
-@Suite("Messages that are handed over to a client call")
-struct HandedOverMessageTests {
+@Suite struct HandedOverMessageTests {
   private func owned(_ bytes: [UInt8]) -> OwnedBytes {
     bytes.withUnsafeBytes { OwnedBytes(copying: $0) }
   }
@@ -67,7 +66,7 @@ struct HandedOverMessageTests {
     #expect(call.outboundBytes == 0)
   }
 
-  @Test func theMemoryIsLetGoOfWithItsLastByte() throws {
+  @Test func theMemoryIsReleasedWithItsLastByte() throws {
     let peer = try InMemoryPeer(server: wide())
     let call = peer.start(RecordingHandler())
     weak var block: LargeBlock?
@@ -83,7 +82,7 @@ struct HandedOverMessageTests {
     #expect(try arrived(body(peer)).count == 2)
   }
 
-  @Test func aCallThatIsCancelledLetsGoOfTheMemory() throws {
+  @Test func aCallThatIsCancelledReleasesTheMemory() throws {
     var shut = HTTP2Configuration()
     shut.streamWindowBytes = 100_000
     let peer = try InMemoryPeer(server: shut)

@@ -39,7 +39,7 @@ import Testing
       pair.exchange()
       #expect(handler.messages.count == 1 && isSame(handler.messages[0], message))
       guard path == "/t/Stream" else { continue }
-      // The stream goes on, with a buffer for what comes next and no more.
+      // The stream continues, with a buffer for what comes next and no more.
       call.send { $0.writeString("next") }
       pair.exchange()
       #expect(handler.messages.last == Array("next".utf8))

@@ -1,4 +1,4 @@
-// Lookups of names that hang: whom they hold up, and whom they don't. The lookup and the clock are
+// Lookups of names that hang: which ones they delay, and which not. The lookup and the clock are
 // the tests' own.
 
 import Dispatch
@@ -67,7 +67,7 @@ private final class HeldLookups: Sendable {
 @Suite(.timeLimit(.minutes(15))) struct NameLookupTests {
   private let loop = MultiThreadedEventLoopGroup.singleton.any()
 
-  @Test func aHostThatIsNotFoundHoldsUpNoOther() async throws {
+  @Test func aHostThatIsNotFoundDelaysNoOther() async throws {
     try await HeldLookups.run { held, lookups in
       let lost = lookups.addresses(host: "lost", port: 1, on: loop)
       try await held.waitUntilHeld(1)

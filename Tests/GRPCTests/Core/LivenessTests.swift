@@ -98,9 +98,9 @@ import Testing
     #expect(looks == 16)
   }
 
-  /// A loop in model: it reads its socket, then runs its timers, then writes, and is held up
+  /// A loop in model: it reads its socket, then runs its timers, then writes, and is delayed
   /// anywhere for any time. A peer answers a PING within three quarters of the time that it has.
-  @Test func aModelOfALoopThatIsHeldUpNeverGivesUpAPeerThatAnswers() {
+  @Test func aModelOfADelayedLoopNeverGivesUpAPeerThatReplies() {
     var random = SeededRandom.forTest("liveness model")
     for _ in 0..<200 {
       var now: UInt64 = 0
@@ -109,20 +109,20 @@ import Testing
       var answerNanos: UInt64?
       var isPingQueued = false
       let lateness = [0, 10, 300, 5_000].randomElement(using: &random) ?? 0
-      func holdUp() { now += .random(in: 0...UInt64(lateness), using: &random) }
+      func delay() { now += .random(in: 0...UInt64(lateness), using: &random) }
       for _ in 0..<400 {
         if isPingQueued {
           answerNanos = now + .random(in: 0...600, using: &random)
           isPingQueued = false
         }
         now = max(now, dueNanos)
-        holdUp()
+        delay()
         if let answer = answerNanos, answer <= now {
           liveness.heard()
           answerNanos = nil
         }
         // What comes while others are read is not seen in this turn.
-        holdUp()
+        delay()
         guard now >= dueNanos else { continue }
         switch liveness.look(nowNanos: now) {
         case .wait(let nanos): dueNanos = now + nanos
@@ -130,15 +130,15 @@ import Testing
           isPingQueued = true
           dueNanos = now + nanos
         case .dead:
-          Issue.record("given up at \(now), held up by up to \(lateness)")
+          Issue.record("given up at \(now), delayed by up to \(lateness)")
           return
         }
-        holdUp()
+        delay()
       }
     }
   }
 
-  @Test func aDeadPeerIsFoundHoweverTheLoopIsHeldUp() {
+  @Test func aDeadPeerIsFoundHoweverLateTheLoopIs() {
     var random = SeededRandom.forTest("dead peers")
     for _ in 0..<200 {
       var now: UInt64 = 0

@@ -18,7 +18,7 @@ private final class Target: Flushable {
   }
 }
 
-@Suite struct LoopSchedulerTests {
+@Suite(.timeLimit(.minutes(15))) struct LoopSchedulerTests {
   @Test func workWaitsForALaterTurnThanTheOneItWasAskedIn() {
     let loop = EmbeddedEventLoop()
     let scheduler = LoopScheduler(eventLoop: loop)

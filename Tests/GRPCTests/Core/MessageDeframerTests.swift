@@ -183,7 +183,7 @@ import Testing
     #expect(deframer.reservedBytes == 0)
   }
 
-  @Test func errorsBecomeTheStatusThatTheProtocolAsksFor() {
+  @Test func errorsBecomeTheStatusThatTheProtocolRequests() {
     #expect(MessageFramingError.tooLarge(length: 5).status(limit: 4).code == .resourceExhausted)
     #expect(MessageFramingError.compressedWithoutEncoding.status(limit: 4).code == .internal)
     #expect(MessageFramingError.truncatedAtEnd.status(limit: 4).code == .internal)

@@ -180,7 +180,7 @@ import Testing
     #expect(seen.body == Self.hello)
   }
 
-  @Test func nothingIsCompressedThatNobodyAskedFor() throws {
+  @Test func nothingIsCompressedWithoutARequest() throws {
     let harness = try ServerHarness()
     let frame = ServerHarness.frame(Self.text)
     let seen = try call(harness, [Self.accepts], body: frame)

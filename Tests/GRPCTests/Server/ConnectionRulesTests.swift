@@ -48,7 +48,7 @@ import Testing
     #expect(!late.channel.isActive)
   }
 
-  @Test func aDrainGoesOnWithoutTheClientsHelp() throws {
+  @Test func aDrainContinuesWithoutTheClientsHelp() throws {
     let harness = try ServerHarness()
     try harness.pump()
     harness.handler.beginDrain()

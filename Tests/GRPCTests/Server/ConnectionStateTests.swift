@@ -32,7 +32,7 @@ import Testing
   @Test func answeredCallsAllowResets() {
     var floods = floods
     var counters = HTTP2Counters()
-    counters.resetsUnanswered = 6
+    counters.resetsBeforeResponse = 6
     #expect(floods.look(counters, answered: 0, nowNanos: 0) == .tooManyResets)
     #expect(floods.look(counters, answered: 1, nowNanos: 0) == nil)
     counters.resetsForPeerErrors = 4

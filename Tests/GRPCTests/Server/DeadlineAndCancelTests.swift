@@ -62,7 +62,7 @@ import Testing
   }
 
   @Test(arguments: ["0n", "0S", "00000000H"], [true, false])
-  func whatIsLateOnArrivalIsNotCarriedOut(_ timeout: String, isUnary: Bool) throws {
+  func whatIsLateOnArrivalIsNotExecuted(_ timeout: String, isUnary: Bool) throws {
     let harness = try ServerHarness()
     let path = isUnary ? ScriptedService.unaryPath : ScriptedService.streamPath
     let call = try harness.call(path, ["grpc-timeout": timeout], body: Self.hello)
@@ -172,7 +172,7 @@ import Testing
     #expect(harness.handler.tally.open == 0)
   }
 
-  @Test func aRequestAndItsResetInOneReadReachNobody() throws {
+  @Test func aRequestAndItsResetInOneReadReachNoService() throws {
     let harness = try ServerHarness()
     try harness.pump()
     let stream = try #require(harness.open(ScriptedService.unaryPath))

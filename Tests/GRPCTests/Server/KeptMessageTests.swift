@@ -8,8 +8,7 @@ import Testing
 
 @testable import GRPC
 
-@Suite("Large messages that are kept")
-struct KeptMessageTests {
+@Suite struct KeptMessageTests {
   static let size = LargeBlock.bytesMin + 12_345
 
   func configuration(window: Int = 1 << 20) -> ServerConfiguration {

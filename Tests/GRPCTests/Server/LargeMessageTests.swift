@@ -130,7 +130,7 @@ func isSame(_ first: [UInt8], _ second: [UInt8]) -> Bool {
 
   @Test func oneTickWritesOneChunkHoweverFastTheClientIs() throws {
     let harness = try ServerHarness(configuration(), client: wideClient())
-    // An answer that is gone on with as soon as it was written.
+    // A reply that is continued as soon as it was written.
     harness.service.onMessage = { call, _ in call.send { $0.writeRepeatingByte(1, count: 1 << 20) }
     }
     harness.service.onWritable = { call in call.send { $0.writeRepeatingByte(1, count: 1 << 20) } }

@@ -103,7 +103,7 @@ import Testing
 
   // MARK: - Accepting
 
-  @Test func withoutDescriptorsAcceptingPausesLongerEachTimeAndGoesOn() throws {
+  @Test func withoutDescriptorsAcceptingPausesLongerEachTimeAndContinues() throws {
     let channel = EmbeddedChannel()
     var isAccepting = true
     let pause = AcceptPause(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) {

@@ -74,7 +74,7 @@ import Testing
     #expect(try harness.call(body: Self.hello).status == "8")
   }
 
-  @Test func whoAsksForPagesAllTheTimeIsNoFlood() throws {
+  @Test func whoRequestsPagesAllTheTimeIsNoFlood() throws {
     var configuration = ServerConfiguration()
     configuration.maxExcessResets = 0
     let harness = try ServerHarness(configuration)

@@ -74,7 +74,7 @@ import Testing
     #expect(harness.seen[1]?.status == "0")
   }
 
-  @Test func aUnaryAnswerGoesOnAsTheClientTakesIt() throws {
+  @Test func aUnaryAnswerContinuesAsTheClientTakesIt() throws {
     let harness = try harness(window: 65_535, reads: false)
     var given = 0
     let total = 3 << 20

@@ -123,7 +123,7 @@ import Testing
     #expect(harness.seen[1]?.status == "8")
   }
 
-  @Test func slowRequestsThatGoOnAreServed() throws {
+  @Test func slowRequestsThatContinueAreServed() throws {
     let harness = try ServerHarness()
     let body = ServerHarness.frame([UInt8](repeating: 1, count: 40_000))
     let unary = try #require(harness.open(ScriptedService.unaryPath))

@@ -76,7 +76,7 @@ import Testing
     #expect(state.resumeReading() == false)
   }
 
-  @Test mutating func aStalledCallIsToldOrWaitsForRoom() {
+  @Test mutating func aStalledCallIsInformedOrWaitsForRoom() {
     #expect(state.stall() == true)
     #expect(state.stall() == false)
     #expect(state.drain() == .tellService)
@@ -141,7 +141,7 @@ import Testing
 @Suite struct FlushStateTests {
   private var state = FlushState()
 
-  @Test mutating func aFlushIsAskedForOnceNothingElseLeadsToOne() {
+  @Test mutating func aFlushIsRequestedOnceNothingElseLeadsToOne() {
     #expect(state.queued() == true)
     state.beginRead()
     #expect(state.queued() == false)

@@ -1,4 +1,4 @@
-// Readers of a real socket that are slow and go on, and one that reads nothing. The system's
+// Readers of a real socket that are slow and continue, and one that reads nothing. The system's
 // buffers are part of this: they take new bytes seconds apart where the client reads slowly.
 
 import Glibc
@@ -81,13 +81,13 @@ private final class PacedClient {
     try await group.shutdownGracefully()
   }
 
-  /// Runs what blocks, and keeps its pace, on a thread of its own: tasks of other tests may hold up
+  /// Runs what blocks, and keeps its pace, on a thread of its own: tasks of other tests may delay
   /// those that Swift's tasks share.
   private static func onThread(_ body: @escaping @Sendable () throws -> Int) async throws -> Int {
     try await NIOThreadPool.singleton.runIfActive(body)
   }
 
-  @Test func aSlowReaderWhoGoesOnGetsAllAnswers() async throws {
+  @Test func aSlowReaderWhoContinuesGetsAllAnswers() async throws {
     try await withServer { server, connections in
       let port = server.port
       let bytes = try await Self.onThread {

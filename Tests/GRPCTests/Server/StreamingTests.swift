@@ -58,7 +58,7 @@ import Testing
     #expect(call.stream.outbound.capacity < 16 << 10)
   }
 
-  @Test func aCallOnBothWaterMarksGoesOn() throws {
+  @Test func aCallOnBothWaterMarksContinues() throws {
     var configuration = ServerConfiguration()
     configuration.streamHighWaterBytes = 2_010
     configuration.streamLowWaterBytes = 2_010

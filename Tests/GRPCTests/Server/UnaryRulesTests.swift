@@ -40,7 +40,7 @@ import Testing
     #expect(call.status == "0")
   }
 
-  @Test func theServiceIsAskedForAPathOnce() throws {
+  @Test func theServiceResolvesAPathOnce() throws {
     let harness = try ServerHarness()
     for _ in 0..<5 { try harness.call(body: Self.hello) }
     #expect(harness.service.lookUps == 1)

@@ -109,15 +109,15 @@ import Testing
       _ = try await channel.unary(path: "/t/Echo") { $0.writeString("x") }
       try await stream.send { $0.writeRepeatingByte(1, count: messages) }
       #expect(try await answers.next()?.readableBytes == 1_000)
-      let goesOn = DispatchSemaphore(value: 0)
-      group.next().execute { goesOn.wait() }
+      let continues = DispatchSemaphore(value: 0)
+      group.next().execute { continues.wait() }
       // Until the server can send no more; sooner would only make the test easier.
       var sent = -1
       while sent != server.log.sent {
         sent = server.log.sent
         try await Task.sleep(for: .milliseconds(200))
       }
-      goesOn.signal()
+      continues.signal()
       var count = 1
       while count < messages, let answer = try await answers.next() {
         #expect(answer.readableBytes == 1_000)

@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  @Test func aServerThatAsksForCertificatesRefusesWhoHasNoneOrAWrongOne() async throws {
+  @Test func aServerThatRequestsCertificatesRefusesWhoHasNoneOrAWrongOne() async throws {
     let files = TLSFiles.server(ours.router, clientAuthority: ours.authority)
     try await withEncryptedServer(files) { (server: EncryptedServer) async throws in
       let clients = [

@@ -1,4 +1,4 @@
-// New certificates while calls go on, and files that can't be used.
+// New certificates while calls continue, and files that can't be used.
 
 import Foundation
 import NIOCore
@@ -17,7 +17,7 @@ import Testing
     strangers = try Certificates.strangers.get()
   }
 
-  @Test func newConnectionsGetTheNewCertificateAndOpenOnesGoOn() async throws {
+  @Test func newConnectionsGetTheNewCertificateAndOpenOnesContinue() async throws {
     try await withEncryptedServer(.server(own.router)) { (server: EncryptedServer) async throws in
       let channel = server.channel(try .trusting(own.authority))
       defer { channel.close() }

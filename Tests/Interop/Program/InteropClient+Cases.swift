@@ -63,7 +63,7 @@ extension InteropClient {
     let stream = open("FullDuplexCall")
     stream.halfClose()
     var messages = stream.messages.makeAsyncIterator()
-    try expect(try await messages.next() == nil, "a response that nobody asked for")
+    try expect(try await messages.next() == nil, "a response without a request")
   }
 
   func cancelAfterBegin() async throws {

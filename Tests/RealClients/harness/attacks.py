@@ -228,7 +228,7 @@ def large_gets() -> bytes:
 
 
 SLOW_ATTACKS = [
-    SlowAttack("a connection without a word", b"", "no_preface"),
+    SlowAttack("a silent connection", b"", "no_preface"),
     SlowAttack("half a preface", PREFACE[:10], "no_preface"),
     SlowAttack("half a header block", begun(frame(HEADERS, 0, 1, GET)), "slow_headers"),
     SlowAttack("half a request", begun(opened(1), frame(DATA, 0, 1, BODY[:-1])), refuses=1),

@@ -181,7 +181,7 @@ class Page:
             value = self.value(expression)
             if value:
                 return value
-            # The browser's own clock: between two looks the page goes on.
+            # The browser's own clock: between two looks the page continues.
             self.value("new Promise((done) => setTimeout(done, 20))")
         raise PageError(f"never true: {expression}\n{self.text()[-3000:]}")
 

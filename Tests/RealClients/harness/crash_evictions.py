@@ -70,7 +70,7 @@ class EvictedWorker(Worker):
             if found not in self._known(key):
                 allowed = [f"{one!r:.40}" for one in self._known(key)]
                 self.notes.fault(f"{key} is {found!r:.40}, may be {allowed}")
-            # A write of which nobody knew has happened by now, or it never will.
+            # A write with an unknown outcome has happened by now, or it never will.
             self.states[key] = {found} if found is ABSENT else {found} | self._gone()
 
     def check(self) -> None:

@@ -52,7 +52,7 @@ def buckets(**counts: int) -> list[int]:
 class FakeNode:
     """Serves the page and a made-up cluster; a test changes the attributes as it likes.
 
-    `calls_a_second` goes on with the clock, so that the page has something to draw.
+    `calls_a_second` continues with the clock, so that the page has something to draw.
     """
 
     def __init__(self, shards: int = 3, router: bool = True) -> None:
@@ -150,7 +150,7 @@ class FakeNode:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
-        """Nobody listens any more."""
+        """The server stops."""
         self._server.shutdown()
         self._server.server_close()
 

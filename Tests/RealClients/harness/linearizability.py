@@ -2,7 +2,7 @@
 
 The search is Wing and Gong's with Lowe's memory of what was tried ("Testing for linearizability",
 2017): take any call that began before every call still to be placed has ended, see whether a plain
-key would have answered the same, go on, and turn back where nothing fits. Calls whose outcome is
+key would have answered the same, continue, and turn back where nothing fits. Calls whose outcome is
 unknown may be placed at any time after they began, or never.
 
 Versions are checked as well: each write's is higher than all before it, and a read gives that of
@@ -84,7 +84,7 @@ class _Search:
 
     @staticmethod
     def _matters(operation: Operation) -> bool:
-        """What did not happen has no place, nor a read whose answer nobody saw."""
+        """Failed calls are left out, and reads whose reply was not received."""
         return operation.kind != FAILED and not (
             operation.kind == UNKNOWN and operation.call in READS
         )

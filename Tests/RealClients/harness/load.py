@@ -13,7 +13,7 @@ from harness.seeds import seed
 from harness.site import Site
 from harness.slots import keys_of, owners, slot
 
-# Keys that are only counted up show that the load goes on.
+# Keys that are only counted up show that the load continues.
 PULSE = b"p"
 MIXES = {b"s": STRINGS, b"c": COUNTERS, b"l": LISTS, b"m": MIXED, PULSE: {"INCRBY": 1}}
 PULSE_COUNTS = 20

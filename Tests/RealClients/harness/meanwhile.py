@@ -14,7 +14,7 @@ def calls_meanwhile(client: Client, key: bytes):
     failures: list[Exception] = []
     answered: list[int] = []
 
-    def go_on() -> None:
+    def run() -> None:
         while not is_over.is_set():
             try:
                 client.exists(key)
@@ -22,7 +22,7 @@ def calls_meanwhile(client: Client, key: bytes):
             except grpc.RpcError as error:
                 failures.append(error)
 
-    caller = threading.Thread(target=go_on)
+    caller = threading.Thread(target=run)
     caller.start()
     try:
         yield

@@ -1,4 +1,4 @@
-"""How much memory nodes take while something goes on."""
+"""The memory of nodes during a block."""
 
 import os
 import threading

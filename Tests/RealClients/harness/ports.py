@@ -9,7 +9,7 @@ FIRST, LAST = 20_000, 32_000
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports in a row on which nobody listens now."""
+    """Consecutive ports without a listener."""
     while True:
         first = random.randrange(FIRST, LAST - count)
         try:

@@ -152,7 +152,7 @@ class Node:
         self.wait()
 
     def pause(self) -> None:
-        """SIGSTOP: the sockets stay open, nobody answers. Every thread stands still on return."""
+        """SIGSTOP: the sockets stay open without replies. All threads are stopped on return."""
         self.process.send_signal(signal.SIGSTOP)
         eventually(self._stands_still, f"{self.name} stopped")
 

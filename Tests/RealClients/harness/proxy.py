@@ -105,7 +105,7 @@ class HoldingProxy:
         self.let_through.clear()
 
     def vanish(self) -> None:
-        """From now on nothing gets through either way, and nobody is told."""
+        """From now on it passes nothing on in either direction, and reports no error."""
         self.let_through.clear()
         self.let_back.clear()
 

@@ -133,7 +133,7 @@ class Connection:
         settings = struct.pack(">HIHI", HEADER_TABLE_SIZE, 0, INITIAL_WINDOW_SIZE, window)
         self.out = bytearray(PREFACE + frame(SETTINGS, 0, 0, settings))
         self.out += frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", OUR_WINDOW - DEFAULT_WINDOW))
-        self.settled = False
+        self.has_settings = False
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -225,7 +225,7 @@ class Connection:
             if name == MAX_CONCURRENT_STREAMS:
                 self.max_streams = value
         self.out += frame(SETTINGS, ACK, 0)
-        self.settled = True
+        self.has_settings = True
 
     def _end(self, stream: int, flags: int) -> None:
         if flags & END_STREAM:
@@ -256,7 +256,7 @@ class Connection:
             self.socket.settimeout(STALL_SECONDS)
 
     def finish(self) -> None:
-        """Asks for a sign of life: returns when it has come, or the connection is gone."""
+        """Sends a PING: returns when it was acknowledged, or the connection is gone."""
         self.pong = False
         self.push(frame(PING, 0, 0, LAST_PING))
         while not (self.closed or self.pong):
@@ -286,9 +286,9 @@ class Connection:
         """Queues a WINDOW_UPDATE: the server may send this much more on the stream."""
         self.out += frame(WINDOW_UPDATE, 0, stream, struct.pack(">I", size))
 
-    def settle(self) -> None:
+    def exchange_settings(self) -> None:
         """Blocks until the server's first SETTINGS are here and ours are sent."""
-        while not self.settled and not self.closed:
+        while not self.has_settings and not self.closed:
             self.flush()
             self.receive()
         while self.out:
@@ -348,7 +348,7 @@ def load(
     selector = selectors.DefaultSelector()
     opened = [Connection(address) for _ in range(connections)]
     for connection in opened:
-        connection.settle()
+        connection.exchange_settings()
         connection.socket.setblocking(False)
         selector.register(connection, selectors.EVENT_READ)
 

@@ -47,7 +47,7 @@ class Plan:
         return (0, -1) if call == "LRANGE" else ()
 
     def value(self, suffix: bytes = b"") -> bytes:
-        """A value that nobody else writes."""
+        """A value that no other client writes."""
         name = b"%s:%d%s" % (self.name.encode(), self.made, suffix)
         if self.source.random() < self.job.large:
             return padded(name, self.source.randint(*LARGE_BYTES))

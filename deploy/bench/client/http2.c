@@ -293,7 +293,7 @@ static int connect_to(const char *address) {
   return fd;
 }
 
-/* The call with the known answer: Exists of a key that nobody sets is Status{ok: true}. */
+/* The call with the known answer: Exists of a key that is never set is Status{ok: true}. */
 static const uint8_t exists[] = {0, 0, 0, 0, 9, 10, 7, 'n', 'o', '-', 's', 'u', 'c', 'h'};
 static const uint8_t status[] = {0, 0, 0, 0, 2, 8, 1};
 

@@ -1,4 +1,4 @@
-/* How long single calls take while something else goes on: one Get after the other at fixed times,
+/* How long single calls take under another load: one Get after the other at fixed times,
  * whether earlier ones are answered or not, so that a pause of the server is met by every Get that
  * falls into it.
  *

@@ -6,12 +6,12 @@ from store import Failure, connect, repeated
 
 store = connect()
 
-# Every call has a deadline. What it bounds is the wait: a write may have been carried out.
+# Every call has a deadline. What it bounds is the wait: a write may have been executed.
 store.Set(pb.KeyValue(key=b"greeting", value=b"hello"), timeout=5)
 print(store.Get(pb.Key(key=b"greeting"), timeout=5).value)
 
 # A key that is missing is no error.
-print(store.Get(pb.Key(key=b"nobody"), timeout=5).found)
+print(store.Get(pb.Key(key=b"missing"), timeout=5).found)
 
 # A condition that isn't met is none either.
 once = pb.KeyValue(key=b"greeting", value=b"again", condition=pb.SET_CONDITION_IF_ABSENT)

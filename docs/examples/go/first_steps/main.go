@@ -17,7 +17,7 @@ func main() {
 	store.Must(err)
 
 	// A key that is missing is no error.
-	missing, err := client.Get(store.Within(5*time.Second), &pb.Key{Key: []byte("nobody")})
+	missing, err := client.Get(store.Within(5*time.Second), &pb.Key{Key: []byte("missing")})
 	store.Must(err)
 	fmt.Println(missing.Found)
 

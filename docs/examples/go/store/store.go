@@ -88,7 +88,7 @@ func (secret token) RequireTransportSecurity() bool {
 }
 
 // Within returns a context for one call. Every call has a deadline; what it bounds is the wait: a
-// write may have been carried out.
+// write may have been executed.
 func Within(limit time.Duration) context.Context {
 	// Its timer goes with the process, or at the deadline.
 	ctx, _ := context.WithTimeout(context.Background(), limit)

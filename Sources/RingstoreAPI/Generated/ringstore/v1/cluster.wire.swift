@@ -3259,7 +3259,7 @@ extension V1 {
     package var node: UnsafeRawBufferPointer = noBytes
     /// how many calls of each list at most; 0: 10
     package var count: UInt32 = 0
-    /// forget all of them, once they are told
+    /// clear the list after this reply
     package var reset: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -3334,9 +3334,9 @@ extension V1 {
     package var slowest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>()
     /// the largest one first
     package var largest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>()
-    /// from what duration on calls are kept; 0: none are for that
+    /// the duration from which calls are kept; 0: none are
     package var slowMillis: Int64 = 0
-    /// from what size on; 0: none are for that
+    /// the size from which calls are kept; 0: none are
     package var largeBytes: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -3443,7 +3443,7 @@ extension V1 {
     package var calls: UInt32 = 0
     package var requestBytes: Int64 = 0
     package var replyBytes: Int64 = 0
-    /// that a router has asked
+    /// to which a router sent the call
     package var shard: UnsafeRawBufferPointer = noBytes
     package var slot: UInt32? = nil
     package var database: UInt32? = nil
@@ -3996,14 +3996,15 @@ extension V1 {
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// Tells which calls took long or were large lately, and forgets them where it is asked to.
+    /// Returns the latest slow and large calls of a node, and clears the list if `reset` is
+    /// set.
     package static let slowLog = RPC(
       service: name, name: "SlowLog", request: V1.SlowLogRequest.self,
       reply: V1.SlowLogResponse.self, streamsRequests: false,
       streamsReplies: false,
       isReadOnly: false,
       method: nil, keyFields: nil)
-    /// The settings that a node was started with, and where each of them is from.
+    /// Returns a node's settings, as it was started with them, and the source of each.
     package static let config = RPC(
       service: name, name: "Config", request: V1.ConfigRequest.self,
       reply: V1.ConfigResponse.self, streamsRequests: false,

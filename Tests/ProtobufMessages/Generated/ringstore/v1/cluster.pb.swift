@@ -911,7 +911,7 @@ package nonisolated struct Ringstore_V1_SlowLogRequest: Sendable {
   /// how many calls of each list at most; 0: 10
   package var count: UInt32 = 0
 
-  /// forget all of them, once they are told
+  /// clear the list after this reply
   package var reset: Bool = false
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -930,10 +930,10 @@ package nonisolated struct Ringstore_V1_SlowLogResponse: Sendable {
   /// the largest one first
   package var largest: [Ringstore_V1_SlowCall] = []
 
-  /// from what duration on calls are kept; 0: none are for that
+  /// the duration from which calls are kept; 0: none are
   package var slowMillis: Int64 = 0
 
-  /// from what size on; 0: none are for that
+  /// the size from which calls are kept; 0: none are
   package var largeBytes: Int64 = 0
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -968,7 +968,7 @@ package nonisolated struct Ringstore_V1_SlowCall: Sendable {
 
   package var replyBytes: Int64 = 0
 
-  /// that a router has asked
+  /// to which a router sent the call
   package var shard: String = String()
 
   package var slot: UInt32 {
@@ -1062,7 +1062,7 @@ package nonisolated struct Ringstore_V1_Setting: Sendable {
   /// as in a configuration file
   package var name: String = String()
 
-  /// none: nothing says it, and it has no default
+  /// absent: the setting has neither a value nor a default
   package var value: Ringstore_V1_Setting.OneOf_Value? = nil
 
   package var number: Int64 {
@@ -1105,7 +1105,7 @@ package nonisolated struct Ringstore_V1_Setting: Sendable {
 
   package var unknownFields = SwiftProtobuf.UnknownStorage()
 
-  /// none: nothing says it, and it has no default
+  /// absent: the setting has neither a value nor a default
   package nonisolated enum OneOf_Value: Equatable, Sendable {
     case number(Int64)
     case flag(Bool)

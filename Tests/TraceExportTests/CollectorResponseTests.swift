@@ -1,4 +1,4 @@
-// What is read from a collector's answer.
+// What is read from a collector's response.
 
 import NIOCore
 import NIOHTTP1
@@ -6,35 +6,35 @@ import Testing
 
 @testable import TraceExport
 
-@Suite("Answers of collectors") struct CollectorAnswerTests {
-  private func answer(
+@Suite struct CollectorResponseTests {
+  private func response(
     _ status: Int = 200, retryAfter: String? = nil, _ parts: String...
-  ) -> CollectorAnswer {
+  ) -> CollectorResponse {
     var head = HTTPResponseHead(version: .http1_1, status: .init(statusCode: status))
     if let retryAfter { head.headers.add(name: "retry-after", value: retryAfter) }
-    var answer = CollectorAnswer(head)
+    var response = CollectorResponse(head)
     for part in parts {
-      let isRead = answer.append(ByteBuffer(string: part))
+      let isRead = response.append(ByteBuffer(string: part))
       #expect(isRead)
     }
-    return answer
+    return response
   }
 
   @Test func theStatusesThatOTLPNamesAreTemporaryOthersAreNot() {
-    #expect([429, 502, 503, 504].allSatisfy { answer($0).isTemporary })
-    #expect([200, 204, 400, 401, 404, 413, 500, 501].allSatisfy { !answer($0).isTemporary })
-    #expect([200, 202, 204].allSatisfy { answer($0).isSuccess })
-    #expect([100, 301, 400, 503].allSatisfy { !answer($0).isSuccess })
+    #expect([429, 502, 503, 504].allSatisfy { response($0).isTemporary })
+    #expect([200, 204, 400, 401, 404, 413, 500, 501].allSatisfy { !response($0).isTemporary })
+    #expect([200, 202, 204].allSatisfy { response($0).isSuccess })
+    #expect([100, 301, 400, 503].allSatisfy { !response($0).isSuccess })
   }
 
   @Test(
     arguments: [
-      ("7", 7), ("0", 0), ("-1", 0), ("99999999", CollectorAnswer.pauseSecondsMax), (nil, nil),
+      ("7", 7), ("0", 0), ("-1", 0), ("99999999", CollectorResponse.pauseSecondsMax), (nil, nil),
       ("", nil), ("soon", nil), ("1.5", nil), ("99999999999999999999", nil),
       ("Fri, 31 Dec 1999 23:59:59 GMT", nil),
     ] as [(String?, Int?)])
   func aRequestedPauseIsANumberOfSecondsWithinALimit(text: String?, seconds: Int?) {
-    #expect(answer(503, retryAfter: text).pauseSeconds == seconds)
+    #expect(response(503, retryAfter: text).pauseSeconds == seconds)
   }
 
   @Test(arguments: [
@@ -43,18 +43,18 @@ import Testing
   func rejectedSpansAreCountedAsTextOrAsANumberUpToThoseOfTheBatch(number: String, count: Int)
     throws
   {
-    let answer = answer(
+    let response = response(
       200, #"{"partialSuccess": {"rejectedSpans": "#, number, #", "errorMessage": "no room"}}"#)
-    let rejected = try #require(answer.rejected(of: 10))
+    let rejected = try #require(response.rejected(of: 10))
     #expect(rejected.spans == count && rejected.message == "no room")
   }
 
   @Test func aLongMessageIsCut() throws {
     let text = String(repeating: "m", count: 10_000)
-    let answer = answer(
+    let response = response(
       200, #"{"partialSuccess": {"rejectedSpans": 1, "errorMessage": "\#(text)"}}"#)
-    let rejected = try #require(answer.rejected(of: 1))
-    #expect(rejected.message.count == CollectorAnswer.messageCharactersMax)
+    let rejected = try #require(response.rejected(of: 1))
+    #expect(rejected.message.count == CollectorResponse.messageCharactersMax)
   }
 
   @Test(arguments: [
@@ -64,23 +64,23 @@ import Testing
     #"{"partialSuccess": {"rejectedSpans": "x"}}"#, #"{"partialSuccess": {"rejectedSpans": []}}"#,
     #"{"partialSuccess": {"rejectedSpans": 99999999999999999999}}"#, "<html>",
   ])
-  func otherAnswersHaveRejectedNothing(body: String) {
-    #expect(answer(200, body).rejected(of: 10) == nil)
+  func otherResponsesHaveRejectedNothing(body: String) {
+    #expect(response(200, body).rejected(of: 10) == nil)
   }
 
-  @Test func deeplyNestedJSONIsNoAnswer() {
-    let answer = answer(200, String(repeating: "[", count: 60_000))
-    #expect(answer.rejected(of: 10) == nil)
+  @Test func deeplyNestedJSONIsNoResponse() {
+    let response = response(200, String(repeating: "[", count: 60_000))
+    #expect(response.rejected(of: 10) == nil)
   }
 
   @Test func aRefusalHasRejectedNothingWhateverItSays() {
     let body = #"{"partialSuccess": {"rejectedSpans": 1}}"#
-    #expect(answer(400, body).rejected(of: 10) == nil)
+    #expect(response(400, body).rejected(of: 10) == nil)
   }
 
   @Test func theBodyIsReadUpToALimit() {
-    var answer = answer(200, String(repeating: " ", count: CollectorAnswer.bytesMax))
-    let isRead = answer.append(ByteBuffer(string: " "))
+    var response = response(200, String(repeating: " ", count: CollectorResponse.bytesMax))
+    let isRead = response.append(ByteBuffer(string: " "))
     #expect(!isRead)
   }
 }

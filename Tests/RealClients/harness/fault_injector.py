@@ -1,4 +1,4 @@
-"""A KeyStore in Python that lies in a chosen way: what the suite must notice is planted here."""
+"""A KeyStore in Python with an injected fault, which the suite must find."""
 
 import itertools
 import threading
@@ -17,12 +17,12 @@ REQUESTS = {
     "SET": pb.KeyValue, "INCRBY": pb.IncrByRequest, "LPUSH": pb.ListInsert,
     "RPUSH": pb.ListInsert, "LRANGE": pb.ListRange,
 }
-HONEST = "nothing"
-LIES = (
+CORRECT = "nothing"
+FAULTS = (
     "stale read", "lost update", "double execution", "reordered pops", "element popped twice",
     "refused but done", "answered but not done",
 )
-# It lies at every so-manyth opportunity.
+# It has its effect at every tenth opportunity.
 CHANCES = 10
 
 
@@ -49,11 +49,11 @@ def reply(call: str, answer: tuple):
     return REPLIES[call](**{field: told[0]})
 
 
-class Saboteur(grpc.GenericRpcHandler):
-    """`with Saboteur("stale read") as address: ...`"""
+class FaultInjector(grpc.GenericRpcHandler):
+    """`with FaultInjector("stale read") as address: ...`"""
 
-    def __init__(self, lie: str):
-        self.lie = lie
+    def __init__(self, fault: str):
+        self.fault = fault
         self.held: dict[bytes, model.Held] = {}
         # What each key held at times before.
         self.past: dict[bytes, list] = defaultdict(list)
@@ -80,9 +80,9 @@ class Saboteur(grpc.GenericRpcHandler):
 
     def _execute(self, key: bytes, call: str, given: tuple) -> tuple:
         before = self.held.get(key)
-        lie = self._lie(key, call, given)
-        if lie is not None and next(self.chances) % CHANCES == 0:
-            after, answer = lie
+        effect = self._faulty(key, call, given)
+        if effect is not None and next(self.chances) % CHANCES == 0:
+            after, answer = effect
         else:
             after, answer = model.apply(before, call, given)
         if before != after:
@@ -90,13 +90,13 @@ class Saboteur(grpc.GenericRpcHandler):
         self.held[key] = after
         return answer
 
-    def _lie(self, key: bytes, call: str, given: tuple) -> model.Effect | None:
-        """What the key would hold and answer if this were the moment to lie; None: it is not."""
+    def _faulty(self, key: bytes, call: str, given: tuple) -> model.Effect | None:
+        """The state and the reply with the fault; None: it can have no effect here."""
         before = self.held.get(key)
         after, answer = model.apply(before, call, given)
         changes = after != before
         several = isinstance(before, tuple) and len(before) > 1
-        match self.lie:
+        match self.fault:
             case "stale read" if call == "GET" and self.past[key]:
                 return before, model.apply(self.past[key][0], call, given)[1]
             case "lost update" if call == "INCRBY" and changes:

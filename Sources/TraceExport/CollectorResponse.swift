@@ -1,5 +1,5 @@
-// A collector's answer, as OTLP/HTTP defines it: its status, when to come back (`Retry-After`), and
-// how many spans of a batch it has rejected (`partialSuccess`). A value; any thread.
+// A collector's response, as OTLP/HTTP defines it: its status, when to come back (`Retry-After`),
+// and how many spans of a batch it has rejected (`partialSuccess`). A value; any thread.
 
 import NIOCore
 import NIOHTTP1
@@ -10,8 +10,8 @@ import NIOHTTP1
   import Foundation
 #endif
 
-struct CollectorAnswer {
-  /// The part of an answer that is read. A collector has no reason to send more.
+struct CollectorResponse {
+  /// The part of a response that is read. A collector has no reason to send more.
   static let bytesMax = 64 << 10
   /// The longest pause that a collector may request. The queue of spans fills up meanwhile, and
   /// further spans are dropped (`SpanQueue.spansMax`).
@@ -50,7 +50,7 @@ struct CollectorAnswer {
   ///
   /// - Parameter count: the spans of the batch.
   func rejected(of count: Int) -> (spans: Int, message: String)? {
-    // Most answers are `{}` or empty.
+    // Most responses are `{}` or empty.
     guard isSuccess, body.readableBytes > 2,
       let reply = try? JSONDecoder().decode(Reply.self, from: Data(body.readableBytesView)),
       let partial = reply.partialSuccess, let spans = partial.rejectedSpans?.number, spans > 0

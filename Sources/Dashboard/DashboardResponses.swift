@@ -1,4 +1,4 @@
-// The replies to the dashboard: JSON, or an error with its message. Pure.
+// The responses to the dashboard: JSON, or an error with its message. Pure.
 
 import Admin
 import NIOHTTP1
