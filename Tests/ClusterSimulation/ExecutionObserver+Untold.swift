@@ -27,6 +27,9 @@ extension ExecutionObserver {
     } else if item.valueSet == nil, !item.call.isRead {
       return partWindow(item, of: call) != nil
     }
+    // A search may have been completed by another call on its key, and its caller be gone before
+    // the next turn, in which it would have had its reply.
+    if case .oneKey = call.kind, item.call.searches, arrival(of: call) != nil { return true }
     guard commitsLate else { return timesExecuted(item, of: call) != 0 }
     if case .oneKey = call.kind {
       return arrival(of: call) != nil

@@ -2,7 +2,7 @@
 
 Started by deploy/debian/test, which says in RINGSTORE_TEST_ROOT where the folder is and in
 RINGSTORE_TEST_PACKAGES where the packages are. Each command has processes and a network of its own:
-the services' fixed ports meet nobody's, and nothing outlives its command.
+the services' fixed ports meet no others, and nothing outlives its command.
 """
 
 import os

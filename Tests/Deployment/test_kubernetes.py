@@ -1,5 +1,5 @@
 """The manifests of deploy/kubernetes: Kubernetes would take them, and they say what they mean:
-every name is somebody's, every setting is one, what runs may do little, and the numbers fit
+every name belongs to an object, every setting is one, what runs may do little, and the numbers fit
 together."""
 
 import copy
@@ -80,7 +80,7 @@ def test_kustomize_makes_the_same_objects(folder):
     assert seen(made) == seen(objects(FOLDER / folder))
 
 
-# --- every name is somebody's --------------------------------------------------------------------
+# --- every name belongs to an object -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NODES)
