@@ -47,7 +47,10 @@ final class KeyPresence {
     looks += 1
     guard shard.showsKeys else { return }
     for key in keys[shard.number] {
-      if holds(key, shard) { presentAt[key] = looks } else { absentAt[key] = looks }
+      let isThere = holds(key, shard)
+      // A key whose slot isn't served may be shown, and need not be: it counts as both.
+      if isThere || mayBeShown(key, shard) { presentAt[key] = looks }
+      if !isThere { absentAt[key] = looks }
     }
   }
 
@@ -55,6 +58,11 @@ final class KeyPresence {
   private func holds(_ key: [UInt8], _ shard: SimulatedShard) -> Bool {
     shard.holds(key)
       || cluster.context.configuration.changesMap && cluster.shards.contains { $0.holds(key) }
+  }
+
+  private func mayBeShown(_ key: [UInt8], _ shard: SimulatedShard) -> Bool {
+    let places = cluster.context.configuration.changesMap ? cluster.shards : [shard]
+    return places.contains { $0.showsKeys && $0.core.unserved(key) != nil }
   }
 
   /// Whether a key was there at some look since a walk began.

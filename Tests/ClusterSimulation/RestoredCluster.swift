@@ -25,12 +25,51 @@ struct KeyContents: Hashable {
   let expiry: Int64
 }
 
+extension KeyContents {
+  /// - Returns: nil for a value that is held in place; the keys of a run have none.
+  fileprivate init?(_ entry: ImageEntry) {
+    switch entry.value {
+    case .bytes(let bytes): value = .string(Array(bytes))
+    case .integer(let number): value = .string(CommandModel.word("\(number)"))
+    case .list(let list):
+      var elements: [[UInt8]] = []
+      list.forEach { elements.append(Array($0)) }
+      value = .list(elements)
+    case .pinnedBytes, .pinnedList: return nil
+    }
+    expiry = entry.expiry.unixMillis
+  }
+}
+
+extension Store {
+  /// More keys than a slot has in a run.
+  fileprivate static let unservedMax = 1_000
+}
+
 extension ShardCore {
   /// The contents of those of the keys that exist.
   func contents(of keys: [[UInt8]], nowNanos: UInt64) -> KeyContents.OfKeys {
     var contents: KeyContents.OfKeys = [:]
-    for key in keys { contents[key] = self.contents(of: key, nowNanos) }
+    for key in keys { contents[key] = self.contents(of: key, nowNanos) ?? unserved(key) }
     return contents
+  }
+
+  /// The contents of a key whose slot isn't served, as from a restart until the map is in force:
+  /// calls on it are refused, but walks and backups have it. Nil if it is served, or missing.
+  func unserved(_ key: [UInt8]) -> KeyContents? {
+    let slot = key.withUnsafeBytes { Slots.slot(of: $0) }
+    guard !ownership.owns(slot: slot), keyspace.store.keyCount(database: 0, slot: slot) > 0 else {
+      return nil
+    }
+    var found: KeyContents?
+    _ = keyspace.store.image(
+      from: ImageCursor(slot: slot, database: 0), keys: Store.unservedMax, bytes: .max
+    ) { entry in
+      guard entry.slot == slot, entry.database == 0, found == nil else { return false }
+      if entry.key.elementsEqual(key) { found = KeyContents(entry) }
+      return true
+    }
+    return found
   }
 
   private func contents(of key: [UInt8], _ nowNanos: UInt64) -> KeyContents? {

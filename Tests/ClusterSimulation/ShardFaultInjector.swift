@@ -6,7 +6,6 @@
 import Commands
 import NIOCore
 import NodeCore
-import Placement
 import RingstoreAPI
 
 final class ShardFaultInjector {
@@ -25,18 +24,13 @@ final class ShardFaultInjector {
   // MARK: - On the way in
 
   /// The frame that the shard reads instead of one.
-  ///
-  /// - Parameter map: the shard's; nil: it has none yet.
-  func received(_ frame: ByteBuffer, _ limits: Limits, _ map: SlotMap?) -> ByteBuffer {
+  func received(_ frame: ByteBuffer, _ limits: Limits) -> ByteBuffer {
     switch context.configuration.sabotage {
     case .ignoresFence: withoutFence(frame, limits)
     case .ignoresAge: withoutAge(frame)
     case .appendsTwice: withTwins(frame)
     case .losesCancels: withoutCancels(frame)
     case .ignoresVersions, .ignoresValues, .setsSomeKeys: withOtherRequests(frame)
-    case .servesArriving: withMapInForce(frame)
-    case .obeysNoMap: withOwnMap(frame, map)
-    case .ignoresBars: withoutBars(frame)
     default: frame
     }
   }

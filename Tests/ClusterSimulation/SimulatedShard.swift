@@ -193,7 +193,7 @@ final class SimulatedShard {
     guard let session = sessions[connection.number]?.session else { return }
     let cancels = cancelled(by: frame)
     saboteur.noteAsked(frame, connection)
-    let frame = saboteur.received(frame, limits, core.ownership.map)
+    let frame = saboteur.received(frame, limits)
     cluster.probe.takes(frame, connection)
     let after = frame.withUnsafeReadableBytes { session.receive($0) }
     // What is held has not been read.

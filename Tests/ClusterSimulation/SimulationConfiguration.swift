@@ -300,10 +300,4 @@ package enum Sabotage: Sendable, CaseIterable {
   case hidesThatItRecovers
   /// A key of each shard is missing in backups.
   case leavesKeysOut
-  /// The shard serves slots that are still arriving.
-  case servesArriving
-  /// The shard accepts routers with any slot map.
-  case obeysNoMap
-  /// The shard executes calls behind one on their slot that it has returned.
-  case ignoresBars
 }

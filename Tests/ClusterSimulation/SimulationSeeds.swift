@@ -76,8 +76,6 @@ package struct SimulationSeeds: Sendable {
     case .ignoresAge: return .withHeldLinks
     case .ignoresFence: return .withLateFrames
     case .mixesLines: return SimulationConfiguration().withLines()
-    case .servesArriving, .ignoresBars: return .withMapChanges
-    case .obeysNoMap: return .withStranger
     case .leavesKeysOut: return SimulationConfiguration().withBackups()
     case .repliesBeforeWrite, .forgetsLastBatch, .hidesThatItRecovers:
       return SimulationConfiguration().withData().withManyDeaths()

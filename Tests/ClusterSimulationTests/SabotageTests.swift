@@ -46,9 +46,6 @@ import Testing
     (.forgetsLastBatch, [.notLinearizable]),
     (.hidesThatItRecovers, [.executedTwice]),
     (.leavesKeysOut, [.backupWrong]),
-    (.servesArriving, [.ownedTwice]),
-    (.obeysNoMap, [.mapDisobeyed]),
-    (.ignoresBars, [.orderOfKey]),
   ]
 
   @Test(arguments: Self.expected)

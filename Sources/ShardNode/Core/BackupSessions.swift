@@ -55,6 +55,8 @@ final class BackupSessions {
         "Shard \(core.id) is already making \(sessions.count) backups; try "
           + "later.")
     }
+    // Not from 1: after a restart another backup would get the number of one that goes on reading.
+    if lastID == 0 { lastID = core.random.next() >> 1 }
     lastID += 1
     let session = BackupSession(lastID, core)
     sessions[lastID] = session
@@ -214,8 +216,8 @@ extension CallError {
   fileprivate static func backupGone(_ shard: String) -> CallError {
     CallError(
       .viewExpired,
-      "Shard \(shard) has ended this backup, because nothing was read from it for a "
-        + "minute, or for 5 seconds when another backup began. Start it again.", shard: shard)
+      "Shard \(shard) was restarted, or has ended this backup, because nothing was read from it for "
+        + "a minute, or for 5 seconds when another backup began. Start it again.", shard: shard)
   }
 
   fileprivate static func backupTooSlow(_ shard: String) -> CallError {

@@ -38,7 +38,7 @@ extension LinkSession {
         if calls == nil {
           if holdsCalls, !isHeld { return .held(position) }
           // The router has said that a map is in force, whose slots come in a moment.
-          if let peer, core.coming?.peer === peer { return .held(position) }
+          if let peer, core.coming?.wasReported(by: peer) == true { return .held(position) }
           switch begin(controls) {
           case .calls(let begun): calls = begun
           case .ended(let after): return .ended(after)

@@ -21,8 +21,10 @@ struct ComingIntoForce {
   let map: SlotMap
   /// What the slots count on from that the shard gains.
   let versions: UInt64
-  /// Who said so.
-  let peer: RouterSession
+  /// Who said so: routers that send calls on these slots.
+  let peers: [RouterSession]
+
+  func wasReported(by peer: RouterSession) -> Bool { peers.contains { $0 === peer } }
 }
 
 extension ShardCore {
@@ -41,7 +43,9 @@ extension ShardCore {
     versionsHeard = max(versionsHeard, min(versionsBelow, VersionCeiling.foreignMax(now)))
     let lead = versionsHeard == 0 ? VersionCeiling.newOwnerLeadMillis : 0
     let versions = max(versionsHeard, Store.versionsBegin(unixMillis: now + lead))
-    let coming = ComingIntoForce(map: map, versions: versions, peer: peer)
+    // Others may have said so while the ceiling is not durable, and rely on it as well.
+    let others = self.coming?.peers.filter { $0 !== peer } ?? []
+    let coming = ComingIntoForce(map: map, versions: versions, peers: others + [peer])
     if log?.reserves(versions) == false { self.coming = coming } else { takeOver(coming) }
   }
 
@@ -52,7 +56,7 @@ extension ShardCore {
     for slot in 0..<Slots.count where ownership.owns(slot: slot) && !before.contains(slot) {
       store.raiseVersions(ofSlot: slot, to: coming.versions)
     }
-    tellNews(of: coming.map, but: coming.peer)
+    tellNews(of: coming.map, but: coming.peers.last)
   }
 
   /// Tells all routers but one of a map that was adopted, or has come into force.
