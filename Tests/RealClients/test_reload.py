@@ -214,8 +214,8 @@ def test_a_stream_that_is_not_read_does_not_keep_a_link_at_its_old_address(liste
     """It ends as when the link is lost; calls that wait are executed at the new address."""
     with Client(listed.router.address) as client:
         key = next(keys_of(client.describe().map, "a"))
-        for _ in range(16):
-            client.stub.RPush(pb.ListInsert(key=key, values=[bytes(1 << 20)] * 4), timeout=30)
+        for _ in range(32):
+            client.stub.RPush(pb.ListInsert(key=key, values=[bytes(1 << 20)] * 2), timeout=30)
         stream = client.lstream(key)
         assert next(stream).length == 64
         listed.list(listed.addresses() | {"a": f"localhost:{listed.shards['a'].port}"})
