@@ -131,6 +131,17 @@ import Testing
     #expect(try part().backup > other)
   }
 
+  /// A reader that has missed the restart must not continue with another backup.
+  @Test func aRestartedShardDoesNotKnowTheNumbersOfEarlierBackups() throws {
+    let (before, restarted) = (ShardFixture(), ShardFixture(incarnation: 8))
+    for shard in [before, restarted] {
+      for number in 0..<2_000 { try shard.set("k\(number)", String(repeating: "v", count: 500)) }
+    }
+    let backup = try part(of: before).backup
+    _ = try part(of: restarted)
+    #expect(error { _ = try part(backup, of: restarted) }?.reason == .viewExpired)
+  }
+
   @Test func oneThatStandsStillMakesRoomForANewOne() throws {
     let shard = ShardFixture()
     for number in 0..<2_000 { try shard.set("k\(number)", String(repeating: "v", count: 500)) }

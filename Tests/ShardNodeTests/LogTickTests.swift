@@ -53,6 +53,33 @@ import Testing
     #expect(replies.map(\.code) == [0, 0, 0])
   }
 
+  /// Each router that has said that a map is in force sends calls on its slots. They wait until the
+  /// shard's ceiling is durable; none is returned as of a slot that isn't there yet.
+  @Test func callsOfEveryRouterThatPutAMapIntoForceWaitForTheCeiling() throws {
+    let logging = LoggingShard()
+    let routers = ["r/0", "s/0"]
+    let lanes = routers.map { _ in Lane(.calls, logging.shard.core) }
+    for (lane, router) in zip(lanes, routers) {
+      _ = try lane.greet(try Link.hello(router: router))
+      logging.settle()
+      #expect(try #require(lane.hello).accepted)
+    }
+    for lane in lanes {
+      lane.saysInForce(
+        try Maps.of(["a"]),
+        versionsBelow: Store.versionsBegin(
+          unixMillis: logging.shard.clock.wallMillis + 3_600_000))
+    }
+    for lane in lanes { lane.give { $0.call(1, .get, Requests.key("k")) } }
+    for lane in lanes { #expect(lane.take().isEmpty) }
+    logging.settle()
+    for lane in lanes {
+      lane.drained()
+      logging.settle()
+      #expect(lane.take().map(\.code) == [0])
+    }
+  }
+
   /// What is sent over a connection that tells of state waits for it, refusals too: they can be
   /// looked at, but over a connection that breaks first they are never sent.
   @Test func aRefusalBehindStateThatIsNotDurableIsHeldWithIt() throws {

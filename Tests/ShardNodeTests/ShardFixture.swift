@@ -16,11 +16,14 @@ struct ShardFixture {
   let clock: ManualClock
 
   /// - Parameter now: the clock; nil: `clock`, which stands still.
-  init(id: String = "a", limits: Limits = Limits(), now: (() -> UInt64)? = nil) {
+  init(
+    id: String = "a", limits: Limits = Limits(), incarnation: UInt64 = 7,
+    now: (() -> UInt64)? = nil
+  ) {
     let clock = ManualClock()
     self.clock = clock
     core = ShardCore(
-      cluster: "test", id: id, incarnation: 7, version: "1", limits: limits,
+      cluster: "test", id: id, incarnation: incarnation, version: "1", limits: limits,
       clock: now ?? { clock.nowNanos }, wallMillis: { clock.wallMillis }, uptimeMillis: { 5 })
   }
 
