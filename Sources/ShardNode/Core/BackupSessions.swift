@@ -55,7 +55,7 @@ final class BackupSessions {
         "Shard \(core.id) is already making \(sessions.count) backups; try "
           + "later.")
     }
-    // Not from 1: after a restart another backup would get the number of one that goes on reading.
+    // Not from 1: after a restart another backup would get the number of one that is still read.
     if lastID == 0 { lastID = core.random.next() >> 1 }
     lastID += 1
     let session = BackupSession(lastID, core)
