@@ -275,6 +275,14 @@ import Testing
     #expect(rig.isGone)
   }
 
+  /// Under `always` every reply has waited for its sync; else data that has a reply may go with it.
+  private func loss(under policy: FsyncPolicy) -> String {
+    policy == .always
+      ? "Writes without a reply may be lost."
+      : "Writes since the last sync may be lost, also those with a reply "
+        + "(fsync: \(policy.rawValue))."
+  }
+
   @Test(arguments: FsyncPolicy.allCases)
   func aFailedWriteOrSyncEndsTheLogAndNoOtherTryIsMade(_ policy: FsyncPolicy) throws {
     // The first two calls are the write and its sync, whatever the policy.
@@ -289,6 +297,7 @@ import Testing
       let calls = disk.calls
       let failure = try #require(rig.failure, "a \(call) that fails")
       #expect(failure.sentence.contains("\(call) of \(failure.file): Input/output error"))
+      #expect(failure.sentence.hasSuffix(loss(under: policy)), "\(failure.sentence)")
       #expect(rig.syncedNumber == 0, "nothing is told of what may be lost")
       rig.write()
       rig.syncNow()
@@ -407,28 +416,5 @@ import Testing
     rig.end()
     disk.capacity = disk.usedBytes
     #expect(try rig.start() == [1, 2, 3])
-  }
-
-  /// Under `always` every reply has waited for its sync; else data that has a reply may go with it.
-  @Test(arguments: FsyncPolicy.allCases)
-  func theSentenceOfAFailureSaysWhatMayBeLost(_ policy: FsyncPolicy) throws {
-    var told: [String] = []
-    for offset in 1...3 {
-      let (rig, disk) = try rig(policy)
-      try rig.start()
-      rig.run()
-      disk.setFault(.error(FileErrorCode.inputOutput), atCall: disk.calls + offset)
-      rig.write()
-      rig.syncNow()
-      rig.run(until: rig.now + second)
-      if let failure = rig.failure { told.append(failure.sentence) }
-    }
-    #expect(!told.isEmpty)
-    let loss =
-      policy == .always
-      ? "Writes without a reply may be lost."
-      : "Writes since the last sync may be lost, also those with a reply "
-        + "(fsync: \(policy.rawValue))."
-    for sentence in told { #expect(sentence.hasSuffix(loss), "\(sentence)") }
   }
 }

@@ -82,9 +82,9 @@ import Testing
     try run.run(calls: 20)
     run.finishPass()
     let pass = try #require(run.passes.last)
+    var random = SeededRandom(seed: TestSeed.value)
     for _ in 0..<40 {
       var cut = pass
-      var random = SeededRandom(seed: UInt64(cut.bytes.count))
       cut.bytes.removeLast(Int.random(in: 1...pass.bytes.count, using: &random))
       let failure = #expect(throws: ReplayFault.self) {
         _ = try recovered(run, cut, log: run.log, seed: 1)
@@ -92,11 +92,17 @@ import Testing
       #expect(failure?.reason == .passIncomplete)
     }
     for (end, _) in run.pictures where end < pass.lastAsOf {
-      let failure = #expect(throws: ReplayFault.self) {
-        _ = try recovered(run, pass, log: Bytes(run.log[..<Int(end)]), seed: 1)
-      }
-      #expect(failure?.reason == .imageBehindLog)
+      expectRefusal(of: run, pass, logEnd: end)
     }
+  }
+
+  private func expectRefusal(
+    of run: LoggedStore, _ pass: LoggedStore.Pass, logEnd end: LogPosition
+  ) {
+    let failure = #expect(throws: ReplayFault.self) {
+      _ = try recovered(run, pass, log: Bytes(run.log[..<Int(end)]), seed: 1)
+    }
+    #expect(failure?.reason == .imageBehindLog, "log end \(end)")
   }
 
   /// All images were taken at the begin of the pass, so none of them needs the log.
@@ -110,12 +116,7 @@ import Testing
     #expect(pass.begin == pass.lastAsOf)
     let ends = run.pictures.map(\.end).filter { $0 < pass.begin }
     #expect(!ends.isEmpty)
-    for end in ends {
-      let failure = #expect(throws: ReplayFault.self) {
-        _ = try recovered(run, pass, log: Bytes(run.log[..<Int(end)]), seed: 1)
-      }
-      #expect(failure?.reason == .imageBehindLog)
-    }
+    for end in ends { expectRefusal(of: run, pass, logEnd: end) }
   }
 
   // MARK: - Comparing
