@@ -165,6 +165,8 @@ let package = Package(
       ]),
     // The seed of random tests, and numbers that follow from it.
     .target(name: "TestSeeds", path: "Tests/TestSeeds"),
+    .target(
+      name: "TestLogs", dependencies: [logging, nioConcurrency], path: "Tests/TestLogs"),
     .testTarget(name: "TextFormsTests", dependencies: ["TextForms"]),
     .testTarget(name: "SmallFilesTests", dependencies: ["SmallFiles"]),
     .testTarget(name: "MetricTypesTests", dependencies: ["MetricTypes"]),
@@ -172,8 +174,8 @@ let package = Package(
     .testTarget(
       name: "TraceExportTests",
       dependencies: [
-        "TraceExport", "Tracing", "GRPC", "TestCertificates", nioCore, nioPosix, nioHTTP1,
-        nioConcurrency, logging,
+        "TraceExport", "Tracing", "GRPC", "TestCertificates", "TestLogs", nioCore, nioPosix,
+        nioHTTP1, nioConcurrency, logging,
       ]),
     .testTarget(
       name: "AdminTests",
@@ -283,7 +285,7 @@ let package = Package(
       dependencies: [
         "TestSeeds", "EncodedCalls", "LargeMemory", "MetricTypes", "Tracing", "ShardNode",
         "Commands", "NodeCore", "RingstoreAPI", "Placement", "Store", "Log", "LogFiles",
-        "SimulatedDisk", "Users", "GRPC",
+        "SimulatedDisk", "TestLogs", "Users", "GRPC",
         nioCore, nioPosix, nioConcurrency, logging, "ProtobufMessages", protobuf,
       ]
     ),

@@ -10,6 +10,7 @@ import NodeCore
 import RingstoreAPI
 import SimulatedDisk
 import Store
+import TestLogs
 import Testing
 
 @testable import ShardNode
@@ -19,7 +20,7 @@ final class StoredShard: LoopOutput {
 
   let disk: SimulatedDisk
   let clock = ManualClock()
-  let nodeLog = NodeLog()
+  let nodeLog = RecordedLog()
   /// Of the next start.
   var memory = MemoryLimit()
   var loadBytesPerTurn = 1 << 20

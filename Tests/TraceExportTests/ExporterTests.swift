@@ -2,6 +2,7 @@
 
 import GRPC
 import NIOCore
+import TestLogs
 import Testing
 import Tracing
 
@@ -11,7 +12,7 @@ import Tracing
   /// Makes spans, and exports them quickly.
   private final class Source: Sendable {
     let traces: ProcessTraces
-    let log = EventLog()
+    let log = RecordedLog()
     private let exporter: TraceExporter
 
     init(
@@ -133,7 +134,7 @@ import Tracing
     await source.counts { $0.exportsFailed == 1 }
     // The end of the process doesn't wait for that.
     await source.stop()
-    #expect(source.log.events.first?.metadata["pause_millis"] == "120000")
+    #expect(source.log.lines.first?.metadata["pause_millis"] == "120000")
     #expect(collector.requests.count == 2 && source.traces.queue.counts.failed == 1)
     await collector.stop()
   }
@@ -148,7 +149,7 @@ import Tracing
     let counts = source.traces.queue.counts
     #expect(counts.exported == 3 && counts.failed == 2 && counts.exportsDone == 1)
     #expect(source.log.messages == ["the collector has rejected spans"])
-    #expect(source.log.events.first?.metadata == ["spans": "2", "message": "too old"])
+    #expect(source.log.lines.first?.metadata == ["spans": "2", "message": "too old"])
     await collector.stop()
   }
 
@@ -173,7 +174,7 @@ import Tracing
     source.make()
     await source.counts { $0.exported == 1 }
     await source.stop()
-    #expect(Set(source.log.reasons) == ["timeout"])
+    #expect(Set(source.log.lines.compactMap { $0.metadata["reason"] }) == ["timeout"])
     await collector.stop()
   }
 
@@ -189,7 +190,7 @@ import Tracing
     let back = try await FakeCollector(on: port)
     await source.counts { $0.exported == 901 }
     await source.stop()
-    #expect(Set(source.log.reasons) == ["connect"])
+    #expect(Set(source.log.lines.compactMap { $0.metadata["reason"] }) == ["connect"])
     await back.stop()
   }
 

@@ -1,23 +1,27 @@
-// The log of a node in a test: keeps its lines. Any thread.
+// A log in memory, for tests: keeps its lines. Any thread.
 
-import Logging
+package import Logging
 import NIOConcurrencyHelpers
 
-final class NodeLog: Sendable {
-  struct Line: Sendable, Equatable {
-    let level: Logger.Level
-    let message: String
-    let metadata: [String: String]
+package final class RecordedLog: Sendable {
+  package struct Line: Sendable, Equatable {
+    package let level: Logger.Level
+    package let message: String
+    package let metadata: [String: String]
   }
 
   private let box = NIOLockedValueBox<[Line]>([])
 
-  /// The lines with this message, oldest first.
-  func lines(_ message: String) -> [Line] {
-    box.withLockedValue { $0.filter { $0.message == message } }
-  }
+  package init() {}
 
-  var logger: Logger {
+  /// Oldest first.
+  package var lines: [Line] { box.withLockedValue { $0 } }
+  package var messages: [String] { lines.map(\.message) }
+
+  /// The lines with this message, oldest first.
+  package func lines(_ message: String) -> [Line] { lines.filter { $0.message == message } }
+
+  package var logger: Logger {
     Logger(label: "test") { [box] _ in Handler(box: box) }
   }
 
