@@ -222,9 +222,21 @@ extension RouterCore {
     care.update(agreement, holds, links)
   }
 
+  /// Calls on both lanes rely on what is in force, and one lane may be far behind the other: so both
+  /// carry it before them. Everything else has a reply, and goes over the calls lane.
   func offer(_ step: LinkV1.SlotMapStep, _ map: SlotMap, to shard: Int) {
     guard links[shard].state.isReady else { return }
-    links[shard].calls.appendAlone { frame in
+    for lane in step == .inForce ? LinkLane.allCases : [.calls] {
+      offer(step, map, to: shard, lane)
+    }
+    // What the other steps carry is not put on record.
+    if step == .adopt { links[shard].lineages.sent(lineages) }
+  }
+
+  private func offer(
+    _ step: LinkV1.SlotMapStep, _ map: SlotMap, to shard: Int, _ lane: LinkLane
+  ) {
+    links[shard][lane].appendAlone { frame in
       typealias Field = LinkV1.MapOffer.Field
       let offer = frame.beginLengthDelimited(LinkV1.RouterFrame.Field.offer, sizeHint: 64)
       frame.write(Field.step, step)
@@ -234,9 +246,7 @@ extension RouterCore {
       if step == .inForce { frame.write(Field.versionsBelow, agreement.versionsBelow) }
       frame.endLengthDelimited(offer)
     }
-    // What the other steps carry is not put on record.
-    if step == .adopt { links[shard].lineages.sent(lineages) }
-    hasOutput(shard, .calls)
+    hasOutput(shard, lane)
   }
 
   // MARK: - Calls
