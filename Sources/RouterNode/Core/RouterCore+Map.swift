@@ -222,8 +222,8 @@ extension RouterCore {
     care.update(agreement, holds, links)
   }
 
-  /// Calls on both lanes rely on what is in force, and one lane may be far behind the other: so both
-  /// carry it before them. Everything else has a reply, and goes over the calls lane.
+  /// Calls on both lanes rely on what is in force, and one lane may be far behind the other: so
+  /// both carry it before them. Everything else has a reply, and goes over the calls lane.
   func offer(_ step: LinkV1.SlotMapStep, _ map: SlotMap, to shard: Int) {
     guard links[shard].state.isReady else { return }
     for lane in step == .inForce ? LinkLane.allCases : [.calls] {
