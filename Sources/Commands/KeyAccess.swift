@@ -61,7 +61,7 @@ package enum KeyAccess {
   ///   PERMISSION_DENIED.
   package static func read(
     _ message: UnsafeRawBufferPointer, _ keyFields: KeyFields, _ context: CallContext,
-    _ limits: Limits
+    _ limits: KeyLimits
   ) throws(CallError) -> (key: UnsafeRawBufferPointer, database: UInt32) {
     let target: (key: UnsafeRawBufferPointer, database: UInt32)
     do throws(WireError) {
@@ -76,7 +76,7 @@ package enum KeyAccess {
   /// - Throws: INVALID_KEY, NO_SUCH_DATABASE, PERMISSION_DENIED.
   @inline(__always)
   package static func check(
-    _ key: UnsafeRawBufferPointer, _ database: UInt32, _ context: CallContext, _ limits: Limits
+    _ key: UnsafeRawBufferPointer, _ database: UInt32, _ context: CallContext, _ limits: KeyLimits
   ) throws(CallError) {
     if let refusal = limits.refusal(key: key, database: database) { throw refusal }
     if let principal = context.principal, principal.isRestricted {
@@ -101,7 +101,7 @@ package enum KeyAccess {
   /// - Throws: INVALID_KEY, PERMISSION_DENIED.
   package static func checkOthers(
     method: UInt32, _ request: UnsafeRawBufferPointer, _ database: UInt32,
-    _ context: CallContext, _ limits: Limits
+    _ context: CallContext, _ limits: KeyLimits
   ) throws(CallError) {
     guard context.principal?.isRestricted == true else { return }
     for key in CommandTable.otherKeys(method: method, in: request) {
@@ -116,7 +116,7 @@ package enum KeyAccess {
   /// - Throws: NO_SUCH_DATABASE, PERMISSION_DENIED.
   @inline(__always)
   package static func check(
-    database: UInt32, _ context: CallContext, _ limits: Limits
+    database: UInt32, _ context: CallContext, _ limits: KeyLimits
   ) throws(CallError) {
     if let refusal = limits.refusal(database: database) { throw refusal }
     guard let principal = context.principal, let rules = principal.rules else { return }
@@ -127,7 +127,9 @@ package enum KeyAccess {
   /// use (`mayUse`).
   ///
   /// - Throws: NO_SUCH_DATABASE.
-  package static func checkPlace(inDatabase database: UInt32, _ limits: Limits) throws(CallError) {
+  package static func checkPlace(
+    inDatabase database: UInt32, _ limits: KeyLimits
+  ) throws(CallError) {
     if let refusal = limits.refusal(database: database) { throw refusal }
   }
 

@@ -8,6 +8,7 @@ import Store
 package final class Keyspace {
   package let store: Store
   package let limits: Limits
+  package let keyLimits: KeyLimits
   package var ownership: SlotOwnership {
     didSet { owned = ownership.states.owned }
   }
@@ -42,6 +43,7 @@ package final class Keyspace {
   package init(_ store: Store, _ limits: Limits, _ ownership: SlotOwnership) {
     self.store = store
     self.limits = limits
+    keyLimits = KeyLimits(limits)
     self.ownership = ownership
     owned = ownership.states.owned
     unwatchedLeft = hotKeys.nextInterval()
@@ -54,7 +56,7 @@ package final class Keyspace {
   package func find(
     _ key: UnsafeRawBufferPointer, _ database: UInt32, _ context: CallContext
   ) throws(CallError) -> KeyPlace {
-    try KeyAccess.check(key, database, context, limits)
+    try KeyAccess.check(key, database, context, keyLimits)
     let lookup = ahead.lookup(of: key, database, in: store, nowMillis: context.wallMillis)
     guard owns(lookup.pointee.slot) else {
       throw ownership.refusal(ofSlot: lookup.pointee.slot)
@@ -69,7 +71,7 @@ package final class Keyspace {
   func look(
     _ key: UnsafeRawBufferPointer, _ database: UInt32, _ context: CallContext
   ) throws(CallError) -> KeyPlace {
-    try KeyAccess.check(key, database, context, limits)
+    try KeyAccess.check(key, database, context, keyLimits)
     let clock = store.accessClock(of: key, slot: Slots.slot(of: key), database: Int(database))
     let place = try find(key, database, context)
     if let clock { place.setAccessClock(clock) }

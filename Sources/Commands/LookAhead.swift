@@ -10,6 +10,7 @@ import RingstoreAPI
 import Store
 
 final class LookAhead {
+  private let countMax = Store.prefetchMax
   /// The last place is for a look-up that was not noted.
   private let lookups: UnsafeMutablePointer<KeyLookup>
   private var count = 0
@@ -17,7 +18,7 @@ final class LookAhead {
   private var taken = 0
 
   init() {
-    lookups = .allocate(capacity: Store.prefetchMax + 1)
+    lookups = .allocate(capacity: countMax + 1)
   }
 
   deinit { lookups.deallocate() }
@@ -29,7 +30,7 @@ final class LookAhead {
     of key: UnsafeRawBufferPointer, _ database: UInt32, in store: Store, nowMillis: Int64
   ) -> UnsafePointer<KeyLookup> {
     if taken < count, let noted = take(key, database) { return noted }
-    let place = lookups + Store.prefetchMax
+    let place = lookups + countMax
     make(place, of: key, database, in: store, nowMillis: nowMillis)
     return UnsafePointer(place)
   }
@@ -54,7 +55,7 @@ final class LookAhead {
   func note(
     _ key: UnsafeRawBufferPointer, _ database: UInt32, in store: Store, nowMillis: Int64
   ) {
-    precondition(count < Store.prefetchMax)
+    precondition(count < countMax)
     make(lookups + count, of: key, database, in: store, nowMillis: nowMillis)
     count += 1
   }
@@ -89,7 +90,7 @@ extension Keyspace {
     of method: UInt32, _ request: UnsafeRawBufferPointer, _ context: CallContext
   ) {
     guard let fields = routes[method]?.keyFields,
-      let (key, database) = try? KeyAccess.read(request, fields, context, limits)
+      let (key, database) = try? KeyAccess.read(request, fields, context, keyLimits)
     else { return }
     ahead.note(key, database, in: store, nowMillis: context.wallMillis)
   }

@@ -54,16 +54,4 @@ package struct Limits: Sendable, Hashable {
   /// What a link message may be longer than `maxMessageBytes` by: the wrapping of one call around
   /// the longest message that a client may send.
   package static let linkHeadroomBytes = 64 * 1024
-
-  /// Why a request on `key` in `database` can't be served with any contents of the store, or nil.
-  package func refusal(key: UnsafeRawBufferPointer, database: UInt32) -> CallError? {
-    if key.isEmpty || key.count > maxKeyBytes {
-      return .invalidKey(bytes: key.count, max: maxKeyBytes)
-    }
-    return refusal(database: database)
-  }
-
-  package func refusal(database: UInt32) -> CallError? {
-    database < databases ? nil : .noSuchDatabase(database, databases: databases)
-  }
 }

@@ -14,6 +14,7 @@
 
 import NIOCore
 
+@usableFromInline
 package final class LoopScheduler {
   /// The time from one turn to the next: long enough that the loop finds nothing ready in it.
   static let turnPause = TimeAmount.microseconds(20)
@@ -29,7 +30,9 @@ package final class LoopScheduler {
   private var work = CircularBuffer<() -> Void>()
   private var turnDueNanos: UInt64?
   private var wasPutOff = false
-  private var tickNanosRead: UInt64 = 0
+  /// The tick's time; 0: not read yet.
+  @usableFromInline
+  package private(set) var tickNanosRead: UInt64 = 0
 
   package init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
@@ -38,10 +41,18 @@ package final class LoopScheduler {
   /// The loop's clock.
   var nowNanos: UInt64 { eventLoop.now.uptimeNanoseconds }
 
-  /// The time of the tick, on the loop's clock: read once, on first use.
-  @inline(__always)
+  /// The time of the tick, on the loop's clock: read once, on first use. Inlined into other rooms,
+  /// because around a call they would count references.
+  @inlinable
   package var tickNanos: UInt64 {
-    if tickNanosRead == 0 { tickNanosRead = nowNanos }
+    let read = tickNanosRead
+    return read != 0 ? read : readTick()
+  }
+
+  @inline(never)
+  @usableFromInline
+  package func readTick() -> UInt64 {
+    tickNanosRead = nowNanos
     return tickNanosRead
   }
 

@@ -104,7 +104,7 @@ extension LineCommands {
       }
       do throws(CallError) {
         try KeyAccess.check(
-          database: number, CallContext(context.principal, deadlineNanos: nil), context.limits)
+          database: number, CallContext(context.principal, deadlineNanos: nil), KeyLimits(context.limits))
       } catch {
         throw LineError(error)
       }

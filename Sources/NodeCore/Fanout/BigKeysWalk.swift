@@ -26,7 +26,7 @@ struct BigKeysWalk {
   init(
     database: UInt32, allDatabases: Bool, _ context: CallContext, _ limits: Limits
   ) throws(CallError) {
-    if !allDatabases { try KeyAccess.check(database: database, context, limits) }
+    if !allDatabases { try KeyAccess.check(database: database, context, KeyLimits(limits)) }
     self.database = allDatabases ? 0 : database
     self.allDatabases = allDatabases
   }

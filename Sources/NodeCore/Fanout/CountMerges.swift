@@ -14,7 +14,7 @@ package struct DbSizeMerge: FanoutReducer {
 
   package init(_ call: V1.DbSizeRequest, _ context: CallContext, _ limits: Limits) throws(CallError)
   {
-    try KeyAccess.check(database: call.database, context, limits)
+    try KeyAccess.check(database: call.database, context, KeyLimits(limits))
     allowsPartial = call.allowPartial
     var request = ByteBuffer()
     V1.DbSizeRequest(database: call.database, allDatabases: call.allDatabases)
@@ -98,7 +98,7 @@ package struct ResetMerge: FanoutReducer {
     if call.allDatabases {
       try KeyAccess.checkAllDatabases(Command.reset, context)
     } else {
-      try KeyAccess.check(database: call.database, context, limits)
+      try KeyAccess.check(database: call.database, context, KeyLimits(limits))
     }
     database = call.allDatabases ? 0 : call.database
     allDatabases = call.allDatabases

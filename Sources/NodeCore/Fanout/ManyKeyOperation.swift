@@ -111,7 +111,7 @@ package final class ManyKeyOperation: FanoutOperation {
       let item = request[items[tag]]
       do throws(CallError) {
         try item.withBytes { bytes throws(CallError) in
-          _ = try KeyAccess.read(bytes, keyFields, context, limits)
+          _ = try KeyAccess.read(bytes, keyFields, context, KeyLimits(limits))
         }
         let lane: LinkLane = item.count > limits.bulkBytesMin ? .bulk : .calls
         actions.append(

@@ -24,7 +24,7 @@ package struct RandomKeyMerge: FanoutReducer {
   package init(
     _ call: V1.RandomKeyRequest, _ context: CallContext, _ limits: Limits
   ) throws(CallError) {
-    try KeyAccess.check(database: call.database, context, limits)
+    try KeyAccess.check(database: call.database, context, KeyLimits(limits))
     database = call.database
   }
 

@@ -26,7 +26,7 @@ package struct KeyQuery: Sendable {
     guard pattern.kind != .unset else {
       throw .badPattern("it is neither a glob, a regular expression nor a prefix.")
     }
-    try KeyAccess.check(database: database, context, limits)
+    try KeyAccess.check(database: database, context, KeyLimits(limits))
     self.pattern = pattern
     self.database = database
     self.type = type

@@ -29,7 +29,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
     handle: UInt64, place: Int, core: RouterCore<Driver>
   ) {
     self.place = place
-    startedNanos = core.driver.tickNanos
+    startedNanos = core.tickNanos
     shards = core.links.members
     self.core = core
     self.caller = caller

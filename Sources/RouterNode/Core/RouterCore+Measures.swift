@@ -27,7 +27,7 @@ extension RouterCore {
 
   @inline(__always)
   private func elapsedNanos(since startedNanos: UInt64) -> UInt64 {
-    let now = driver.tickNanos
+    let now = tickNanos
     return now > startedNanos ? now &- startedNanos : 0
   }
 

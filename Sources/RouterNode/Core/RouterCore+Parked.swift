@@ -63,9 +63,9 @@ extension RouterCore {
     else { return nil }
     let context = CallContext(principal, deadlineNanos: nil)
     try KeyAccess.check(method: call.method, route.access, context)
-    let target = try KeyAccess.read(call.request, route.keyFields, context, limits)
+    let target = try KeyAccess.read(call.request, route.keyFields, context, keyLimits)
     try KeyAccess.checkOthers(
-      method: call.method, call.request, target.database, context, limits)
+      method: call.method, call.request, target.database, context, keyLimits)
     return principal
   }
 

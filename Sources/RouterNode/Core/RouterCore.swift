@@ -33,6 +33,7 @@ package final class RouterCore<Driver: RouterDriver> {
 
   let identity: RouterIdentity
   package let limits: Limits
+  let keyLimits: KeyLimits
   package let linkLimits: LinkLimits
   /// Owns this core, so it lives longer.
   unowned(unsafe) let driver: Driver
@@ -89,6 +90,7 @@ package final class RouterCore<Driver: RouterDriver> {
     self.identity = identity
     agreement = MapAgreement(map)
     self.limits = limits
+    keyLimits = KeyLimits(limits)
     replyMemory = MemoryBudget(bytesMax: limits.replyMemoryBytesMax)
     self.linkLimits = linkLimits
     self.driver = driver
@@ -100,6 +102,12 @@ package final class RouterCore<Driver: RouterDriver> {
   package var mapEpoch: UInt64 { map.epoch }
   /// The shards of the cluster, in the map's order.
   package var shardIDs: [String] { links.members.map { links[$0].shardID } }
+
+  /// The driver's. It holds this core, so no reference to it is counted here.
+  @inline(__always)
+  var tickNanos: UInt64 {
+    Unmanaged.passUnretained(driver)._withUnsafeGuaranteedRef { $0.tickNanos }
+  }
 
   /// Calls without a reply, including those whose callers have disconnected.
   package var callsUnderWay: Int { calls.count }
@@ -120,9 +128,9 @@ package final class RouterCore<Driver: RouterDriver> {
     do throws(CallError) {
       guard let route = routes[method] else { throw .unbatchable(method: method) }
       try KeyAccess.check(method: method, route.access, context)
-      let target = try KeyAccess.read(message, route.keyFields, context, limits)
+      let target = try KeyAccess.read(message, route.keyFields, context, keyLimits)
       if route.hasOtherKeys {
-        try KeyAccess.checkOthers(method: method, message, target.database, context, limits)
+        try KeyAccess.checkOthers(method: method, message, target.database, context, keyLimits)
       }
       return try submit(
         method, key: target.key, message, in: block, context, endsAtDeadline,
@@ -150,12 +158,12 @@ package final class RouterCore<Driver: RouterDriver> {
     }
     do throws(CallError) {
       try KeyAccess.check(call.command, context)
-      try KeyAccess.check(call.key, call.database, context, limits)
+      try KeyAccess.check(call.key, call.database, context, keyLimits)
       call.write(into: &request)
       let method = UInt32(truncatingIfNeeded: call.command.id.rawValue)
       return try request.withUnsafeReadableBytes { message throws(CallError) in
         if call.command.otherKeys != nil {
-          try KeyAccess.checkOthers(method: method, message, call.database, context, limits)
+          try KeyAccess.checkOthers(method: method, message, call.database, context, keyLimits)
         }
         return try submit(
           method, key: call.key, message, in: nil, context, endsAtDeadline,
@@ -181,7 +189,7 @@ package final class RouterCore<Driver: RouterDriver> {
         target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot),
         lane: message.count > limits.bulkBytesMin ? .bulk : .calls,
         isWrite: isWrite, bytes: message.count,
-        place: CallNumbers.place(of: Int(method)) ?? -1, startedNanos: driver.tickNanos),
+        place: CallNumbers.place(of: Int(method)) ?? -1, startedNanos: tickNanos),
       key: key, method: method, request: message, in: block, context)
     if endsAtDeadline, context.hasDeadline {
       calls.setDeadline(id, context.deadlineNanos)
@@ -203,13 +211,13 @@ package final class RouterCore<Driver: RouterDriver> {
   ) -> UInt64? {
     do throws(CallError) {
       try KeyAccess.check(Command.lRangeStream, context)
-      let target = try KeyAccess.read(message, V1.ListRange.keyFields, context, limits)
+      let target = try KeyAccess.read(message, V1.ListRange.keyFields, context, keyLimits)
       let slot = Slots.slot(of: target.key)
       let call = PendingCall<Caller>(
         target: .caller(caller), shard: links.owner(ofSlot: slot), slot: UInt16(slot), lane: .bulk,
         isWrite: false, bytes: message.count, reply: .stream,
         place: CallNumbers.place(of: CommandID.lRangeStream.rawValue) ?? -1,
-        startedNanos: driver.tickNanos)
+        startedNanos: tickNanos)
       let id = try place(
         call, key: nil, method: InternalMethod.listStreamPart.rawValue, request: message, context)
       streams.begin(id, .messages, of: context.principal)

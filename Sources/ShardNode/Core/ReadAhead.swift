@@ -9,9 +9,8 @@ import Commands
 import RingstoreAPI
 
 final class ReadAhead<Call: BatchedCall> {
-  private static var countMax: Int { Keyspace.callsAhead }
-
   private let keyspace: Keyspace
+  private let countMax = Keyspace.callsAhead
   /// Where each call but the first begins, and the calls.
   private let starts: UnsafeMutablePointer<UnsafeRawPointer?>
   private let calls: UnsafeMutablePointer<Call>
@@ -21,8 +20,8 @@ final class ReadAhead<Call: BatchedCall> {
 
   init(_ keyspace: Keyspace) {
     self.keyspace = keyspace
-    starts = .allocate(capacity: Self.countMax)
-    calls = .allocate(capacity: Self.countMax)
+    starts = .allocate(capacity: countMax)
+    calls = .allocate(capacity: countMax)
   }
 
   deinit {
@@ -48,7 +47,7 @@ final class ReadAhead<Call: BatchedCall> {
     try Call.read(message, into: calls)
     count = 1
     next = 1
-    while count < Self.countMax, let message = following() {
+    while count < countMax, let message = following() {
       guard (try? Call.read(message, into: calls + count)) != nil else { break }
       if count == 1 { note(0, context) }
       (starts + count).initialize(to: message.baseAddress)

@@ -66,8 +66,8 @@ extension ShardCore {
     _ method: UInt32, _ request: UnsafeRawBufferPointer, _ context: CallContext
   ) throws(CallError) {
     guard let route = keyspace.routes[method], route.hasOtherKeys else { return }
-    let target = try KeyAccess.read(request, route.keyFields, context, limits)
-    try KeyAccess.checkOthers(method: method, request, target.database, context, limits)
+    let target = try KeyAccess.read(request, route.keyFields, context, keyspace.keyLimits)
+    try KeyAccess.checkOthers(method: method, request, target.database, context, keyspace.keyLimits)
   }
 
   /// A call was refused before: its reply waits for nothing.

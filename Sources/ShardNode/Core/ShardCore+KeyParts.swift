@@ -21,7 +21,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try LinkV1.RandomKeyPartRequest(request: message)
-    try KeyAccess.check(database: request.database, context, limits)
+    try KeyAccess.check(database: request.database, context, keyspace.keyLimits)
     let database = Int(request.database)
     var random = SplitMix64(seed: request.seed)
     var hasExpired = false
@@ -116,9 +116,9 @@ extension ShardCore {
   ) throws(CallError) {
     let request = try LinkV1.BigKeysPartRequest(request: message)
     if request.allDatabases {
-      try KeyAccess.checkPlace(inDatabase: request.database, limits)
+      try KeyAccess.checkPlace(inDatabase: request.database, keyspace.keyLimits)
     } else {
-      try KeyAccess.check(database: request.database, context, limits)
+      try KeyAccess.check(database: request.database, context, keyspace.keyLimits)
     }
     var slice = BigKeySlice(request, shard: id)
     var budget = SliceBudget(visits: request.maxVisits, clock)

@@ -114,7 +114,7 @@ extension ShardCore {
       if let field = call.unservedField { throw .unservedField(field) }
       // A router's frames are our own; a client's call may have an unknown condition.
       if call.hasUnknownField, carrier == .pipeline { throw .unknownField }
-      guard carrier == .link || CommandTable.keyFields(ofMethod: method) != nil else {
+      guard carrier == .link || keyspace.routes[method] != nil else {
         throw .unbatchable(method: method)
       }
       if let later = try execute(

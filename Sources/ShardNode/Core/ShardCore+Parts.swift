@@ -56,7 +56,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try LinkV1.KeysPartRequest(request: message)
-    try KeyAccess.check(database: request.database, context, limits)
+    try KeyAccess.check(database: request.database, context, keyspace.keyLimits)
     var slice = KeySlice(request, try patterns.pattern(request.pattern))
     var budget = SliceBudget(visits: request.maxVisits, clock)
     let database = Int(request.database)
@@ -96,7 +96,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try LinkV1.ResetPartRequest(request: message)
-    try KeyAccess.check(database: request.database, context, limits)
+    try KeyAccess.check(database: request.database, context, keyspace.keyLimits)
     let databases =
       request.allDatabases
       ? 0..<Int(limits.databases) : Int(request.database)..<Int(request.database) + 1
@@ -129,7 +129,7 @@ extension ShardCore {
     _ message: UnsafeRawBufferPointer, _ context: CallContext, into response: inout ByteBuffer
   ) throws(CallError) {
     let request = try V1.DbSizeRequest(request: message)
-    try KeyAccess.check(database: request.database, context, limits)
+    try KeyAccess.check(database: request.database, context, keyspace.keyLimits)
     let keys =
       request.allDatabases
       ? store.totalKeyCount : store.keyCount(database: Int(request.database))
