@@ -49,6 +49,9 @@ package protocol Dispatcher: StandardServicesNode {
     endsAtDeadline: Bool, for caller: FrontCaller
   ) -> UInt64?
 
+  /// Reads a Pipeline's batch, which is accepted as a whole or not at all. `place` follows at once.
+  func read(_ batch: UnsafeRawBufferPointer) throws(WireError)
+
   /// Takes calls from the front of a Pipeline's batch as long as the pipeline's window allows.
   /// Returns how many bytes they took.
   ///

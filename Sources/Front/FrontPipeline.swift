@@ -128,18 +128,27 @@ package final class FrontPipeline {
   func receive(_ message: UnsafeRawBufferPointer, in block: LargeBlock?) {
     guard isCallerKnown() else { return }
     do throws(WireError) {
-      // A batch is accepted as a whole or not at all.
-      _ = try V1.CallBatch(message)
-      receivedNanos = front.dispatcher.flusher.scheduler.tickNanos
-      isFirstOfBatch = true
-      let taken =
-        backlog.isEmpty ? try front.dispatcher.place(message, in: block, of: self) : 0
+      var taken = 0
+      if backlog.isEmpty {
+        try front.dispatcher.read(message)
+        begin()
+        taken = try front.dispatcher.place(message, in: block, of: self)
+      } else {
+        _ = try V1.CallBatch(message)
+        begin()
+      }
       backlog.add(
         UnsafeRawBufferPointer(rebasing: message[taken...]), in: block, since: receivedNanos)
       flush()
     } catch {
       end(CallError.undecodable(error).status)
     }
+  }
+
+  /// A batch has arrived.
+  private func begin() {
+    receivedNanos = front.dispatcher.flusher.scheduler.tickNanos
+    isFirstOfBatch = true
   }
 
   /// Sends the collected replies, and starts calls of the backlog while the window allows.

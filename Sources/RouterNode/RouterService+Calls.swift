@@ -50,6 +50,8 @@ extension RouterService: Dispatcher {
     return handle
   }
 
+  func read(_ batch: UnsafeRawBufferPointer) throws(WireError) { _ = try V1.CallBatch(batch) }
+
   func place(
     _ batch: UnsafeRawBufferPointer, in block: LargeBlock?, of pipeline: FrontPipeline
   ) throws(WireError) -> Int {

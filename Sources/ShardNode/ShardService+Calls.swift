@@ -124,6 +124,8 @@ extension ShardService: Dispatcher {
 
   // MARK: - Pipelines
 
+  func read(_ batch: UnsafeRawBufferPointer) throws(WireError) { try ahead.read(batch) }
+
   /// Calls of one Pipeline run in the order sent. While the client does not take the replies, the
   /// rest of the batch waits; a call whose deadline passes meanwhile is not executed. Calls after
   /// one with a later reply wait for it.

@@ -126,10 +126,22 @@ def test_a_request_id_is_refused_while_it_is_not_served(client, key):
     assert not client.get(key).found
 
 
-def test_an_undecodable_batch_ends_the_stream(client):
+@pytest.mark.parametrize("calls_before", [0, 1, 20, 200])
+def test_of_an_undecodable_batch_no_call_is_executed(client, key, calls_before):
+    calls = [call("SET", pb.KeyValue(key=key, value=b"v")) for _ in range(calls_before)]
+    batch = pb.CallBatch(calls=calls).SerializeToString() + b"\x0a\x01\xff"
     raw = client.channel.stream_stream("/ringstore.v1.KeyStore/Pipeline")
     with refused("INTERNAL"):
-        list(raw(iter([b"\x0a\xff\xff"]), timeout=10))
+        list(raw(iter([batch]), timeout=10))
+    assert not client.get(key).found
+
+
+@pytest.mark.parametrize("count", [16, 17, 128, 129, 300])
+def test_calls_of_one_batch_are_executed_in_their_order(client, key, count):
+    calls = [call("APPEND", pb.AppendRequest(key=key, value=b"%d;" % i)) for i in range(count)]
+    replies = pipeline(client, calls)
+    assert all(replies[one.id].code == 0 for one in calls)
+    assert client.get(key).value == b"".join(b"%d;" % i for i in range(count))
 
 
 @pytest.mark.parametrize("large", [64 << 10, 1 << 20])

@@ -107,17 +107,4 @@ import Testing
     #expect(try detail([seconds, .init(seconds: -1)]) == nil)
     #expect(try detail([.init(seconds: -1), seconds]) == 2_000)
   }
-
-  @Test func limitsRefuseEmptyAndLongKeysAndDatabasesThatAreNotThere() {
-    var limits = Limits()
-    limits.maxKeyBytes = 3
-    func reason(_ key: String, _ database: UInt32) -> ErrorReason? {
-      Array(key.utf8).withUnsafeBytes { limits.refusal(key: $0, database: database)?.reason }
-    }
-    #expect(reason("abc", 15) == nil)
-    #expect(reason("", 0) == .invalidKey && reason("abcd", 0) == .invalidKey)
-    #expect(reason("abc", 16) == .noSuchDatabase)
-    let longest = Array(repeating: UInt8(0), count: 65_536)
-    longest.withUnsafeBytes { #expect(Limits().refusal(key: $0, database: 15) == nil) }
-  }
 }

@@ -103,4 +103,60 @@ import Testing
       }
     }
   }
+
+  // MARK: - Batches of clients
+
+  @Test(arguments: [0, 1, 2, 16, 17, 127, 128, 129, 300])
+  func everyCallOfABatchIsHandedOutInItsOrder(count: Int) throws {
+    let ahead = ReadAhead<V1.Call>(shard.core.keyspace)
+    try batch(of: count).withUnsafeReadableBytes { bytes in
+      try ahead.read(bytes)
+      #expect(try ids(of: bytes, from: ahead) == Array(0..<UInt64(count)))
+      // Nothing of a batch is left for the next one, even of the same memory.
+      ahead.end()
+      #expect(try ids(of: bytes, from: ahead) == Array(0..<UInt64(count)))
+      ahead.end()
+    }
+  }
+
+  @Test(arguments: [0, 1, 16, 127, 128, 129, 300])
+  func aBatchIsRefusedAsAWhole(callsBefore count: Int) throws {
+    let ahead = ReadAhead<V1.Call>(shard.core.keyspace)
+    // A call that ends within its first tag, a call longer than the batch, and no field.
+    for end: [UInt8] in [[10, 1, 0xff], [10, 9, 8], [0xff]] {
+      var bytes = batch(of: count)
+      bytes.writeBytes(end)
+      bytes.withUnsafeReadableBytes { bytes in
+        #expect(throws: WireError.self) { try ahead.read(bytes) }
+      }
+    }
+    try batch(of: 3).withUnsafeReadableBytes { bytes in
+      try ahead.read(bytes)
+      #expect(try ids(of: bytes, from: ahead) == [0, 1, 2])
+      ahead.end()
+    }
+  }
+
+  private func batch(of count: Int) -> ByteBuffer {
+    var bytes = ByteBuffer()
+    for id in 0..<count {
+      Requests.key("k\(id)").withUnsafeReadableBytes { request in
+        bytes.writeCall(.pipeline, id: UInt64(id), method: 2, request: request)
+      }
+    }
+    return bytes
+  }
+
+  private func ids(
+    of batch: UnsafeRawBufferPointer, from ahead: ReadAhead<V1.Call>
+  ) throws -> [UInt64] {
+    var messages = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
+    var ids: [UInt64] = []
+    while let message = messages.next() {
+      var following = messages
+      ids.append(
+        try ahead.call(message, CallContext()) { following.next() }.pointee.id)
+    }
+    return ids
+  }
 }

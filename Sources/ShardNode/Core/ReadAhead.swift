@@ -1,6 +1,8 @@
-// Calls of a batch that are read ahead of their execution, so that the keys they look up are in the
+// Calls of a batch that are read before their execution: so each is read once, although a client's
+// batch is accepted as a whole or not at all, and the keys that the next calls look up are in the
 // cache by then (Keyspace.callsAhead). They are executed one by one, in order, as if each had been
-// read just before: invalid bytes stop the reading ahead, and are an error when they are reached.
+// read just before. In a router's frame, invalid bytes stop the reading ahead, and are an error
+// when they are reached.
 //
 // Calls and look-ups are written where they stay: a struct that is copied right after its fields
 // were stored one by one waits for those stores, some ten cycles for each copy.
@@ -9,14 +11,20 @@ import Commands
 import RingstoreAPI
 
 final class ReadAhead<Call: BatchedCall> {
+  /// Calls of a batch that are kept; further ones are read again at their execution.
+  private let countMax = 128
+  /// Calls whose keys are looked up together.
+  private let lookupsMax = Keyspace.callsAhead
+
   private let keyspace: Keyspace
-  private let countMax = Keyspace.callsAhead
-  /// Where each call but the first begins, and the calls.
+  /// Where each call begins, and the calls.
   private let starts: UnsafeMutablePointer<UnsafeRawPointer?>
   private let calls: UnsafeMutablePointer<Call>
   private var count = 0
   /// Those before it were handed out.
   private var next = 0
+  /// The store knows the keys of those before it.
+  private var noted = 0
 
   init(_ keyspace: Keyspace) {
     self.keyspace = keyspace
@@ -40,27 +48,37 @@ final class ReadAhead<Call: BatchedCall> {
     following: () -> UnsafeRawBufferPointer?
   ) throws(WireError) -> UnsafePointer<Call> {
     if next < count, starts[next] == message.baseAddress {
-      defer { next &+= 1 }
-      return UnsafePointer(calls + next)
+      if next == noted { noteNext(context) }
+    } else {
+      end()
+      try keep(message)
+      while count < lookupsMax, let message = following() {
+        guard (try? keep(message)) != nil else { break }
+      }
+      noteNext(context)
     }
-    end()
-    try Call.read(message, into: calls)
-    count = 1
-    next = 1
-    while count < countMax, let message = following() {
-      guard (try? Call.read(message, into: calls + count)) != nil else { break }
-      if count == 1 { note(0, context) }
-      (starts + count).initialize(to: message.baseAddress)
-      note(count, context)
-      count &+= 1
-    }
-    if count > 1 { keyspace.prefetchAhead() }
-    return UnsafePointer(calls)
+    defer { next &+= 1 }
+    return UnsafePointer(calls + next)
   }
 
   @inline(__always)
-  private func note(_ index: Int, _ context: CallContext) {
-    keyspace.isAhead(of: calls[index].methodNumber, calls[index].request, context)
+  private func keep(_ message: UnsafeRawBufferPointer) throws(WireError) {
+    try Call.read(message, into: calls + count)
+    (starts + count).initialize(to: message.baseAddress)
+    count &+= 1
+  }
+
+  /// The store prefetches what the next calls look up. A single one gains nothing by that.
+  private func noteNext(_ context: CallContext) {
+    if noted > 0 { keyspace.endAhead() }
+    let end = min(noted &+ lookupsMax, count)
+    if end &- noted > 1 {
+      for index in noted..<end {
+        keyspace.isAhead(of: calls[index].methodNumber, calls[index].request, context)
+      }
+      keyspace.prefetchAhead()
+    }
+    noted = end
   }
 
   /// The bytes of the batch may go.
@@ -68,6 +86,23 @@ final class ReadAhead<Call: BatchedCall> {
     guard count > 0 else { return }
     count = 0
     next = 0
+    noted = 0
     keyspace.endAhead()
+  }
+}
+
+extension ReadAhead<V1.Call> {
+  /// Reads a client's batch as a whole, and keeps its first calls for their execution.
+  func read(_ batch: UnsafeRawBufferPointer) throws(WireError) {
+    end()
+    do throws(WireError) {
+      _ = try V1.CallBatch(batch, checkingElements: false)
+      var messages = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
+      while count < countMax, let message = messages.next() { try keep(message) }
+      while let message = messages.next() { _ = try V1.Call(message) }
+    } catch {
+      end()
+      throw error
+    }
   }
 }
