@@ -67,6 +67,16 @@ package final class Keyspace {
     return place
   }
 
+  /// Checks a further key of a call whose keys must be in one slot.
+  ///
+  /// - Throws: INVALID_KEY, PERMISSION_DENIED, CROSS_SLOT.
+  func checkSlot(
+    of key: UnsafeRawBufferPointer, _ database: UInt32, _ slot: Int, _ context: CallContext
+  ) throws(CallError) {
+    try KeyAccess.check(key, database, context, keyLimits)
+    guard Slots.slot(of: key) == slot else { throw .crossSlot }
+  }
+
   /// As `find`, but the key doesn't count as used.
   func look(
     _ key: UnsafeRawBufferPointer, _ database: UInt32, _ context: CallContext

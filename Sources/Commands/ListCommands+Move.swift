@@ -1,6 +1,5 @@
 // Moving a value from one list to another of the same slot, as one change.
 
-import Placement
 import RingstoreAPI
 import Store
 
@@ -37,7 +36,8 @@ extension Command {
   ) {
     (request: V1.ListMoveRequest, place, keyspace, context, reply: inout V1.Value)
       throws(CallError) in
-    guard Slots.slot(of: request.destination) == place.lookup.slot else { throw .crossSlot }
+    try keyspace.checkSlot(
+      of: request.destination, request.database, place.lookup.slot, context.call)
     let wait =
       request.waitMillis == 0
       ? nil : try ListWait(request.waitMillis, RepeatedBytes(), keyspace.limits)

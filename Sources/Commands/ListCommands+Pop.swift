@@ -1,7 +1,6 @@
 // The commands that remove values from a list. A pop may name several lists, and wait for a value.
 
 import NIOCore
-import Placement
 import RingstoreAPI
 import Store
 
@@ -92,7 +91,9 @@ extension Command {
     guard others.count < keyspace.limits.popKeysMax else {
       throw .tooManyItems(others.count + 1, max: keyspace.limits.popKeysMax)
     }
-    for key in others where Slots.slot(of: key) != place.lookup.slot { throw .crossSlot }
+    for key in others {
+      try keyspace.checkSlot(of: key, request.database, place.lookup.slot, context.call)
+    }
     let wait = try ListWait(request.waitMillis, others, keyspace.limits)
     let isOne = others.count == 0
     let first = isOne ? noBytes : request.key

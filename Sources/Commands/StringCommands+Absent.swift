@@ -2,7 +2,6 @@
 // or none.
 
 import NIOCore
-import Placement
 import RingstoreAPI
 import Store
 
@@ -24,7 +23,7 @@ extension Command {
     let (slot, database) = (place.lookup.slot, request.database)
     var present = place.type == .none ? nil : place.version
     for other in request.others {
-      guard Slots.slot(of: other.key) == slot else { throw .crossSlot }
+      try keyspace.checkSlot(of: other.key, database, slot, context.call)
       let found = try keyspace.find(other.key, database, context.call)
       if present == nil, found.type != .none { present = found.version }
     }

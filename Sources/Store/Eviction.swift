@@ -128,7 +128,9 @@ extension Store {
       let index = table.pointee.place(withHash: candidate.hash, hasher)
     else { return false }
     let entry = table.pointee.entry(at: index, hash: candidate.hash)
-    guard entry.clock == candidate.clock else { return false }
+    // The key may have been used since, or may not expire any more.
+    guard entry.clock == candidate.clock, memoryLimit.policy != .volatileLRU || entry.expires
+    else { return false }
     evictedKeyCount += 1
     let lookup = KeyLookup(
       key: entry.key, slot: slot, database: database, hash: candidate.hash, nowMillis: nowMillis)

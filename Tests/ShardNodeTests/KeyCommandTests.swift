@@ -113,6 +113,8 @@ import Testing
     let long = "{t}" + String(repeating: "x", count: 70_000)
     let tooLong = items(("{t}a", "1"), (long, "2"))
     #expect(shard.failure(Command.mSetIfAbsent.id, tooLong)?.reason == .invalidKey)
+    let empty = items(("{t}a", "1"), ("", "2"))
+    #expect(shard.failure(Command.mSetIfAbsent.id, empty)?.reason == .invalidKey)
     var many = items(("{t}a", "1"))
     many.others = Array(
       repeating: many.others.first ?? .with { $0.key = Data("{t}b".utf8) }, count: 10_000)

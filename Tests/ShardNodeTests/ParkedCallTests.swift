@@ -243,6 +243,17 @@ typealias LinkReply = Ringstore_Internal_V1_LinkReply
     #expect(shard.core.dueNanos == nil)
   }
 
+  @Test func atTheEndOfItsTimeAMoveGetsNoValueEvenIfMemoryIsShort() throws {
+    _ = link.call(1, .lMove, Requests.move("q", "q", waitMillis: 1_000))
+    _ = link.call(2, .set, Requests.set("k", "v"))
+    shard.core.store.memoryLimit = MemoryLimit(bytes: 1)
+    shard.clock.nowNanos += 1_000_000_000
+    shard.core.endExpired()
+    let replies = link.calls.take()
+    #expect(replies.map(\.id) == [1] && replies.allSatisfy { $0.code == 0 && !$0.more })
+    #expect(try value(replies[0]) == nil)
+  }
+
   @Test func aCancelEndsIt() throws {
     _ = link.call(1, .lPop, Requests.pop("q", waitMillis: 1_000))
     _ = link.call(2, .lPop, Requests.pop("q", waitMillis: 1_000))
@@ -356,6 +367,23 @@ typealias LinkReply = Ringstore_Internal_V1_LinkReply
     }
     try shard.set("text", "v")
     #expect(shard.failure(.lPop, Requests.pop("text", waitMillis: 1))?.reason == .wrongType)
+  }
+
+  /// Whether or not there is a value. An empty key has a slot too: that of most keys is another one.
+  @Test func furtherKeysAreCheckedBeforeAnythingElse() throws {
+    _ = link.call(1, .rPush, Requests.push("{q}full", ["a"]))
+    let long = "{q}" + String(repeating: "x", count: shard.core.limits.maxKeyBytes)
+    for first in ["{q}full", "{q}none"] {
+      for other in ["", long] {
+        for wait in [UInt32(0), 1] {
+          let pop = Requests.pop(first, waitMillis: wait, others: [other])
+          #expect(shard.failure(.lPop, pop)?.reason == .invalidKey)
+          let move = Requests.move(first, other, waitMillis: wait)
+          #expect(shard.failure(.lMove, move)?.reason == .invalidKey)
+        }
+      }
+    }
+    #expect(try length("{q}full") == 1)
   }
 
   @Test func queuesOfThousandsAreLeftInAnyOrder() throws {

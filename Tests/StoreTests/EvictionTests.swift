@@ -74,6 +74,21 @@ import Testing
     #expect(store.expiringKeyCount == 0 && (0..<600).allSatisfy(holds))
   }
 
+  /// A key that was chosen as a candidate may be made permanent within a step of its access clock.
+  @Test func aKeyThatDoesNotExpireAnyMoreStays() {
+    fill(0..<600, expiry: Expiry(unixMillis: .max - 1))
+    store.memoryLimit = MemoryLimit(bytes: store.usedBytes - 1, policy: .volatileLRU)
+    store.makeRoom(evictions: .max, nowMillis: fixture.clock.millis)
+    #expect(store.evictedKeyCount > 0)
+    let left = (0..<600).filter(holds)
+    for number in left {
+      fixture.setExpiry(key(number), .never, slot: number % 600, database: number % 3)
+    }
+    store.memoryLimit.bytes = 0
+    #expect(store.makeRoom(evictions: .max, nowMillis: fixture.clock.millis))
+    #expect(left.allSatisfy(holds))
+  }
+
   @Test func noKeyGoesWithoutAPolicy() {
     fill(0..<100)
     store.memoryLimit = MemoryLimit(bytes: 1)

@@ -14,11 +14,15 @@ package struct DbSizeMerge: FanoutReducer {
 
   package init(_ call: V1.DbSizeRequest, _ context: CallContext, _ limits: Limits) throws(CallError)
   {
-    try KeyAccess.check(database: call.database, context, KeyLimits(limits))
+    if !call.allDatabases {
+      try KeyAccess.check(database: call.database, context, KeyLimits(limits))
+    }
     allowsPartial = call.allowPartial
     var request = ByteBuffer()
-    V1.DbSizeRequest(database: call.database, allDatabases: call.allDatabases)
-      .write(into: &request)
+    V1.DbSizeRequest(
+      database: call.allDatabases ? 0 : call.database, allDatabases: call.allDatabases
+    )
+    .write(into: &request)
     self.request = request
   }
 

@@ -113,8 +113,11 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
     do throws(CallError) {
       guard case .wait? = try again(into: &response) else { return answer(reply, response) }
     } catch {
-      // A list that has become something else is no list with a value.
-      if error.reason != .wrongType { return fail(error, after: core.latestMark) }
+      // A list that has become something else is no list with a value, and a shard without memory
+      // for a move has looked at none.
+      guard error.reason == .wrongType || error.reason == .memoryLimit else {
+        return fail(error, after: core.latestMark)
+      }
     }
     response.clear()
     answer(reply, response)

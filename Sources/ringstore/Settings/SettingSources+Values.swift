@@ -31,8 +31,8 @@ extension SettingSources {
     guard let size = ByteSize.parse(found.value), range.contains(size) || orZero && size == 0 else {
       throw ConfigurationError(
         "\(found.origin) must be a size from \(ByteSize.text(range.lowerBound)) to "
-          + "\(ByteSize.text(range.upperBound))\(orZero ? ", or 0," : "") in bytes, or with KiB, MiB or "
-          + "GiB after the number, not '\(found.value)'.")
+          + "\(ByteSize.text(range.upperBound))\(orZero ? ", or 0," : "") in bytes, or with KiB, "
+          + "MiB, GiB or TiB after the number, not '\(found.value)'.")
     }
     ledger.take(setting, .number(Int64(size)))
     return size
