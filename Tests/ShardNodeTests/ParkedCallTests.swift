@@ -8,6 +8,7 @@ import NodeCore
 import Placement
 import ProtobufMessages
 import RingstoreAPI
+import Store
 import SwiftProtobuf
 import Testing
 
