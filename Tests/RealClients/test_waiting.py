@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from contextlib import closing
 
 import grpc
 import pytest
@@ -10,6 +11,7 @@ from harness.client import Client, call, explain, pipeline, refused
 from harness.cluster import Cluster, start_router
 from harness.lines import Lines
 from harness.polling import eventually
+from harness.raw_http2 import DATA, Connection, frame, headers, message
 from ringstore.v1 import keystore_pb2 as pb
 
 WAIT = 60_000
@@ -249,3 +251,25 @@ def test_a_router_that_is_killed_leaves_nothing_waiting(cluster):
         parked(client, 0)
         client.rpush(b"k", b"a")
         assert client.lpop(b"k").value == b"a"
+
+
+def test_a_stream_that_ends_for_a_malformed_message_ends_its_waiting_calls(served, client, key):
+    """The value stays, and no stream that comes after it gets the reply."""
+    pop = call("L_POP", pb.PopRequest(key=key, wait_millis=WAIT))
+    batch = message(pb.CallBatch(calls=[pop]).SerializeToString())
+    path = headers("/ringstore.v1.KeyStore/Pipeline")
+    with closing(Connection(served.address)) as raw, closing(Connection(served.address)) as other:
+        raw.exchange_settings()
+        broken = raw.start(path, batch, end=False)
+        raw.finish()
+        parked(client, 1)
+        raw.push(frame(DATA, 0, broken, b"\x07\x00\x00\x00\x00"))
+        assert raw.wait(broken).grpc_status == grpc.StatusCode.INTERNAL.value[0]
+        parked(client, 0)
+        other.exchange_settings()
+        later = [other.start(path, end=False) for _ in range(20)]
+        other.finish()
+        client.rpush(key, b"v")
+        assert client.llen(key) == 1
+        other.finish()
+        assert all(not other.answers[stream].data for stream in later)

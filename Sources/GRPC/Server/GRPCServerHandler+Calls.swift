@@ -160,7 +160,8 @@ extension GRPCServerHandler {
   /// Ends a call that the service doesn't see, or doesn't see to its end.
   func reject(_ call: ServerCall, _ status: RPCStatus) {
     loop.connections.callRefused()
-    complete(call, status)
+    // The call's object will be another call's, so the service must not use it any more.
+    if complete(call, status) { service.callEnded(call, .cancelled) }
   }
 
   // MARK: - Ending
