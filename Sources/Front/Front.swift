@@ -79,13 +79,12 @@ package final class Front: ServerService {
   // MARK: - Unary calls
 
   package func refusal(of call: ServerCall) -> RPCStatus? {
-    guard let access, StandardMethod(rawValue: call.methodID)?.isOpenToAll != true else {
-      return nil
-    }
+    guard let access else { return nil }
     do throws(CallError) {
-      _ = try access.identity(of: call).principal(call.authorization)
+      try checkBeforeMessage(of: call, access)
       return nil
     } catch {
+      if tracer != nil, call.context == nil { _ = trace(call, nil) }
       dispatcher.countError(error)
       return error.status
     }
@@ -139,7 +138,11 @@ package final class Front: ServerService {
   /// `admin`.
   private func checkMayCall(_ method: StandardMethod, _ call: ServerCall) throws(CallError) {
     guard let access, !method.isOpenToAll else { return }
-    let principal = try access.admit(call)
+    try checkMayCallStandard(try access.admit(call))
+  }
+
+  /// The calls of the standard services that aren't open to all.
+  func checkMayCallStandard(_ principal: Principal) throws(CallError) {
     guard principal.permissions.contains(.admin) else {
       throw principal.mayNotCall("channelz", needs: .admin)
     }

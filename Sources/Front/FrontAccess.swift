@@ -3,8 +3,11 @@
 // One for each loop of a node that has users. Permissions are checked further down, where calls of
 // all protocols pass (KeyAccess). This checks only who the caller is, and its rate.
 
+import Commands
 import GRPC
+import LegacyServices
 import RingstoreAPI
+import StandardServices
 import Users
 
 final class FrontAccess {
@@ -30,13 +33,13 @@ final class FrontAccess {
     return identity
   }
 
-  /// Who a call is from; counts it.
+  /// Who a call is from; counts it, unless that was done before its message was inflated.
   ///
   /// - Throws: UNAUTHENTICATED, TOO_MANY_CONNECTIONS, RATE_LIMITED.
   @inline(__always)
   func admit(_ call: ServerCall) throws(CallError) -> Principal {
     let principal = try identity(of: call).principal(call.authorization)
-    try principal.countCall()
+    if !call.wasMessageCompressed { try principal.countCall() }
     return principal
   }
 
@@ -72,6 +75,33 @@ package final class StreamCaller {
     try check()
     guard principal.permissions.contains(.router) else {
       throw principal.mayNotCall("Exchange", needs: .router)
+    }
+  }
+}
+
+// MARK: - Before a message is inflated
+
+extension Front {
+  /// What can be checked of a call without its message: who calls, its rate, and whether it may
+  /// make this call at all. All but the rate is checked again with the message, where all calls
+  /// are. Calls of a Pipeline are in its messages: of those only the caller is checked.
+  ///
+  /// - Throws: UNAUTHENTICATED, TOO_MANY_CONNECTIONS, RATE_LIMITED, PERMISSION_DENIED.
+  func checkBeforeMessage(of call: ServerCall, _ access: FrontAccess) throws(CallError) {
+    if StandardMethod(rawValue: call.methodID)?.isOpenToAll == true { return }
+    if call.methodID == MethodRegistry.linkID { return }
+    if let pipeline = call.context as? FrontPipeline { return try pipeline.checkCaller() }
+    let principal = try access.admit(call)
+    if StandardMethod.contains(call.methodID) { return try checkMayCallStandard(principal) }
+    if let legacy = LegacyMethod(rawValue: call.methodID) { return try legacy.check(principal) }
+    guard let id = CommandID(rawValue: call.methodID), let command = CommandTable.command(id)
+    else { return }
+    do throws(CallError) {
+      try KeyAccess.check(command, CallContext(principal, deadlineNanos: nil))
+    } catch {
+      // The call doesn't come to where it would be recorded.
+      if let audit, audit.notes(command) { audit.follow(call, command, of: principal) }
+      throw error
     }
   }
 }

@@ -94,11 +94,15 @@ package final class FrontPipeline {
       peer: call?.connection?.remoteAddress ?? "", of: principal)
   }
 
-  /// Whether the caller's credentials are still valid; ends the pipeline if not.
+  /// Checks whether the caller's credentials are still valid.
+  ///
+  /// - Throws: UNAUTHENTICATED.
+  func checkCaller() throws(CallError) { try caller?.check() }
+
+  /// The same; ends the pipeline if they aren't.
   private func isCallerKnown() -> Bool {
-    guard let caller else { return true }
     do throws(CallError) {
-      try caller.check()
+      try checkCaller()
       return true
     } catch {
       front.dispatcher.countError(error)

@@ -44,10 +44,7 @@ package final class LegacyCall: LocalCaller {
       guard message.count <= port.limits.maxMessageBytes else {
         throw .requestTooLarge(message.count, port.limits)
       }
-      if let principal, !principal.permissions.isSuperset(of: method.needs) {
-        throw principal.mayNotCall(
-          method.rpc.name, needs: method.needs.subtracting(principal.permissions))
-      }
+      if let principal { try method.check(principal) }
       try legacy.begin(method, message)
     } catch {
       legacy.refuse(error)

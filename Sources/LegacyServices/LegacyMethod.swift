@@ -39,6 +39,12 @@ package enum LegacyMethod: Int, CaseIterable, Sendable {
     }
   }
 
+  /// - Throws: PERMISSION_DENIED.
+  package func check(_ principal: Principal) throws(CallError) {
+    guard !principal.permissions.isSuperset(of: needs) else { return }
+    throw principal.mayNotCall(rpc.name, needs: needs.subtracting(principal.permissions))
+  }
+
   /// Path of the call in HTTP/2.
   package var path: String { rpc.path }
 

@@ -196,6 +196,33 @@ struct Client: Sendable {
     }
   }
 
+  /// The error of a call whose message is in gzip.
+  func compressed(_ rpc: RPC, _ request: ByteBuffer) async -> CallError? {
+    await compressed(path: rpc.path) { $0.writeImmutableBuffer(request) }
+  }
+
+  /// The error of a call whose message is short in gzip, and above every limit when it is inflated.
+  func bomb(path: String) async -> CallError? {
+    let count = LinkProtocol.messageBytesMax(Limits()) + 1
+    return await compressed(path: path) { $0.writeRepeatingByte(0, count: count) }
+  }
+
+  private func compressed(
+    path: String, _ write: (inout ByteBuffer) -> Void
+  ) async -> CallError? {
+    let stream = channel.stream(path: path, timeout: .seconds(60), encoding: .gzip)
+    defer { stream.cancel() }
+    do throws(RPCStatus) {
+      try await stream.send(write)
+      stream.halfClose()
+      var iterator = stream.messages.makeAsyncIterator()
+      while try await iterator.next() != nil {}
+      return nil
+    } catch {
+      return CallError(error)
+    }
+  }
+
   func open(_ rpc: RPC) -> ClientStream {
     channel.stream(path: rpc.path, timeout: .seconds(60))
   }

@@ -18,6 +18,18 @@ extension GRPCServerHandler {
     call.extras?.isInflated = false
   }
 
+  /// Gives the service a message of a streaming call, which arrived in gzip.
+  ///
+  /// - Returns: why the call ends instead; nil: it doesn't.
+  func deliverInflated(
+    _ call: ServerCall, _ message: UnsafeRawBufferPointer
+  ) throws(MessageFramingError) -> RPCStatus? {
+    if let refusal = service.refusal(of: call) { return refusal }
+    let inflated = try inflate(message)
+    deliver(inflated, call) { service.stream(call, received: $0) }
+    return nil
+  }
+
   /// Gives the service the message of a unary call, which arrived in gzip.
   func handInflated(_ call: ServerCall, _ message: UnsafeRawBufferPointer) {
     if let refusal = service.refusal(of: call) { return reject(call, refusal) }

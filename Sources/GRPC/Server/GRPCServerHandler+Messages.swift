@@ -91,24 +91,23 @@ extension GRPCServerHandler {
     // The service may do anything to the stream meanwhile, so the bytes are taken out of it.
     var chunk = ByteBuffer()
     swap(&chunk, &stream.inbound)
-    var failure: MessageFramingError?
+    var failure: RPCStatus?
     var delivered = 0
     chunk.readWithUnsafeReadableBytes { bytes -> Int in
       var rest = bytes
       do throws(MessageFramingError) {
-        while call.isOpen, !call.state.isReadingPaused,
+        while call.isOpen, !call.state.isReadingPaused, failure == nil,
           let message = try call.deframer.next(&rest)
         {
           delivered += 1
           if call.extras != nil, MessageFrame.isCompressed(message) {
-            let inflated = try inflate(message)
-            deliver(inflated, call) { service.stream(call, received: $0) }
+            failure = try deliverInflated(call, message)
           } else {
             service.stream(call, received: message)
           }
         }
       } catch {
-        failure = error
+        failure = error.status(limit: configuration.maxMessageBytes)
       }
       return bytes.count - rest.count
     }
@@ -122,10 +121,7 @@ extension GRPCServerHandler {
     takeIn(call, left: chunk.readableBytes)
     returnWindow(&chunk, to: stream)
     if stream.isClosed || !call.isOpen { return }
-    if let failure {
-      reject(call, failure.status(limit: configuration.maxMessageBytes))
-      return
-    }
+    if let failure { return reject(call, failure) }
     account(call, buffered: call.deframer.bufferedBytes)
     halfCloseIfDone(call)
   }

@@ -52,8 +52,9 @@ package protocol ServerService: AnyObject {
   /// text may change; this is called for each request. Nil if not implemented.
   func page(path: UnsafeRawBufferPointer) -> ServerPage?
 
-  /// Why a unary call ends before its message is inflated, or nil: a compressed message of a client
-  /// that has no permission should cost nothing. Nil if not implemented.
+  /// Why a call ends before its message is inflated, or nil: a compressed message of a client that
+  /// has no permission should cost nothing. A streaming call was opened before. Nil if not
+  /// implemented.
   func refusal(of call: ServerCall) -> RPCStatus?
 
   /// The one whole message of a unary call. The pointer is valid during this call only.

@@ -109,6 +109,32 @@ import Testing
     #expect(!harness.service.events.contains { $0.hasPrefix("message") })
   }
 
+  /// Shown by messages that can't be inflated, and plain ones that need not be.
+  @Test func aCallThatIsRefusedBeforeItsMessageIsInflatedEndsWithThatStatus() throws {
+    let harness = try ServerHarness()
+    harness.service.refusal = RPCStatus(.permissionDenied, "no")
+    let broken: [UInt8] = [1, 0, 0, 0, 3, 9, 9, 9]
+    for path in [ScriptedService.unaryPath, ScriptedService.streamPath] {
+      let seen = try call(harness, [Self.says], body: broken, path: path)
+      #expect(seen.status == "7", "\(path)")
+    }
+    #expect(harness.service.events == ["opened", "ended cancelled"])
+    harness.service.events = []
+    for path in [ScriptedService.unaryPath, ScriptedService.streamPath] {
+      #expect(try call(harness, [Self.says], body: Self.hello, path: path).status == "0")
+    }
+    #expect(harness.service.events == ["unary 5", "opened", "message 5", "half-closed"])
+  }
+
+  @Test func aMessageBehindARefusedOneIsNotDelivered() throws {
+    let harness = try ServerHarness()
+    harness.service.refusal = RPCStatus(.permissionDenied, "no")
+    let body = Self.hello + Self.frame(Self.text) + Self.hello
+    let seen = try call(harness, [Self.says], body: body, path: ScriptedService.streamPath)
+    #expect(seen.status == "7")
+    #expect(harness.service.events == ["opened", "message 5", "ended cancelled"])
+  }
+
   @Test func anUnknownFlagIsInternalInGzipToo() throws {
     let harness = try ServerHarness()
     #expect(try call(harness, [Self.says], body: [2, 0, 0, 0, 0]).status == "13")

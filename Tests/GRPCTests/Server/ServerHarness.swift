@@ -25,6 +25,9 @@ final class ScriptedService: ServerService {
   var onHalfClosed: (ServerCall) -> Void = { $0.finish(.ok) }
   var onWritable: (ServerCall) -> Void = { _ in }
   var onEnded: (ServerCall) -> Void = { _ in }
+  var refusal: RPCStatus?
+
+  func refusal(of call: ServerCall) -> RPCStatus? { refusal }
 
   func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
     lookUps += 1
