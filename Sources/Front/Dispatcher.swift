@@ -89,7 +89,8 @@ package protocol Dispatcher: StandardServicesNode {
   func administer(
     _ command: CommandID, _ message: UnsafeRawBufferPointer
   ) throws(CallError) -> EventLoopFuture<ByteBuffer>?
-  /// Counts a client's call, if the node counts these and not executed calls.
+  /// Counts a client's call that is a stream, or made of sub-requests. All others are counted by
+  /// the node: by a router when it takes them, by a shard when it executes them.
   func countCall(_ method: UInt32)
   /// Counts an error that the node has not seen.
   func countError(_ error: CallError)

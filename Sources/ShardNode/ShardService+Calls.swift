@@ -320,7 +320,7 @@ extension ShardService: Dispatcher {
   ) -> EventLoopFuture<ByteBuffer>? { nil }
 
   /// A shard counts what it executes.
-  func countCall(_ method: UInt32) {}
+  func countCall(_ method: UInt32) { core.counters.called(method) }
 
   func countError(_ error: CallError) { core.counters.failed(error) }
 

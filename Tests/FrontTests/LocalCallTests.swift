@@ -124,6 +124,34 @@ struct LocalCallTests {
     }
   }
 
+  /// Commands on the line port are such calls.
+  @Test(arguments: End.allCases)
+  func callsMadeOfPartsAreCountedByTheNodeThatGetsThem(_ end: End) async throws {
+    try await end.serve { node in
+      let prefix = end == .router ? "ringstore_router_" : "ringstore_"
+      let before: Ringstore_V1_StatsResponse = try await node.response(
+        .stats, Ringstore_V1_StatsRequest())
+      for _ in 0..<2 {
+        let _: Ringstore_V1_KeysResponse = try await node.response(
+          .keys, Ringstore_V1_KeysRequest())
+      }
+      var keys = Ringstore_V1_ManyKeysRequest()
+      keys.keys = [Requests.key("a"), Requests.key("b")]
+      let _: Ringstore_V1_ManyStatusesResponse = try await node.response(.mExists, keys)
+      let after: Ringstore_V1_StatsResponse = try await node.response(
+        .stats, Ringstore_V1_StatsRequest())
+      func grown(_ name: String) -> Int64 {
+        after.counters[prefix + name, default: 0] - before.counters[prefix + name, default: 0]
+      }
+      #expect(grown("calls_keys_total") == 2)
+      #expect(grown("calls_mexists_total") == 1)
+      #expect(grown("calls_stats_total") == 1)
+      // On a shard the parts that are calls on one key count as well.
+      #expect(grown("calls_exists_total") == (end == .router ? 0 : 2))
+      #expect(grown("calls_total") == (end == .router ? 4 : 6))
+    }
+  }
+
   @Test(arguments: [1, 2]) func statsCountTheCallsOfAllLoops(threads: Int) async throws {
     try await End.router.serve(threads: threads) { node in
       for loop in 0..<threads {
