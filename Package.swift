@@ -271,7 +271,7 @@ let package = Package(
       dependencies: [
         "EncodedCalls", "LargeMemory", "Front", "StandardServices", "ShardNode", "RouterNode",
         "Commands", "NodeCore", "RingstoreAPI", "GRPC",
-        "Placement", nioCore, logging, "ProtobufMessages", protobuf,
+        "Placement", nioCore, nioPosix, logging, "ProtobufMessages", protobuf,
       ]),
     .testTarget(
       name: "LineProtocolTests",

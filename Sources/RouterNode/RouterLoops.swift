@@ -52,6 +52,17 @@ final class RouterLoops: Sendable {
     }
   }
 
+  /// What all loops serve.
+  func health(on eventLoop: any EventLoop) -> EventLoopFuture<NodeHealth> {
+    let parts = services.withLockedValue { $0 }.map { bound in
+      bound.eventLoop.submit { bound.value.loopHealth }
+    }
+    return EventLoopFuture.whenAllSucceed(parts, on: eventLoop).map { parts -> NodeHealth in
+      guard let first = parts.first else { return NodeHealth(notReadyReason: nil, shards: []) }
+      return parts.dropFirst().reduce(first) { $0.and($1) }
+    }
+  }
+
   /// The links of all loops, in order.
   func linkReports(on eventLoop: any EventLoop) -> EventLoopFuture<[LinkReport]> {
     let parts = services.withLockedValue { $0 }.enumerated().map { number, bound in

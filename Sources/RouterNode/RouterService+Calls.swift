@@ -135,6 +135,10 @@ extension RouterService: Dispatcher {
 
   var shardHealth: [(id: String, isServing: Bool)] { core.shardHealth }
 
+  func healthOfAllLoops() -> EventLoopFuture<NodeHealth>? {
+    loops.isSingle ? nil : loops.health(on: eventLoop)
+  }
+
   func linkReports() -> EventLoopFuture<[LinkReport]>? { loops.linkReports(on: eventLoop) }
 
   /// This loop's links.

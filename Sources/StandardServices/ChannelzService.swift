@@ -291,4 +291,4 @@ final class ChannelzService {
 
 /// Marks a call that waits for reports, as its context. A report that finds another mark there, or
 /// none, is too late.
-private final class PendingReply {}
+final class PendingReply {}

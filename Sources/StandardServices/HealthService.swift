@@ -3,8 +3,10 @@
 // the node begins to drain, all of them become NOT_SERVING first. In addition there is a name for
 // each shard, `shard/ID`: whether this node serves calls on its keys.
 //
-// While there is a Watch, the node's state is checked four times a second: the state depends on
-// many places, and none of them has to send notifications. On the node's event loop.
+// A node with several event loops serves what all of them serve, because a client's connection may
+// get any of them. They are queried for each reply: it is rare, and so no loop has to keep the
+// others informed. While there is a Watch, the node's state is checked four times a second, for the
+// same reason. On the node's event loop.
 
 import GRPC
 import NIOCore
@@ -35,8 +37,8 @@ final class HealthService {
   private let services: [String]
   private let known: Set<String>
   private var watches: [HealthWatch] = []
-  /// The status last sent to the watches.
-  private var wasReady = false
+  /// The health that the watches were last told of; nil: not known, as there was no watch.
+  private var watched: NodeHealth?
   private var isLookScheduled = false
   private(set) var isDraining = false
 
@@ -47,25 +49,28 @@ final class HealthService {
     known = Set(services)
   }
 
-  /// Whether calls on keys are served.
+  /// Whether this event loop serves calls on keys.
   var isReady: Bool { !isDraining && node.notReadyReason == nil }
 
-  /// The node's state in a line.
+  /// The state of this event loop in a line.
   var line: String {
     if isDraining { return "not serving: the node is stopping" }
     return node.notReadyReason.map { "not serving: \($0)" } ?? "serving"
   }
 
   /// Nil for a service that the node doesn't have.
-  private func status(of service: String) -> ServingStatus? {
+  private func status(of service: String, in health: NodeHealth) -> ServingStatus? {
     guard known.contains(service) else {
       guard service.hasPrefix(Self.shardPrefix) else { return nil }
       let id = service.dropFirst(Self.shardPrefix.count)
-      return node.shardHealth.first { $0.id == id }.map { serving($0.isServing) }
+      return health.shards.first { $0.id == id }.map { serving($0.isServing) }
     }
-    let isServing =
-      service.isEmpty || ServedServices.ofKeys.contains(service) ? isReady : !isDraining
-    return isServing ? .serving : .notServing
+    return serving(!isAboutKeys(service) || health.notReadyReason == nil)
+  }
+
+  /// Whether the status of a service depends on more than whether the node drains.
+  private func isAboutKeys(_ service: String) -> Bool {
+    service.isEmpty || ServedServices.ofKeys.contains(service) || !known.contains(service)
   }
 
   private func serving(_ isServing: Bool) -> ServingStatus {
@@ -76,16 +81,25 @@ final class HealthService {
 
   func check(_ call: ServerCall, _ request: UnsafeRawBufferPointer) throws(WireError) {
     let service = try Self.service(of: request)
-    guard let status = status(of: service) else {
+    guard isAboutKeys(service) else { return reply(call, service, node.loopHealth) }
+    withHealth(for: call) { self.reply(call, service, $0) }
+  }
+
+  private func reply(_ call: ServerCall, _ service: String, _ health: NodeHealth) {
+    guard let status = status(of: service, in: health) else {
       return call.fail(RPCStatus(.notFound, "unknown service \(service.prefix(256))"))
     }
     call.respond { $0.write(Response.Field.status, status) }
   }
 
   func list(_ call: ServerCall) {
+    withHealth(for: call) { self.list(call, $0) }
+  }
+
+  private func list(_ call: ServerCall, _ health: NodeHealth) {
     typealias Entry = GRPCHealth.HealthListResponse.StatusesEntry
-    let ofServices = services.map { ($0, status(of: $0) ?? .unknown) }
-    let ofShards = node.shardHealth.map { (Self.shardPrefix + $0.id, serving($0.isServing)) }
+    let ofServices = services.map { ($0, status(of: $0, in: health) ?? .unknown) }
+    let ofShards = health.shards.map { (Self.shardPrefix + $0.id, serving($0.isServing)) }
     call.respond { buffer in
       for (name, status) in ofServices + ofShards {
         let entry = buffer.beginLengthDelimited(GRPCHealth.HealthListResponse.Field.statuses)
@@ -94,6 +108,22 @@ final class HealthService {
         buffer.write(Response.Field.status, status)
         buffer.endLengthDelimited(value)
         buffer.endLengthDelimited(entry)
+      }
+    }
+  }
+
+  /// Calls `body` with the node's health, unless the call has ended by then.
+  private func withHealth(for call: ServerCall, _ body: @escaping (NodeHealth) -> Void) {
+    guard let health = node.healthOfAllLoops() else { return body(node.loopHealth) }
+    let pending = PendingReply()
+    call.context = pending
+    let bound = NIOLoopBound((call, pending, body), eventLoop: eventLoop)
+    health.whenComplete { outcome in
+      let (call, pending, body) = bound.value
+      guard call.context === pending else { return }
+      switch outcome {
+      case .success(let health): body(health)
+      case .failure(let error): call.fail(RPCStatus(.unavailable, "\(error)"))
       }
     }
   }
@@ -114,25 +144,33 @@ final class HealthService {
     call.context = watch
     // A client that watches until it disconnects doesn't count as cancelling a call.
     call.countAsAnswered()
-    if watches.isEmpty { wasReady = isReady }
     watch.index = watches.count
     watches.append(watch)
-    tell(watch)
-    if isDraining { end(watch) } else { scheduleLook() }
+    if isDraining {
+      tell(watch)
+      return end(watch)
+    }
+    if watched == nil { look() } else { tell(watch) }
+    scheduleLook()
+  }
+
+  private func isWatching(_ watch: HealthWatch) -> Bool {
+    watches.indices.contains(watch.index) && watches[watch.index] === watch
   }
 
   /// Sends the status of its service to a watch, unless it was already sent, or the watch isn't
   /// writable now.
   func tell(_ watch: HealthWatch) {
+    guard let health = isDraining ? node.loopHealth : watched else { return }
     // An unknown service gets a reply too: a later version of the node may have it.
-    let status = status(of: watch.service) ?? .serviceUnknown
+    let status = status(of: watch.service, in: health) ?? .serviceUnknown
     guard status != watch.told, watch.call.isWritable else { return }
     watch.told = status
     watch.call.send { $0.write(Response.Field.status, status) }
   }
 
   func forget(_ watch: HealthWatch) {
-    guard watches.indices.contains(watch.index), watches[watch.index] === watch else { return }
+    guard isWatching(watch) else { return }
     let last = watches.removeLast()
     if last !== watch {
       last.index = watch.index
@@ -161,13 +199,30 @@ final class HealthService {
     eventLoop.assumeIsolated().scheduleTask(in: Self.lookTime) { [weak self] in
       guard let self else { return }
       isLookScheduled = false
-      guard !watches.isEmpty else { return }
-      let hasChanged = isReady != wasReady
-      wasReady = isReady
-      for watch in watches where hasChanged || watch.service.hasPrefix(Self.shardPrefix) {
-        tell(watch)
+      guard !watches.isEmpty else {
+        watched = nil
+        return
       }
+      look()
       scheduleLook()
+    }
+  }
+
+  /// Finds out the node's health, and tells all watches of a change, now or later.
+  private func look() {
+    guard let health = node.healthOfAllLoops() else { return tell(node.loopHealth) }
+    let bound = NIOLoopBound(self, eventLoop: eventLoop)
+    health.whenSuccess { bound.value.tell($0) }
+  }
+
+  private func tell(_ health: NodeHealth) {
+    // The last watch may have ended meanwhile.
+    guard !watches.isEmpty else { return }
+    let isReady = health.notReadyReason == nil
+    let hasChanged = watched.map { ($0.notReadyReason == nil) != isReady } ?? true
+    watched = health
+    for watch in watches where hasChanged || watch.service.hasPrefix(Self.shardPrefix) {
+      tell(watch)
     }
   }
 }

@@ -10,18 +10,29 @@ import RingstoreAPI
 
 /// What the standard services need from their node.
 package protocol StandardServicesNode: AnyObject {
-  /// Why the node serves no call on any key now; nil: it does. O(1).
+  /// Why this event loop of the node serves no call on any key now; nil: it does. O(1).
   var notReadyReason: String? { get }
 
-  /// The shards that the node has in its map, or itself if it is one, and whether it serves calls
-  /// on their keys. O(shards).
+  /// The shards that the node has in its map, or itself if it is one, and whether this event loop
+  /// serves calls on their keys. O(shards).
   var shardHealth: [(id: String, isServing: Bool)] { get }
+
+  /// The health of all event loops of the node; nil: there is only this one. Each loop of a router
+  /// has its own links, and they don't become ready at one moment.
+  func healthOfAllLoops() -> EventLoopFuture<NodeHealth>?
 
   /// The connections that the node itself has opened; nil: it opens none.
   func linkReports() -> EventLoopFuture<[LinkReport]>?
 }
 
 extension StandardServicesNode {
+  /// The health of this event loop.
+  package var loopHealth: NodeHealth {
+    NodeHealth(notReadyReason: notReadyReason, shards: shardHealth)
+  }
+
+  package func healthOfAllLoops() -> EventLoopFuture<NodeHealth>? { nil }
+
   package func linkReports() -> EventLoopFuture<[LinkReport]>? { nil }
 }
 
