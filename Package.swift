@@ -139,7 +139,9 @@ let package = Package(
       exclude: ["Page"]),
     .target(
       name: "TraceExport",
-      dependencies: ["MetricTypes", "Tracing", "GRPC", nioCore, nioPosix, nioHTTP1, logging]),
+      dependencies: [
+        "TextForms", "MetricTypes", "Tracing", "GRPC", nioCore, nioPosix, nioHTTP1, logging,
+      ]),
     .target(
       name: "RingstoreClient",
       dependencies: ["RingstoreAPI", "GRPC", nioCore, nioPosix, nioConcurrency]),
@@ -174,7 +176,8 @@ let package = Package(
     .testTarget(
       name: "TraceExportTests",
       dependencies: [
-        "TraceExport", "Tracing", "GRPC", "TestCertificates", "TestLogs", nioCore, nioPosix,
+        "TraceExport", "Tracing", "GRPC", "TestCertificates", "TestLogs", "TestSeeds", "NodeCore",
+        nioCore, nioPosix,
         nioHTTP1, nioConcurrency, logging,
       ]),
     .testTarget(
@@ -307,7 +310,8 @@ let package = Package(
     .testTarget(
       name: "RingstoreClientTests",
       dependencies: [
-        "TestSeeds", "TestCertificates", "TextForms", "Store", "Log", "LogFiles", "RingstoreClient",
+        "TestSeeds", "TestCertificates", "TestLogs", "TextForms", "Store", "Log", "LogFiles",
+        "RingstoreClient", "TraceExport",
         "RouterNode", "NodeCore", "Admin",
         "ShardNode",
         "RingstoreAPI", "Commands", "GRPC", "Placement", "Users",

@@ -20,6 +20,7 @@ final class ExportExchange: ChannelInboundHandler {
 
   private let endpoint: TraceEndpoint
   private let body: ByteBuffer
+  private let headers: TraceHeaders
   private let version: String
   private var completion: ((ExportExchange, Outcome) -> Void)?
   private var context: ChannelHandlerContext?
@@ -27,11 +28,12 @@ final class ExportExchange: ChannelInboundHandler {
 
   /// - Parameter completion: called once, unless the exchange is dropped.
   init(
-    _ endpoint: TraceEndpoint, _ body: ByteBuffer, version: String,
+    _ endpoint: TraceEndpoint, _ body: ByteBuffer, _ headers: TraceHeaders, version: String,
     completion: @escaping (ExportExchange, Outcome) -> Void
   ) {
     self.endpoint = endpoint
     self.body = body
+    self.headers = headers
     self.version = version
     self.completion = completion
   }
@@ -76,6 +78,7 @@ final class ExportExchange: ChannelInboundHandler {
     head.headers.add(name: "Content-Type", value: OTLPRequest.contentType)
     head.headers.add(name: "Content-Length", value: "\(body.readableBytes)")
     head.headers.add(name: "Connection", value: "close")
+    for field in headers.fields { head.headers.add(name: field.name, value: field.value) }
     context.write(wrapOutboundOut(.head(head)), promise: nil)
     context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
     context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)

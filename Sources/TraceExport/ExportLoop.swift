@@ -95,7 +95,9 @@ final class ExportLoop {
     attempts += 1
     let endpoint = configuration.endpoint
     let body = ByteBuffer(string: OTLPRequest.body(batch, version: configuration.version))
-    let exchange = ExportExchange(endpoint, body, version: configuration.version) {
+    let exchange = ExportExchange(
+      endpoint, body, configuration.headers(), version: configuration.version
+    ) {
       [weak self] exchange, outcome in
       self?.ended(exchange, outcome)
     }

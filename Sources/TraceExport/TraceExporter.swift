@@ -14,6 +14,8 @@ package struct TraceExporterConfiguration: Sendable {
   package let endpoint: TraceEndpoint
   /// nil: the connection isn't encrypted.
   package var tls: ClientTLS?
+  /// Further header fields, called for each request on the exporter's thread; it may read a file.
+  package var headers: @Sendable () -> TraceHeaders = { .none }
   /// The program's.
   package var version = ""
   /// The maximum number of spans of a request.

@@ -74,7 +74,7 @@ enum ImportRules {
         "GRPC", "Admin",
       ]
     ),
-    ("TraceExport", ["MetricTypes", "Tracing", "GRPC"]),
+    ("TraceExport", ["TextForms", "MetricTypes", "Tracing", "GRPC"]),
     ("RingstoreClient", ["RingstoreAPI", "GRPC"]),
     ("LoadGenerator", ["TextForms", "RingstoreAPI", "NodeCore", "StatusCodes", "GRPC"]),
     ("CEdit", []),

@@ -4,6 +4,7 @@ collectors that must not disturb calls."""
 import itertools
 import os
 import subprocess
+from pathlib import Path
 
 import grpc
 import pytest
@@ -12,10 +13,11 @@ from harness.client import Client, call, explain
 from harness.cluster import Cluster, start_local, start_shard
 from harness.collector import Collector
 from harness.lines import Lines
-from harness.metrics import scrape
+from harness.metrics import get, scrape
 from harness.polling import eventually
 from harness.process import binary, clean_environment, run
 from legacy import kv_store_pb2, kv_store_pb2_grpc
+from ringstore.v1 import cluster_pb2
 from ringstore.v1 import keystore_pb2 as pb
 from test_waiting import parked
 
@@ -397,12 +399,46 @@ def test_spans_are_sent_to_an_encrypted_collector_with_a_valid_certificate():
             stranger.kill()
 
 
+def test_a_collector_gets_the_headers_of_a_file_which_are_shown_nowhere(tmp_path):
+    file = tmp_path / "headers"
+    file.write_text("Authorization=Bearer%20first-secret\nX-Tenant=7\n")
+    with Collector() as careful:
+        flags = (*careful.flags, "--trace-headers-file", str(file), "--admin-port", "0")
+        node = start_shard("a", *flags, "--log-level", "trace")
+        try:
+            with Client(node.address) as own:
+
+                def headers_of_a_span() -> tuple[str, ...]:
+                    trace = Trace()
+                    own.stub.Get(pb.Key(key=b"k"), metadata=trace.metadata, timeout=60)
+                    careful.wait(trace.id, 1)
+                    sent = careful.headers[-1]
+                    return sent["Authorization"], sent.get("X-Tenant")
+
+                assert headers_of_a_span() == ("Bearer first-secret", "7")
+                file.write_text("Authorization=Bearer%20second-secret\n")
+                assert headers_of_a_span() == ("Bearer second-secret", None)
+                file.write_text("third-secret\n")
+                assert headers_of_a_span() == ("Bearer second-secret", None)
+                shown = str(own.cluster.Config(cluster_pb2.ConfigRequest(), timeout=60))
+            status, _, page = get(node.admin_port, "/config")
+            assert status == 200 and str(file) in page and str(file) in shown
+            arguments = Path(f"/proc/{node.pid}/cmdline").read_text()
+        finally:
+            node.stop()
+        assert "headers were read again" in node.log()
+        assert "headers stay as they are" in node.log()
+        for text in (node.log(), page, shown, arguments):
+            assert "-secret" not in text
+
+
 @pytest.mark.parametrize(
     "flags, sentence",
     [
         (["--trace-endpoint", "localhost:4318"], "must be off, or a URL"),
         (["--trace-endpoint", "http://h/", "--trace-ca", "x.pem"], "is not https"),
         (["--trace-endpoint", "https://h/", "--trace-ca", "x.pem"], "x.pem"),
+        (["--trace-endpoint", "http://h/", "--trace-headers-file", "no"], "no can't be read"),
         (["--trace-sample-ratio", "1.5"], "from 0 to 1"),
         (["--trace-keys", "key"], "must be none or digest"),
     ],

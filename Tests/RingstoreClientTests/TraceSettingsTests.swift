@@ -1,8 +1,11 @@
 // The settings of traces, and the trace context of the client.
 
+import Foundation
 import NodeCore
 import RingstoreClient
+import TestLogs
 import Testing
+import TraceExport
 import ringstore
 
 @Suite struct TraceSettingsTests {
@@ -63,6 +66,41 @@ import ringstore
         try sources([.traceEndpoint: [endpoint], .traceCA: ["missing.pem"]]).traceConfiguration()
       }
     }
+  }
+
+  @Test func headersForTheCollectorComeFromAFileAndAreNotShown() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(
+      path: "headers-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "headers").path
+    func write(_ text: String) throws {
+      try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
+    }
+    let log = RecordedLog()
+    let flags = [Setting.traceEndpoint: ["http://h/"], .traceHeadersFile: [path]]
+    for text in ["", "secret"] {
+      try write(text)
+      let error = #expect(throws: ConfigurationError.self) {
+        try sources(flags).traceConfiguration()
+      }
+      #expect(error?.sentence.contains(path) == true && error?.sentence.contains("secret") == false)
+    }
+    try write("api-key=secret")
+    let usable = sources(flags)
+    let headers = try #require(try usable.traceConfiguration()?.headers)
+    #expect(headers.current(log.logger).fields.map(\.value) == ["secret"])
+    let shown = usable.ledger.settings.settings.first { $0.name == "trace_headers_file" }
+    #expect(shown?.value == .text(path))
+    #expect(log.messages.isEmpty)
+    try write("api-key=another secret")
+    #expect(headers.current(log.logger).fields.map(\.value) == ["another secret"])
+    for change in [{ try write("secret") }, { try FileManager.default.removeItem(atPath: path) }] {
+      try change()
+      #expect(headers.current(log.logger).fields.map(\.value) == ["another secret"])
+      #expect(headers.current(log.logger).fields.map(\.value) == ["another secret"])
+    }
+    #expect(log.messages.count == 3, "one for each change")
   }
 
   @Test func theTraceOfACallsOptionsReplacesTheClients() {

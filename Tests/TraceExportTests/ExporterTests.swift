@@ -1,6 +1,7 @@
 // The exporter with a collector that accepts spans, refuses them, is slow, broken or unreachable.
 
 import GRPC
+import NIOConcurrencyHelpers
 import NIOCore
 import TestLogs
 import Testing
@@ -72,6 +73,27 @@ import Tracing
     let counts = source.traces.queue.counts
     #expect(counts.exported == 7 && counts.exportsDone == 3 && counts.waiting == 0)
     #expect(source.log.messages.isEmpty)
+    await collector.stop()
+  }
+
+  /// They may change, as a file may.
+  @Test func eachRequestHasTheHeadersOfItsMoment() async throws {
+    let collector = try await FakeCollector()
+    let tokens = NIOLockedValueBox(["one", "two"])
+    let source = try Source(port: collector.port) {
+      $0.batchSpansMax = 1
+      $0.interval = .hours(1)
+      $0.headers = {
+        let token = tokens.withLockedValue { $0.isEmpty ? "" : $0.removeFirst() }
+        return (try? TraceHeaders(Array("api-key=\(token),X-Tenant=7".utf8))) ?? .none
+      }
+    }
+    source.make(3)
+    await source.stop()
+    let heads = collector.requests.map(\.head.headers)
+    #expect(heads.map { $0["api-key"] } == [["one"], ["two"], []])
+    #expect(heads.map { $0["x-tenant"] } == [["7"], ["7"], []])
+    #expect(heads.allSatisfy { $0["content-type"] == ["application/json"] })
     await collector.stop()
   }
 

@@ -29,8 +29,10 @@ struct NodeTracing: Sendable {
         nanos: { NIODeadline.now().uptimeNanoseconds }, unixNanos: WallTime.unixNanos),
       random: { SplitMix64(seed: .random(in: .min ... .max)) })
     self.traces = traces
-    exporter = TraceExporter(
-      configuration.exporter, traces.queue, logger: logs.logger("ringstore.traces"))
+    let logger = logs.logger("ringstore.traces")
+    var settings = configuration.exporter
+    if let headers = configuration.headers { settings.headers = { headers.current(logger) } }
+    exporter = TraceExporter(settings, traces.queue, logger: logger)
   }
 
   /// The counts of spans; zeros without an endpoint.

@@ -13,6 +13,10 @@ struct TraceOptions: ParsableArguments {
   var traceCA: String?
 
   @Option(
+    help: "A file with NAME=VALUE of header fields for the collector, as a token. (default: none)")
+  var traceHeadersFile: String?
+
+  @Option(
     parsing: .unconditional,
     help: "The share of calls without a traceparent that are traced: 0 to 1. (default: 0)")
   var traceSampleRatio: String?
@@ -28,6 +32,7 @@ struct TraceOptions: ParsableArguments {
   var flags: [Setting: [String]] {
     [
       .traceEndpoint: given(traceEndpoint), .traceCA: given(traceCA),
+      .traceHeadersFile: given(traceHeadersFile),
       .traceSampleRatio: given(traceSampleRatio),
       .traceSpansPerSecond: given(traceSpansPerSecond), .traceKeys: given(traceKeys),
     ]

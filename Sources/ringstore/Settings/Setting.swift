@@ -16,7 +16,8 @@ package enum NodeKind: String, Sendable, CaseIterable {
       .maxStreamsPerConnection, .connectionMemoryBytes,
       .tlsCertificate, .tlsKey, .tlsClientCA, .tlsClientCertificates, .maxHandshakes, .insecure,
       .users, .audit, .adminPort, .adminAddress, .slowlogMillis, .slowlogBytes, .slowlogKeys,
-      .traceEndpoint, .traceCA, .traceSampleRatio, .traceSpansPerSecond, .traceKeys,
+      .traceEndpoint, .traceCA, .traceHeadersFile, .traceSampleRatio, .traceSpansPerSecond,
+      .traceKeys,
     ]
     let data: [Setting] = [
       .dataDir, .fsync, .maxMemory, .evictionPolicy, .maxPinnedBytes, .maxPinnedSeconds,
@@ -92,6 +93,7 @@ package enum Setting: String, Sendable, CaseIterable {
   case slowlogKeys = "slowlog_keys"
   case traceEndpoint = "trace_endpoint"
   case traceCA = "trace_ca"
+  case traceHeadersFile = "trace_headers_file"
   case traceSampleRatio = "trace_sample_ratio"
   case traceSpansPerSecond = "trace_spans_per_second"
   case traceKeys = "trace_keys"

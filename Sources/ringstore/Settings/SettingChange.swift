@@ -16,7 +16,7 @@ extension Setting {
     switch self {
     case .shards: kind == .router ? .reload : .restart
     case .users, .shardTokenFile, .tlsCertificate, .tlsKey, .tlsClientCA, .shardTLSCA,
-      .shardTLSCertificate, .shardTLSKey, .traceCA:
+      .shardTLSCertificate, .shardTLSKey, .traceCA, .traceHeadersFile:
       .contents
     default: .restart
     }

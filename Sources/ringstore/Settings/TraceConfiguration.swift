@@ -8,6 +8,8 @@ import Tracing
 /// How a process traces calls, and where it exports spans.
 package struct TraceConfiguration: Sendable {
   package var exporter: TraceExporterConfiguration
+  /// The file with further header fields for the collector; nil: none.
+  package var headers: TraceHeadersFile?
   package var settings = TraceSettings()
 }
 
@@ -22,6 +24,7 @@ extension SettingSources {
       .traceSpansPerSecond, Self.spanCounts, default: settings.spansPerSecond)
     settings.hasKeyDigests = try hasKeyDigests()
     let authority = try path(.traceCA)
+    let headersPath = try path(.traceHeadersFile)
     guard let endpoint = try traceEndpoint() else { return nil }
     guard endpoint.isEncrypted || authority == nil else {
       throw ConfigurationError("trace_ca is given, but trace_endpoint is not https.")
@@ -29,7 +32,15 @@ extension SettingSources {
     var exporter = TraceExporterConfiguration(endpoint)
     exporter.version = RingstoreVersion.current
     if endpoint.isEncrypted { exporter.tls = try Self.tls(authority) }
-    return TraceConfiguration(exporter: exporter, settings: settings)
+    var configuration = TraceConfiguration(exporter: exporter, settings: settings)
+    if let headersPath {
+      do throws(TraceHeadersFile.Failure) {
+        configuration.headers = try TraceHeadersFile(headersPath)
+      } catch {
+        throw ConfigurationError("trace_headers_file: \(headersPath) \(error.sentence).")
+      }
+    }
+    return configuration
   }
 
   /// nil: off.

@@ -76,6 +76,7 @@ class Collector:
     def __init__(self, certificate: tuple[str, str] | None = None):
         self.status = 200
         self.requests = 0
+        self.headers: list[dict[str, str]] = []
         self.held = threading.Event()
         self._released = threading.Event()
         self._spans: list[Span] = []
@@ -90,6 +91,7 @@ class Collector:
                 assert self.headers["Content-Type"] == "application/json"
                 with collector._lock:
                     collector.requests += 1
+                    collector.headers.append(dict(self.headers))
                     if collector.status == 200:
                         collector._spans += spans_of(body)
                 if collector.held.is_set():
