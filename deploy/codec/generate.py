@@ -1,9 +1,10 @@
 """Writes the Swift codec of our .proto files from protoc's FileDescriptorSet.
 
-    generate.py DESCRIPTOR_SET SOURCES_FOLDER TESTS_FOLDER
+    generate.py DESCRIPTOR_SET PROTOS_FOLDER SOURCES_FOLDER TESTS_FOLDER
 
-One file for each .proto into the first folder; into the second, for the property tests, what both
-codecs make of each message. Called by deploy/generate, which formats the files afterwards.
+Comments are completed from the .proto files themselves. One file for each .proto into the folder
+of sources; into that of tests, for the property tests, what both codecs make of each message.
+Called by deploy/generate, which formats the files afterwards.
 """
 
 import pathlib
@@ -47,10 +48,10 @@ def header(source):
 
 
 def main():
-    descriptors, sources, tests = sys.argv[1:]
+    descriptors, protos, sources, tests = sys.argv[1:]
     descriptor_set = descriptor_pb2.FileDescriptorSet.FromString(
         pathlib.Path(descriptors).read_bytes())
-    schema = Schema(descriptor_set)
+    schema = Schema(descriptor_set, pathlib.Path(protos))
     unserved = read_fields("unserved.txt", schema)
     rare = read_fields("rare.txt", schema)
     namespaces = {}

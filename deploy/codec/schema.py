@@ -162,17 +162,59 @@ class File:
     namespace: str
 
 
-def comment_of(locations, path):
-    """The comment that stands before a declaration, or else behind it."""
-    found = locations.get(tuple(path))
-    if found is None:
-        return []
-    text = found.leading_comments or found.trailing_comments
-    return [line.strip() for line in text.strip().splitlines() if line.strip()]
+def trimmed(lines):
+    """Without blanks around them, and without empty ones."""
+    return [line.strip() for line in lines if line.strip()]
+
+
+class Comments:
+    """The comments of a file's declarations.
+
+    A comment behind a declaration may continue in the lines below, where it begins in the same
+    column. For protoc these lines are the comment before the next declaration, so they are looked
+    up in the file itself.
+    """
+
+    def __init__(self, proto, source):
+        """`source`: the file's lines; none for a file that isn't ours."""
+        self.locations = {tuple(each.path): each for each in proto.source_code_info.location}
+        self.source = source
+
+    def of(self, path):
+        """The comment that stands before a declaration, or else behind it."""
+        found = self.locations.get(tuple(path))
+        if found is None:
+            return []
+        line = found.span[0]
+        before = found.leading_comments.splitlines()
+        above = line - len(before) - 1
+        before = trimmed(before[len(self.continuation(above)):])
+        if before:
+            return before
+        end = found.span[2] if len(found.span) == 4 else line
+        # Of a message the comment behind its opening brace.
+        last = line if self.source and self.source[end].strip() == "}" else end
+        return trimmed(found.trailing_comments.splitlines() + self.continuation(last))
+
+    def continuation(self, line):
+        """The lines below one with a declaration and a comment that continue this comment."""
+        if not self.source or not 0 <= line < len(self.source):
+            return []
+        column = self.source[line].find("//")
+        if column < 0 or not self.source[line][:column].strip():
+            return []
+        found = []
+        for below in self.source[line + 1:]:
+            if below.find("//") != column or below[:column].strip():
+                break
+            found.append(below[column + 2:])
+        return found
 
 
 class Schema:
-    def __init__(self, descriptor_set):
+    def __init__(self, descriptor_set, protos):
+        """`protos`: the folder of the .proto files."""
+        self.protos = protos
         self.messages, self.enums, self.files = {}, {}, []
         outlined = {each.name for each in descriptor_set.file if each.package in OUTLINED}
         for proto in descriptor_set.file:
@@ -218,14 +260,16 @@ class Schema:
     def read_file(self, proto):
         if proto.package not in NAMESPACES:
             raise Unsupported(f"package {proto.package} has no namespace in schema.py")
-        locations = {tuple(each.path): each for each in proto.source_code_info.location}
+        path = self.protos / proto.name
+        source = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        comments = Comments(proto, source)
         namespace = NAMESPACES[proto.package]
         prefix = f".{proto.package}" if proto.package else ""
         messages = [
-            self.read_message(each, prefix, namespace, proto, locations, [4, index])
+            self.read_message(each, prefix, namespace, proto, comments, [4, index])
             for index, each in enumerate(proto.message_type)]
         enums = [
-            self.read_enum(each, prefix, namespace, locations, [5, index])
+            self.read_enum(each, prefix, namespace, comments, [5, index])
             for index, each in enumerate(proto.enum_type)]
         services = [
             Service(
@@ -236,34 +280,34 @@ class Schema:
                         rpc.server_streaming,
                         rpc.options.idempotency_level 
                         == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS,
-                        comment_of(locations, [6, index, 2, place]))
+                        comments.of([6, index, 2, place]))
                     for place, rpc in enumerate(each.method)],
-                comment_of(locations, [6, index]))
+                comments.of([6, index]))
             for index, each in enumerate(proto.service)]
         return File(proto.name, proto.package in OUTLINED, messages, enums, services, namespace)
 
-    def read_message(self, proto, prefix, outer, file, locations, path):
+    def read_message(self, proto, prefix, outer, file, comments, path):
         full_name = f"{prefix}.{proto.name}"
         swift = f"{outer}.{TYPE_NAMES.get(proto.name, proto.name)}"
         message = Message(
             full_name, swift, file.name, [], [each.name for each in proto.oneof_decl],
             [
-                self.read_message(each, full_name, swift, file, locations, [*path, 3, index])
+                self.read_message(each, full_name, swift, file, comments, [*path, 3, index])
                 for index, each in enumerate(proto.nested_type)],
             [
-                self.read_enum(each, full_name, swift, locations, [*path, 4, index])
+                self.read_enum(each, full_name, swift, comments, [*path, 4, index])
                 for index, each in enumerate(proto.enum_type)],
-            proto.options.map_entry, file.package in CHECKED_TEXT, comment_of(locations, path))
+            proto.options.map_entry, file.package in CHECKED_TEXT, comments.of(path))
         for index, each in enumerate(proto.field):
             place = [*path, 2, index]
-            message.fields.append(self.read_field(each, message, file, locations, place))
+            message.fields.append(self.read_field(each, message, file, comments, place))
         real = {each.oneof for each in message.fields if each.oneof}
         message.oneofs = [each for each in message.oneofs if each in real]
         message.fields.sort(key=lambda each: each.number)
         self.messages[full_name] = message
         return message
 
-    def read_field(self, proto, message, file, locations, path):
+    def read_field(self, proto, message, file, comments, path):
         if proto.type not in KINDS:
             raise Unsupported(f"{message.full_name}.{proto.name}: its type")
         kind = KINDS[proto.type]
@@ -279,15 +323,15 @@ class Schema:
             raise Unsupported(f"{message.full_name}.{proto.name}: optional message")
         return Field(
             proto.name, proto.number, kind, repeated, proto.proto3_optional, oneof,
-            proto.type_name or None, comment_of(locations, path))
+            proto.type_name or None, comments.of(path))
 
-    def read_enum(self, proto, prefix, outer, locations, path):
+    def read_enum(self, proto, prefix, outer, comments, path):
         full_name = f"{prefix}.{proto.name}"
         start = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", proto.name).upper() + "_"
         values = [
             (camel(each.name.removeprefix(start)), each.number,
-             comment_of(locations, [*path, 2, index]))
+             comments.of([*path, 2, index]))
             for index, each in enumerate(proto.value)]
-        enum = Enum(full_name, f"{outer}.{proto.name}", values, comment_of(locations, path))
+        enum = Enum(full_name, f"{outer}.{proto.name}", values, comments.of(path))
         self.enums[full_name] = enum
         return enum

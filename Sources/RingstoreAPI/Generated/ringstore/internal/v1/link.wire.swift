@@ -22,7 +22,8 @@ extension LinkV1 {
     package static var check: Self { Self(rawValue: 1) }
     @inlinable
     package static var adopt: Self { Self(rawValue: 2) }
-    /// the map is in force. Has no reply. Sent only after queries that began
+    /// the map is in force. Has no reply. Sent only after queries that began after this shard
+    /// had adopted the map: older replies could be from the time before a restart of the shard
     @inlinable
     package static var inForce: Self { Self(rawValue: 3) }
 
@@ -50,15 +51,18 @@ extension LinkV1 {
     /// in the first frame, and only there
     package var hello: LinkV1.Hello? = nil
     /// the newest clock_millis that the router had received on this link when it began the
-    package var heardMillis: UInt64 = 0
     /// frame. Calls of a frame that arrives too long after it are not executed, so bytes that
     /// were delayed on the way have no later effect. Also sent as a keep-alive, over both
     /// lanes, for each received clock_millis
-    package var cancels: RepeatedNumbers = RepeatedNumbers()
+    package var heardMillis: UInt64 = 0
+    /// ids of calls whose caller disconnected, also of this frame's calls; a cancel is a
     /// message, never a stream reset
+    package var cancels: RepeatedNumbers = RepeatedNumbers()
+    /// ids of calls in this frame that had been returned, the first ones on their slots since.
+    /// A shard that has returned a call returns all later ones on its slot that arrive over the
+    /// same lane, until one of these arrives: none overtakes another
     package var placedAnew: RepeatedNumbers = RepeatedNumbers()
-    /// since. A shard that has returned a call returns all later ones on its slot that arrive
-    /// over the same lane, until one of these arrives: none overtakes another
+    /// a slot map for an open link, alone in its frame; IN_FORCE over both lanes
     package var offer: LinkV1.MapOffer? = nil
     package var calls: RepeatedMessages<LinkV1.LinkCall> = RepeatedMessages<LinkV1.LinkCall>()
     /// for streamed replies
@@ -260,9 +264,11 @@ extension LinkV1 {
     package var map: V1.SlotMap? = nil
     /// as in Hello
     package var inForceEpoch: UInt64 = 0
-    /// of ADOPT: returned in the reply. A shard that has already adopted the map is
+    /// of ADOPT: returned in the reply. A shard that has already adopted the map is queried
+    /// again, and its reply confirms that it still holds the map
     package var round: UInt64 = 0
-    /// queried again, and its reply confirms that it still holds the map
+    /// of IN_FORCE: the greatest that shards have reported, so a slot that a shard gains has
+    /// had versions below it only; 0: no shard has reported one
     package var versionsBelow: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -356,17 +362,19 @@ extension LinkV1 {
     package var cluster: UnsafeRawBufferPointer = noBytes
     /// id of router and event loop
     package var router: UnsafeRawBufferPointer = noBytes
-    /// increases with every (re)connection of this router loop: once a shard has seen a
+    /// increases with every (re)connection of this router loop: once a shard has seen a newer
+    /// one, it executes nothing more from the older connection
     package var generation: UInt64 = 0
-    /// newer one, it executes nothing more from the older connection
     package var expectedShard: UnsafeRawBufferPointer = noBytes
     package var map: V1.SlotMap? = nil
     /// a keyed digest of the cluster's hash seed and of this Hello; never the seed
     package var hashSeedCheck: UnsafeRawBufferPointer = noBytes
-    /// of the newest map that the router knows to be in force; 0: it
+    /// of the newest map that the router knows to be in force; 0: it knows none. The shard
+    /// adopts the map of this Hello, and serves the slots that it gains when an offer says that
+    /// it is in force
     package var inForceEpoch: UInt64 = 0
-    /// knows none. The shard adopts the map of this Hello, and serves the slots that it gains
-    /// when an offer says that it is in force
+    /// over the calls lane: calls that were parked on this router loop's earlier links and have
+    /// had no final reply. They no longer count as in progress
     package var parkedCalls: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -848,9 +856,10 @@ extension LinkV1 {
     package var replies: RepeatedMessages<LinkV1.LinkReply> = RepeatedMessages<LinkV1.LinkReply>()
     /// the shard is stopping: send nothing new; every received call gets its reply
     package var draining: Bool = false
-    /// the shard's clock, which starts with the shard: with each HelloReply, and every
+    /// the shard's clock, which starts with the shard: with each HelloReply, and every half
+    /// second over the calls lane
     package var clockMillis: UInt64 = 0
-    /// half second over the calls lane
+    /// to an offer
     package var mapReply: LinkV1.MapReply? = nil
     /// over another link the shard has adopted a map, or learned that it is in force
     package var mapNews: LinkV1.MapNews? = nil
@@ -1021,7 +1030,8 @@ extension LinkV1 {
     package var lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<
       LinkV1.ShardLineage
     >()
-    /// if it was accepted: above all versions that the shard has assigned, and all that
+    /// if it was accepted: above all versions that the shard has assigned, and all that were
+    /// reported to it. It assigns no more in slots that it has lost
     package var versionsBelow: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1232,11 +1242,12 @@ extension LinkV1 {
     package var incarnation: UInt64 = 0
     package var mapEpoch: UInt64 = 0
     package var accepted: Bool = false
-    /// WRONG_CLUSTER, WRONG_SHARD, STALE_MAP (ours is newer), MAP_CONFLICT (same epoch,
+    /// WRONG_CLUSTER, WRONG_SHARD, STALE_MAP (ours is newer), MAP_CONFLICT (same epoch, other
+    /// content; or we hold keys that this map assigns to others; or it doesn't list a shard
+    /// that may own slots), UNAUTHENTICATED, WRONG_HASH_SEED, DATA_LOST (the map has recorded
+    /// another lineage for this shard than its data has)
     package var refusal: UnsafeRawBufferPointer = noBytes
-    /// other content; or we hold keys that this map assigns to others; or it doesn't list a
-    /// shard that may own slots), UNAUTHENTICATED, WRONG_HASH_SEED, DATA_LOST (the map has
-    /// recorded another lineage for this shard than its data has)
+    /// the shard's, if the router's was refused and the shard has one
     package var map: V1.SlotMap? = nil
     /// whether the shard's map is in force
     package var mapInForce: Bool = false
@@ -1244,17 +1255,19 @@ extension LinkV1 {
     package var detail: UnsafeRawBufferPointer = noBytes
     /// whether it serves any slot: a new one doesn't until its map is in force
     package var serving: Bool = false
-    /// those of parked_calls that were executed, or may have been; the others were not.
+    /// those of parked_calls that were executed, or may have been; the others were not. Another
+    /// incarnation lists none: it has executed none of them
     package var ranCalls: RepeatedNumbers = RepeatedNumbers()
-    /// Another incarnation lists none: it has executed none of them
+    /// of the shard's data; empty: it is in memory only
     package var lineage: UnsafeRawBufferPointer = noBytes
     /// if it was accepted: the shard's records, of all shards of its map
     package var lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<
       LinkV1.ShardLineage
     >()
-    /// the shard keeps its data, so calls of parked_calls that an earlier incarnation
+    /// the shard keeps its data, so calls of parked_calls that an earlier incarnation has
+    /// executed took effect. Which of them is not known
     package var recovers: Bool = false
-    /// has executed took effect. Which of them is not known
+    /// as in MapReply
     package var versionsBelow: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false
@@ -1487,10 +1500,13 @@ extension LinkV1 {
     package var response: UnsafeRawBufferPointer = noBytes
     package var details: UnsafeRawBufferPointer = noBytes
     /// further parts follow (bulk stream only). With a code that is not 0 the call was
-    package var more: Bool = false
     /// returned: it was not executed, because its key's slot isn't the shard's; `response` is
     /// then the LinkCall, to be routed again, and the error is the one that its caller gets if
     /// that isn't possible
+    package var more: Bool = false
+    /// with `more`: the call has found nothing and waits at the shard (wait_millis). It is no
+    /// longer in progress for order and limits; `response` is the LinkCall. Another reply
+    /// follows when it has been executed, or its time is over
     package var parked: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
     package private(set) var hasUnknownField = false

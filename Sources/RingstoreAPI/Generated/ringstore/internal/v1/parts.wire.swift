@@ -461,9 +461,10 @@ extension LinkV1 {
     package static let name = "ringstore.internal.v1.RandomKeyPartReply"
     package var key: UnsafeRawBufferPointer = noBytes
     package var found: Bool = false
-    /// of the database on this shard: the weight of the key. For a caller that may see
+    /// of the database on this shard: the weight of the key. For a caller that may see only
+    /// some of them, an estimate of their number
     package var keys: Int64 = 0
-    /// only some of them, an estimate of their number
+    /// all drawn keys had expired, and are deleted: try again
     package var again: Bool = false
     /// the caller may see none of the drawn keys
     package var hidden: Bool = false
