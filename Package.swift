@@ -351,7 +351,8 @@ let package = Package(
       dependencies: [
         "CodecReadings", "TestCertificates", "TextForms", "LargeMemory", "HTTP2", "LineProtocol",
         "RingstoreAPI", "Users", "Placement", "Commands", "NodeCore", "ShardNode", "RouterNode",
-        "GRPC", "Store", "Log", nioCore, nioEmbedded, nioSSL, logging,
+        "GRPC", "Store", "Log", "Tracing", "Admin", "Dashboard", "MetricTypes", nioCore,
+        nioEmbedded, nioSSL, logging,
       ],
       path: "Tests/Fuzzing/Readers"),
     .testTarget(

@@ -1,6 +1,6 @@
 // The HTTP side of an admin connection: one request after another, each of which is looked up in
-// the table of pages, admitted or refused, and replied to. Pages are made outside the event loop,
-// within a time limit. Event loop of the port.
+// the table of pages, admitted or refused, and replied to. Pages that query nodes are made outside
+// the event loop, within a time limit. Event loop of the port.
 
 import GRPC
 import NIOCore
@@ -115,6 +115,7 @@ final class AdminExchange: ChannelInboundHandler {
 
   private func make(_ route: AdminRoute, _ request: AdminRequest, _ head: HTTPRequestHead) {
     connection.beginsPage(route)
+    if let response = route.respondAtOnce?(request) { return write(response, to: head, route.path) }
     let ours = number
     let (eventLoop, loops) = (loop.eventLoop, loop.loops)
     let bound = NIOLoopBound(self, eventLoop: eventLoop)

@@ -7,8 +7,8 @@ import NIOCore
 import NodeCore
 import Users
 
-final class AdminLoop: ListenerLoop {
-  let eventLoop: any EventLoop
+package final class AdminLoop: ListenerLoop {
+  package let eventLoop: any EventLoop
   /// For pages, which are made outside of the event loop.
   let loops: NodeLoops
   let routes: [String: AdminRoute]
@@ -18,12 +18,12 @@ final class AdminLoop: ListenerLoop {
   let connections: NodeConnections
   let counters: AdminCounters
   let logger: Logger
-  let receiveBuffer = SharedReceiveBuffer()
-  let scheduler: LoopScheduler
+  package let receiveBuffer = SharedReceiveBuffer()
+  package let scheduler: LoopScheduler
   private(set) var isDraining = false
   private let list: ConnectionList<AdminConnection>
 
-  init(
+  package init(
     _ eventLoop: any EventLoop, _ loops: NodeLoops, _ routes: [AdminRoute],
     authorizer: Authorizer?, limits: AdminLimits, connections: NodeConnections,
     counters: AdminCounters, logger: Logger
@@ -44,12 +44,14 @@ final class AdminLoop: ListenerLoop {
 
   func remove(_ connection: AdminConnection) { list.remove(connection) }
 
-  func makeHandler(_ connection: AcceptedConnection) -> any ChannelHandler {
+  package var connectionCount: Int { list.count }
+
+  package func makeHandler(_ connection: AcceptedConnection) -> any ChannelHandler {
     AdminConnection(
       self, place: connection.place, peer: connection.peer, writer: connection.writer)
   }
 
-  func endIdlest() -> Bool {
+  package func endIdlest() -> Bool {
     let nowNanos = eventLoop.now.uptimeNanoseconds
     let idle = list.all.compactMap { connection in
       connection.idleness(nowNanos: nowNanos).map { (connection: connection, idleness: $0) }
@@ -59,12 +61,12 @@ final class AdminLoop: ListenerLoop {
     return true
   }
 
-  func drain() -> [EventLoopFuture<Void>] {
+  package func drain() -> [EventLoopFuture<Void>] {
     isDraining = true
     return list.all.map { $0.drain() }
   }
 
-  func closeNow() {
+  package func closeNow() {
     for connection in list.all { connection.cut(.drainTimeout) }
   }
 }

@@ -96,6 +96,8 @@ package struct AdminRoute: Sendable {
   /// Whether it is a probe, which must fail quickly.
   package let isProbe: Bool
   package let respond: @Sendable (AdminRequest) async -> AdminResponse
+  /// Makes the page on the port's event loop; nil: it is made elsewhere.
+  let respondAtOnce: (@Sendable (AdminRequest) -> AdminResponse)?
 
   /// Whether a page requests it, and not a person.
   var isForScripts: Bool { path.hasPrefix("/api/") }
@@ -109,6 +111,18 @@ package struct AdminRoute: Sendable {
     self.access = access
     self.isProbe = isProbe
     self.respond = respond
+    respondAtOnce = nil
+  }
+
+  /// - Parameter atOnce: the same for a page that queries no node and is made quickly.
+  package init(
+    _ path: String, access: Access, atOnce: @escaping @Sendable (AdminRequest) -> AdminResponse
+  ) {
+    self.path = path
+    self.access = access
+    isProbe = false
+    respond = { atOnce($0) }
+    respondAtOnce = atOnce
   }
 
   /// The response in the place of the page; nil: the request may have it.

@@ -53,10 +53,12 @@ package struct AdminPages: Sendable {
 
   package var routes: [AdminRoute] {
     [
-      AdminRoute("/", access: .open) { request in
-        guard let startPage, request.accept?.contains("text/html") == true else { return index() }
-        return startPage
-      },
+      AdminRoute(
+        "/", access: .open,
+        atOnce: { request in
+          guard let startPage, request.accept?.contains("text/html") == true else { return index() }
+          return startPage
+        }),
       AdminRoute("/metrics", access: .read) { await metrics($0) },
       AdminRoute("/healthz", access: .open, isProbe: true) { _ in await health() },
       AdminRoute("/readyz", access: .open, isProbe: true) { _ in await readiness() },

@@ -9,11 +9,11 @@
 import RingstoreAPI
 import TextForms
 
-struct DashboardQuery {
+package struct DashboardQuery {
   private var values: [Substring: Substring] = [:]
 
   /// - Parameter names: those that there may be, each of them once.
-  init(_ text: String, _ names: Set<String>) throws(CallError) {
+  package init(_ text: String, _ names: Set<String>) throws(CallError) {
     for pair in text.split(separator: "&") {
       let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       guard parts.count == 2, names.contains(String(parts[0])), values[parts[0]] == nil,
@@ -35,7 +35,7 @@ struct DashboardQuery {
   }
 
   /// Bytes given as Base64url; empty if the name is missing.
-  func bytes(_ name: String) throws(CallError) -> [UInt8] {
+  package func bytes(_ name: String) throws(CallError) -> [UInt8] {
     guard let bytes = Base64URL.decode(values[Substring(name)] ?? "") else {
       throw Self.wrong("\(name) must be Base64url without padding.")
     }
@@ -43,10 +43,10 @@ struct DashboardQuery {
   }
 
   /// The value as it is; empty if the name is missing.
-  func text(_ name: String) -> String { String(values[Substring(name)] ?? "") }
+  package func text(_ name: String) -> String { String(values[Substring(name)] ?? "") }
 
   /// A number; `missing` if there is none.
-  func number(
+  package func number(
     _ name: String, _ range: ClosedRange<UInt32>, missing: UInt32
   ) throws(CallError) -> UInt32 {
     guard let text = values[Substring(name)], !text.isEmpty else { return missing }

@@ -17,7 +17,7 @@ package struct FuzzReader: Sendable {
 
   package static let all = [
     lines, wire, frames, log, replay, session, calls, answers, fields, gzip, users, credentials,
-    handshake, routers, shards,
+    handshake, routers, shards, traces, admin,
   ]
 }
 
