@@ -21,7 +21,7 @@ extension ShardFaultInjector {
   }
 
   /// A connection brings a frame, perhaps with a Hello.
-  func noteAsked(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
+  func noteParked(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
     guard context.configuration.sabotage == .knowsNoRuns else { return }
     frame.withUnsafeReadableBytes { bytes in
       guard let hello = try? LinkV1.RouterFrame(bytes).hello else { return }

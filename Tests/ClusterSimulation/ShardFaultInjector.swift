@@ -103,7 +103,7 @@ final class ShardFaultInjector {
   /// The frames that are sent instead of one.
   func sent(_ frame: ByteBuffer, _ connection: SimulatedConnection) -> [ByteBuffer] {
     switch context.configuration.sabotage {
-    case .answersTwice: [frame] + repeated(frame, connection)
+    case .repliesTwice: [frame] + repeated(frame, connection)
     case .skipsSlices: [withoutKeys(frame, connection)]
     case .miscounts: [miscounted(frame, connection)]
     case .tellsOtherPrevious, .repeatsVersions, .miscountsTouched, .inspectsWrong:

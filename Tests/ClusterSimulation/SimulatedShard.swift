@@ -128,7 +128,7 @@ final class SimulatedShard {
     eventHandled()
   }
 
-  /// The process was told to stop: it tells its routers, and continues answering.
+  /// The process was told to stop: it tells its routers, and continues replying.
   func drain() {
     state = .draining
     context.note(.draining, number)

@@ -50,7 +50,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def serves(address: str) -> bool:
-    """Whether calls are answered: a router may have started before it reaches its shards."""
+    """Whether calls succeed: a router may have started before it reaches its shards."""
     with Client(address) as client:
         try:
             client.size()
@@ -64,7 +64,7 @@ def serves(address: str) -> bool:
 def served(request):
     """A running server of each shape in turn, shared by the tests that only make calls."""
     server = _SHAPES[request.param]()
-    eventually(lambda: serves(server.address), "the first answer")
+    eventually(lambda: serves(server.address), "the first reply")
     yield server
     server.stop()
 
@@ -90,7 +90,7 @@ def server(request):
 def cluster():
     """A router and shards a, b and c that this test may stop, kill and pause."""
     with Cluster() as started:
-        eventually(lambda: serves(started.address), "the first answer")
+        eventually(lambda: serves(started.address), "the first reply")
         yield started
 
 

@@ -18,7 +18,7 @@ from harness.disk import Disk
 from harness.durable import last_batch_end
 from harness.polling import eventually
 from harness.process import START_SECONDS, Node, binary, run, running
-from harness.trouble import assert_told_everywhere, described
+from harness.trouble import assert_reported_everywhere, described
 from ringstore.v1 import cluster_pb2
 
 FAILED = 1
@@ -282,7 +282,7 @@ def test_a_disk_that_fills_up(disk):
             assert written and not caller.get(b"key-%d" % written).found
             assert caller.size() == written
             assert caller.get(b"key-0").value == VALUE
-            assert_told_everywhere(node.address, "DISK_FULL")
+            assert_reported_everywhere(node.address, "DISK_FULL")
             assert run("health", "--server", node.address, "--shards").returncode == 0
         ballast.unlink()
         eventually(lambda: is_taken(client), "writes come back")

@@ -57,7 +57,7 @@ def keeping(directory: Path, *extra: str):
 
 
 def filled(directory: Path, *extra: str) -> None:
-    """One batch after another with a key each, as each is answered before the next is sent."""
+    """One batch after another with a key each, as each has its reply before the next is sent."""
     shard = keeping(directory, *extra)
     with Client(shard.address) as client:
         for number in range(KEYS):
@@ -135,7 +135,7 @@ def test_verify_finds_a_sound_directory_sound_and_counts_its_keys(directory):
     assert again["digest"] == report["digest"]
 
 
-def test_a_secret_hash_seed_is_asked_for(directory):
+def test_a_secret_hash_seed_is_required(directory):
     seed = "00112233445566778899aabbccddeeff"
     filled(directory, "--hash-seed", seed)
     refused = log("verify", directory)

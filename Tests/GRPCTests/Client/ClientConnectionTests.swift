@@ -21,10 +21,10 @@ import Testing
     #expect(stream.remoteEnded)
     #expect(try peer.take(stream) == [Array("question".utf8)])
     peer.respond(stream)
-    peer.send(stream, Array("answer".utf8))
+    peer.send(stream, Array("reply".utf8))
     peer.finish(stream)
     peer.exchange()
-    #expect(handler.messages == [Array("answer".utf8)])
+    #expect(handler.messages == [Array("reply".utf8)])
     #expect(handler.status == .ok)
     #expect(handler.processed == .yes)
     #expect(handler.endCount == 1)
@@ -115,8 +115,8 @@ import Testing
     let handler = RecordingHandler()
     _ = peer.start(handler)
     peer.exchange()
-    peer.answer(
-      try #require(peer.streams.first),
+    peer.reply(
+      on: try #require(peer.streams.first),
       only: [
         (":status", "200"), ("content-type", "application/grpc+proto"), ("grpc-status", "9"),
         ("grpc-message", "zu%20gro%C3%9F%"), ("grpc-status-details-bin", "AQID"),
@@ -140,8 +140,9 @@ import Testing
     let handler = RecordingHandler()
     _ = peer.start(handler)
     peer.exchange()
-    peer.answer(
-      try #require(peer.streams.first), only: [(":status", status), ("content-type", "text/html")])
+    peer.reply(
+      on: try #require(peer.streams.first),
+      only: [(":status", status), ("content-type", "text/html")])
     peer.exchange()
     #expect(handler.status?.code == code)
     #expect(peer.connection.openCalls == 0)
@@ -297,7 +298,7 @@ import Testing
     #expect(late.status?.code == .deadlineExceeded)
   }
 
-  @Test func anAnsweredCallIsNotEndedAgainByItsDeadline() throws {
+  @Test func aCallWithAReplyIsNotEndedAgainByItsDeadline() throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
     _ = peer.start(handler, timeoutNanos: 1_000_000_000)

@@ -165,8 +165,8 @@ final class InMemoryPeer {
     session.finish(stream, trailers: block)
   }
 
-  /// Answers with headers only.
-  func answer(_ stream: HTTP2Stream, only fields: [(String, String)]) {
+  /// Replies with headers only.
+  func reply(on stream: HTTP2Stream, only fields: [(String, String)]) {
     let block = HeaderBlock()
     for (name, value) in fields { block.append(name, value) }
     session.submitResponse(stream, headers: block, hasBody: false)

@@ -51,8 +51,8 @@ class Worker(threading.Thread):
         return outcome, reply
 
     def must(self, rpc, message):
-        """A call of a check: the cluster serves, so it has to be answered."""
-        # A channel may still wait before it connects anew to a router that was restarted.
+        """A call of a check: the cluster serves, so it must succeed."""
+        # A channel may still wait before it connects again to a router that was restarted.
         return rpc(message, timeout=CALL_SECONDS, wait_for_ready=True)
 
     def close(self) -> None:
@@ -96,4 +96,4 @@ class Load:
 
     def report(self) -> str:
         notes = self.notes
-        return f"{notes.answered} answered, {notes.not_done} not done, {notes.unknown} unknown"
+        return f"{notes.replied} with replies, {notes.not_done} not done, {notes.unknown} unknown"
