@@ -239,6 +239,10 @@ package enum Sabotage: Sendable, CaseIterable {
   case ignoresFence
   /// The shard executes what comes too late, and keeps connections on which nothing comes.
   case ignoresAge
+  /// The shard takes the map of each router for the one that it has.
+  case ignoresMaps
+  /// The shard serves what a map gives it before the map is in force.
+  case servesTooSoon
   /// Frames of one connection overtake each other.
   case reordersFrames
   /// A frame gets lost and the connection lives on.

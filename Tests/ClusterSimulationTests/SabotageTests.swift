@@ -14,6 +14,8 @@ import Testing
     (.repliesFromMemory, [.notLinearizable]),
     (.ignoresFence, [.fencePassed, .outOfOrder, .orderOfKey]),
     (.ignoresAge, [.executedLate]),
+    (.ignoresMaps, [.mapDisobeyed]),
+    (.servesTooSoon, [.ownedTwice]),
     (.reordersFrames, [.outOfOrder, .orderOfKey]),
     (.losesFrames, [.neverEnded, .leak, .pausesUnbalanced]),
     (.repeatsFrames, [.executedTwice, .notLinearizable]),
