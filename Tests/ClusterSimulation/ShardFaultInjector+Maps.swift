@@ -14,7 +14,7 @@ extension ShardFaultInjector {
     guard let map = core.ownership.map else { return frame }
     return frame.withUnsafeReadableBytes { bytes in
       guard var message = try? LinkV1.RouterFrame(bytes),
-        let told = message.hello?.map ?? message.offer?.map, told.epoch == map.epoch
+        let offered = message.hello?.map ?? message.offer?.map, offered.epoch == map.epoch
       else { return frame }
       return SlotMapMessage.encode(map, LineageRecords()).withUnsafeBytes { encoded in
         guard let own = try? V1.SlotMap(encoded) else { return frame }
