@@ -1,5 +1,6 @@
 // Effects to bytes and back.
 
+import OwnedEffects
 import Store
 import TestSeeds
 import Testing

@@ -1,5 +1,6 @@
 // The samples of docs/FORMATS.md: small files, and what each of their bytes is.
 
+import OwnedEffects
 import Store
 
 @testable import Log

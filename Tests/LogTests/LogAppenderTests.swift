@@ -1,6 +1,7 @@
 // What an appender makes of a store's effects: positions, numbers of batches, buffers that are used
 // again.
 
+import OwnedEffects
 import Store
 import Testing
 

@@ -12,6 +12,7 @@ from harness.cluster import Cluster, start_local, start_shard
 from harness.crew import Crew
 from harness.polling import eventually
 from harness.seeds import seed
+from harness.site import SITES, Site
 
 _SHAPES = {
     "router": Cluster,
@@ -100,6 +101,29 @@ def quick_links():
     process.defaults.clear()
     yield
     process.defaults.update(process.PATIENT)
+
+
+@pytest.fixture(scope="module", params=SITES)
+def running_site(request):
+    started = SITES[request.param]()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def site(running_site: Site):
+    """A running site without keys, of each shape in turn."""
+    running_site.reset()
+    return running_site
+
+
+@pytest.fixture
+def nothing_left_running():
+    """Where a test fails, its nodes go too."""
+    before = set(process.running)
+    yield
+    for node in set(process.running) - before:
+        node.kill()
 
 
 @pytest.fixture

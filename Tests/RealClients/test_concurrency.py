@@ -24,25 +24,11 @@ from harness.jobs import (
 )
 from harness.linearizability import check
 from harness.seeds import seed
-from harness.site import SITES, Site
+from harness.site import Site
 
 CALLS = 400
 # A process for each call is slow; enough to interfere with the calls of all others.
 CLI_CALLS = 40
-
-
-@pytest.fixture(scope="module", params=SITES)
-def started(request):
-    site = SITES[request.param]()
-    yield site
-    site.stop()
-
-
-@pytest.fixture
-def site(started: Site):
-    """A running site without keys."""
-    started.reset()
-    return started
 
 
 def keys(kind: str, count: int) -> tuple[bytes, ...]:

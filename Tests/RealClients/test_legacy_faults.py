@@ -12,7 +12,7 @@ from harness.legacy.key_store import KeyStore, request
 from harness.legacy.kv_store import KVStore
 from harness.polling import eventually
 from harness.seeds import seed
-from harness.site import SITES, Site
+from harness.site import Site
 from harness.slots import keys_of
 
 pytestmark = pytest.mark.usefixtures("quick_links")
@@ -117,20 +117,6 @@ STRINGS = {"SET": 3, "GET": 4, "DELETE": 1}
 # Pops outnumber pushes, which may be of three values: a list always fits into one reply.
 LISTS = {"LPUSH": 2, "LPOP": 5, "LRANGE": 1}
 CALLS = 250
-
-
-@pytest.fixture(scope="module", params=SITES)
-def started(request):
-    site = SITES[request.param]()
-    yield site
-    site.stop()
-
-
-@pytest.fixture
-def site(started: Site):
-    """A running site without keys."""
-    started.reset()
-    return started
 
 
 def jobs(site: Site, clients: list[str], groups, **more) -> list[Job]:

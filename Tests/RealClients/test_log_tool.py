@@ -12,19 +12,13 @@ from harness.client import Client
 from harness.cluster import start_shard
 from harness.durable import HEADER_BYTES, last_batch_end
 from harness.polling import eventually
-from harness.process import RUN_SECONDS, binary, clean_environment, run, running
+from harness.process import RUN_SECONDS, binary, clean_environment, run
+
+pytestmark = pytest.mark.usefixtures("nothing_left_running")
 
 SOUND, WRONG, UNREADABLE = 0, 1, 2
 KEYS = 40
 BINARY_KEY = b"\xff\x00key"
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_running():
-    before = set(running)
-    yield
-    for node in set(running) - before:
-        node.kill()
 
 
 @pytest.fixture

@@ -13,9 +13,7 @@ import Testing
   private func replied(
     _ peer: InMemoryPeer, _ handler: RecordingHandler, _ fields: [(String, String)]
   ) throws -> HTTP2Stream {
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream, headers: fields)
     return stream
   }

@@ -183,9 +183,7 @@ import Testing
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
     handler.onMessage = { $0.pauseReading() }
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     for value in 0..<3 { peer.send(stream, [UInt8(value)]) }
     peer.exchange()
@@ -219,9 +217,7 @@ import Testing
     configuration.streamWindowBytes = 1000
     let peer = try InMemoryPeer(configuration: configuration)
     let handler = RecordingHandler()
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     peer.send(stream, Array(repeating: 3, count: 50_000))
     peer.exchange()

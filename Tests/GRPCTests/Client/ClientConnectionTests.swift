@@ -65,9 +65,7 @@ import Testing
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
     handler.wantsMetadata = true
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream, headers: [("first", "1"), ("blob-bin", "AQI")])
     peer.finish(stream, [("grpc-status", "0"), ("last", "2")])
     peer.exchange()
@@ -151,9 +149,7 @@ import Testing
   @Test func trailersWithoutAStatusAreUnknown() throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     peer.finish(stream, [("x", "y")])
     peer.exchange()
@@ -188,9 +184,7 @@ import Testing
     configuration.maxMessageBytes = 10
     let peer = try InMemoryPeer(configuration: configuration)
     let handler = RecordingHandler()
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     peer.send(stream, Array(repeating: 1, count: 10))
     peer.send(stream, Array(repeating: 1, count: 11))
@@ -204,9 +198,7 @@ import Testing
   @Test func aStreamThatEndsInsideAMessageIsAnInternalError() throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     stream.outbound.writeBytes([0, 0, 0, 0, 9, 1, 2])
     peer.finish(stream)
@@ -251,9 +243,7 @@ import Testing
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
     handler.onMessage = { $0.cancel() }
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     for _ in 0..<3 { peer.send(stream, [1]) }
     peer.exchange()

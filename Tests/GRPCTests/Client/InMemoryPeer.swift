@@ -4,6 +4,7 @@
 import HTTP2
 import NIOCore
 import NIOEmbedded
+import Testing
 
 @testable import GRPC
 
@@ -139,6 +140,13 @@ final class InMemoryPeer {
   ) -> ClientCall {
     connection.startCall(
       path: path, metadata: metadata, timeoutNanos: timeoutNanos, handler: handler)
+  }
+
+  /// Starts a call, the first of its connection. Returns the peer's stream.
+  func open(_ handler: RecordingHandler) throws -> HTTP2Stream {
+    _ = start(handler)
+    exchange()
+    return try #require(streams.first)
   }
 
   // MARK: - What the peer does
