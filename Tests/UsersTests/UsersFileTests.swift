@@ -212,7 +212,7 @@ import TextForms
       }
       guard let table = try? UsersFile.parse(bytes) else { continue }
       for user in table.users {
-        #expect(UserDefinition.isName(user.name.utf8))
+        #expect(PlainName.isValid(user.name.utf8))
         let hasKeys = !user.permissions.isDisjoint(with: [.read, .write, .admin])
         if hasKeys, user.rules.keys == nil {
           #expect(bytes.contains(Array("all".utf8)), "all keys were never said")

@@ -5,8 +5,8 @@
  * BODIES holds gRPC-framed CallBatch messages. Connection c plays the messages c, c + CONNECTIONS,
  * ... in this order, PASSES times, with the calls of at most DEPTH messages waiting for replies:
  * with 1 it waits for the replies to a message before it sends the next, as redis-benchmark -P
- * does. A reply is right if its code is 0 and its response begins with the bytes of the file PREFIX; besides,
- * the ids of all replies must add up to those of the calls.
+ * does. A reply is right if its code is 0 and its response begins with the bytes of the file
+ * PREFIX; besides, the ids of all replies must add up to those of the calls.
  *
  * Prints "CALLS calls, BYTES bytes of responses, SECONDS s".
  */
