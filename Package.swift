@@ -218,11 +218,8 @@ let package = Package(
       ]),
     .testTarget(name: "PatternsTests", dependencies: ["TestSeeds", "Patterns"]),
     .testTarget(name: "PlacementTests", dependencies: ["TestSeeds", "Placement"]),
-    // Effects that own their bytes, for the tests of the store and of the log.
-    .target(name: "OwnedEffects", dependencies: ["Store"], path: "Tests/OwnedEffects"),
     .testTarget(
-      name: "StoreTests",
-      dependencies: ["TestSeeds", "OwnedEffects", "TextForms", "LargeMemory", "Store"]),
+      name: "StoreTests", dependencies: ["TestSeeds", "TextForms", "LargeMemory", "Store"]),
     // A file system in memory that forgets what wasn't synced.
     .target(
       name: "SimulatedDisk", dependencies: ["TestSeeds", "LogFiles"], path: "Tests/SimulatedDisk"),
@@ -238,9 +235,7 @@ let package = Package(
       dependencies: ["TestSeeds", "Store", "Log", "LogFiles", "SimulatedDisk", "LogCrashes"]),
     .testTarget(
       name: "LogTests",
-      dependencies: [
-        "TestSeeds", "OwnedEffects", "TextForms", "LargeMemory", "CCRC32C", "Log", "Store",
-      ]),
+      dependencies: ["TestSeeds", "TextForms", "LargeMemory", "CCRC32C", "Log", "Store"]),
     .testTarget(
       name: "BackupsTests",
       dependencies: ["TestSeeds", "Store", "Log", "LogFiles", "Backups", "SimulatedDisk"]),

@@ -79,7 +79,8 @@ import Testing
     #expect(isLinearizable(start + [unmet, get(7, 8, "a")]))
     #expect(isViolation(start + [unmet, get(7, 8, "b")]))
     #expect(isViolation(start + [versioned(5, 6, .setIf("b", version: 6), .versioned(.done, 9))]))
-    #expect(isViolation(start + [versioned(5, 6, .setIf("b", version: 7), .versioned(.notDone, 7))]))
+    #expect(
+      isViolation(start + [versioned(5, 6, .setIf("b", version: 7), .versioned(.notDone, 7))]))
     #expect(isViolation(start + [versioned(5, 6, .setIf("b", version: 7), .versioned(.done, 7))]))
     #expect(isLinearizable(start + [versioned(5, 6, .deleteIf(version: 7), .versioned(.done, 8))]))
     #expect(isViolation(start + [versioned(5, 6, .deleteIf(version: 6), .versioned(.done, 8))]))

@@ -86,7 +86,7 @@ import Testing
   @Test(arguments: [
     "// No" + "body knows.", "/// It go" + "es on.", "  func itGo" + "esOn() {",
     "def it_go" + "es_on():", "let me" + "nded = 1", "`no" + "body`", "it let" + " go",
-    "x.let" + "Go(of: y)", "an ans" + "wer comes", "func fail" + "Answer()", "UNANS" + "WERED_MAX",
+    "x.let" + "Go(of: y)", "an ans" + "wer comes", "func failAns" + "wer()", "UNANS" + "WERED_MAX",
     "var isHeld" + "Up", "begins a" + "new",
   ])
   func anExpressionOfTheListIsFound(line: String) {

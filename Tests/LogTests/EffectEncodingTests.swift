@@ -1,6 +1,5 @@
 // Effects to bytes and back.
 
-import OwnedEffects
 import Store
 import TestSeeds
 import Testing

@@ -1,6 +1,5 @@
 // The samples of docs/FORMATS.md: small files, and what each of their bytes is.
 
-import OwnedEffects
 import Store
 
 @testable import Log

@@ -1,7 +1,6 @@
 // What an appender makes of a store's effects: positions, numbers of batches, buffers that are used
 // again.
 
-import OwnedEffects
 import Store
 import Testing
 

@@ -1,6 +1,5 @@
 // A log as it lies in a file, made from random effects, and what a reader makes of bytes.
 
-import OwnedEffects
 import Store
 import TestSeeds
 import Testing

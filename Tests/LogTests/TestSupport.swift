@@ -1,6 +1,5 @@
-// What the log's tests share: random effects.
+// What the log's tests share: effects that own their bytes, and batches as a file would hold them.
 
-import OwnedEffects
 import Store
 import TestSeeds
 import Testing
@@ -20,7 +19,91 @@ extension SeededRandom {
   }
 }
 
+/// An effect that owns its bytes.
+struct OwnedEffect: Equatable {
+  enum Change: Equatable {
+    case put(Bytes, Expiry)
+    case putInteger(Int64, Expiry)
+    case write(Bytes, offset: Int, lengthBefore: Int)
+    case expire(Expiry)
+    case delete
+    case insert([Bytes], Store.ListEnd, lengthBefore: Int)
+    case insertWithin(Bytes, before: Int, lengthBefore: Int)
+    case remove(Int, Store.ListEnd, lengthBefore: Int)
+    case removeEach([Int], lengthBefore: Int)
+    case keep(Range<Int>, lengthBefore: Int)
+    case setElement(Bytes, at: Int, lengthBefore: Int)
+    case empty
+  }
+
+  var database: Int
+  var slot: Int
+  var key: Bytes
+  var version: UInt64
+  var change: Change
+}
+
 extension OwnedEffect {
+  init(_ effect: Effect) {
+    database = effect.database
+    slot = effect.slot
+    key = Bytes(effect.key)
+    version = effect.version
+    change =
+      switch effect.change {
+      case .put(.bytes(let value), let expiry): .put(Bytes(value), expiry)
+      case .put(.integer(let number), let expiry): .putInteger(number, expiry)
+      case .write(let bytes, let offset, let length):
+        .write(Bytes(bytes), offset: offset, lengthBefore: length)
+      case .expire(let expiry): .expire(expiry)
+      case .delete: .delete
+      case .insert(let values, let end, let length):
+        .insert(values.map { Bytes($0) }, end, lengthBefore: length)
+      case .insertWithin(let value, let index, let length):
+        .insertWithin(Bytes(value), before: index, lengthBefore: length)
+      case .remove(let count, let end, let length): .remove(count, end, lengthBefore: length)
+      case .removeEach(let indices, let length):
+        .removeEach(Array(indices), lengthBefore: length)
+      case .keep(let range, let length): .keep(range, lengthBefore: length)
+      case .setElement(let value, let index, let length):
+        .setElement(Bytes(value), at: index, lengthBefore: length)
+      case .empty: .empty
+      }
+  }
+
+  /// Calls `body` with an effect that borrows these bytes.
+  func lend(_ body: (Effect) -> Void) {
+    switch change {
+    case .put(let value, let expiry):
+      value.withUnsafeBytes { lend(.put(.bytes($0), expiry), body) }
+    case .putInteger(let number, let expiry): lend(.put(.integer(number), expiry), body)
+    case .write(let bytes, let offset, let length):
+      bytes.withUnsafeBytes { lend(.write($0, offset: offset, lengthBefore: length), body) }
+    case .expire(let expiry): lend(.expire(expiry), body)
+    case .delete: lend(.delete, body)
+    case .insert(let values, let end, let length):
+      values.withPieces { lend(.insert($0, at: end, lengthBefore: length), body) }
+    case .insertWithin(let value, let index, let length):
+      value.withUnsafeBytes {
+        lend(.insertWithin($0, before: index, lengthBefore: length), body)
+      }
+    case .remove(let count, let end, let length):
+      lend(.remove(count: count, at: end, lengthBefore: length), body)
+    case .removeEach(let indices, let length):
+      indices.withUnsafeBufferPointer { lend(.removeEach($0, lengthBefore: length), body) }
+    case .keep(let range, let length): lend(.keep(range, lengthBefore: length), body)
+    case .setElement(let value, let index, let length):
+      value.withUnsafeBytes { lend(.setElement($0, at: index, lengthBefore: length), body) }
+    case .empty: lend(.empty, body)
+    }
+  }
+
+  private func lend(_ change: Effect.Change, _ body: (Effect) -> Void) {
+    key.withUnsafeBytes {
+      body(Effect(database: database, slot: slot, key: $0, version: version, change: change))
+    }
+  }
+
   /// Any effect at all, one that no store has among them.
   static func random(slot: Int, _ random: inout SeededRandom) -> OwnedEffect {
     let change = change(&random)
@@ -57,6 +140,23 @@ extension OwnedEffect {
       return .keep(bounds[0]..<bounds[1], lengthBefore: length)
     case 10: return .setElement(value, at: random.number(), lengthBefore: length)
     default: return .empty
+    }
+  }
+}
+
+extension Array where Element == Bytes {
+  /// Calls `body` with the elements where they lie, side by side.
+  func withPieces<R>(
+    _ body: (UnsafeBufferPointer<UnsafeRawBufferPointer>) throws -> R
+  ) rethrows -> R {
+    let all = Bytes(joined())
+    return try all.withUnsafeBytes { all in
+      var start = 0
+      let pieces = map { element in
+        defer { start += element.count }
+        return UnsafeRawBufferPointer(rebasing: all[start..<start + element.count])
+      }
+      return try pieces.withUnsafeBufferPointer(body)
     }
   }
 }

@@ -1,6 +1,5 @@
 // Images that are taken between writes, merged with the effects of those writes, are the store.
 
-import OwnedEffects
 import TestSeeds
 import Testing
 

@@ -1,6 +1,5 @@
 // What a store tells its observer makes the same store elsewhere; and what can't be is refused.
 
-import OwnedEffects
 import TestSeeds
 import Testing
 

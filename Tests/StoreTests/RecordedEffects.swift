@@ -1,11 +1,102 @@
 // An observer that copies the effects, and an image of a store's contents.
 
-import OwnedEffects
-
 @testable import Store
 
-extension OwnedEffect {
-  func apply(to store: Store) throws { try lend { try store.apply($0) } }
+/// An effect that owns its bytes.
+struct OwnedEffect: Equatable {
+  enum Change: Equatable {
+    case put(Bytes, Expiry)
+    case putInteger(Int64, Expiry)
+    case write(Bytes, offset: Int, lengthBefore: Int)
+    case expire(Expiry)
+    case delete
+    case insert([Bytes], Store.ListEnd, lengthBefore: Int)
+    case insertWithin(Bytes, before: Int, lengthBefore: Int)
+    case remove(Int, Store.ListEnd, lengthBefore: Int)
+    case removeEach([Int], lengthBefore: Int)
+    case keep(Range<Int>, lengthBefore: Int)
+    case setElement(Bytes, at: Int, lengthBefore: Int)
+    case empty
+  }
+
+  var database: Int
+  var slot: Int
+  var key: Bytes
+  var hash: UInt64
+  var version: UInt64
+  var change: Change
+
+  init(_ effect: Effect) {
+    database = effect.database
+    slot = effect.slot
+    key = Bytes(effect.key)
+    hash = effect.hash
+    version = effect.version
+    change =
+      switch effect.change {
+      case .put(.bytes(let value), let expiry): .put(Bytes(value), expiry)
+      case .put(.integer(let number), let expiry): .putInteger(number, expiry)
+      case .write(let bytes, let offset, let length):
+        .write(Bytes(bytes), offset: offset, lengthBefore: length)
+      case .expire(let expiry): .expire(expiry)
+      case .delete: .delete
+      case .insert(let values, let end, let length):
+        .insert(values.map { Bytes($0) }, end, lengthBefore: length)
+      case .insertWithin(let value, let index, let length):
+        .insertWithin(Bytes(value), before: index, lengthBefore: length)
+      case .remove(let count, let end, let length): .remove(count, end, lengthBefore: length)
+      case .removeEach(let indices, let length):
+        .removeEach(Array(indices), lengthBefore: length)
+      case .keep(let range, let length): .keep(range, lengthBefore: length)
+      case .setElement(let value, let index, let length):
+        .setElement(Bytes(value), at: index, lengthBefore: length)
+      case .empty: .empty
+      }
+  }
+
+  func apply(to store: Store) throws {
+    switch change {
+    case .put(let value, let expiry):
+      try value.withUnsafeBytes { try apply(.put(.bytes($0), expiry), to: store) }
+    case .putInteger(let number, let expiry):
+      try apply(.put(.integer(number), expiry), to: store)
+    case .write(let bytes, let offset, let length):
+      try bytes.withUnsafeBytes {
+        try apply(.write($0, offset: offset, lengthBefore: length), to: store)
+      }
+    case .expire(let expiry): try apply(.expire(expiry), to: store)
+    case .delete: try apply(.delete, to: store)
+    case .insert(let values, let end, let length):
+      try values.withPieces {
+        try apply(.insert($0, at: end, lengthBefore: length), to: store)
+      }
+    case .insertWithin(let value, let index, let length):
+      try value.withUnsafeBytes {
+        try apply(.insertWithin($0, before: index, lengthBefore: length), to: store)
+      }
+    case .removeEach(let indices, let length):
+      try indices.withUnsafeBufferPointer {
+        try apply(.removeEach($0, lengthBefore: length), to: store)
+      }
+    case .keep(let range, let length):
+      try apply(.keep(range, lengthBefore: length), to: store)
+    case .setElement(let value, let index, let length):
+      try value.withUnsafeBytes {
+        try apply(.setElement($0, at: index, lengthBefore: length), to: store)
+      }
+    case .remove(let count, let end, let length):
+      try apply(.remove(count: count, at: end, lengthBefore: length), to: store)
+    case .empty: try apply(.empty, to: store)
+    }
+  }
+
+  private func apply(_ change: Effect.Change, to store: Store) throws {
+    try key.withUnsafeBytes {
+      try store.apply(
+        Effect(
+          database: database, slot: slot, key: $0, hash: hash, version: version, change: change))
+    }
+  }
 }
 
 final class RecordedEffects: StoreObserver {

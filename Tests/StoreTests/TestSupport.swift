@@ -279,6 +279,23 @@ struct Fixture {
   }
 }
 
+extension Array where Element == Bytes {
+  /// Calls `body` with the elements where they lie, side by side.
+  func withPieces<R>(
+    _ body: (UnsafeBufferPointer<UnsafeRawBufferPointer>) throws -> R
+  ) rethrows -> R {
+    let all = Bytes(joined())
+    return try all.withUnsafeBytes { all in
+      var start = 0
+      let pieces = map { element in
+        defer { start += element.count }
+        return UnsafeRawBufferPointer(rebasing: all[start..<start + element.count])
+      }
+      return try pieces.withUnsafeBufferPointer(body)
+    }
+  }
+}
+
 extension Store.ListView {
   var elements: [Bytes] {
     var all: [Bytes] = []
