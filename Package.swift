@@ -243,7 +243,8 @@ let package = Package(
       name: "BackupsTests",
       dependencies: ["TestSeeds", "Store", "Log", "LogFiles", "Backups", "SimulatedDisk"]),
     .testTarget(
-      name: "UsersTests", dependencies: ["TestSeeds", "Users", "Patterns", "RingstoreAPI"]),
+      name: "UsersTests",
+      dependencies: ["TestSeeds", "TextForms", "Users", "Patterns", "RingstoreAPI"]),
     .testTarget(
       name: "CommandsTests",
       dependencies: ["Commands", "RingstoreAPI", "Placement", "Store", nioCore]),

@@ -140,7 +140,7 @@ package enum FrontCaller {
   package func parks() -> Bool {
     switch self {
     case .pipelined(let pipeline, _): return pipeline.parks()
-    case .unary(let call), .stream(let call): call.countAsAnswered()
+    case .unary(let call), .stream(let call): call.countAsReplied()
     case .local: break
     }
     return true

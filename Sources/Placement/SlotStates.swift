@@ -74,7 +74,4 @@ package struct SlotStates: Sendable, Equatable {
       }
     }
   }
-
-  /// Whether no slot is arriving or leaving.
-  package var isStable: Bool { arriving.isEmpty && leaving.isEmpty }
 }

@@ -57,8 +57,8 @@ struct StreamingCall {
         return nil
       } catch {
         self.stream = nil
-        let mayBeginAnew = request() != nil && attempts < Self.attemptsMax
-        guard Self.isLoss(error, stream.processed), mayBeginAnew else {
+        let mayBeginAgain = request() != nil && attempts < Self.attemptsMax
+        guard Self.isLoss(error, stream.processed), mayBeginAgain else {
           cancel()
           throw RingstoreError(error, of: rpc)
         }

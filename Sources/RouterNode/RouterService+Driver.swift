@@ -9,9 +9,9 @@ import Users
 extension RouterService: RouterDriver {
   typealias Caller = FrontCaller
 
-  func answer(_ caller: FrontCaller, response: UnsafeRawBufferPointer) { caller.respond(response) }
+  func reply(to caller: FrontCaller, response: UnsafeRawBufferPointer) { caller.respond(response) }
 
-  func answer(_ caller: FrontCaller, response: ByteBuffer) {
+  func reply(to caller: FrontCaller, response: ByteBuffer) {
     caller.respond(response, memory: core.replyMemory)
   }
 
@@ -27,15 +27,15 @@ extension RouterService: RouterDriver {
     return false
   }
 
-  func beginAnswer(_ caller: FrontCaller, byteCount: Int) { caller.begin(byteCount: byteCount) }
+  func beginReply(_ caller: FrontCaller, byteCount: Int) { caller.begin(byteCount: byteCount) }
 
-  func appendAnswer(_ caller: FrontCaller, _ piece: UnsafeRawBufferPointer) {
+  func appendToReply(_ caller: FrontCaller, _ piece: UnsafeRawBufferPointer) {
     caller.append(piece)
   }
 
-  func finishAnswer(_ caller: FrontCaller) { caller.finish() }
+  func finishReply(_ caller: FrontCaller) { caller.finish() }
 
-  func failAnswer(_ caller: FrontCaller, error: CallError) { fail(caller, error: error) }
+  func failReply(_ caller: FrontCaller, error: CallError) { fail(caller, error: error) }
 
   func emit(_ caller: FrontCaller, message: UnsafeRawBufferPointer) { caller.emit(message) }
 

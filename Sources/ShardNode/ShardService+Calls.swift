@@ -156,17 +156,17 @@ extension ShardService: Dispatcher {
         core.executes(span.number)
       }
       let start = replies.writerIndex
-      let later = answer(next, in: block, into: &replies, context, of: pipeline)
-      var isHeldUp = false
-      if context.span != 0, later == nil { core.answered(context.span, next.methodNumber) }
+      let later = reply(to: next, in: block, into: &replies, context, of: pipeline)
+      var mustWait = false
+      if context.span != 0, later == nil { core.replied(context.span, next.methodNumber) }
       if let later {
-        isHeldUp = begin(later, next, &replies, context, of: pipeline)
+        mustWait = begin(later, next, &replies, context, of: pipeline)
       } else if core.gate.holds(core.latestMark) {
         hold(next, &replies, since: start, context.deadlineNanos, of: pipeline)
       }
       core.serveParked()
       if replies.readableBytes >= LinkProtocol.frameBytes { pipeline.send(&replies) }
-      if isHeldUp || (replies.readableBytes == 0 && !pipeline.hasRoomForReplies),
+      if mustWait || (replies.readableBytes == 0 && !pipeline.hasRoomForReplies),
         let start = batch.baseAddress, let first = message.baseAddress
       {
         pipeline.send(&replies)
@@ -178,8 +178,8 @@ extension ShardService: Dispatcher {
   }
 
   @inline(__always)
-  private func answer(
-    _ next: V1.Call, in block: LargeBlock?, into replies: inout ByteBuffer, _ context: CallContext,
+  private func reply(
+    to next: V1.Call, in block: LargeBlock?, into replies: inout ByteBuffer, _ context: CallContext,
     of pipeline: FrontPipeline
   ) -> Remainder? {
     do throws(CallError) {
@@ -190,8 +190,8 @@ extension ShardService: Dispatcher {
       replies.writeReply(.pipeline, id: next.id, error: error)
       return nil
     }
-    return core.answer(
-      next, in: block, into: &replies, largerThan: core.limits.bulkBytesMin, context)
+    return core.reply(
+      to: next, in: block, into: &replies, largerThan: core.limits.bulkBytesMin, context)
   }
 
   /// Makes the reply of a call come later. Returns whether later calls must wait for it.
@@ -200,9 +200,9 @@ extension ShardService: Dispatcher {
     _ later: Remainder, _ call: V1.Call, _ replies: inout ByteBuffer, _ context: CallContext,
     of pipeline: FrontPipeline
   ) -> Bool {
-    var isHeldUp = true
-    if case .wait = later { isHeldUp = false }
-    if isHeldUp {
+    var mustWait = true
+    if case .wait = later { mustWait = false }
+    if mustWait {
       pipeline.send(&replies)
       pipeline.expectLarge(call.id)
     } else {
@@ -214,7 +214,7 @@ extension ShardService: Dispatcher {
     core.proceed(
       with: later, of: call.methodNumber, ByteBuffer(bytes: call.request), context,
       to: reply.handle, after: core.latestMark)
-    return isHeldUp
+    return mustWait
   }
 
   @inline(never)

@@ -1,5 +1,5 @@
 // A shard's data on disk, from the opening of its directory to the last byte that is written: reads
-// it into the core's store, in turns of the loop so that the node continues answering, then starts
+// it into the core's store, in turns of the loop so that the node continues replying, then starts
 // the log. Until then the core is LOADING.
 //
 //   open (before the node listens) -> loading, in turns -> deleting what has expired or exceeds the

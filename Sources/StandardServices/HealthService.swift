@@ -143,7 +143,7 @@ final class HealthService {
     let watch = HealthWatch(call, service: try Self.service(of: request))
     call.context = watch
     // A client that watches until it disconnects doesn't count as cancelling a call.
-    call.countAsAnswered()
+    call.countAsReplied()
     watch.index = watches.count
     watches.append(watch)
     if isDraining {

@@ -37,20 +37,6 @@ package struct UserDefinition: Sendable, Hashable {
     copy.certificates = certificates
     return copy == self
   }
-
-  /// 1 to 64 letters, digits, '-', '_' or '.'.
-  package static func isName(_ text: some Collection<UInt8>) -> Bool {
-    (1...UsersFile.nameBytesMax).contains(text.count)
-      && text.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
-          UInt8(ascii: "."):
-          true
-        default: false
-        }
-      }
-  }
 }
 
 /// A name in a verified certificate (its SAN) that identifies a user.

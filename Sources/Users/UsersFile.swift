@@ -25,7 +25,6 @@ package enum UsersFile {
   package static let fileBytesMax = 1 << 20
   package static let lineBytesMax = 4_096
   package static let usersMax = 4_096
-  package static let nameBytesMax = 64
   package static let tokensMax = 8
   package static let certificatesMax = 16
   package static let certificateBytesMax = 2_048
@@ -110,9 +109,8 @@ struct UsersFileParser {
 
   private mutating func begin(_ arguments: [[UInt8]]) throws(UsersFileError) {
     try end()
-    guard arguments.count == 1, UserDefinition.isName(arguments[0]) else {
-      throw error(
-        "a user's name has 1 to \(UsersFile.nameBytesMax) letters, digits, '-', '_' or '.'")
+    guard arguments.count == 1, PlainName.isValid(arguments[0]) else {
+      throw error("a user's name has \(PlainName.form)")
     }
     let name = String(decoding: arguments[0], as: UTF8.self)
     // Names are logged.

@@ -142,7 +142,7 @@ struct Client: Sendable {
 
   func close() { channel.close() }
 
-  /// The error of a call; nil: it was answered.
+  /// The error of a call; nil: it succeeded.
   func unary(_ rpc: RPC, _ request: ByteBuffer) async -> CallError? {
     await call(rpc, request).error
   }

@@ -88,7 +88,7 @@ struct AccessMatrixTests {
     try await AccessCluster.with { try await Self.check(port: $0.shards[0].port) }
   }
 
-  @Test func withoutCredentialsAndWithWrongOnesNothingIsAnsweredByAnyEntrance() async throws {
+  @Test func withoutCredentialsAndWithWrongOnesNoEntranceServesACall() async throws {
     try await AccessCluster.with { cluster in
       for port in [cluster.router.port, cluster.shards[0].port] {
         for token in [nil, "root.rst_guess", "unknown.rst_guess", "root"] as [String?] {

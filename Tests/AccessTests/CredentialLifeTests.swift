@@ -187,7 +187,7 @@ struct CredentialLifeTests {
     if let error = await client.unary(V1.KeyStore.rPush, request) { throw error }
   }
 
-  @Test func usersChangeWhileCallsRunAndEachCallIsAnsweredByTheOldOnesOrTheNewOnes() async throws {
+  @Test func usersChangeWhileCallsRunAndEachCallIsJudgedByTheOldOnesOrTheNewOnes() async throws {
     try await AccessCluster.with(threads: 2) { cluster in
       let tables = [
         try AccessCluster.table(AccessCluster.entry("root", may: "read write") + Self.router),
@@ -337,7 +337,7 @@ struct CredentialLifeTests {
       defer { peer.close() }
       let link = peer.open(LinkV1.Link.exchange)
       try await link.send { _ in }
-      // One connection: the link is open when this is answered.
+      // One connection: the link is open when this has its reply.
       #expect(
         await peer.unary(V1.KeyStore.get, Requests.key("k"))?.reason == .permissionDenied)
       await cluster.replaceUsers(

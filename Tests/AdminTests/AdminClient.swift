@@ -47,7 +47,7 @@ final class AdminClient {
     take()
   }
 
-  /// Sends a request, and returns what was answered to it.
+  /// Sends a request, and returns the reply.
   func exchange(_ request: String) -> String {
     received = ""
     send(request)

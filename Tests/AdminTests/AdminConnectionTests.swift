@@ -106,9 +106,9 @@ import Testing
   @Test(arguments: ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"])
   func otherMethodsThanGETAndHEADAreRefusedAndNamed(method: String) throws {
     let client = try AdminClient()
-    let answer = client.exchange("\(method) /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
-    #expect(answer.hasPrefix("HTTP/1.1 405"))
-    #expect(answer.contains("Allow: GET, HEAD"))
+    let reply = client.exchange("\(method) /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(reply.hasPrefix("HTTP/1.1 405"))
+    #expect(reply.contains("Allow: GET, HEAD"))
   }
 
   @Test func aRequestWithABodyIsRefusedAndItsConnectionEnds() throws {
@@ -144,7 +144,7 @@ import Testing
     #expect(client.received.hasPrefix("HTTP/1.1 404"))
   }
 
-  @Test func requestsInARowAreAnsweredInTheirOrder() throws {
+  @Test func requestsInARowGetTheirRepliesInOrder() throws {
     let client = try AdminClient()
     client.send(
       "GET /a HTTP/1.1\r\nHost: a\r\n\r\nPOST /b HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -162,23 +162,23 @@ import Testing
     #expect(client.received.components(of: "HTTP/1.1 404").count == 100)
   }
 
-  @Test func connectionCloseAndHTTP10EndTheConnectionBehindTheAnswer() throws {
+  @Test func connectionCloseAndHTTP10EndTheConnectionBehindTheReply() throws {
     for request in [
       "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "GET /a HTTP/1.0\r\n\r\n",
     ] {
       let client = try AdminClient()
-      let answer = client.exchange(request)
-      #expect(answer.contains("connection: close"))
+      let reply = client.exchange(request)
+      #expect(reply.contains("connection: close"))
       #expect(client.isClosed)
     }
   }
 
   @Test func headHasTheHeadersOfGETAndNoBody() throws {
     let client = try AdminClient()
-    let answer = client.exchange("HEAD /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
-    #expect(answer.hasPrefix("HTTP/1.1 404"))
-    #expect(!answer.contains("content-length: 0"))
-    #expect(answer.hasSuffix("\r\n\r\n"))
+    let reply = client.exchange("HEAD /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
+    #expect(reply.hasPrefix("HTTP/1.1 404"))
+    #expect(!reply.contains("content-length: 0"))
+    #expect(reply.hasSuffix("\r\n\r\n"))
   }
 
   // MARK: - Time

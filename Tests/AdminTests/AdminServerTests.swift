@@ -131,10 +131,10 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     // Connections without a request are closed as the drain begins.
     #expect(try await idle.all().isEmpty)
     gate.open()
-    let answer = try await client.all()
+    let reply = try await client.all()
     await drained
-    #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\n") && answer.contains("connection: close"))
-    #expect(answer.hasSuffix("\r\n\r\n\(text)\n"))
+    #expect(reply.hasPrefix("HTTP/1.1 200 OK\r\n") && reply.contains("connection: close"))
+    #expect(reply.hasSuffix("\r\n\r\n\(text)\n"))
   }
 
   @Test func aPageThatIsMadeTooLateFindsAnEndInOrder() async throws {
@@ -171,7 +171,7 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     #expect(try await other.all().hasSuffix("\r\n\r\nshort\n"))
     // A socket that isn't read from doesn't tell of its end.
     while connections.count(of: .unreadReplies) == 0 { await Task.yield() }
-    #expect(pages.next() == 3, "one answer after another, however many are asked for")
+    #expect(pages.next() == 3, "one reply after another, however many are asked for")
     try? await deaf.channel.close()
     await server.drain(gracePeriod: .seconds(60))
   }
@@ -305,9 +305,9 @@ private final class SocketClient: ChannelInboundHandler, Sendable {
     let client = try await SocketClient.connect(server.port)
     try await client.send("GET \(path) HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     await stuck.begun.wait()
-    let answer = try await client.all()
-    #expect(answer.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
-    #expect(answer.hasSuffix("\r\n\r\nAn event loop of the node doesn't respond.\n"))
+    let reply = try await client.all()
+    #expect(reply.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+    #expect(reply.hasSuffix("\r\n\r\nAn event loop of the node doesn't respond.\n"))
     await stuck.cancelled.wait()
     let other = try await SocketClient.connect(server.port)
     let otherPath = path == "/probe" ? "/page" : "/probe"

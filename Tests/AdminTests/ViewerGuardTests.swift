@@ -88,7 +88,7 @@ import Users
   }
 
   @Test(arguments: ["/", "/healthz", "/readyz"])
-  func probesAreAskedByAnyName(_ path: String) async throws {
+  func probesAreServedUnderAnyName(_ path: String) async throws {
     #expect(try await status(path, host: "shard-a.example.org:9464") == .ok)
   }
 }

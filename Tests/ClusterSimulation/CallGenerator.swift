@@ -42,7 +42,7 @@ package struct CallGenerator {
 
     package init() {}
 
-    /// Learns from an answer.
+    /// Learns from a reply.
     package mutating func learn(_ call: KeyCall, _ reply: KeyReply) {
       switch reply {
       case .versioned(let told, let version):

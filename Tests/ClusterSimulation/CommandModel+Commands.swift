@@ -17,16 +17,16 @@ extension CommandModel {
     CommandModel(.set, on: .string, overwrites: .stateAndReply, idleReply: .notDone) {
       state, words in
       let options = Array(words.dropFirst())
-      let isAnswered = options.contains(word("GET"))
-      if isAnswered, state.kind == .list { return .refused(.wrongType) }
+      let returnsPrevious = options.contains(word("GET"))
+      if returnsPrevious, state.kind == .list { return .refused(.wrongType) }
       var previous: [UInt8]?
       if case .string(let value) = state.value { previous = value }
       let isMet = !(options.contains(state.value == .absent ? xx : nx))
-      guard isMet else { return isAnswered ? .previous(isDone: false, previous) : .notDone }
+      guard isMet else { return returnsPrevious ? .previous(isDone: false, previous) : .notDone }
       let expiresAt = options.contains(keepTTL) ? state.expiresAt : moment(in: options)
       state.value = .string(words[0])
       state.expire(at: expiresAt)
-      return isAnswered ? .previous(isDone: true, previous) : .done
+      return returnsPrevious ? .previous(isDone: true, previous) : .done
     },
     onStrings(.get) { value, _ in .value(value) },
     onStrings(.strLen) { value, _ in .count(value?.count ?? 0) },

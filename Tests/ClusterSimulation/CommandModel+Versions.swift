@@ -1,6 +1,6 @@
-// The meaning of calls whose answers tell versions, and of those that depend on one.
+// The meaning of calls whose replies have versions, and of those that depend on one.
 //
-// Versions are not the model's to give: it knows of each key which one it has, where an answer has
+// Versions are not the model's to give: it knows of each key which one it has, where a reply has
 // told it, or above which it must lie. What is told later has to fit.
 
 import Commands
@@ -8,12 +8,12 @@ import NIOCore
 import RingstoreAPI
 
 extension CommandModel {
-  /// Changes a key as a call does whose answer is a reply and a version. Returns whether it is the
-  /// answer.
+  /// Changes a key as a call does whose reply has a version. Returns whether that is the
+  /// right one.
   typealias VersionedMeaning =
     @Sendable (inout KeyState, _ words: [[UInt8]], _ reply: KeyReply, _ version: UInt64) -> Bool
 
-  /// How a call is said and answered that words can't say.
+  /// How a call is encoded, and its reply read, that words can't say.
   struct MessageForm: Sendable {
     let name: String
     let write: @Sendable (_ key: [UInt8], _ words: [[UInt8]], inout ByteBuffer) -> Void
@@ -54,7 +54,7 @@ extension CommandModel {
           case .list: .list
           default: .absent
           }
-        // One that says that nothing was found, and of which type it is, is no answer.
+        // One that says that nothing was found, and of which type it is, is no reply.
         guard reply.found == (kind != .absent) else { return .notDone }
         return .versioned(.type(kind), reply.version)
       })
@@ -140,12 +140,13 @@ extension CommandModel {
   /// A call that reads.
   private static func tells(
     _ command: Command, on kind: KeyState.Kind?, _ message: MessageForm,
-    _ answer: @escaping @Sendable (KeyState) -> KeyReply
+    _ expected: @escaping @Sendable (KeyState) -> KeyReply
   ) -> CommandModel {
     CommandModel(
       command, on: kind, message: message,
-      versioned: { state, _, told, version in answer(state) == told && state.hasVersion(version) },
-      joint: { state, call in answer(state[call.place]) })
+      versioned: { state, _, told, version in expected(state) == told && state.hasVersion(version)
+      },
+      joint: { state, call in expected(state[call.place]) })
   }
 
   /// A call that writes, or changes nothing.

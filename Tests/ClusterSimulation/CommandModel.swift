@@ -1,6 +1,6 @@
 // What the commands on one key mean: the sequential specification against which histories are
 // checked. It is written for plainness and shares nothing with the engine. This is all that the
-// simulation has to be told of a command; how it is said, encoded, routed and answered it reads in
+// simulation needs of a command; its words, its encoding, its way and its reply it reads in
 // the command table.
 //
 // Immutable, and shared by all threads. The commands themselves are in CommandModel+Commands.swift.
@@ -28,7 +28,7 @@ package final class CommandModel: Sendable {
   let waits: Bool
   /// How clients say it where words don't; nil: as the command table has it.
   let message: MessageForm?
-  /// What it means, given an answer that tells a version.
+  /// What it means, given a reply with a version.
   let versionedMeaning: VersionedMeaning?
   private let meaning: JointMeaning
   /// The form by which clients say it; nil: the first.

@@ -19,7 +19,7 @@ extension ExecutionObserver {
     switch item.outcome {
     case .ok(let reply):
       if times == 0, !changesNothing(call, reply) {
-        context.found(.wrongOutcome, "answered and never executed: \(call.text)")
+        context.found(.wrongOutcome, "a reply, and never executed: \(call.text)")
       }
     case .notExecuted:
       // Of one that waited it counts whether it had been when that was said.

@@ -12,7 +12,7 @@ extension ExecutionObserver {
   ) {
     guard let known = cluster.routers[connection.router].callsByID[id] else { return }
     if known.wasParked {
-      context.cover(.parkedAnew)
+      context.cover(.parkedAgain)
     } else {
       context.cover(.parked)
       // That it found nothing has its place in the order; what becomes of it later has not.
@@ -20,7 +20,7 @@ extension ExecutionObserver {
     }
     known.wasParked = true
     parked.park(key, known)
-    if commitsLate { unanswered[key] = cluster.moment() }
+    if commitsLate { withoutReply[key] = cluster.moment() }
   }
 
   /// A shard is gone. What it has given to calls that waited, and whose replies it held, their
@@ -28,26 +28,26 @@ extension ExecutionObserver {
   /// that it was taken.
   func crashed(_ shard: SimulatedShard) {
     let (number, incarnation) = (shard.number, shard.incarnations)
-    let keys = unanswered.keys.filter { ($0.shard, $0.incarnation) == (number, incarnation) }
+    let keys = withoutReply.keys.filter { ($0.shard, $0.incarnation) == (number, incarnation) }
     let now = cluster.moment()
     let run = ShardRun(shard: number, incarnation: incarnation)
     crashes[run] = now
     otherParts.crashed(run, now)
     if context.configuration.keepsData {
-      for key in keys { unanswered[key] = nil }
-      return forgetUnanswered(run)
+      for key in keys { withoutReply[key] = nil }
+      return forgetWithoutReply(run)
     }
     for key in keys.sorted(by: { ($0.router, $0.id) < ($1.router, $1.id) }) {
-      guard let since = unanswered.removeValue(forKey: key),
+      guard let since = withoutReply.removeValue(forKey: key),
         let call = cluster.routers[key.router].callsByID[key.id]
       else { continue }
       cluster.perhapsExecuted(call, (from: since, to: now))
     }
   }
 
-  /// A shard that keeps its data is gone. What it has executed and not answered it may have again,
+  /// A shard that keeps its data is gone. What it has executed without a reply it may have again,
   /// or not.
-  private func forgetUnanswered(_ run: ShardRun) {
+  private func forgetWithoutReply(_ run: ShardRun) {
     for (key, call) in received
     where (key.shard, key.incarnation) == (run.shard, run.incarnation) && !call.wasExecuted {
       forgetHeld(key, call)
@@ -56,7 +56,7 @@ extension ExecutionObserver {
 
   /// A shard receives a call. If its wait has ended before without a value, that reply was lost, and
   /// tells nothing of what becomes of the call now.
-  func waitsAnew(_ id: UInt64, _ connection: SimulatedConnection) {
+  func waitsAgain(_ id: UInt64, _ connection: SimulatedConnection) {
     guard let known = cluster.routers[connection.router].callsByID[id],
       changesNothing(known, known.items[0].seen)
     else { return }
@@ -64,19 +64,19 @@ extension ExecutionObserver {
   }
 
   /// A call that waits and ends without a value may be asked for again, if its reply gets lost.
-  func changesNothing(_ call: SimulatedCall?, _ answer: KeyReply?) -> Bool {
-    guard let call, call.items[0].call.model.waits, let answer else { return false }
-    if case .refused = answer { return true }
-    return answer == .value(nil)
+  func changesNothing(_ call: SimulatedCall?, _ reply: KeyReply?) -> Bool {
+    guard let call, call.items[0].call.model.waits, let reply else { return false }
+    if case .refused = reply { return true }
+    return reply == .value(nil)
   }
 
   /// Who waits for a list is served first, the longest waiting one before the others, and none
   /// whose caller is known to be gone.
   func checkTurn(
-    _ call: SimulatedCall, _ answer: KeyReply?, _ wait: ParkedObserver.Wait?, _ key: LinkCallKey
+    _ call: SimulatedCall, _ reply: KeyReply?, _ wait: ParkedObserver.Wait?, _ key: LinkCallKey
   ) {
     if let wait {
-      let isServed = answer.map { $0.value != nil } ?? true
+      let isServed = reply.map { $0.value != nil } ?? true
       context.cover(isServed ? .parkedServed : .parkedEnded)
       // What was executed before is held, and leaves all the same.
       if isServed, wait.isGone, !commitsLate {
@@ -84,7 +84,7 @@ extension ExecutionObserver {
       }
     }
     // A reply that is held leaves late.
-    guard !commitsLate, let answer, let list = call.items[0].listTaken(by: answer) else { return }
+    guard !commitsLate, let reply, let list = call.items[0].listTaken(by: reply) else { return }
     guard let wait else { return checkTurn(call, list, key, number: .max) }
     // What one event serves leaves over several connections, in any order.
     servedNow.append { [unowned self] in checkTurn(call, list, key, number: wait.number) }

@@ -37,7 +37,7 @@ extension ExecutionObserver {
     return item.valueSet.map(receivedParts.contains) ?? true
   }
 
-  /// Between which moments a call was executed that has not been answered; nil if that isn't
+  /// Between which moments a call without a reply was executed; nil if that isn't
   /// known.
   func whenExecuted(
     _ item: SimulatedCall.Item, of call: SimulatedCall
@@ -59,8 +59,8 @@ extension ExecutionObserver {
       return part ?? (item.invoked, nil)
     }
     guard let arrival = arrival(of: call) else { return (item.invoked, nil) }
-    // What is cancelled, and has been executed all the same, has an answer that doesn't tell.
-    let ends = [crashes[arrival.run], lefts[arrival.connection], arrival.answered]
+    // What is cancelled, and has been executed all the same, has a reply that doesn't tell.
+    let ends = [crashes[arrival.run], lefts[arrival.connection], arrival.replied]
       .compactMap(\.self)
     // One that waits may have been executed by a process before, whose reply was large.
     return (call.wasParked ? item.invoked : arrival.moment, ends.min())

@@ -3,9 +3,9 @@
 // luck.
 //
 // Owns its records. One thread. A call counts as executed when the first frame of its reply leaves
-// the shard; of a large reply that is the notice, and what it answers is known at its last piece. A
-// shard that commits late has executed it at some moment since it was received, and may have though
-// no reply ever leaves.
+// the shard; of a large reply that is the notice, and its value is known at its last piece. A shard
+// that commits late has executed it at some moment since it was received, and may have though no
+// reply ever leaves.
 
 import Commands
 import NIOCore
@@ -24,7 +24,7 @@ final class ExecutionObserver {
     let receivedAt: UInt64
     /// Between which moments it was executed, where its reply is held.
     var heldSince: (from: UInt64, to: UInt64)?
-    /// The same where the answer was not known when its reply began.
+    /// The same where the value was not known when its reply began.
     var executedBetween: (from: UInt64, to: UInt64)?
     var pieces = ByteBuffer()
     /// Whether the observed history has it already.
@@ -50,7 +50,7 @@ final class ExecutionObserver {
     let connection: Int
     let moment: UInt64
     /// When its last reply left.
-    var answered: UInt64?
+    var replied: UInt64?
   }
 
   struct CallKey: Hashable {
@@ -87,7 +87,7 @@ final class ExecutionObserver {
   var executions: [CallKey: Executions] = [:]
   var parked = ParkedObserver()
   /// When calls were parked by shards that hold replies, and have told nothing of them since.
-  var unanswered: [LinkCallKey: UInt64] = [:]
+  var withoutReply: [LinkCallKey: UInt64] = [:]
   /// By connection, the calls that a shard has received and may not have read.
   private var unread: [Int: [LinkCallKey]] = [:]
   /// When calls, and the writers of values, were executed whose replies were not sent then.
@@ -164,7 +164,7 @@ final class ExecutionObserver {
         if received[key] != nil {
           received[key]?.owed += 1
         } else {
-          waitsAnew(call.id, connection)
+          waitsAgain(call.id, connection)
           received[key] = Received(
             method: call.method, part: part(call), receivedAt: cluster.moment())
         }
@@ -227,7 +227,7 @@ final class ExecutionObserver {
     return parts[value]
   }
 
-  /// The method of a call that a shard has received and not answered to the end.
+  /// The method of a call that a shard has received, and whose reply is not complete.
   func method(_ id: UInt64, _ connection: SimulatedConnection) -> UInt32? {
     received[key(id, connection)]?.method
   }
@@ -275,15 +275,15 @@ final class ExecutionObserver {
     let key = key(reply.id, connection)
     guard var call = received[key] else {
       context.found(
-        .answeredTwice,
-        "shard \(connection.shard) answers call \(reply.id) of router \(connection.router), "
-          + "which it did not get or has answered to the end")
+        .repliedTwice,
+        "shard \(connection.shard) replies to call \(reply.id) of router \(connection.router), "
+          + "which it did not get or has completed")
       return
     }
     if reply.parked, reply.isOK { return noteParked(reply.id, key, connection) }
     let wait = parked[key]
     parked.end(key)
-    unanswered[key] = nil
+    withoutReply[key] = nil
     let isFirst = !call.wasExecuted
     call.wasExecuted = isFirst ? wasExecuted(reply) : true
     if isFirst, call.wasExecuted {
@@ -296,8 +296,8 @@ final class ExecutionObserver {
       call.owed -= 1
       let now = cluster.moment()
       if keepsData, !call.wasExecuted { forgetHeld(key, call) }
-      otherParts.answered(key, now)
-      arrivals[CallKey(router: key.router, id: key.id)]?.answered = now
+      otherParts.replied(key, now)
+      arrivals[CallKey(router: key.router, id: key.id)]?.replied = now
       // A frame that arrived twice is executed twice.
       call.wasExecuted = false
       call.executedBetween = nil
@@ -320,14 +320,14 @@ final class ExecutionObserver {
     _ connection: SimulatedConnection, _ wait: ParkedObserver.Wait?
   ) {
     let known = cluster.routers[connection.router].callsByID[id]
-    let answer = reply.more ? nil : known.flatMap { self.answer(to: $0, reply) }
+    let seen = reply.more ? nil : known.flatMap { self.reply(to: $0, reply) }
     let isFirst =
-      changesNothing(known, answer)
+      changesNothing(known, seen)
       || executed(id, connection, mayComeAgain: known?.wasParked ?? false)
     let now = cluster.moment()
     let whenReceived = (from: call.receivedAt, to: now)
     // A long list is searched in turns. A later call on its key has the search come to its end, and
-    // may be answered before it.
+    // may have their replies before it.
     let isSearch = known?.items[0].call.searches ?? false
     // One that waited is executed behind the call that brings what it takes, whose own reply may
     // leave later.
@@ -345,25 +345,25 @@ final class ExecutionObserver {
     // A long list is measured before its notice, so the calls behind it may be executed before.
     let isMeasured = reply.more && known.items[0].call.model.form?.reply == .list
     if !isMeasured, !isSearch, !known.wasParked { checkOrder(known, connection) }
-    checkTurn(known, answer, wait, key(id, connection))
+    checkTurn(known, seen, wait, key(id, connection))
     guard isFirst else { return }
     cluster.begins(known, at: connection.shard)
     if reply.more {
       call.executedBetween = isMeasured ? whenReceived : interval
-      // Its answer may never come to its end.
+      // Its reply may never be complete.
       heldCalls[CallKey(router: connection.router, id: id)] = call.executedBetween
       // One that has waited may be executed by several incarnations, and this reply may be the one
       // that never comes to its end.
       if known.wasParked {
         call.isRecorded = true
-        cluster.executedUnanswered(known, interval)
+        cluster.executedWithoutReply(known, interval)
       }
-    } else if let answer {
-      cluster.executed(known, item: 0, answer, interval)
+    } else if let seen {
+      cluster.executed(known, item: 0, seen, interval)
     }
   }
 
-  private func answer(to call: SimulatedCall, _ reply: LinkV1.LinkReply) -> KeyReply? {
+  private func reply(to call: SimulatedCall, _ reply: LinkV1.LinkReply) -> KeyReply? {
     guard let error = reply.error else {
       return try? KeyReply(reply.response, to: call.items[0].call)
     }
@@ -378,14 +378,14 @@ final class ExecutionObserver {
     guard !reply.more, reply.isOK, let interval = call.executedBetween,
       let known = cluster.routers[connection.router].callsByID[reply.id]
     else { return }
-    let answer = call.pieces.withUnsafeReadableBytes {
+    let seen = call.pieces.withUnsafeReadableBytes {
       try? KeyReply($0, to: known.items[0].call)
     }
-    guard let answer else { return }
+    guard let seen else { return }
     if call.isRecorded {
-      known.items[0].seen = answer
+      known.items[0].seen = seen
     } else {
-      cluster.executed(known, item: 0, answer, interval)
+      cluster.executed(known, item: 0, seen, interval)
     }
   }
 

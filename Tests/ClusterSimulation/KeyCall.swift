@@ -101,8 +101,8 @@ package struct KeyCall: Sendable, Hashable {
     return isConditional ? .nothing : model.overwrites
   }
 
-  /// Whether it is a Set that answers what there was before.
-  var answersPrevious: Bool {
+  /// Whether it is a Set that returns what there was before.
+  var returnsPrevious: Bool {
     isCall(of: .set) && words.dropFirst().contains(CommandModel.word("GET"))
   }
 
@@ -145,14 +145,14 @@ package struct KeyCall: Sendable, Hashable {
   }
 }
 
-/// The answer to a call that was executed. Errors that tell of the key's state are answers too.
+/// The reply to a call that was executed. Errors that tell of the key's state are replies too.
 package enum KeyReply: Sendable, Hashable {
   /// The value, nil if there was none.
   case value([UInt8]?)
   case done
   /// A condition was not met.
   case notDone
-  /// Of a Set that answers what there was before: whether it was done, and that.
+  /// Of a Set that returns what there was before: whether it was done, and that.
   case previous(isDone: Bool, [UInt8]?)
   /// The same with the version of what was written or, where nothing was, is there.
   indirect case versioned(KeyReply, UInt64)
@@ -181,7 +181,7 @@ extension KeyReply {
       return
     }
     switch call.model.form?.reply {
-    case .ok where call.answersPrevious:
+    case .ok where call.returnsPrevious:
       let reply = try V1.Status(response)
       let previous = reply.previous.flatMap { $0.found ? Array($0.value) : nil }
       self = .previous(isDone: reply.ok, previous)
@@ -246,9 +246,9 @@ package enum KeyRefusal: Sendable, Hashable {
 
 /// What is known about a call's execution.
 package enum Outcome: Sendable, Hashable {
-  /// It happened once, between invocation and return, and this was the answer.
+  /// It happened once, between invocation and return, and this was the reply.
   case ok(KeyReply)
-  /// It happened once, between invocation and return; what was answered isn't known.
+  /// It happened once, between invocation and return; the reply isn't known.
   case executed
   /// An error that promises that nothing happened.
   case notExecuted
@@ -256,7 +256,7 @@ package enum Outcome: Sendable, Hashable {
   case unknown
   /// It may have happened once, between invocation and return, or never.
   case perhaps
-  /// Not answered when the recording ended. As little is known as of `unknown`.
+  /// Without a reply when the recording ended. As little is known as of `unknown`.
   case pending
 }
 

@@ -1,4 +1,4 @@
-// One key as a sequential object. What calls do to it and answer is in CommandModel.
+// One key as a sequential object. What calls do to it, and their replies, are in CommandModel.
 //
 // Owns the key's value. A value; any thread.
 
@@ -15,7 +15,7 @@ package struct KeyState: Sendable, Hashable {
   package var value: Value {
     didSet { if value == .absent { expiresAt = nil } }
   }
-  /// Of the last write, as far as answers tell.
+  /// Of the last write, as far as replies tell.
   package private(set) var version = KnownVersion()
   /// On the wall clock; nil: never.
   package private(set) var expiresAt: Int64?
@@ -61,7 +61,7 @@ package struct KeyState: Sendable, Hashable {
     value == .absent ? told == 0 : version.mayBe(told)
   }
 
-  /// An answer tells its version. Returns whether it may be this one.
+  /// A reply has its version. Returns whether it may be this one.
   mutating func hasVersion(_ told: UInt64) -> Bool {
     guard mayHave(version: told) else { return false }
     if value != .absent { version = .known(told) }
@@ -71,7 +71,7 @@ package struct KeyState: Sendable, Hashable {
   /// What was there before this write, or deletion, had a version.
   mutating func supersedes(_ told: UInt64) { version.isAbove(told) }
 
-  /// An answer tells the version of this write, or deletion. Returns whether it may be this one.
+  /// A reply has the version of this write, or deletion. Returns whether it may be this one.
   mutating func wasWritten(as told: UInt64) -> Bool {
     guard version.mayBe(told) else { return false }
     version = .known(told)
@@ -89,7 +89,7 @@ package struct KeyState: Sendable, Hashable {
   /// Versions begin again.
   mutating func forgetVersion() { version = KnownVersion() }
 
-  /// Executes `call` and returns the answer.
+  /// Executes `call` and returns the reply.
   package mutating func apply(_ call: KeyCall) -> KeyReply {
     var object = ObjectState(self)
     defer { self = object[0] }
@@ -97,7 +97,7 @@ package struct KeyState: Sendable, Hashable {
   }
 }
 
-/// What answers have told of a version: which one it is, or above which it must be.
+/// What replies have told of a version: which one it is, or above which it must be.
 package struct KnownVersion: Sendable, Hashable {
   private(set) var floor: UInt64 = 0
   private(set) var isKnown = false

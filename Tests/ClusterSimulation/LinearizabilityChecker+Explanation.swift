@@ -26,7 +26,7 @@ extension LinearizabilityChecker {
         stepLimit: limit)
       if case .exhausted = search.run() { high = middle } else { low = middle + 1 }
     }
-    guard returns.indices.contains(high) else { return "no operation was answered" }
+    guard returns.indices.contains(high) else { return "no operation had a reply" }
     let moment = returns[high]
     let beginning = Self.beginning(of: operations, upTo: moment)
     var search = Search(beginning, initial: initial, stepLimit: limit)
@@ -34,7 +34,7 @@ extension LinearizabilityChecker {
     return Self.listing(beginning, moment: moment, states: search.furthestStates)
   }
 
-  /// The history as it was known at `moment`: later answers are not there yet.
+  /// The history as it was known at `moment`: later replies are not there yet.
   private static func beginning(
     of operations: [HistoryOperation], upTo moment: UInt64
   ) -> [HistoryOperation] {
@@ -54,7 +54,7 @@ extension LinearizabilityChecker {
     let culprits = beginning.filter { operation in
       operation.isRequired && operation.returned ?? .max == moment
     }
-    var lines = ["no order of the operations explains this answer:"]
+    var lines = ["no order of the operations explains this reply:"]
     lines += culprits.map { "  \($0)" }
     lines.append("with as many as possible of the others in order, the key held:")
     let held = states.map(\.description).sorted()
@@ -64,7 +64,7 @@ extension LinearizabilityChecker {
     }
     lines.append("the operations up to then, as [invoked, returned]:")
     let listed = beginning.filter { $0.outcome != .notExecuted }.sorted { $0.invoked < $1.invoked }
-    // Calls without an answer stay possible forever, so old ones belong into the list as well.
+    // Calls without a reply stay possible forever, so old ones belong into the list as well.
     let cut = max(0, listed.count - listedMax)
     let open = listed.prefix(cut).filter { $0.returned == nil || $0.outcome == .unknown }
       .filter { !$0.call.isRead }.suffix(listedMax)

@@ -4,10 +4,10 @@
 // Owns the stack and the memory of one search. One thread.
 //
 // An operation may be placed next if no other one still to be placed returned before it was
-// invoked. Required are operations with an answer, or known to have been executed; those of unknown
+// invoked. Required are operations with a reply, or known to have been executed; those of unknown
 // outcome are optional. The
 // order is found when all required ones are placed. What keeps the search small:
-//  - An operation that changes nothing and answers as it should is placed at once, without trying
+//  - An operation that changes nothing and whose reply fits is placed at once, without trying
 //    anything else there: in any order that has it later it may as well stand here.
 //  - Required operations are tried before optional ones.
 //  - An optional operation that would change nothing is left out; reads are always such.
@@ -203,7 +203,7 @@ extension LinearizabilityChecker {
       }
       var state = frames[top].state
       if let reply = operation.reply {
-        guard state.apply(operation.call, answering: reply) else { return .rejected }
+        guard state.apply(operation.call, replying: reply) else { return .rejected }
       } else {
         _ = state.apply(operation.call)
       }

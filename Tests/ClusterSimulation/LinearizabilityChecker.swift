@@ -1,5 +1,5 @@
 // Decides whether a key's history is linearizable: whether each operation can be given one moment
-// between its invocation and its return so that, executed in that order, a plain key answers just
+// between its invocation and its return so that, executed in that order, a plain key replies just
 // what the clients were told (Herlihy & Wing 1990).
 //
 // Owns its limit only. Pure; any thread. The search stands in LinearizabilityChecker+Search.swift.
@@ -7,7 +7,7 @@
 package struct LinearizabilityChecker: Sendable {
   package enum Verdict: Sendable, Hashable {
     case linearizable
-    /// No order explains the answers. `explanation` names the first answer that none explains, what
+    /// No order explains the replies. `explanation` names the first reply that none explains, what
     /// the key could have held, and the operations up to then; several lines.
     case violation(explanation: String)
     /// The search gave up at its step limit.

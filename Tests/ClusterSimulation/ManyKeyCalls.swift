@@ -32,7 +32,7 @@ struct ManyKeyCalls {
     }
   }
 
-  /// What was answered for each item; nil for an item without an outcome.
+  /// The outcome of each item; nil for an item without an outcome.
   func outcomes(
     _ response: UnsafeRawBufferPointer
   ) throws(WireError) -> [Result<KeyReply, CallError>?] {

@@ -24,18 +24,18 @@ package struct ObjectState: Sendable, Hashable {
     }
   }
 
-  /// Whether both hold the same. What answers have told of versions may differ.
+  /// Whether both hold the same. What replies have told of versions may differ.
   package func isSame(as other: ObjectState) -> Bool {
     places.allSatisfy {
       self[$0].value == other[$0].value && self[$0].expiresAt == other[$0].expiresAt
     }
   }
 
-  /// Executes `call` and returns the answer.
+  /// Executes `call` and returns the reply.
   package mutating func apply(_ call: KeyCall) -> KeyReply { call.model.apply(call, to: &self) }
 
-  /// Executes `call`, unless that would be answered otherwise.
-  package mutating func apply(_ call: KeyCall, answering reply: KeyReply) -> Bool {
+  /// Executes `call`, unless its reply would be another.
+  package mutating func apply(_ call: KeyCall, replying reply: KeyReply) -> Bool {
     // The time of a call that waits ends where none of its lists has a value. They may hold
     // something else by then.
     if call.model.waits, reply == .value(nil) {

@@ -1,5 +1,5 @@
 // The history as the shards show it: each call that was executed at the moment at which it was,
-// with the answer given then, whether its client came to know it or not.
+// with the reply given then, whether its client came to know it or not.
 //
 // Owns the operations and a count of events as their clock. A value; one thread.
 //
@@ -70,8 +70,8 @@ struct ObservedHistory {
     }
   }
 
-  /// A shard has executed a call between two moments, and its answer was never sent.
-  mutating func executedUnanswered(
+  /// A shard has executed a call between two moments, and its reply was never sent.
+  mutating func executedWithoutReply(
     _ item: SimulatedCall.Item, client: Int, _ interval: (from: UInt64, to: UInt64)
   ) {
     add(item, client, from: interval.from, to: interval.to, .executed)

@@ -80,11 +80,11 @@ extension SimulatedCall.Item {
   /// The lists from which it takes a value, or waits for one.
   var lists: [[UInt8]] { call.isCall(of: .lMove) ? [key] : keys }
 
-  /// The list from which an answer tells that it has taken something.
-  func listTaken(by answer: KeyReply) -> [UInt8]? {
+  /// The list from which a call has taken something, by its reply.
+  func listTaken(by reply: KeyReply) -> [UInt8]? {
     let taking = [Command.lPop, .rPop, .lPopMany, .rPopMany, .lMove]
     guard taking.contains(where: call.isCall(of:)) else { return nil }
-    switch answer {
+    switch reply {
     case .value(.some), .elements(.some): return key
     case .popped(_, let place):
       return zip([call.place] + call.others, [key] + call.otherKeys).first { $0.0 == place }?.1

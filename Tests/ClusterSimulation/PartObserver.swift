@@ -29,8 +29,8 @@ struct PartObserver {
       router: key.router, work: work, connection: connection, from: moment, to: nil)
   }
 
-  /// A shard has answered it.
-  mutating func answered(_ key: ExecutionObserver.LinkCallKey, _ moment: UInt64) {
+  /// A shard has replied to it.
+  mutating func replied(_ key: ExecutionObserver.LinkCallKey, _ moment: UInt64) {
     if parts[key]?.to == nil { parts[key]?.to = moment }
   }
 

@@ -74,27 +74,27 @@ extension ShardCore {
 
   private func contents(of key: [UInt8], _ nowNanos: UInt64) -> KeyContents? {
     let value: KeyContents.Value
-    switch answer(KeyCall(.get), key, nowNanos) {
+    switch reply(to: KeyCall(.get), key, nowNanos) {
     case .value(let bytes?): value = .string(bytes)
     case nil:
-      guard case .elements(let elements?) = answer(.wholeList, key, nowNanos) else { return nil }
+      guard case .elements(let elements?) = reply(to: .wholeList, key, nowNanos) else { return nil }
       value = .list(elements)
     default: return nil
     }
     // In milliseconds since 1970; -1: it doesn't expire.
-    guard case .integer(let moment) = answer(KeyCall(Command.ttl), key, nowNanos) else {
+    guard case .integer(let moment) = reply(to: KeyCall(Command.ttl), key, nowNanos) else {
       return nil
     }
     return KeyContents(value: value, expiry: moment < 0 ? .max : moment)
   }
 
-  /// The answer to a call; nil: an error.
-  func answer(_ call: KeyCall, _ key: [UInt8], _ nowNanos: UInt64) -> KeyReply? {
+  /// The reply to a call; nil: an error.
+  func reply(to call: KeyCall, _ key: [UInt8], _ nowNanos: UInt64) -> KeyReply? {
     guard let command = call.model.command else { return nil }
     var request = ByteBuffer()
     call.write(key: key, into: &request)
     var response = ByteBuffer()
-    let isAnswered = request.withUnsafeReadableBytes { request in
+    let isExecuted = request.withUnsafeReadableBytes { request in
       do throws(CallError) {
         _ = try execute(
           UInt32(command.id.rawValue), request, into: &response, context(nowNanos: nowNanos))
@@ -103,7 +103,7 @@ extension ShardCore {
         return false
       }
     }
-    guard isAnswered else { return nil }
+    guard isExecuted else { return nil }
     return response.withUnsafeReadableBytes { try? KeyReply($0, to: call) }
   }
 }
@@ -159,10 +159,10 @@ final class RestoredCluster {
       case .pinnedBytes, .pinnedList: nil
       }
     guard let call else { return }
-    _ = core.answer(call, key, 0)
+    _ = core.reply(to: call, key, 0)
     if entry.expiry != .never {
       let moment = CommandModel.word("\(entry.expiry.unixMillis)")
-      _ = core.answer(KeyCall(Command.expire, [moment]), key, 0)
+      _ = core.reply(to: KeyCall(Command.expire, [moment]), key, 0)
     }
   }
 

@@ -78,13 +78,13 @@ struct RouterFaultInjector {
   }
 
   mutating func heard(_ call: SimulatedCall, _ response: UnsafeRawBufferPointer) {
-    guard sabotage == .answersFromMemory, case .oneKey = call.kind,
+    guard sabotage == .repliesFromMemory, case .oneKey = call.kind,
       call.items[0].call.isCall(of: .get)
     else { return }
     memory[call.items[0].key] = ByteBuffer(bytes: response)
   }
 
-  /// The answer to a RandomKey instead of the one that came.
+  /// The reply to a RandomKey instead of the one that came.
   func drawn(_ call: SimulatedCall) -> ByteBuffer? {
     guard sabotage == .drawsMissingKeys, call.presenceSince != nil else { return nil }
     var response = ByteBuffer()
@@ -94,8 +94,8 @@ struct RouterFaultInjector {
     return response
   }
 
-  func rememberedAnswer(to call: SimulatedCall, _ context: SimulationContext) -> ByteBuffer? {
-    guard sabotage == .answersFromMemory, call.items[0].call.isCall(of: .get),
+  func rememberedReply(to call: SimulatedCall, _ context: SimulationContext) -> ByteBuffer? {
+    guard sabotage == .repliesFromMemory, call.items[0].call.isCall(of: .get),
       let remembered = memory[call.items[0].key], context.chance(0.1)
     else { return nil }
     return remembered

@@ -76,15 +76,15 @@ final class ScanRecord {
     checkKeys(cluster)
   }
 
-  /// The answer to a call of Keys. The walk is over where no token came with it.
-  func addAnswer(
+  /// The reply to a call of Keys. The walk is over where no token came with it.
+  func addReply(
     _ message: UnsafeRawBufferPointer, _ cluster: SimulatedCluster
   ) throws(WireError) {
-    let answer = try V1.KeysResponse(message)
-    for key in answer.keys { counts[Array(key), default: 0] += 1 }
-    token = Array(answer.nextPageToken)
+    let reply = try V1.KeysResponse(message)
+    for key in reply.keys { counts[Array(key), default: 0] += 1 }
+    token = Array(reply.nextPageToken)
     guard token.isEmpty else {
-      if answer.keys.count < pageSize { wrong("fewer keys than asked for, and a token", cluster) }
+      if reply.keys.count < pageSize { wrong("fewer keys than asked for, and a token", cluster) }
       return
     }
     cluster.context.cover(.keysWalked)

@@ -21,11 +21,11 @@ extension ShardFaultInjector {
   }
 
   /// A connection brings a frame, perhaps with a Hello.
-  func noteAsked(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
+  func noteParked(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
     guard context.configuration.sabotage == .knowsNoRuns else { return }
     frame.withUnsafeReadableBytes { bytes in
       guard let hello = try? LinkV1.RouterFrame(bytes).hello else { return }
-      asked[connection.number] = Array(hello.parkedCalls)
+      parkedCalls[connection.number] = Array(hello.parkedCalls)
     }
   }
 
@@ -76,7 +76,7 @@ extension ShardFaultInjector {
 
   /// The shard forgets which calls have run, or says of all that they may have.
   func withOtherRuns(_ frame: ByteBuffer, _ connection: SimulatedConnection) -> ByteBuffer {
-    let ids = asked[connection.number] ?? []
+    let ids = parkedCalls[connection.number] ?? []
     if context.configuration.sabotage == .forgetsRuns { breakAsServed(frame, connection) }
     return copy(of: frame, withOthers: true) { message, copy in
       guard var hello = try? LinkV1.HelloReply(message) else { return }

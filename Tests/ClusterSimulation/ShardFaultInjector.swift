@@ -1,12 +1,14 @@
 // Defects of a shard, put in on purpose: frames are changed on their way in or out.
 //
 // Owns what the defects need to remember. One thread. Without sabotage it changes nothing. What is
-// done to calls that wait stands in ShardFaultInjector+Parked.swift.
+// done to calls that wait stands in ShardFaultInjector+Parked.swift, what is done to maps in
+// ShardFaultInjector+Maps.swift.
 
 import Commands
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import ShardNode
 
 final class ShardFaultInjector {
   let context: SimulationContext
@@ -14,7 +16,7 @@ final class ShardFaultInjector {
   /// Calls that get each other's replies.
   var swapped: [ExecutionObserver.LinkCallKey: UInt64] = [:]
   /// What the latest Hello of a connection asks, by the connection's number.
-  var asked: [Int: [UInt64]] = [:]
+  var parkedCalls: [Int: [UInt64]] = [:]
 
   init(_ context: SimulationContext, _ probe: ExecutionObserver) {
     self.context = context
@@ -24,10 +26,11 @@ final class ShardFaultInjector {
   // MARK: - On the way in
 
   /// The frame that the shard reads instead of one.
-  func received(_ frame: ByteBuffer, _ limits: Limits) -> ByteBuffer {
+  func received(_ frame: ByteBuffer, _ core: ShardCore, _ limits: Limits) -> ByteBuffer {
     switch context.configuration.sabotage {
     case .ignoresFence: withoutFence(frame, limits)
     case .ignoresAge: withoutAge(frame)
+    case .ignoresMaps: withOwnMap(frame, core)
     case .appendsTwice: withTwins(frame)
     case .losesCancels: withoutCancels(frame)
     case .ignoresVersions, .ignoresValues, .setsSomeKeys: withOtherRequests(frame)
@@ -103,7 +106,7 @@ final class ShardFaultInjector {
   /// The frames that are sent instead of one.
   func sent(_ frame: ByteBuffer, _ connection: SimulatedConnection) -> [ByteBuffer] {
     switch context.configuration.sabotage {
-    case .answersTwice: [frame] + repeated(frame, connection)
+    case .repliesTwice: [frame] + repeated(frame, connection)
     case .skipsSlices: [withoutKeys(frame, connection)]
     case .miscounts: [miscounted(frame, connection)]
     case .tellsOtherPrevious, .repeatsVersions, .miscountsTouched, .inspectsWrong:

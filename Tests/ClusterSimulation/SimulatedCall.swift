@@ -32,12 +32,12 @@ final class SimulatedCall {
     /// When it began, by the clock of the observed history.
     let invoked: UInt64
     var outcome: Outcome = .pending
-    /// What its shard answered when it executed it, where that is known.
+    /// The reply of its shard when it executed it, where that is known.
     var seen: KeyReply?
-    /// Whether the observed history has its execution, though not what was answered.
+    /// Whether the observed history has its execution, though not the reply.
     var isRecorded = false
 
-    /// Whether its shard's answer tells of a change. What waits and ends without one may wait
+    /// Whether its shard's reply tells of a change. What waits and ends without one may wait
     /// again.
     var changedSomething: Bool {
       switch seen {
@@ -77,14 +77,14 @@ final class SimulatedCall {
   /// How often the core has asked not to read its connection until the call, or one of its parts,
   /// has room.
   var holds = 0
-  /// An answer in pieces: its length, and what has come.
+  /// A reply in pieces: its length, and what has come.
   var announcedBytes: Int?
   var pieces = ByteBuffer()
-  /// The messages of an answer that is a stream.
+  /// The messages of a reply that is a stream.
   var messages: [ByteBuffer] = []
-  /// Whether its client reads its answer at the moment.
+  /// Whether its client reads its reply at the moment.
   var isReading = true
-  /// Its shard has given up the view that the answer came from.
+  /// Its shard has given up the view that the reply came from.
   var hasExpired = false
   /// Bytes that the core expects for it.
   var expectedBytes = 0
@@ -98,7 +98,7 @@ final class SimulatedCall {
   var wasParked = false
   /// Of a RandomKey, when it began, as the presence of keys counts.
   let presenceSince: UInt64?
-  /// Whether its outcome must be an answer: faults are over.
+  /// Whether its outcome must be a reply: faults are over.
   let mustSucceed: Bool
 
   init(
@@ -117,7 +117,7 @@ final class SimulatedCall {
     self.mustSucceed = mustSucceed
   }
 
-  /// Whether its answer may be a list.
+  /// Whether its reply may be a list.
   var isListRead: Bool {
     switch kind {
     case .oneKey, .listStream: true

@@ -103,7 +103,7 @@ final class SimulatedClient {
     send([newCall(.scan(walk), [], mustSucceed: true)])
   }
 
-  /// Makes one call on a key that has to be answered.
+  /// Makes one call on a key that has to get its reply.
   func read(_ key: [UInt8], _ call: KeyCall) {
     send([newCall(.oneKey, [(key, call)], mustSucceed: true)])
   }

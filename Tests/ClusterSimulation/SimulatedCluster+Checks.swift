@@ -111,7 +111,7 @@ extension SimulatedCluster {
           context.found(
             .outOfOrder,
             "\(HistoryOperation.text(before.value)) stands before \(HistoryOperation.text(value)) "
-              + "in the answer to \(call.text)")
+              + "in the reply to \(call.text)")
         }
         newest[writer.client] = (place, value)
       }

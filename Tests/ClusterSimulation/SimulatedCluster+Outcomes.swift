@@ -1,4 +1,4 @@
-// What clients conclude from answers and errors.
+// What clients conclude from replies and errors.
 //
 // Owns nothing.
 
@@ -6,7 +6,7 @@ import Commands
 import RingstoreAPI
 
 extension SimulatedCluster {
-  /// The outcomes of a call's items; nil if the answer can't be read.
+  /// The outcomes of a call's items; nil if the reply can't be read.
   func outcomes(of call: SimulatedCall, _ response: UnsafeRawBufferPointer) -> [Outcome]? {
     do throws(WireError) {
       switch call.kind {
@@ -35,7 +35,7 @@ extension SimulatedCluster {
       case .listStream:
         return [.ok(.elements(try listStreamed(call)))]
       case .scan(let walk):
-        if walk.isScan { walk.finish(self) } else { try walk.addAnswer(response, self) }
+        if walk.isScan { walk.finish(self) } else { try walk.addReply(response, self) }
         return []
       case .backup(let backup):
         backup.finish()
@@ -129,13 +129,13 @@ extension SimulatedCluster {
       }
     guard isExpected, let outcome = Outcome(error) else {
       context.found(
-        .unexpectedError, "\(error.code.name) \(error.message) in answer to \(call.text)")
+        .unexpectedError, "\(error.code.name) \(error.message) in reply to \(call.text)")
       return .unknown
     }
     return outcome
   }
 
-  /// An answer to a call has come.
+  /// A reply to a call has come.
   func cover(_ reply: KeyReply, to call: KeyCall) {
     switch reply {
     case .versioned(.done, _): context.cover(.conditionMet)

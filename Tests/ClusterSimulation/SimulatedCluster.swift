@@ -198,7 +198,7 @@ package final class SimulatedCluster {
   }
 
   /// What every key holds in the end, asked over every router: now that nothing fails, each read
-  /// has to be answered.
+  /// has to get its reply.
   private func readEverything() {
     context.freezeTrace()
     // Each read and each walk has the time limit for itself, a walk of many pages over slow links
@@ -293,21 +293,21 @@ package final class SimulatedCluster {
     return callsSubmitted
   }
 
-  func answered(_ call: SimulatedCall, _ response: ByteBuffer) {
+  func replied(to call: SimulatedCall, _ response: ByteBuffer) {
     let digest = response.withUnsafeReadableBytes { SimulationTrace.digest($0) }
     let outcomes = response.withUnsafeReadableBytes { self.outcomes(of: call, $0) }
     guard let outcomes, outcomes.count == call.items.count else {
-      context.found(.unexpectedError, "an answer that can't be read, to \(call.text)")
+      context.found(.unexpectedError, "a reply that can't be read, to \(call.text)")
       end(call, call.items.map { _ in .unknown }, digest)
       return
     }
-    context.cover(.answered)
+    context.cover(.replied)
     end(call, outcomes, digest)
   }
 
   /// A client that reads lines has read the reply.
-  func told(_ call: SimulatedCall, _ outcome: Outcome) {
-    context.cover(.answered)
+  func replied(_ call: SimulatedCall, _ outcome: Outcome) {
+    context.cover(.replied)
     end(call, [outcome], 0)
   }
 
@@ -362,7 +362,7 @@ package final class SimulatedCluster {
         observed.perhapsExecuted(item, client: call.client.number, (item.invoked, moment()))
       }
       if case .ok(let reply) = outcome, let seen = item.seen, seen != reply {
-        context.found(.wrongOutcome, "the shard answered \(seen), not: \(call.text)")
+        context.found(.wrongOutcome, "the shard replied \(seen), not: \(call.text)")
       }
       if case .ok(let reply) = outcome {
         learn(reply, to: item)
@@ -377,8 +377,8 @@ package final class SimulatedCluster {
       context.found(.leak, "it has ended, and its router has it wait: \(call.text)")
     }
     callsUnderWay -= 1
-    let isAnswered = outcomes.allSatisfy { if case .ok = $0 { true } else { false } }
-    if call.mustSucceed, !call.hasExpired, !isAnswered {
+    let hasReplies = outcomes.allSatisfy { if case .ok = $0 { true } else { false } }
+    if call.mustSucceed, !call.hasExpired, !hasReplies {
       let links = shards.compactMap { call.client.router.core.unreachableDetail(shard: $0.number) }
       context.found(
         .notRecovered, "all is well, and yet it failed: \(call.text); links away: \(links)")
@@ -391,7 +391,7 @@ package final class SimulatedCluster {
     }
   }
 
-  /// An answer has come: clients know more of the key, and no version may have come twice.
+  /// A reply has come: clients know more of the key, and no version may have come twice.
   private func learn(_ reply: KeyReply, to item: SimulatedCall.Item) {
     knowledge[item.key, default: .init()].learn(item.call, reply)
     guard case .versioned = reply, let before = versions.note(item, reply),
@@ -467,10 +467,10 @@ package final class SimulatedCluster {
     observed.executed(call.items[place], client: call.client.number, reply, interval)
   }
 
-  /// A shard has executed a call that waited, and its large answer may never come.
-  func executedUnanswered(_ call: SimulatedCall, _ interval: (from: UInt64, to: UInt64)) {
+  /// A shard has executed a call that waited, and its large reply may never come.
+  func executedWithoutReply(_ call: SimulatedCall, _ interval: (from: UInt64, to: UInt64)) {
     call.items[0].isRecorded = true
-    observed.executedUnanswered(call.items[0], client: call.client.number, interval)
+    observed.executedWithoutReply(call.items[0], client: call.client.number, interval)
   }
 
   /// A shard that is gone may have executed a call that waited.
@@ -479,7 +479,7 @@ package final class SimulatedCluster {
   }
 
   /// Puts into the observed history what has no place in it yet: the parts of many-key calls and of
-  /// Resets with unknown ids, and the calls whose large answers were not sent to the end, where
+  /// Resets with unknown ids, and the calls whose large replies were not sent to the end, where
   /// their outcome is unknown.
   func noteUntold() {
     for call in calls {
@@ -488,7 +488,7 @@ package final class SimulatedCluster {
           continue
         }
         if let interval = probe.whenExecuted(item, of: call) {
-          observed.executedUnanswered(item, client: call.client.number, interval)
+          observed.executedWithoutReply(item, client: call.client.number, interval)
           continue
         }
         observed.mayHaveHappened(

@@ -92,7 +92,7 @@ final class SimulatedFaults {
       let millis = Int64.random(in: -scale...scale, using: &context.random)
       shard.wallClock.set(byMillis: millis)
     case .routerDrain:
-      // It continues answering, as long as the run goes.
+      // It continues replying, as long as the run goes.
       let router = cluster.routers[context.number(0...cluster.routers.count - 1)]
       guard !router.isDraining, context.chance(0.3) else { return }
       context.cover(.routerDrained)

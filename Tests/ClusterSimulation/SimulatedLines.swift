@@ -114,11 +114,11 @@ final class LineClientConnection: ClientConnection {
     if let error = reply.error {
       cluster.failed(call, error)
     } else if let outcome = reply.outcome(of: call) {
-      context.cover(.lineAnswered)
-      cluster.told(call, outcome)
+      context.cover(.lineReplied)
+      cluster.replied(call, outcome)
     } else {
-      context.found(.unexpectedError, "the line \(reply) in answer to \(call.text)")
-      cluster.told(call, .unknown)
+      context.found(.unexpectedError, "the line \(reply) in reply to \(call.text)")
+      cluster.replied(call, .unknown)
     }
   }
 
@@ -261,9 +261,9 @@ extension LineReplies.Reply: CustomStringConvertible {
   func outcome(of call: SimulatedCall) -> Outcome? {
     let model = call.items[0].call.model
     switch (model.form?.reply, kind) {
-    case (.ok, UInt8(ascii: "+")) where call.items[0].call.answersPrevious:
+    case (.ok, UInt8(ascii: "+")) where call.items[0].call.returnsPrevious:
       return .ok(.previous(isDone: true, texts[0]))
-    case (.ok, _) where call.items[0].call.answersPrevious:
+    case (.ok, _) where call.items[0].call.returnsPrevious:
       return isNoPrevious ? .ok(.previous(isDone: true, nil)) : nil
     case (.isDone, UInt8(ascii: "+")):
       return text == "1" ? .ok(.done) : text == "0" ? .ok(.notDone) : nil

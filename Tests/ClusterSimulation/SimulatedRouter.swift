@@ -12,7 +12,7 @@ import RingstoreAPI
 import RouterNode
 
 final class SimulatedRouter: RouterDriver {
-  /// Silence after which a router asks, and what it waits for the answer: two seconds in all.
+  /// Silence after which a router asks, and what it waits for the reply: two seconds in all.
   private static let silenceNanosMax: UInt64 = 1_000_000_000
   /// The end of a tick comes this much after the event that made output, at most.
   private static let tickNanosMax: UInt64 = 60_000
@@ -98,8 +98,8 @@ final class SimulatedRouter: RouterDriver {
   private func placeOneKey(_ call: SimulatedCall, _ line: (any KeyedCall)? = nil) {
     guard let command = call.items[0].call.model.command?.id else { return }
     let request = call.request()
-    if let remembered = saboteur.rememberedAnswer(to: call, context) {
-      reply(to: call, remembered)
+    if let remembered = saboteur.rememberedReply(to: call, context) {
+      deliver(remembered, to: call)
       return
     }
     call.order = cluster.nextOrder()

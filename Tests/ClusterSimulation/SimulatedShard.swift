@@ -128,7 +128,7 @@ final class SimulatedShard {
     eventHandled()
   }
 
-  /// The process was told to stop: it tells its routers, and continues answering.
+  /// The process was told to stop: it tells its routers, and continues replying.
   func drain() {
     state = .draining
     context.note(.draining, number)
@@ -192,10 +192,11 @@ final class SimulatedShard {
   private func receive(_ frame: ByteBuffer, _ connection: SimulatedConnection) {
     guard let session = sessions[connection.number]?.session else { return }
     let cancels = cancelled(by: frame)
-    saboteur.noteAsked(frame, connection)
-    let frame = saboteur.received(frame, limits)
+    saboteur.noteParked(frame, connection)
+    let frame = saboteur.received(frame, core, limits)
     cluster.probe.takes(frame, connection)
     let after = frame.withUnsafeReadableBytes { session.receive($0) }
+    saboteur.hasRead(core)
     // What is held has not been read.
     if !session.holdsCalls {
       cluster.probe.callersGone(cancels, connection)

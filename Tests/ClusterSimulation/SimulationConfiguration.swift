@@ -50,11 +50,11 @@ package struct SimulationConfiguration: Sendable {
   package var keys = 10
   /// Clients that make one call at a time, of each router.
   package var clientsPerRouter = 4
-  /// Clients that send batches without waiting for answers, of each router.
+  /// Clients that send batches without waiting for replies, of each router.
   package var pipelinesPerRouter = 2
   /// Clients that send lines without waiting for replies, of each router.
   package var lineClientsPerRouter = 0
-  /// Longest time between an answer and the client's next call.
+  /// Longest time between a reply and the client's next call.
   package var pauseNanosMax: UInt64 = 80_000_000
   package var callsOfPipelineMax = 12
   /// How long calls wait for values at most, and how many of a Pipeline do.
@@ -233,12 +233,16 @@ package enum Sabotage: Sendable, CaseIterable {
   case resendsWrites
   /// The router says of writes that were sent, and may have been executed, that they were not.
   case hidesUnknownOutcomes
-  /// The router answers reads now and then from what it heard last.
-  case answersFromMemory
+  /// The router replies to reads now and then with what it heard last.
+  case repliesFromMemory
   /// The shard executes what older connections bring after a newer one's Hello.
   case ignoresFence
   /// The shard executes what comes too late, and keeps connections on which nothing comes.
   case ignoresAge
+  /// The shard takes the map of each router for the one that it has.
+  case ignoresMaps
+  /// The shard serves what a map gives it before the map is in force.
+  case servesTooSoon
   /// Frames of one connection overtake each other.
   case reordersFrames
   /// A frame gets lost and the connection lives on.
@@ -248,7 +252,7 @@ package enum Sabotage: Sendable, CaseIterable {
   /// The router puts large calls aside and sends them later, past smaller ones on their keys.
   case delaysLargeCalls
   /// The shard sends the end of a large reply twice.
-  case answersTwice
+  case repliesTwice
   /// The shard leaves the keys out of a slice.
   case skipsSlices
   /// The router puts a part of an older view of the list into a stream.
@@ -263,7 +267,7 @@ package enum Sabotage: Sendable, CaseIterable {
   case missesClockJumps
   /// The shard takes no notice of the version, or the value, that a key must have.
   case ignoresVersions, ignoresValues
-  /// The shard answers a Set with another value than the one before.
+  /// The shard replies to a Set with another value than the one before.
   case tellsOtherPrevious
   /// The versions that the shard tells come again and again.
   case repeatsVersions
@@ -273,7 +277,7 @@ package enum Sabotage: Sendable, CaseIterable {
   case inspectsWrong
   /// The shard leaves out the last key of an MSetIfAbsent.
   case setsSomeKeys
-  /// The router answers RandomKey with a key that there isn't.
+  /// The router replies to RandomKey with a key that there isn't.
   case drawsMissingKeys
   /// The shard's replies to Append and StrLen count a byte too many.
   case miscounts

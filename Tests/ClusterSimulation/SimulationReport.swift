@@ -5,7 +5,7 @@
 /// Something that must not be.
 package struct SimulationFinding: Sendable, Hashable {
   package enum Kind: Sendable, Hashable {
-    /// Promise 1: no order of a key's calls explains the answers.
+    /// Promise 1: no order of a key's calls explains the replies.
     case notLinearizable
     /// The checker gave up.
     case undecided
@@ -17,8 +17,8 @@ package struct SimulationFinding: Sendable, Hashable {
     case outOfOrder
     /// Calls of one router's loop on one key were executed in another order than submitted.
     case orderOfKey
-    /// A shard answered a call more often than once, or one that it did not get.
-    case answeredTwice
+    /// A shard replied to a call more often than once, or one that it did not get.
+    case repliedTwice
     /// A walk over the keys misses one that was there all the time, or gives one twice.
     case walkWrong
     /// A backup can't be read, or holds what its shard never held.
@@ -61,19 +61,19 @@ package struct SimulationFinding: Sendable, Hashable {
 
 /// What a run should come across; one that never does tests less than it seems.
 package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
-  case answered, notExecuted, outcomeUnknown, deadlinePassed, cancelled, refusedForState
+  case replied, notExecuted, outcomeUnknown, deadlinePassed, cancelled, refusedForState
   case overloaded, held, heldUnread
   case connectRefused, connectTimedOut, connectFailedAtOnce, linkReady, restartNoticed
   case dropped, blackHole, cutOneWay, crashed, stalled, stuttered, drained, slowed
   case foundUnresponsive, heldLink, closedSilent, heldReply
-  case cancelStorm, answeredInPieces, failedInPieces, streamed, slowReader, scanned, scanResumed
+  case cancelStorm, repliedInPieces, failedInPieces, streamed, slowReader, scanned, scanResumed
   case streamedInParts, linkFull, viewExpired, keysWalked, walkFiltered, pageEmpty
   case mapConflict, mapChanged, mapReaddressed, mapChangeRefused
-  case lineAnswered, lineUnread, lineClosed
+  case lineReplied, lineUnread, lineClosed
   case fenced, helloStale, cancelledInTime, staleNews, manyKeys, everyShard, reset
   case keyDue, timeCounted, clockSetForward, clockSetBack, keyDrawn
   case conditionMet, conditionUnmet, previousTold, severalSet
-  case parked, parkedServed, parkedEnded, parkedAnew, parkedUnknown, parkedTooOften, parkedGivenUp
+  case parked, parkedServed, parkedEnded, parkedAgain, parkedUnknown, parkedTooOften, parkedGivenUp
   case parkedRefused, routerDrained
   case heldForWrite, killedWhileHeld, powerLost, closedClean, passMade, loadingRefused
   case diskFilled, diskFailed, diskStalled, backedUp

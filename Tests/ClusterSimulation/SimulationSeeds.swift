@@ -75,6 +75,8 @@ package struct SimulationSeeds: Sendable {
     switch sabotage {
     case .ignoresAge: return .withHeldLinks
     case .ignoresFence: return .withLateFrames
+    case .ignoresMaps: return .withStranger
+    case .servesTooSoon: return .withMapChanges
     case .mixesLines: return SimulationConfiguration().withLines()
     case .leavesKeysOut: return SimulationConfiguration().withBackups()
     case .repliesBeforeWrite, .forgetsLastBatch, .hidesThatItRecovers:

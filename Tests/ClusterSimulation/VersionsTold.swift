@@ -11,7 +11,7 @@ struct VersionsTold {
 
   private var values: [Version: [UInt8]] = [:]
 
-  /// An answer has told a version. Returns another value that had it.
+  /// A reply has told a version. Returns another value that had it.
   mutating func note(_ item: SimulatedCall.Item, _ reply: KeyReply) -> String? {
     guard case .versioned(let told, let number) = reply else { return nil }
     let value: [UInt8]

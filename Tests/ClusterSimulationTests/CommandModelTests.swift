@@ -36,7 +36,7 @@ import Testing
       let before = states[object] ?? ObjectState(count: generator.keys.count)
       var after = before
       let reply = try shard.execute(call, key)
-      let isMeant = after.apply(call, answering: reply)
+      let isMeant = after.apply(call, replying: reply)
       #expect(isMeant, "step \(step): \(call) -> \(reply) on \(before)")
       states[object] = after
       knowledge[key, default: .init()].learn(call, reply)
@@ -56,37 +56,38 @@ import Testing
 
   @Test func aVersionBelongsToOneWriteOnly() {
     let first = KeyReply.versioned(.value(b("a")), 7)
-    let start = [set(1, 2, "a"), told(3, 4, .get, first)]
-    #expect(isLinearizable(start + [told(5, 6, .get, first)]))
-    #expect(isViolation(start + [told(5, 6, .get, .versioned(.value(b("a")), 8))]))
+    let start = [set(1, 2, "a"), versioned(3, 4, .get, first)]
+    #expect(isLinearizable(start + [versioned(5, 6, .get, first)]))
+    #expect(isViolation(start + [versioned(5, 6, .get, .versioned(.value(b("a")), 8))]))
     let later = start + [set(5, 6, "b")]
-    #expect(isLinearizable(later + [told(7, 8, .get, .versioned(.value(b("b")), 8))]))
-    #expect(isViolation(later + [told(7, 8, .get, .versioned(.value(b("b")), 7))]))
-    #expect(isViolation([told(1, 2, .get, .versioned(.value(nil), 3))]))
+    #expect(isLinearizable(later + [versioned(7, 8, .get, .versioned(.value(b("b")), 8))]))
+    #expect(isViolation(later + [versioned(7, 8, .get, .versioned(.value(b("b")), 7))]))
+    #expect(isViolation([versioned(1, 2, .get, .versioned(.value(nil), 3))]))
     // Which of two states with one value a version belongs to may show later.
     let counted = [op(1, 2, "INCRBY 1", .integer(1)), unknown(3, 4, "INCRBY 1")]
     let back =
-      counted + [told(3, 9, .get, .versioned(.value(b("1")), 9)), unknown(5, 6, "INCRBY -1")]
-    #expect(isLinearizable(back + [told(10, 11, .get, .versioned(.value(b("1")), 9))]))
+      counted + [versioned(3, 9, .get, .versioned(.value(b("1")), 9)), unknown(5, 6, "INCRBY -1")]
+    #expect(isLinearizable(back + [versioned(10, 11, .get, .versioned(.value(b("1")), 9))]))
   }
 
   @Test func aWriteUnderAConditionHappensWhereItIsMetAndOnlyThere() {
-    let start = [set(1, 2, "a"), told(3, 4, .get, .versioned(.value(b("a")), 7))]
-    let met = told(5, 6, .setIf("b", version: 7), .versioned(.done, 9))
-    let unmet = told(5, 6, .setIf("b", version: 6), .versioned(.notDone, 7))
+    let start = [set(1, 2, "a"), versioned(3, 4, .get, .versioned(.value(b("a")), 7))]
+    let met = versioned(5, 6, .setIf("b", version: 7), .versioned(.done, 9))
+    let unmet = versioned(5, 6, .setIf("b", version: 6), .versioned(.notDone, 7))
     #expect(isLinearizable(start + [met, get(7, 8, "b")]))
     #expect(isViolation(start + [met, get(7, 8, "a")]))
     #expect(isLinearizable(start + [unmet, get(7, 8, "a")]))
     #expect(isViolation(start + [unmet, get(7, 8, "b")]))
-    #expect(isViolation(start + [told(5, 6, .setIf("b", version: 6), .versioned(.done, 9))]))
-    #expect(isViolation(start + [told(5, 6, .setIf("b", version: 7), .versioned(.notDone, 7))]))
-    #expect(isViolation(start + [told(5, 6, .setIf("b", version: 7), .versioned(.done, 7))]))
-    #expect(isLinearizable(start + [told(5, 6, .deleteIf(version: 7), .versioned(.done, 8))]))
-    #expect(isViolation(start + [told(5, 6, .deleteIf(version: 6), .versioned(.done, 8))]))
-    let deleted = told(5, 6, .deleteIf(value: "a"), .versioned(.done, 8))
+    #expect(isViolation(start + [versioned(5, 6, .setIf("b", version: 6), .versioned(.done, 9))]))
+    #expect(
+      isViolation(start + [versioned(5, 6, .setIf("b", version: 7), .versioned(.notDone, 7))]))
+    #expect(isViolation(start + [versioned(5, 6, .setIf("b", version: 7), .versioned(.done, 7))]))
+    #expect(isLinearizable(start + [versioned(5, 6, .deleteIf(version: 7), .versioned(.done, 8))]))
+    #expect(isViolation(start + [versioned(5, 6, .deleteIf(version: 6), .versioned(.done, 8))]))
+    let deleted = versioned(5, 6, .deleteIf(value: "a"), .versioned(.done, 8))
     #expect(isLinearizable(start + [deleted, get(7, 8, nil)]))
-    #expect(isViolation(start + [told(5, 6, .deleteIf(value: "b"), .versioned(.done, 8))]))
-    #expect(isViolation(start + [told(5, 6, .deleteIf(value: "a"), .versioned(.notDone, 7))]))
+    #expect(isViolation(start + [versioned(5, 6, .deleteIf(value: "b"), .versioned(.done, 8))]))
+    #expect(isViolation(start + [versioned(5, 6, .deleteIf(value: "a"), .versioned(.notDone, 7))]))
     // Both ways are open where it isn't known whether it was met.
     let open = HistoryOperation(
       client: 1, call: .setIfVersion(b("b"), 7), invoked: 3, returned: 4, outcome: .executed)
@@ -94,7 +95,7 @@ import Testing
     #expect(isLinearizable([set(1, 2, "a"), open, get(5, 6, "b")]))
   }
 
-  @Test func aSetAnswersWhatWasThereBefore() {
+  @Test func aSetReturnsWhatWasThereBefore() {
     var state = KeyState.absent
     #expect(state.apply("SET a GET") == .previous(isDone: true, nil))
     #expect(state.apply("SET b NX GET") == .previous(isDone: false, b("a")))

@@ -20,12 +20,12 @@ extension KeyCall: ExpressibleByStringInterpolation {
   }
 }
 
-/// An operation with an answer.
+/// An operation with a reply.
 func op(_ from: UInt64, _ to: UInt64, _ call: KeyCall, _ reply: KeyReply) -> HistoryOperation {
   HistoryOperation(client: 1, call: call, invoked: from, returned: to, outcome: .ok(reply))
 }
 
-/// A call whose answer tells a version.
+/// A call whose reply has a version.
 struct VersionedCall {
   let call: KeyCall
 
@@ -44,7 +44,7 @@ struct VersionedCall {
   }
 }
 
-func told(
+func versioned(
   _ from: UInt64, _ to: UInt64, _ call: VersionedCall, _ reply: KeyReply
 ) -> HistoryOperation {
   op(from, to, call.call, reply)
@@ -76,7 +76,7 @@ func isViolation(_ operations: [HistoryOperation]) -> Bool {
 struct AtomicObject {
   var random: SeededRandom
   var clients = 6
-  /// One in so many calls loses its answer; 0: none does.
+  /// One in so many calls loses its reply; 0: none does.
   var lossEvery = 0
   /// One in so many steps wipes the key; 0: none does.
   var wipeEvery = 0

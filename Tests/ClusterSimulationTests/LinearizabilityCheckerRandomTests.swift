@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  @Test func lostAnswersAndWipesStayExplainable() {
+  @Test func lostRepliesAndWipesStayExplainable() {
     var object = AtomicObject(
       random: SeededRandom(seed: seed), clients: 6, lossEvery: 40, wipeEvery: 100)
     for _ in 0..<8 {
@@ -67,10 +67,10 @@ import Testing
     var object = AtomicObject(random: SeededRandom(seed: seed), clients: 8, lossEvery: 50)
     for _ in 0..<8 {
       var history = object.record(150) { _, _ in "INCRBY 1" }
-      let answered = history.indices.filter { history[$0].outcome != .unknown }
-      let twins = answered.shuffled(using: &object.random).prefix(2)
+      let known = history.indices.filter { history[$0].outcome != .unknown }
+      let twins = known.shuffled(using: &object.random).prefix(2)
       guard let one = twins.first, let other = twins.last else { continue }
-      // The answer of one given twice: an update was lost.
+      // The reply of one given twice: an update was lost.
       history[one].outcome = history[other].outcome
       #expect(isViolation(history), note)
     }
@@ -106,7 +106,7 @@ import Testing
     #expect(verdicts[true, default: 0] > 500 && verdicts[false, default: 0] > 500)
   }
 
-  /// Up to six operations with answers that are often right, often wrong.
+  /// Up to six operations with replies that are often right, often wrong.
   private func smallHistory(_ random: inout SeededRandom) -> [HistoryOperation] {
     let calls: [KeyCall] = [
       "GET", "SET 1", "SET 2", "DEL", "INCRBY 1", "RPUSH 1", "LPOP",

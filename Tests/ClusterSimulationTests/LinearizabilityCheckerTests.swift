@@ -123,7 +123,7 @@ import Testing
     #expect(isViolation([set(1, 2, "a"), op(3, 4, "TYPE", .type(.absent))]))
   }
 
-  @Test func theListingNamesTheAnswerThatNothingExplains() {
+  @Test func theListingNamesTheReplyThatNothingExplains() {
     let good = (0..<60).map { set(UInt64($0) * 2, UInt64($0) * 2 + 1, "v\($0)") }
     let history = good + [get(200, 201, "v58"), get(202, 203, "v59")]
     guard case .violation(let text) = LinearizabilityChecker().check(history) else {
@@ -163,6 +163,6 @@ import Testing
       Issue.record("accepted")
       return
     }
-    #expect(text.hasPrefix("key \"k\": no order of the operations explains this answer:"))
+    #expect(text.hasPrefix("key \"k\": no order of the operations explains this reply:"))
   }
 }

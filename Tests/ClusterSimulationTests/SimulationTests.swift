@@ -49,7 +49,7 @@ import Testing
     #expect(Set(digests).count == digests.count)
   }
 
-  @Test func aRunWithoutFaultsAnswersEveryCall() throws {
+  @Test func inARunWithoutFaultsEveryCallGetsItsReply() throws {
     var configuration = SimulationConfiguration()
     configuration.faults.intervalNanosMax = .max >> 8
     configuration.network.connectFailure = 0
@@ -57,7 +57,7 @@ import Testing
     configuration.busyNanos = 500_000_000
     let report = try SimulatedCluster(seed: 1, configuration).run()
     #expect(report.isClean, "\(report)")
-    #expect(report.coverage[.answered] ?? 0 > 100)
+    #expect(report.coverage[.replied] ?? 0 > 100)
     #expect(report.coverage[.dropped] == nil)
     #expect(report.coverage[.crashed] == nil)
   }

@@ -10,8 +10,8 @@ import Testing
   @Test func theOverviewTellsOfTheShardAndItsCalls() async throws {
     try await DataPage.with { page in
       try await page.set("a", "1")
-      let answer = try await page.json("/api/overview")
-      let nodes = try #require(answer["nodes"] as? [[String: Any]])
+      let reply = try await page.json("/api/overview")
+      let nodes = try #require(reply["nodes"] as? [[String: Any]])
       let shard = try #require(nodes.first)
       #expect(shard["id"] as? String == "alone")
       #expect(shard["role"] as? String == "shard")
@@ -19,9 +19,9 @@ import Testing
       #expect(shard["keys"] as? Int == 1)
       let durations = try #require(shard["durations"] as? [Int])
       #expect(shard["calls"] as? Int == durations.reduce(0, +))
-      #expect((answer["bounds_micros"] as? [Int])?.count == 97)
-      #expect(answer["links"] is NSNull)
-      #expect(answer["user"] is NSNull)
+      #expect((reply["bounds_micros"] as? [Int])?.count == 97)
+      #expect(reply["links"] is NSNull)
+      #expect(reply["user"] is NSNull)
     }
   }
 
@@ -32,11 +32,11 @@ import Testing
       var found: [String] = []
       var after = ""
       repeat {
-        let answer = try await page.json("/api/keys", "prefix=\(b64("k"))&limit=50&after=\(after)")
-        let listed = try #require(answer["keys"] as? [[String: Any]])
+        let reply = try await page.json("/api/keys", "prefix=\(b64("k"))&limit=50&after=\(after)")
+        let listed = try #require(reply["keys"] as? [[String: Any]])
         #expect(listed.allSatisfy { $0["type"] as? String == "string" })
         found += listed.compactMap { $0["key"] as? String }
-        after = try #require(answer["next"] as? String)
+        after = try #require(reply["next"] as? String)
       } while !after.isEmpty
       #expect(Set(found) == Set(keys.filter { $0.hasPrefix("k") }.map(b64)))
       #expect(found.count == 120)
@@ -47,9 +47,9 @@ import Testing
     try await DataPage.with { page in
       let value = String(repeating: "x", count: 100_000)
       try await page.set("long", value)
-      let answer = try await page.json("/api/key", "key=\(b64("long"))")
-      #expect(answer["length"] as? Int == 100_000)
-      let preview = try #require(answer["preview"] as? [[String: Any]])
+      let reply = try await page.json("/api/key", "key=\(b64("long"))")
+      #expect(reply["length"] as? Int == 100_000)
+      let preview = try #require(reply["preview"] as? [[String: Any]])
       #expect(preview.count == 1)
       #expect(preview[0]["bytes"] as? String == b64(String(value.prefix(4_096))))
       #expect(preview[0]["length"] as? Int == 100_000)
@@ -61,10 +61,10 @@ import Testing
   @Test func aListIsReportedByItsFirstValuesAsLongAsTheyAreSmall() async throws {
     try await DataPage.with { page in
       try await page.push("list", (0..<30).map { "v\($0)" })
-      let answer = try await page.json("/api/key", "key=\(b64("list"))")
-      let preview = try #require(answer["preview"] as? [[String: Any]])
+      let reply = try await page.json("/api/key", "key=\(b64("list"))")
+      let preview = try #require(reply["preview"] as? [[String: Any]])
       #expect(preview.compactMap { $0["bytes"] as? String } == (0..<20).map { b64("v\($0)") })
-      #expect(answer["length"] as? Int == 30)
+      #expect(reply["length"] as? Int == 30)
       try await page.push("large", (0..<5).map { _ in String(repeating: "y", count: 50_000) })
       let large = try await page.json("/api/key", "key=\(b64("large"))")
       #expect(large["preview"] is NSNull)
@@ -95,8 +95,8 @@ import Testing
       let parts = address.split(separator: "?")
       let response = try await page.ask(String(parts[0]), String(parts[1]))
       #expect(response.status == .badRequest)
-      let answer = try DataPage.decode(response)
-      #expect(((answer["error"] as? [String: Any])?["message"] as? String)?.isEmpty == false)
+      let reply = try DataPage.decode(response)
+      #expect(((reply["error"] as? [String: Any])?["message"] as? String)?.isEmpty == false)
     }
   }
 

@@ -70,7 +70,7 @@ struct DataPage {
 
   // MARK: - Asking
 
-  /// What is answered to a user; nil: the node has none.
+  /// The reply to a user; nil: the node has none.
   func ask(
     _ path: String, _ query: String = "", as user: String? = nil
   ) async throws -> AdminResponse {

@@ -1,4 +1,4 @@
-"""A Prometheus of this machine, and what it answers."""
+"""A Prometheus of this machine, and its replies."""
 
 import json
 import subprocess
@@ -44,12 +44,12 @@ class Prometheus:
             return False
 
     def ask(self, path: str, **words: str) -> object:
-        """What the API answers; AssertionError with its sentence if that is an error."""
+        """The reply of the API; AssertionError with its sentence if that is an error."""
         query = urllib.parse.urlencode(words)
         try:
             url = f"http://127.0.0.1:{self._port}/api/v1/{path}?{query}"
-            with urllib.request.urlopen(url, timeout=SECONDS) as answer:
-                told = json.load(answer)
+            with urllib.request.urlopen(url, timeout=SECONDS) as reply:
+                told = json.load(reply)
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{words}: {error.read().decode()}") from error
         assert told["status"] == "success" and not told.get("warnings"), told

@@ -224,7 +224,7 @@ def test_settings_flags_and_variables_are_known(cluster, program, name, kind):
 
 
 @pytest.mark.parametrize("folder", ["cluster", "cert-manager"])
-def test_the_certificates_names_are_those_that_are_asked_for(cluster, folder, private):
+def test_the_certificates_names_are_those_that_are_connected_to(cluster, folder, private):
     shards = [settings(cluster, "ringstore-router")["shard_tls_server_name"]]
     clients = ["ringstore.ringstore.svc.cluster.local", "ringstore-routers.ringstore"]
     for owner, names in {"shard": [*shards, "localhost"], "router": clients}.items():
@@ -318,7 +318,7 @@ def test_only_routers_reach_shards(cluster):
 
 
 def test_probes_ask_whether_nodes_live_and_whether_they_serve(cluster):
-    """Life is asked by a call that is answered in every state, readiness by one that isn't."""
+    """The liveness probe is a call that succeeds in every state, the readiness probe isn't."""
     for name in NODES:
         node = container(cluster, name)
         assert node["readinessProbe"]["exec"]["command"][:2] == ["ringstore", "health"]

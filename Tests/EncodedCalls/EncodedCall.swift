@@ -14,9 +14,9 @@ extension LocalDispatcher {
   ) -> LocalCall? {
     let told: LocalReply = { outcome in
       reply(
-        outcome.map { answer in
+        outcome.map { message in
           var response = ByteBuffer()
-          answer.write(into: &response)
+          message.write(into: &response)
           return response
         })
     }

@@ -19,7 +19,7 @@ struct FanoutTests {
   }
 
   @Test(arguments: End.allCases)
-  func itemsAnswerInRequestOrderEachWithItsOwnOutcome(_ end: End) async throws {
+  func itemsComeInRequestOrderEachWithItsOwnOutcome(_ end: End) async throws {
     try await end.serve { node in
       try await fill(node, ["a"])
       _ = try await node.call(.rPush, Requests.push("l", ["1"])).get()

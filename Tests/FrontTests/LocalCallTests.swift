@@ -14,7 +14,7 @@ import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(15)))
 struct LocalCallTests {
-  @Test(arguments: End.allCases) func callsOnKeysAreAnswered(_ end: End) async throws {
+  @Test(arguments: End.allCases) func callsOnKeysGetTheirReplies(_ end: End) async throws {
     try await end.serve { node in
       for key in (0..<50).map({ "key:\($0)" }) {
         _ = try await node.call(.set, Requests.set(key, key)).get()
@@ -40,7 +40,7 @@ struct LocalCallTests {
     }
   }
 
-  @Test func aShardAnswersACallOnAKeyAtOnce() async throws {
+  @Test func aShardRepliesToACallOnAKeyAtOnce() async throws {
     try await End.shard.serve { node in
       let value = try await node.onLoop { front, loop in
         var outcomes: [Outcome] = []
@@ -199,7 +199,7 @@ struct LocalCallTests {
     }
   }
 
-  @Test(arguments: End.allCases) func aCancelledCallIsNotAnswered(_ end: End) async throws {
+  @Test(arguments: End.allCases) func aCancelledCallGetsNoReply(_ end: End) async throws {
     try await end.serve { node in
       _ = try await node.call(.set, Requests.set("k", String(repeating: "v", count: 1 << 20))).get()
       let size = try await node.onLoop { front, loop in

@@ -19,7 +19,7 @@ import Testing
     #expect(window.underWay == PipelineWindow.callsMax)
   }
 
-  @Test func longRepliesLetFewCallsBeUnanswered() {
+  @Test func longRepliesLetFewCallsBeInProgress() {
     var window = PipelineWindow()
     var mostBytes = 0
     for round in 0..<20_000 {

@@ -71,7 +71,7 @@ import Testing
     #expect(!StandardMethod.contains(CallNumbers.link))
   }
 
-  @Test func healthAndChannelzAreAnsweredOutOfTheReserve() {
+  @Test func healthAndChannelzAreServedFromTheReserve() {
     for each in StandardMethod.allCases {
       let isReflection = each == .reflection || each == .reflectionAlpha
       #expect(method(each.path, servesLink: false)?.isReserved == !isReflection)

@@ -21,7 +21,7 @@ struct FoundInputs: Sendable, CustomTestStringConvertible {
       reader: "wire", story: "a key of a map's entry with another wire type",
       digits: "1d0a1c10b0afd1e0adecee0110ebc8edddab99f3030a0804000000000000000a00"),
     FoundInputs(
-      reader: "lines", story: "two items answered to an MGET of one key",
+      reader: "lines", story: "two items in the reply to an MGET of one key",
       digits: "05094d4745542061a0620a0a060a040a0010010a0412020803"),
     FoundInputs(
       reader: "handshake", story: "a read of no bytes before the first byte of a handshake",

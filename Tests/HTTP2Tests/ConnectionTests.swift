@@ -6,7 +6,7 @@ import Testing
 @testable import HTTP2
 
 @Suite struct ConnectionTests {
-  @Test func aPingIsAnsweredWithItsPayload() throws {
+  @Test func aPingIsReturnedWithItsPayload() throws {
     let wire = try InMemoryWire()
     wire.client.ping(payload: 0x0102_0304_0506_0708)
     wire.pump()
@@ -62,7 +62,7 @@ import Testing
     #expect(wire.server.counters.resetsReceived == 1)
   }
 
-  @Test func anAnswerBeforeTheEndOfTheRequestIsFollowedByANoErrorReset() throws {
+  @Test func aReplyBeforeTheEndOfTheRequestIsFollowedByANoErrorReset() throws {
     let wire = try InMemoryWire()
     wire.onServer = { session, stream in
       guard !stream.isAnnounced else { return }
@@ -128,7 +128,7 @@ import Testing
       ("PING", [0, 0, 8, 6, 0, 0, 0, 0, 0, 7, 7, 7, 7, 7, 7, 7, 7]),
       ("SETTINGS", [0, 0, 0, 4, 0, 0, 0, 0, 0]),
     ] as [(String, [UInt8])], [90, 110])
-  func aPingFloodWithUnreadAnswersEndsTheSession(_ frame: (String, [UInt8]), count: Int) throws {
+  func aPingFloodWithUnreadRepliesEndsTheSession(_ frame: (String, [UInt8]), count: Int) throws {
     let wire = try InMemoryWire()
     wire.pump()
     let flood = Array(repeating: frame.1, count: count).flatMap { $0 }

@@ -1,4 +1,4 @@
-// Whole requests and answers between the two roles.
+// Whole requests and replies between the two roles.
 
 import NIOCore
 import Testing
@@ -6,37 +6,37 @@ import Testing
 @testable import HTTP2
 
 @Suite struct ExchangeTests {
-  /// What a client saw of one answer.
-  final class Answer {
+  /// What a client saw of one reply.
+  final class Reply {
     var body: [UInt8] = []
     var status: Int?
     var grpcStatus: [UInt8]?
   }
 
   /// Runs one echo call and returns what came back.
-  func echo(_ wire: InMemoryWire, _ body: [UInt8]) throws -> Answer {
-    let answer = Answer()
+  func echo(_ wire: InMemoryWire, _ body: [UInt8]) throws -> Reply {
+    let reply = Reply()
     wire.onServer = Sample.echo
     wire.onClient = { session, stream in
-      if stream.headersReceived { answer.status = stream.headers.status }
-      answer.body += Array(stream.inbound.readableBytesView)
+      if stream.headersReceived { reply.status = stream.headers.status }
+      reply.body += Array(stream.inbound.readableBytesView)
       session.consume(stream, stream.inbound.readableBytes)
       stream.inbound.clear()
       if stream.trailersReceived {
-        answer.grpcStatus = stream.trailers.first("grpc-status").map { Array($0) }
+        reply.grpcStatus = stream.trailers.first("grpc-status").map { Array($0) }
       }
     }
     _ = try #require(wire.request(body: body))
     wire.pump()
-    return answer
+    return reply
   }
 
-  @Test func aRequestIsAnsweredWithBodyAndTrailers() throws {
+  @Test func aReplyHasBodyAndTrailers() throws {
     let wire = try InMemoryWire()
-    let answer = try echo(wire, Array("hello".utf8))
-    #expect(answer.status == 200)
-    #expect(answer.body == Array("hello".utf8))
-    #expect(answer.grpcStatus == Array("0".utf8))
+    let reply = try echo(wire, Array("hello".utf8))
+    #expect(reply.status == 200)
+    #expect(reply.body == Array("hello".utf8))
+    #expect(reply.grpcStatus == Array("0".utf8))
     #expect(wire.clientCloses == [1: .noError])
     #expect(wire.serverCloses == [1: .noError])
   }
@@ -45,8 +45,8 @@ import Testing
   func bytesMayBeSplitAnywhere(_ sliceBytes: Int) throws {
     let wire = try InMemoryWire()
     wire.sliceBytes = sliceBytes
-    let answer = try echo(wire, Array("hello".utf8))
-    #expect(answer.body == Array("hello".utf8))
+    let reply = try echo(wire, Array("hello".utf8))
+    #expect(reply.body == Array("hello".utf8))
     #expect(wire.serverCloses == [1: .noError])
   }
 
@@ -70,9 +70,9 @@ import Testing
   func bodiesLargerThanEveryWindowArriveWhole(_ count: Int) throws {
     let wire = try InMemoryWire()
     let body = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-    let answer = try echo(wire, body)
-    #expect(answer.body == body)
-    #expect(answer.grpcStatus == Array("0".utf8))
+    let reply = try echo(wire, body)
+    #expect(reply.body == body)
+    #expect(reply.grpcStatus == Array("0".utf8))
     #expect(wire.server.outboundBytes == 0)
   }
 
@@ -111,7 +111,7 @@ import Testing
     #expect(seen == [200])
   }
 
-  @Test func aLargeAnswerDoesNotDelayASmallOne() throws {
+  @Test func aLargeReplyDoesNotDelayASmallOne() throws {
     let wire = try InMemoryWire()
     wire.onServer = { session, stream in
       guard stream.remoteEnded, !stream.localEnded, !stream.isClosed else { return }

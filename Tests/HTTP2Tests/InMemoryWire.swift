@@ -101,12 +101,12 @@ final class InMemoryWire {
   }
 }
 
-/// What tests send as a normal answer.
+/// What tests send as a normal reply.
 enum Sample {
   static let response = StaticHeaders([(":status", "200"), ("content-type", "application/grpc")])
   static let trailers = StaticHeaders([("grpc-status", "0")])
 
-  /// A server that gathers the request's body and answers it with the same bytes.
+  /// A server that gathers the request's body and replies with the same bytes.
   static func echo(_ session: HTTP2Session, _ stream: HTTP2Stream) {
     session.consume(stream, stream.unconsumed)
     guard stream.remoteEnded, !stream.localEnded, !stream.isClosed else { return }

@@ -27,7 +27,7 @@ import Testing
     // Long enough for CONTINUATION frames, which lie in buffers of the session's own.
     let trailers = HeaderBlock()
     for index in 0..<60 { trailers.append("x-\(index)", String(repeating: "v", count: 500)) }
-    var answered = 0
+    var replied = 0
     for (index, wire) in crowd.wires.enumerated() {
       wire.onServer = { session, stream in
         guard stream.remoteEnded, !stream.localEnded else { return }
@@ -37,7 +37,7 @@ import Testing
       }
       wire.onClient = { _, stream in
         guard stream.isClosed else { return }
-        answered += 1
+        replied += 1
         #expect(stream.headers.status == 200)
         #expect(stream.inbound.readableBytes == 40_000)
         #expect(stream.inbound.readableBytesView.allSatisfy { $0 == UInt8(index) })
@@ -59,7 +59,7 @@ import Testing
       wire.feed(wire.client, Array(output[index].readableBytesView))
       #expect(wire.client.failure == nil)
     }
-    #expect(answered == 3)
+    #expect(replied == 3)
   }
 
   @Test func sessionsCallAfterTheirMemoryWasGivenBack() throws {

@@ -9,17 +9,17 @@ import Testing
 @Suite struct ReentrancyTests {
   /// One thing an owner may do in the middle of an event.
   enum Deed: CaseIterable {
-    case answer, answerAndFinish, reset, consumeAll, recycle, ping, announce, shutDown, terminate
+    case reply, replyAndFinish, reset, consumeAll, recycle, ping, announce, shutDown, terminate
     case connectionLost, openAnother, writeNow, receiveGarbage, nestedDrain, releaseContexts
   }
 
   static func perform(_ deed: Deed, _ session: HTTP2Session, _ stream: HTTP2Stream) {
     switch deed {
-    case .answer:
+    case .reply:
       session.submitResponse(stream, headers: Sample.response)
       stream.outbound.writeString("x")
       session.bodyChanged(stream)
-    case .answerAndFinish:
+    case .replyAndFinish:
       session.submitResponse(stream, headers: Sample.response)
       stream.outbound.writeString("x")
       session.finish(stream, trailers: Sample.trailers)

@@ -41,8 +41,8 @@ enum GRPCRules {
       "TextCodingTests.swift: malformedTimeoutsAreRefused",
       "test_raw_http2.py: test_a_malformed_timeout_is_refused"),
     GRPCRule(
-      "when the deadline passes the work is cancelled and DEADLINE_EXCEEDED answered",
-      "DeadlineAndCancelTests.swift: aPassedDeadlineIsAnsweredAndTheServiceTold",
+      "when the deadline passes the work is cancelled and the status is DEADLINE_EXCEEDED",
+      "DeadlineAndCancelTests.swift: aPassedDeadlineEndsTheCallAndNotifiesTheService",
       "DeadlineAndCancelTests.swift: aDeadlineIsMetBeforeTheMessageIsComplete"),
     GRPCRule(
       "messages may be split and coalesced at will",
@@ -63,7 +63,7 @@ enum GRPCRules {
     GRPCRule(
       "identity and gzip are taken and offered",
       "CompressionTests.swift: aRequestInGzipIsInflated",
-      "CompressionTests.swift: aRequestInGzipIsAnsweredInGzipIfTheClientTakesIt",
+      "CompressionTests.swift: aRequestInGzipGetsAReplyInGzipIfTheClientAcceptsIt",
       "CompressionTests.swift: theEncodingsAreNamedInTheFirstResponseOfAConnection",
       "test_interop.py: test_grpcio_as_the_client"),
     GRPCRule(
@@ -91,7 +91,7 @@ enum GRPCRules {
     GRPCRule(
       "an end before the client's is trailers, then RST_STREAM NO_ERROR",
       "StreamingTests.swift: endingBeforeTheClientDoesSendsTrailersAndThenNoError",
-      "PageTests.swift: aRequestWithABodyIsAnsweredBeforeItsEnd"),
+      "PageTests.swift: aRequestWithABodyGetsItsReplyBeforeItsEnd"),
     GRPCRule(
       "a drain is two GOAWAYs with a round trip between; calls under way finish",
       "ConnectionRulesTests.swift: aDrainHasTwoStepsAndLetsCallsFinish",
@@ -104,12 +104,12 @@ enum GRPCRules {
       "ShardServerTests.swift: aShardThatLoadsIsAliveAndNotReadyToEveryProbe",
       "test_standard_health.py: test_a_router_that_has_reached_no_shard_is_alive_and_not_ready"),
     GRPCRule(
-      "PING is answered", "ConnectionTests.swift: aPingIsAnsweredWithItsPayload",
-      "test_http2_rules.py: test_a_ping_is_answered_with_its_payload"),
+      "PING gets its reply", "ConnectionTests.swift: aPingIsReturnedWithItsPayload",
+      "test_http2_rules.py: test_a_ping_is_returned_with_its_payload"),
     GRPCRule(
       "PINGs that come too often are too_many_pings, with the strikes and amnesty of gRFC A8",
       "ConnectionRulesTests.swift: tooManyPingsAreCut",
-      "ConnectionRulesTests.swift: pingsAlongWithAnswersAreForgiven",
+      "ConnectionRulesTests.swift: pingsAlongWithRepliesAreAllowed",
       "ConnectionRulesTests.swift: pingsAlongWithMessagesOfAnOpenStreamAreForgiven",
       "ConnectionRulesTests.swift: withoutSettingsClientsMayPingAsOftenAsGRPCsServersAllow",
       "ConnectionRulesTests.swift: aPermittedClientMayPingEachSecond",
@@ -120,7 +120,7 @@ enum GRPCRules {
       "test_standard_health.py: test_list_has_every_service_and_the_node_itself",
       "test_standard_health.py: test_a_router_without_shards_is_not_serving_until_one_is_back"),
     GRPCRule(
-      "reflection v1 and v1alpha answer every kind of request",
+      "reflection v1 and v1alpha serve every kind of request",
       "test_reflection.py: test_every_service_is_listed",
       "test_reflection.py: test_a_file_comes_with_all_that_it_imports",
       "test_reflection.py: test_a_file_is_found_by_what_it_defines",
@@ -158,12 +158,12 @@ enum GRPCRules {
       "ClientChannelCoreTests.swift: aCallAboveGoAwaysLastIDMovesToANewConnection",
       "ClientChannelCoreTests.swift: aRefusedCallIsSentAgainABoundedNumberOfTimes"),
     GRPCRule(
-      "of what was sent and not answered only reads are sent again",
-      "ClientChannelCoreTests.swift: aWriteWhoseAnswerWasLostIsNotSentAgain",
-      "ClientChannelCoreTests.swift: aReadWhoseAnswerWasLostIsSentAgainOnANewConnection"),
+      "of what was sent and had no reply only reads are sent again",
+      "ClientChannelCoreTests.swift: aWriteWhoseReplyWasLostIsNotSentAgain",
+      "ClientChannelCoreTests.swift: aReadWhoseReplyWasLostIsSentAgainOnANewConnection"),
     GRPCRule(
       "a status of the server's is final, and its grpc-retry-pushback-ms is handed on",
-      "ClientChannelCoreTests.swift: aCallThatWasAnsweredIsNotSentAgainWhateverItsPushback"),
+      "ClientChannelCoreTests.swift: aCallWithAReplyIsNotSentAgainWhateverItsPushback"),
     GRPCRule(
       "reconnects back off exponentially with jitter",
       "SchedulingTests.swift: delaysGrowToTheLimitAndStayWithinTheJitter",
@@ -193,7 +193,7 @@ enum GRPCRules {
   static let attacks = [
     GRPCRule(
       "rapid reset", "ConnectionRulesTests.swift: rapidResetsAreCut",
-      "ConnectionRulesTests.swift: resetsInProportionToAnswersAreFine"),
+      "ConnectionRulesTests.swift: resetsInProportionToRepliesAreAllowed"),
     GRPCRule("made-you-reset", "AttackTests.swift: resetsByOurOwnErrorsAreBounded"),
     GRPCRule(
       "CONTINUATION flood", "AttackTests.swift: aFloodOfContinuationsEndsTheConnection",
@@ -204,15 +204,15 @@ enum GRPCRules {
       "AttackTests.swift: trailersOverTheLimitGetTheSameStatus"),
     GRPCRule(
       "PING and SETTINGS floods", "AttackTests.swift: settingsAreBounded",
-      "ConnectionTests.swift: aPingFloodWithUnreadAnswersEndsTheSession"),
+      "ConnectionTests.swift: aPingFloodWithUnreadRepliesEndsTheSession"),
     GRPCRule(
       "floods with unread replies", "StreamingTests.swift: aFullSocketStopsReadingUntilItDrains",
-      "StreamingTests.swift: callsWaitWhileTooManyAnswersAreNotTaken"),
+      "StreamingTests.swift: callsWaitWhileTooManyRepliesAreNotRead"),
     GRPCRule(
       "frames that carry nothing", "AttackTests.swift: framesThatCarryNothingAreBounded"),
     GRPCRule(
       "stalls and half-open connections",
-      "ConnectionRulesTests.swift: anAnswerThatIsNotTakenEndsItsCallOnly",
+      "ConnectionRulesTests.swift: aReplyThatIsNotReadEndsItsCallOnly",
       "ConnectionRulesTests.swift: aClientThatSendsNothingIsClosed"),
     GRPCRule("unlimited streams", "ConnectionTests.swift: theConcurrencyLimitIsAnnounced"),
     GRPCRule("bytes after a fatal error", "ConnectionTests.swift: aDeadSessionIsNotFedAgain"),

@@ -105,6 +105,10 @@ import Testing
     try expectNone(Repository.files(below: "Tests").flatMap(WordRules.otherNames))
   }
 
+  @Test func namesOfTestsAreClear() throws {
+    try expectNone(Repository.files(below: "Tests").flatMap(WordRules.unclearNames))
+  }
+
   @Test func noFileNamesAPathOfOneMachine() throws {
     try expectNone(Repository.files().flatMap(TextRules.machinePaths))
   }

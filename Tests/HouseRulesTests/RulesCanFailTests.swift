@@ -86,7 +86,8 @@ import Testing
   @Test(arguments: [
     "// No" + "body knows.", "/// It go" + "es on.", "  func itGo" + "esOn() {",
     "def it_go" + "es_on():", "let me" + "nded = 1", "`no" + "body`", "it let" + " go",
-    "x.let" + "Go(of: y)",
+    "x.let" + "Go(of: y)", "an ans" + "wer comes", "func failAns" + "wer()", "UNANS" + "WERED_MAX",
+    "var isHeld" + "Up", "begins a" + "new",
   ])
   func anExpressionOfTheListIsFound(line: String) {
     #expect(WordRules.violations(in: file("docs/A.md", line)).count == 1)
@@ -95,7 +96,8 @@ import Testing
 
   @Test(arguments: [
     "guard let goAway = frame", "func getAndNoBody()", "amend, recommended", "it got on",
-    "as they go, on a",
+    "as they go, on a", "renewed", "buffers hold up to 64 KiB", "let heldUpper = 1",
+    "func itIsOnANewLink()",
   ])
   func wordsThatOnlyLookLikeOneAreAllowed(line: String) {
     #expect(WordRules.violations(in: file("docs/A.md", line)).isEmpty)
@@ -107,6 +109,17 @@ import Testing
   func anotherStyleOfTestNamesIsFound(line: String) {
     #expect(WordRules.otherNames(in: file("Tests/A/A.swift", line)).count == 1)
     #expect(WordRules.otherNames(in: file("Sources/A/A.swift", line)).isEmpty)
+  }
+
+  @Test func anUnclearNameOfATestIsFound() {
+    func found(_ line: String, _ path: String) -> Int {
+      WordRules.unclearNames(in: file(path, line)).count
+    }
+    let swift = "  @Test fu" + "nc itIsTo" + "ldOnce() {"
+    #expect(found(swift, "Tests/A/ATests.swift") == 1)
+    #expect(found(swift, "Sources/A/A.swift") == 0)
+    #expect(found("  fu" + "nc itIsUntold(asked: Int)", "Tests/A/ATests.swift") == 0)
+    #expect(found("def te" + "st_it_is_as" + "ked():", "Tests/A/test_a.py") == 1)
   }
 
   @Test func aPathOfOneMachineIsFound() {

@@ -17,6 +17,9 @@ enum WordRules {
       "sign of life": "a frame, a reply", "signs of life": "frames, replies",
       "without a word": "without a message", "in vain": "without a result",
       "mend": "fix, repair", "mends": "fixes", "mended": "fixed",
+      "answer": "a reply, to reply", "answers": "replies", "answered": "has a reply, replied",
+      "answering": "replying", "unanswered": "without a reply",
+      "anew": "again", "held up": "waits, is delayed", "holding up": "delaying",
     ] as KeyValuePairs).map { (words: $0.key.split(separator: " "), instead: $0.value) }
 
   private static let byFirst = Dictionary(grouping: expressions) { $0.words[0] }
@@ -66,7 +69,7 @@ enum WordRules {
 
   private static func parts(of line: Substring) -> [Part] {
     var parts: [Part] = []
-    var (word, separator, isLower) = ("", Separator.other, false)
+    var (word, separator, isLower, capitals) = ("", Separator.other, false, 0)
     func end(_ next: Separator) {
       if !word.isEmpty {
         parts.append(Part(word: word[...], separator: separator))
@@ -74,15 +77,23 @@ enum WordRules {
       } else if separator != next {
         separator = .other
       }
-      isLower = false
+      (isLower, capitals) = (false, 0)
     }
     for byte in line.utf8 {
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"):
+        // The last of several capitals begins the next part: `OnANewLink`.
+        if capitals > 1 {
+          let first = word.removeLast()
+          end(.inName)
+          word.append(first)
+        }
+        capitals = 0
         word.unicodeScalars.append(Unicode.Scalar(byte))
         isLower = true
       case UInt8(ascii: "A")...UInt8(ascii: "Z"):
         if isLower { end(.inName) }
+        capitals += 1
         word.unicodeScalars.append(Unicode.Scalar(byte | 0x20))
       case UInt8(ascii: "_"): end(.inName)
       case UInt8(ascii: " "): end(.space)
@@ -102,6 +113,27 @@ enum WordRules {
     return file.lines.enumerated().compactMap { number, line in
       guard otherForms.contains(where: { line.contains($0) }) else { return nil }
       return "\(file.path):\(number + 1): a test has one name, in camel case"
+    }
+  }
+
+  /// Words that names of tests don't use, each with words to use instead.
+  private static let wordsOfNames: [Substring: String] = [
+    "told": "gets, is reported, is shown", "asked": "gets a call, is requested",
+  ]
+
+  /// Names of tests, and of helpers beside them, that use one of these.
+  static func unclearNames(in file: SourceFile) -> [String] {
+    let isSwift = file.path.hasSuffix("Tests.swift")
+    guard file.path.hasPrefix("Tests/"), isSwift || file.path.hasSuffix(".py") else { return [] }
+    let declaration = isSwift ? "func " : "def test_"
+    return file.lines.enumerated().flatMap { number, line -> [String] in
+      guard let start = line.firstRange(of: declaration)?.upperBound else { return [] }
+      let name = line[start...].prefix { $0.isLetter || $0.isNumber || $0 == "_" }
+      return parts(of: name).compactMap { part in
+        wordsOfNames[part.word].map {
+          "\(file.path):\(number + 1): \"\(part.word)\" in the name of a test: \($0)"
+        }
+      }
     }
   }
 }

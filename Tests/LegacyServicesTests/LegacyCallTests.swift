@@ -1,4 +1,4 @@
-// The legacy services over a port that answers as the test says: what they make of each answer, and
+// The legacy services over a port that replies as the test says: what they make of each reply, and
 // of none. With real nodes they are tried in Tests/RealClients.
 
 import GRPC
@@ -21,7 +21,7 @@ struct LegacyCallTests {
     }
   }
 
-  @Test func anElementThatCameInBetweenIsToldToBeGone() async throws {
+  @Test func anElementThatCameInBetweenIsReportedAsGone() async throws {
     try await LegacyNode.with { node in
       try await node.script([
         .lRange: .success(.list([Array("text".utf8)])), .lPop: .success(.value([0xff])),

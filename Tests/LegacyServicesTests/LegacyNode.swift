@@ -1,4 +1,4 @@
-// A gRPC server with nothing but the legacy services, over a port that answers as a test says, and
+// A gRPC server with nothing but the legacy services, over a port that replies as a test says, and
 // a client for it.
 
 import Commands
@@ -11,7 +11,7 @@ import NodeCore
 import RingstoreAPI
 import Testing
 
-/// Answers at once with what stands for the command in the script, or never.
+/// Replies at once with what stands for the command in the script, or never.
 final class ScriptedPort: LocalDispatcher {
   let limits = Limits()
   let replyMemory = MemoryBudget(bytesMax: Limits().replyMemoryBytesMax)
@@ -122,7 +122,7 @@ struct LegacyNode: Sendable {
     try outcome.get()
   }
 
-  /// The status of a call that failed; nil if it was answered.
+  /// The status of a call that failed; nil if it succeeded.
   func failure(
     _ path: String, _ request: ByteBuffer, timeout: TimeAmount = .minutes(10)
   ) async -> RPCStatus? {

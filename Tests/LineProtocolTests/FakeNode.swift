@@ -1,5 +1,5 @@
-// A node for sessions to make calls on: it keeps them until the test answers them, in any order, or
-// executes them on a small store of its own, late, but in order per key, as nodes do.
+// A node for sessions to make calls on: it keeps them until the test replies to them, in any order,
+// or executes them on a small store of its own, late, but in order per key, as nodes do.
 
 import Commands
 import LineProtocol
@@ -24,7 +24,7 @@ final class FakeNode: LocalDispatcher {
   /// Values by database and key.
   var store: [String: [UInt8]] = [:]
   /// Whether calls are executed at once, as a shard does.
-  var answersAtOnce = false
+  var repliesAtOnce = false
 
   func call(
     _ call: any KeyedCall, _ context: CallContext, for caller: (any LocalCaller)?,
@@ -49,7 +49,7 @@ final class FakeNode: LocalDispatcher {
       Waiting(
         call: call, request: request,
         deadlineNanos: context.hasDeadline ? context.deadlineNanos : nil))
-    if answersAtOnce { execute(waiting.count - 1) }
+    if repliesAtOnce { execute(waiting.count - 1) }
     return call.isOver ? nil : call
   }
 
@@ -68,8 +68,8 @@ final class FakeNode: LocalDispatcher {
     wokenCalls += 1
   }
 
-  /// Answers a call, the first unless another is named.
-  func answer(at index: Int = 0, _ write: (inout ByteBuffer) -> Void) {
+  /// Replies to a call, the first unless another is named.
+  func reply(at index: Int = 0, _ write: (inout ByteBuffer) -> Void) {
     var response = ByteBuffer()
     write(&response)
     waiting.remove(at: index).call.respond(response)
@@ -101,7 +101,7 @@ final class FakeNode: LocalDispatcher {
     "\(database)/" + String(decoding: key, as: UTF8.self)
   }
 
-  /// Executes a call on the store and answers it.
+  /// Executes a call on the store and replies.
   func execute(_ index: Int) {
     let call = waiting[index]
     let outcome: Result<ByteBuffer, CallError> = call.request.withUnsafeReadableBytes { message in
@@ -113,10 +113,10 @@ final class FakeNode: LocalDispatcher {
         return .failure(error as? CallError ?? .internalError("\(error)"))
       }
     }
-    let answered = waiting.remove(at: index).call
+    let done = waiting.remove(at: index).call
     switch outcome {
-    case .success(let response): answered.respond(response)
-    case .failure(let error): answered.end(.failure(error))
+    case .success(let response): done.respond(response)
+    case .failure(let error): done.end(.failure(error))
     }
   }
 
@@ -199,7 +199,7 @@ final class Conversation {
     } while hasWork
   }
 
-  /// What was answered since the last time.
+  /// What was sent since the last time.
   func read() -> String {
     defer { output = "" }
     return output

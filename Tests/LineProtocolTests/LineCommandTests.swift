@@ -17,7 +17,7 @@ import Testing
     return request.withWords { LineCommands.action($0, context) }
   }
 
-  private func answer(_ line: String) -> String? {
+  private func reply(to line: String) -> String? {
     switch action(line) {
     case .reply(let reply): return text(reply)
     case .refuse(let error): return "-" + String(decoding: error.text, as: UTF8.self) + "\r\n"
@@ -68,11 +68,11 @@ import Testing
     let command = try #require(LineCommands.all.first { $0.syntax.name == name })
     #expect(command.syntax.usage.split(separator: " ").first.map(String.init) == name)
     #expect(command.summary.hasSuffix("."))
-    #expect(answer("HELP \(name)") == "*1\r\n\(command.syntax.usage): \(command.summary)\r\n")
+    #expect(reply(to: "HELP \(name)") == "*1\r\n\(command.syntax.usage): \(command.summary)\r\n")
   }
 
   @Test(arguments: LineCommands.all.map(\.syntax.name))
-  func aCommandWithTooFewOrTooManyWordsIsToldItsUsage(_ name: String) throws {
+  func aCommandWithTooFewOrTooManyWordsShowsItsUsage(_ name: String) throws {
     let command = try #require(LineCommands.all.first { $0.syntax.name == name })
     for count in [
       command.syntax.words.lowerBound - 1, min(command.syntax.words.upperBound, 50) + 1,
@@ -80,7 +80,7 @@ import Testing
       guard count > 0, !command.syntax.words.contains(count) else { continue }
       let line = [name.lowercased()] + Array(repeating: "1", count: count - 1)
       #expect(
-        answer(line.joined(separator: " "))
+        reply(to: line.joined(separator: " "))
           == "-wrong number of arguments for \(name); usage: \(command.syntax.usage)\r\n")
     }
   }
@@ -334,12 +334,12 @@ import Testing
   @Test(arguments: refused.indices)
   func aMistakeIsReportedInOneLine(_ index: Int) {
     let (line, error) = Self.refused[index]
-    #expect(answer(line) == "-\(error)\r\n")
+    #expect(reply(to: line) == "-\(error)\r\n")
   }
 
   @Test func ofALongWordTheBeginningIsReported() {
     let long = String(repeating: "x", count: 500)
-    #expect(answer(long) == "-unknown command \(long.prefix(128))...\r\n")
+    #expect(reply(to: long) == "-unknown command \(long.prefix(128))...\r\n")
   }
 
   @Test func integersAreTakenToTheirVeryEnds() throws {

@@ -15,7 +15,7 @@ import Testing
 
   init() {
     let node = FakeNode()
-    node.answersAtOnce = true
+    node.repliesAtOnce = true
     loop = LineLoop(
       eventLoop: eventLoop,
       node: LineNode(port: node, flusher: FlushCoalescer(eventLoop: eventLoop)),

@@ -34,7 +34,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
     var configuration = LineConfiguration()
     configuration.maxHeldBytes = Self.bytesMax
     let node = FakeNode()
-    node.answersAtOnce = true
+    node.repliesAtOnce = true
     loop = LineLoop(
       eventLoop: eventLoop,
       node: LineNode(port: node, flusher: FlushCoalescer(eventLoop: eventLoop)),

@@ -83,7 +83,7 @@ import Testing
     "*20002\r\n", "*99999999999999\n", "*123456789012345\r\n", "*1000000000000000000\r\n",
     "*1111111111111111111111", "*18446744073709551617\r\n",
   ])
-  func tooLargeACountIsToldAsThatHoweverManyDigitsItHas(_ input: String) {
+  func tooLargeACountIsReportedAsThatHoweverManyDigitsItHas(_ input: String) {
     let bytes = Array((input + "PING\r\n").utf8)
     for place in 0...bytes.count {
       #expect(

@@ -75,7 +75,7 @@ import Testing
     #expect(parse("\(word)\n", LineLimits(Limits())) == [bad])
   }
 
-  @Test func aTakenValueOfAnyBytesIsToldSoThatItCanBeTyped() throws {
+  @Test func aTakenValueOfAnyBytesIsShownSoThatItCanBeTyped() throws {
     let bytes = Array(UInt8.min...UInt8.max)
     var (response, out) = (ByteBuffer(), ByteBuffer())
     bytes.withUnsafeBytes { V1.Value(value: $0, found: true, version: 1).write(into: &response) }

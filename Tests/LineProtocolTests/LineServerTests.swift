@@ -10,7 +10,7 @@ import NIOPosix
 import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(15))) struct LineServerTests {
-  /// Runs a server on a fake node that answers at once.
+  /// Runs a server on a fake node that replies at once.
   private func withServer(
     _ configuration: LineConfiguration = LineConfiguration(),
     connections: NodeConnections = NodeConnections(),
@@ -22,7 +22,7 @@ import Testing
       connections: connections, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) { loop in
       let node = FakeNode()
-      node.answersAtOnce = true
+      node.repliesAtOnce = true
       return LineNode(port: node, flusher: FlushCoalescer(eventLoop: loop))
     }
     try await body(server)
@@ -162,7 +162,7 @@ private final class LineClient {
     return true
   }
 
-  /// Sends a line and reads the line that answers it.
+  /// Sends a line and reads the line of its reply.
   func ask(_ line: String) -> String {
     guard send(line + "\n") else { return "" }
     var reply: [UInt8] = []

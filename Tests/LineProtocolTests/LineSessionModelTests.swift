@@ -10,11 +10,11 @@ import Testing
 
 @Suite struct LineSessionModelTests {
   @Test(arguments: [false, true])
-  func aConnectionsCommandsTakeEffectInTheirOrder(_ answersAtOnce: Bool) {
+  func aConnectionsCommandsTakeEffectInTheirOrder(_ repliesAtOnce: Bool) {
     for round in 0..<60 {
       var random = SplitMix64(seed: TestSeed.value &+ UInt64(round))
       let talk = Conversation()
-      talk.node.answersAtOnce = answersAtOnce
+      talk.node.repliesAtOnce = repliesAtOnce
       var model = Model()
       var expected = ""
       for _ in 0..<Int.random(in: 1...60, using: &random) {

@@ -19,14 +19,14 @@ import Testing
     }
   }
 
-  @Test func repliesComeInTheOrderOfTheRequestsWhicheverCallIsAnsweredFirst() {
+  @Test func repliesComeInTheOrderOfTheRequestsWhicheverCallEndsFirst() {
     talk.send("GET a\nGET b\nPING\nGET c\n")
     #expect(node.waiting.count == 3)
-    node.answer(at: 2, value("C"))
-    node.answer(at: 1, value("B"))
+    node.reply(at: 2, value("C"))
+    node.reply(at: 1, value("B"))
     talk.run()
     #expect(talk.read() == "")
-    node.answer(at: 0, value("A"))
+    node.reply(at: 0, value("A"))
     talk.run()
     #expect(talk.read() == "+A\r\n+B\r\n+PONG\r\n+C\r\n")
   }
@@ -34,16 +34,16 @@ import Testing
   @Test func aCallOnManyKeysWaitsForThoseBeforeItAndThoseBehindItWait() {
     talk.send("SET a 1\nDBSIZE\nSET b 2\nKEYS .\n")
     #expect(node.waiting.map(\.call.command.id) == [.set])
-    node.answer { V1.Status(ok: true).write(into: &$0) }
+    node.reply { V1.Status(ok: true).write(into: &$0) }
     talk.run()
     #expect(node.waiting.map(\.call.command.id) == [.dbSize])
-    node.answer { V1.DbSizeResponse(keys: 1).write(into: &$0) }
+    node.reply { V1.DbSizeResponse(keys: 1).write(into: &$0) }
     talk.run()
     #expect(node.waiting.map(\.call.command.id) == [.set])
-    node.answer { V1.Status(ok: true).write(into: &$0) }
+    node.reply { V1.Status(ok: true).write(into: &$0) }
     talk.run()
     #expect(node.waiting.map(\.call.command.id) == [.keys])
-    node.answer { _ in }
+    node.reply { _ in }
     talk.run()
     #expect(talk.read() == "+OK\r\n+1\r\n+OK\r\n*0\r\n")
   }
@@ -54,8 +54,8 @@ import Testing
       waiting.request.withUnsafeReadableBytes { (try? V1.Key($0))?.database }
     }
     #expect(databases == [3, 3])
-    node.answer(value("x"))
-    node.answer { _ in }
+    node.reply(value("x"))
+    node.reply { _ in }
     talk.run()
     #expect(
       talk.read() == "+OK\r\n+x\r\n-NO_SUCH_DATABASE There is no database 16; databases are "
@@ -65,7 +65,7 @@ import Testing
   @Test func aCallThatFailsIsAnErrorLineAndTheConnectionContinues() {
     talk.send("GET a\nGET b\n")
     node.fail(.shardUnavailable("s1", "no route"))
-    node.answer(value("B"))
+    node.reply(value("B"))
     talk.run()
     #expect(talk.read() == "-SHARD_UNAVAILABLE Shard s1 can't be reached: no route\r\n+B\r\n")
   }
@@ -78,7 +78,7 @@ import Testing
   @Test func callsHaveADeadlineButForShutdown() {
     talk.send("GET a\n")
     #expect(node.waiting.first?.deadlineNanos == talk.nowNanos + LineSession.callNanosMax)
-    node.answer { _ in }
+    node.reply { _ in }
     talk.run()
     talk.send("SHUTDOWN\n")
     #expect(node.waiting.count == 1)
@@ -93,10 +93,10 @@ import Testing
     #expect(
       node.waiting.last?.deadlineNanos
         == talk.nowNanos + LineSession.callNanosMax + 2_500_000_000)
-    node.answer(value("A"))
+    node.reply(value("A"))
     talk.run()
     #expect(node.waiting.count == 1 && !talk.session.wantsBytes)
-    node.answer { reply in
+    node.reply { reply in
       Array("q".utf8).withUnsafeBytes { key in
         Array("x".utf8).withUnsafeBytes {
           V1.Value(value: $0, found: true, key: key).write(into: &reply)
@@ -105,7 +105,7 @@ import Testing
     }
     talk.run()
     #expect(node.waiting.map(\.call.command.id) == [.get])
-    node.answer(value("B"))
+    node.reply(value("B"))
     talk.run()
     #expect(talk.read() == "+A\r\n*2\r\nq\r\nx\r\n+B\r\n+PONG\r\n")
   }
@@ -121,18 +121,18 @@ import Testing
 
   // MARK: - Bounds
 
-  @Test func soManyCommandsMayBeUnansweredAndNoMore() {
+  @Test func soManyCommandsMayWaitForRepliesAndNoMore() {
     let count = 3 * LineSession.commandsMax
     talk.send(String(repeating: "GET a\n", count: count))
     #expect(node.waiting.count == LineSession.commandsFirst)
     #expect(!talk.session.wantsBytes)
     for _ in 0..<LineSession.commandsMax {
-      node.answer { _ in }
+      node.reply { _ in }
       talk.run()
     }
     #expect(node.waiting.count == LineSession.commandsMax)
     while !node.waiting.isEmpty {
-      node.answer { _ in }
+      node.reply { _ in }
       talk.run()
     }
     #expect(talk.session.wantsBytes)
@@ -173,10 +173,10 @@ import Testing
     #expect(node.waiting.count == 3, "nothing is started while a large reply has to wait")
     // The first one is always taken: the others wait for it.
     #expect(talk.session.takesLargeReply(of: first))
-    node.answer { _ in }
+    node.reply { _ in }
     talk.run()
     #expect(node.wokenCalls == 0)
-    node.answer { _ in }
+    node.reply { _ in }
     talk.run()
     #expect(node.wokenCalls == 1)
     #expect(talk.session.takesLargeReply(of: third))
@@ -186,11 +186,11 @@ import Testing
   @Test func largeRepliesAreOnTheNodesAccountUntilTheClientHasReadThem() {
     let large = String(repeating: "x", count: 600_000)
     talk.send("GET a\nGET b\nLPOP c\n")
-    node.answer(value(large))
+    node.reply(value(large))
     #expect(node.replyMemory.heldBytes == 600_003)
     // Together they would be too much; but what was taken away must not be lost.
-    node.answer(value(large))
-    node.answer(value(large))
+    node.reply(value(large))
+    node.reply(value(large))
     #expect(node.replyMemory.heldBytes == 1_200_006)
     talk.run()
     #expect(node.replyMemory.heldBytes == 0)
@@ -200,18 +200,18 @@ import Testing
 
   // MARK: - Ends
 
-  @Test func quitAnswersWhatWasBeforeItAndNothingBehindIt() {
+  @Test func quitRepliesToWhatWasBeforeItAndToNothingBehindIt() {
     talk.send("GET a\nQUIT\nGET b\n")
     #expect(node.waiting.count == 1)
     #expect(!talk.session.isFinished)
-    node.answer(value("A"))
+    node.reply(value("A"))
     talk.run()
     #expect(talk.read() == "+A\r\n+OK\r\n")
     #expect(talk.session.isFinished)
     #expect(talk.session.shouldLinger)
   }
 
-  @Test func shutdownEndsTheConnectionOnceItIsAnsweredAndContinuesIfItFailed() {
+  @Test func shutdownEndsTheConnectionOnceItHasItsReplyAndContinuesIfItFailed() {
     talk.send("SHUTDOWN CLUSTER\n")
     #expect(node.waiting.first?.call.command.id == .shutdown)
     node.fail(.shardUnavailable("s1", "no route"))
@@ -219,19 +219,19 @@ import Testing
     #expect(talk.read() == "-SHARD_UNAVAILABLE Shard s1 can't be reached: no route\r\n")
     #expect(!talk.session.isFinished)
     talk.send("SHUTDOWN\nGET a\n")
-    node.answer { _ in }
+    node.reply { _ in }
     talk.run()
     #expect(talk.read() == "+OK\r\n")
     #expect(talk.session.isFinished)
     #expect(node.waiting.isEmpty)
   }
 
-  @Test func whenTheClientClosesItsSideWhatItSentIsAnswered() {
+  @Test func whenTheClientClosesItsSideItsRequestsGetTheirReplies() {
     talk.send("GET a\nGET b")
     talk.session.inputClosed()
     talk.run()
     #expect(!talk.session.isFinished)
-    node.answer(value("A"))
+    node.reply(value("A"))
     talk.run()
     #expect(
       talk.read()
@@ -242,7 +242,7 @@ import Testing
   @Test func aRequestThatCannotBeReadEndsTheConnectionBehindTheRepliesDue() {
     talk.send("GET a\n*x\r\nGET b\n")
     #expect(!talk.session.isFinished)
-    node.answer(value("A"))
+    node.reply(value("A"))
     talk.run()
     #expect(talk.read().hasPrefix("+A\r\n-a request begins with *"))
     #expect(talk.session.isFinished)
@@ -251,19 +251,19 @@ import Testing
     #expect(node.waiting.isEmpty)
   }
 
-  @Test func httpIsNotAnswered() {
+  @Test func httpGetsNoReply() {
     talk.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     #expect(talk.read() == "")
     #expect(talk.session.isFinished)
     #expect(!talk.session.shouldLinger)
   }
 
-  @Test func aDrainAnswersWhatIsUnderWayAndSaysWhatWasNotBegun() {
+  @Test func aDrainCompletesCallsInProgressAndRefusesTheOthers() {
     talk.send("GET a\nDBSIZE\n")
     talk.session.drain()
     talk.run()
     #expect(!talk.session.isFinished)
-    node.answer(value("A"))
+    node.reply(value("A"))
     talk.run()
     #expect(
       talk.read() == "+A\r\n-the node is shutting down; the command was not executed\r\n")
@@ -289,7 +289,7 @@ import Testing
     #expect(talk.read() == "")
   }
 
-  @Test func aConnectionThatIsRefusedIsToldWhyAndEnds() {
+  @Test func aConnectionThatIsRefusedGetsTheReasonAndEnds() {
     talk.session.refuse(.overloaded("Too many."))
     talk.run()
     #expect(talk.read() == "-OVERLOADED Too many.\r\n")

@@ -10,11 +10,11 @@ import Testing
   let talk = Conversation()
   var node: FakeNode { talk.node }
 
-  /// Sends a SCAN behind a GET, and answers its page with these keys.
+  /// Sends a SCAN behind a GET, and replies to it with a page of these keys.
   private func scan(_ keys: [String]) {
     talk.send("SELECT 4\nSCAN 0 TYPE list\nGET later\n")
     #expect(node.waiting.map(\.call.command.id) == [.keys])
-    node.answer { response in
+    node.reply { response in
       for key in keys {
         Array(key.utf8).withUnsafeBytes { response.append(V1.KeysResponse.Field.keys, $0) }
       }
@@ -23,15 +23,15 @@ import Testing
     talk.run()
   }
 
-  @Test func onlyKeysOfTheTypeAreAnsweredInTheirOrder() {
+  @Test func onlyKeysOfTheTypeAreListedInTheirOrder() {
     scan(["a", "b", "c"])
     #expect(node.waiting.map(\.call.command.id) == [.type, .type, .type])
     for waiting in node.waiting {
       #expect(waiting.request.withUnsafeReadableBytes { (try? V1.Key($0))?.database } == 4)
     }
-    node.answer(at: 2) { V1.TypeResponse(type: .list).write(into: &$0) }
-    node.answer(at: 1) { V1.TypeResponse(type: .string).write(into: &$0) }
-    node.answer(at: 0) { V1.TypeResponse(type: .list).write(into: &$0) }
+    node.reply(at: 2) { V1.TypeResponse(type: .list).write(into: &$0) }
+    node.reply(at: 1) { V1.TypeResponse(type: .string).write(into: &$0) }
+    node.reply(at: 0) { V1.TypeResponse(type: .list).write(into: &$0) }
     talk.run()
     #expect(talk.read() == "+OK\r\n*3\r\n07\r\na\r\nc\r\n")
     #expect(node.waiting.map(\.call.command.id) == [.get])
@@ -43,14 +43,14 @@ import Testing
     var most = 0
     while node.waiting.first?.call.command.id == .type {
       most = max(most, node.waiting.count)
-      node.answer { V1.TypeResponse(type: .list).write(into: &$0) }
+      node.reply { V1.TypeResponse(type: .list).write(into: &$0) }
       talk.run()
     }
     #expect(most == 64)
     #expect(talk.read() == "+OK\r\n*201\r\n07\r\n" + keys.map { $0 + "\r\n" }.joined())
   }
 
-  @Test func aPageWithoutKeysIsAnsweredAtOnce() {
+  @Test func aPageWithoutKeysHasItsReplyAtOnce() {
     scan([])
     #expect(talk.read() == "+OK\r\n*1\r\n07\r\n")
   }
@@ -74,7 +74,7 @@ import Testing
   @Test func whileTheNodeAsksToWaitNoFurtherTypesAreRequested() {
     talk.send("SCAN 0 TYPE list\n")
     talk.session.pauseReading()
-    node.answer { response in
+    node.reply { response in
       Array("a".utf8).withUnsafeBytes { response.append(V1.KeysResponse.Field.keys, $0) }
     }
     talk.run()

@@ -28,8 +28,8 @@ import Testing
     (#"[\s,]"#, #"[\s\x0b,]"#), (#"[^\s]\s"#, #"[^\s\x0b][\s\x0b]"#), (#"[\b]\b"#, #"[\x08]\b"#),
     ("[[:alpha:]]", #"[\[:alpha:]]"#), ("[][]", #"[]\[]"#), (#"[\[\]]\Z"#, #"[\[\]]\z"#),
   ])
-  func whatRE2SpellsInAnotherWayIsWrittenAgain(_ pattern: String, _ anew: String) {
-    #expect(translated(pattern) == anew)
+  func whatRE2SpellsInAnotherWayIsWrittenAgain(_ pattern: String, _ rewritten: String) {
+    #expect(translated(pattern) == rewritten)
   }
 
   @Test func bytesOfAnyKindPassAndTheTextGrowsAtMostFivefold() {
@@ -37,8 +37,8 @@ import Testing
       for pattern in [
         [byte], [0x5c, byte], [0x5b, byte], [0x5b, 0x5d, byte], [0x5b, 0x5c, byte],
       ] {
-        let anew = pattern.withUnsafeBytes { PythonPattern.translated($0) }
-        #expect((pattern.count...5 * pattern.count).contains(anew.count))
+        let rewritten = pattern.withUnsafeBytes { PythonPattern.translated($0) }
+        #expect((pattern.count...5 * pattern.count).contains(rewritten.count))
       }
     }
   }

@@ -8,7 +8,7 @@ import RouterNode
 
 final class TranscriptDriver: RouterDriver {
   private unowned let world: LinkWorld
-  private var answers: [Int: ByteBuffer] = [:]
+  private var replies: [Int: ByteBuffer] = [:]
 
   init(_ world: LinkWorld) {
     self.world = world
@@ -16,7 +16,7 @@ final class TranscriptDriver: RouterDriver {
 
   // MARK: - Replies
 
-  func answer(_ caller: Int, response: UnsafeRawBufferPointer) {
+  func reply(to caller: Int, response: UnsafeRawBufferPointer) {
     tell(caller, ByteBuffer(bytes: response))
   }
 
@@ -41,20 +41,20 @@ final class TranscriptDriver: RouterDriver {
 
   func takesPieces(_ caller: Int) -> Bool { true }
 
-  func beginAnswer(_ caller: Int, byteCount: Int) {
+  func beginReply(_ caller: Int, byteCount: Int) {
     world.say("call \(caller) gets a reply of \(byteCount) bytes")
-    answers[caller] = ByteBuffer()
+    replies[caller] = ByteBuffer()
   }
 
-  func appendAnswer(_ caller: Int, _ piece: UnsafeRawBufferPointer) {
-    answers[caller]?.writeBytes(piece)
+  func appendToReply(_ caller: Int, _ piece: UnsafeRawBufferPointer) {
+    replies[caller]?.writeBytes(piece)
   }
 
-  func finishAnswer(_ caller: Int) {
-    tell(caller, answers[caller] ?? ByteBuffer())
+  func finishReply(_ caller: Int) {
+    tell(caller, replies[caller] ?? ByteBuffer())
   }
 
-  func failAnswer(_ caller: Int, error: CallError) { fail(caller, error: error) }
+  func failReply(_ caller: Int, error: CallError) { fail(caller, error: error) }
   func emit(_ caller: Int, message: UnsafeRawBufferPointer) {}
   func finishStream(_ caller: Int) {}
   func takesMore(_ caller: Int, id: UInt64) -> Bool { true }

@@ -119,7 +119,7 @@ import Testing
     Array(line.utf8).withUnsafeBytes { requests.outcome(of: call(kind), line: $0) }
   }
 
-  @Test func linesAnswerAsMessagesDo() throws {
+  @Test func linesReplyAsMessagesDo() throws {
     let settings = try LoadSettings.with { _ in }
     let requests = LoadRequests(settings)
     let value = "+" + String(decoding: value(7, settings), as: UTF8.self)

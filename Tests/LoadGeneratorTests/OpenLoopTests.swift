@@ -1,5 +1,5 @@
 // When calls are due, and that their latencies count from then: on a virtual clock, with a server
-// that answers when the test says so.
+// that replies when the test says so.
 
 import NodeCore
 import Testing

@@ -121,7 +121,7 @@ import Testing
     }
   }
 
-  @Test func aTornEndIsToldACleanOneNotAndBytesOfATornEndNeverComeBack() throws {
+  @Test func aTornEndIsReportedACleanOneNotAndBytesOfATornEndNeverComeBack() throws {
     let (disk, rig) = try makeLog(3)
     disk.flip(bit: (end(of: disk) - 1) * 8, of: first)
     let directory = try LogDirectory.open("data", as: LogRig.owner, over: disk)

@@ -127,7 +127,7 @@ import Testing
     #expect(refusal(disk) == .newerFormat(file: pass, format: 7))
   }
 
-  @Test func whatTheSystemRefusesIsToldWithWhatToDo() throws {
+  @Test func whatTheSystemRefusesIsReportedWithWhatToDo() throws {
     let disk = try makeDisk()
     for (code, words) in [
       (FileErrorCode.readOnly, "read-only"), (FileErrorCode.noPermission, "can't be used"),

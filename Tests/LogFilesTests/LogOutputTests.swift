@@ -307,7 +307,7 @@ import Testing
   }
 
   @Test(arguments: FsyncPolicy.allCases)
-  func aFullDiskIsToldBeforeAnythingIsLostAndIsOverByItself(_ policy: FsyncPolicy) throws {
+  func aFullDiskIsReportedBeforeAnythingIsLostAndIsOverByItself(_ policy: FsyncPolicy) throws {
     let (rig, disk) = try rig(policy)
     disk.capacity = 64 << 10
     try rig.start()

@@ -16,7 +16,7 @@ import Testing
   }
 
   @Test(arguments: FsyncPolicy.allCases)
-  func whatIsGivenIsWrittenSyncedAndTold(_ policy: FsyncPolicy) throws {
+  func whatIsGivenIsWrittenSyncedAndReported(_ policy: FsyncPolicy) throws {
     let temporary = try TemporaryDirectory()
     let settings = LogFileSettings(policy: policy)
     let owner = LogRig.owner

@@ -33,32 +33,6 @@ private final class LoggedShard {
     Store(databaseCount: 2, slotCount: 3, hashSeed: (5, 6))
   }
 
-  /// All that the store holds, a line for each key.
-  private static func picture(_ store: Store) -> [String] {
-    var lines: [String] = []
-    var cursor = ImageCursor()
-    while cursor < store.imageEnd {
-      cursor = store.image(from: cursor, keys: .max, bytes: .max) { entry in
-        var text = "\(entry.slot)/\(entry.database)/\(Array(entry.key)) v\(entry.version)"
-        text += " \(entry.expiry.unixMillis) "
-        switch entry.value {
-        case .bytes(let bytes): text += "\(Array(bytes))"
-        case .integer(let number): text += "\(number)"
-        case .list(let list): list.forEach { text += "\(Array($0))," }
-        case .pinnedBytes(let pin): text += "\(pin.withBytes(0..<pin.count) { Array($0) })"
-        case .pinnedList(let list):
-          list.forEach {
-            text += "\(Array($0)),"
-            return true
-          }
-        }
-        lines.append(text)
-        return true
-      }
-    }
-    return lines
-  }
-
   /// - Returns: what is wrong with what was found; nil: nothing.
   func start(atLeast position: LogPosition) throws -> String? {
     let found = Self.makeStore()
@@ -69,7 +43,7 @@ private final class LoggedShard {
     guard let expected = pictures.last(where: { $0.end == end }) else {
       return "no batch ended at \(end)"
     }
-    let picture = Self.picture(found)
+    let picture = StoredLog.picture(found)
     guard picture == expected.picture else {
       return "at \(end): \(picture) and not \(expected.picture)"
     }
@@ -89,7 +63,7 @@ private final class LoggedShard {
       case ..<4: try call()
       case 4:
         let isNew = !rig.appender.isEmpty
-        if isNew { pictures.append((rig.appender.position, Self.picture(store))) }
+        if isNew { pictures.append((rig.appender.position, StoredLog.picture(store))) }
         rig.give(asNumber: UInt64(pictures.count - 1), directly: random.chance(2))
       case 5: rig.perform(.writer)
       case 6, 7: rig.perform(.background)

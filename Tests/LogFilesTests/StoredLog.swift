@@ -167,7 +167,8 @@ final class StoredLog {
     var cursor = ImageCursor()
     while cursor < store.imageEnd {
       cursor = store.image(from: cursor, keys: .max, bytes: .max) { entry in
-        var text = "\(entry.slot)/\(entry.database)/\(Array(entry.key)) v\(entry.version) "
+        var text = "\(entry.slot)/\(entry.database)/\(Array(entry.key)) v\(entry.version)"
+        text += " \(entry.expiry.unixMillis) "
         switch entry.value {
         case .bytes(let bytes): text += "\(Array(bytes))"
         case .integer(let number): text += "\(number)"

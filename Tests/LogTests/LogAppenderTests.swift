@@ -16,7 +16,7 @@ import Testing
     appender.groupEnded(slot: 7)
   }
 
-  @Test func nothingToldIsNothingToTakeAndThePositionStays() {
+  @Test func withoutEffectsThereIsNothingToTakeAndThePositionStays() {
     let appender = LogAppender(position: 1_000)
     #expect(appender.isEmpty && appender.takeBatch() == nil)
     #expect(appender.position == 1_000)

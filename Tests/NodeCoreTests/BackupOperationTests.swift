@@ -18,7 +18,7 @@ import Testing
   /// Each shard has so many pieces.
   private func shardsHave(_ pieces: Int) {
     var told: [Int: Int] = [:]
-    port.answer = { call in
+    port.respond = { call in
       let asked = call.request.withUnsafeBytes { try? LinkV1.BackupPartRequest($0) }
       let count = told[call.shard, default: 0]
       guard asked?.backup == (count == 0 ? 0 : 7) else { return .failure(.cancelled) }

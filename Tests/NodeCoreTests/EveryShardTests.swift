@@ -21,23 +21,23 @@ import Testing
   @Test func countersOfTheShardsAreAddedUpTheNodesOwnStandBesideThem() throws {
     let port = FakePort(shards: 3)
     port.nodeCounters = ["ringstore_router_calls_total": 9]
-    port.answer = { .success(stats(["ringstore_keys": 10 + Int64($0.shard)])) }
+    port.respond = { .success(stats(["ringstore_keys": 10 + Int64($0.shard)])) }
     let run = try OperationRun(.stats, Ringstore_V1_StatsRequest(), on: port)
     port.runAll()
     let expected: [String: Int64] = [
       "ringstore_keys": 33, "ringstore_router_calls_total": 9, "ringstore_shards": 3,
       "ringstore_shards_unreachable": 0,
     ]
-    #expect(try run.answer(Ringstore_V1_StatsResponse.self).counters == expected)
+    #expect(try run.reply(Ringstore_V1_StatsResponse.self).counters == expected)
   }
 
   @Test func aShardAwayIsMissingFromTheSumsAndCounted() throws {
     let port = FakePort(shards: 3)
-    port.answer = { _ in .success(stats(["ringstore_keys": 10])) }
+    port.respond = { _ in .success(stats(["ringstore_keys": 10])) }
     let run = try OperationRun(.stats, Ringstore_V1_StatsRequest(), on: port)
     port.fail(1, away)
     port.runAll()
-    let counters = try run.answer(Ringstore_V1_StatsResponse.self).counters
+    let counters = try run.reply(Ringstore_V1_StatsResponse.self).counters
     #expect(counters["ringstore_keys"] == 20 && counters["ringstore_shards_unreachable"] == 1)
   }
 
@@ -64,7 +64,7 @@ import Testing
       port.servesCluster = servesCluster
       let run = try OperationRun(.shutdown, Ringstore_V1_ShutdownRequest(), on: port)
       #expect(port.sent.isEmpty && port.nodeHasEnded)
-      #expect(try run.answer(Ringstore_V1_ShutdownResponse.self) == .init())
+      #expect(try run.reply(Ringstore_V1_ShutdownResponse.self) == .init())
     }
   }
 
@@ -74,18 +74,18 @@ import Testing
     let run = try OperationRun(.shutdown, request, on: port)
     port.runAll()
     #expect(port.sent.map(\.shard) == [1] && !port.nodeHasEnded)
-    _ = try run.answer(Ringstore_V1_ShutdownResponse.self)
+    _ = try run.reply(Ringstore_V1_ShutdownResponse.self)
   }
 
-  @Test func countersOfOneNodeAreAskedOfThatOneAlone() throws {
+  @Test func countersOfOneNodeAreRequestedFromThatOneAlone() throws {
     for (node, asked) in [("s1", [1]), ("router", [])] {
       let port = FakePort(shards: 2)
       port.nodeCounters = ["own": 1]
-      port.answer = { _ in .success(self.stats(["calls": 5])) }
+      port.respond = { _ in .success(self.stats(["calls": 5])) }
       let request = Ringstore_V1_StatsRequest.with { $0.node = node }
       let run = try OperationRun(.stats, request, on: port)
       port.runAll()
-      let counters = try run.answer(Ringstore_V1_StatsResponse.self).counters
+      let counters = try run.reply(Ringstore_V1_StatsResponse.self).counters
       #expect(port.sent.map(\.shard) == asked)
       #expect(counters["calls"] == (asked.isEmpty ? nil : 5))
       #expect(counters["own"] == (asked.isEmpty ? 1 : nil))
@@ -104,7 +104,7 @@ import Testing
     #expect(port.nodeHasEnded && run.error == nil)
   }
 
-  @Test func oneShardThatCannotBeToldFailsItAfterTheOthersWereAndTheRouterStays()
+  @Test func oneShardThatCannotBeReachedFailsItAfterTheOthersWereStoppedAndTheRouterStays()
     throws
   {
     let port = FakePort(shards: 3)
@@ -125,7 +125,7 @@ import Testing
 
   @Test func aResetContinuesSliceBySliceUntilEveryShardIsDone() throws {
     let port = FakePort(shards: 2)
-    port.answer = { call in
+    port.respond = { call in
       let request = call.request.withUnsafeBytes { try? LinkV1.ResetPartRequest($0) }
       let next = (request?.startSlot ?? 0) + 4_096
       var reply = ByteBuffer()
@@ -136,13 +136,13 @@ import Testing
     let run = try OperationRun(
       .reset, Ringstore_V1_ResetRequest.with { $0.allDatabases = true }, on: port)
     port.runAll()
-    #expect(try run.answer(Ringstore_V1_ResetResponse.self).keysRemoved == 80)
+    #expect(try run.reply(Ringstore_V1_ResetResponse.self).keysRemoved == 80)
     #expect(port.sent.count == 8 && port.sent.allSatisfy { $0.part.isWrite })
   }
 
   @Test func sizesAreAddedUpOfTheRequestedDatabase() throws {
     let port = FakePort(shards: 2)
-    port.answer = { call in
+    port.respond = { call in
       let view = call.request.withUnsafeBytes { try? V1.DbSizeRequest($0) }
       var reply = ByteBuffer()
       V1.DbSizeResponse(keys: view?.database == 3 ? 7 : -1).write(into: &reply)
@@ -152,7 +152,7 @@ import Testing
     let run = try OperationRun(.dbSize, request, on: port)
     port.fail(1, away)
     port.runAll()
-    let reply = try run.answer(Ringstore_V1_DbSizeResponse.self)
+    let reply = try run.reply(Ringstore_V1_DbSizeResponse.self)
     #expect(reply.keys == 7 && reply.unreachable.map(\.shard) == ["s1"])
   }
 
@@ -174,7 +174,7 @@ import Testing
   /// Draws of a fixed seed: the check can't fail by bad luck.
   @Test func aKeyByLotIsAShardsAsOftenAsItHasKeys() throws {
     let keys: [Int64] = [0, 100, 300]
-    let answer: (FakePort.Sent) -> Result<ByteBuffer, CallError> = { call in
+    let part: (FakePort.Sent) -> Result<ByteBuffer, CallError> = { call in
       var reply = ByteBuffer()
       [UInt8(call.shard)].withUnsafeBytes {
         LinkV1.RandomKeyPartReply(key: $0, found: call.shard > 0, keys: keys[call.shard])
@@ -185,21 +185,21 @@ import Testing
     var counts = [0, 0, 0]
     for number in 0..<2_000 {
       let port = FakePort(shards: 3)
-      port.answer = answer
+      port.respond = part
       port.random = SplitMix64(seed: UInt64(number))
       let run = try OperationRun(.randomKey, Ringstore_V1_RandomKeyRequest(), on: port)
       port.runAll()
-      let reply = try run.answer(Ringstore_V1_RandomKeyResponse.self)
+      let reply = try run.reply(Ringstore_V1_RandomKeyResponse.self)
       #expect(reply.found)
       counts[Int(reply.key[0])] += 1
     }
     #expect(counts[0] == 0 && (1_400...1_600).contains(counts[2]))
   }
 
-  @Test func aShardThatHasDrawnKeysThatWereDueIsAskedAgainAndNoneIsNoKey() throws {
+  @Test func aShardThatHasDrawnKeysThatWereDueIsQueriedAgainAndNoneIsNoKey() throws {
     let port = FakePort(shards: 2)
     var asked = 0
-    port.answer = { call in
+    port.respond = { call in
       asked += 1
       var reply = ByteBuffer()
       LinkV1.RandomKeyPartReply(again: call.shard == 1 && asked < 6).write(into: &reply)
@@ -207,7 +207,7 @@ import Testing
     }
     let run = try OperationRun(.randomKey, Ringstore_V1_RandomKeyRequest(), on: port)
     port.runAll()
-    #expect(try !run.answer(Ringstore_V1_RandomKeyResponse.self).found)
+    #expect(try !run.reply(Ringstore_V1_RandomKeyResponse.self).found)
     #expect(asked >= 6 && Set(port.sent.map(\.request)).count == asked, "each draw has its own lot")
     let wrong = Ringstore_V1_RandomKeyRequest.with { $0.database = 99 }
     #expect(try OperationRun.refusal(.randomKey, wrong)?.reason == .noSuchDatabase)
@@ -219,14 +219,14 @@ import Testing
 
   @Test func aShardAwayIsDescribedAsSuch() throws {
     let port = FakePort(shards: 2)
-    port.answer = { call in
+    port.respond = { call in
       let node = Ringstore_V1_Node.with { ($0.id, $0.state) = ("s\(call.shard)", .serving) }
       return .success(ByteBuffer(bytes: (try? node.serializedBytes() as [UInt8]) ?? []))
     }
     let run = try OperationRun(.describe, Ringstore_V1_DescribeRequest(), on: port)
     port.fail(1, away)
     port.runAll()
-    let nodes = try run.answer(Ringstore_V1_DescribeResponse.self).nodes
+    let nodes = try run.reply(Ringstore_V1_DescribeResponse.self).nodes
     #expect(nodes.map(\.id) == ["s0", "s1"] && nodes.map(\.state) == [.serving, .unreachable])
   }
 

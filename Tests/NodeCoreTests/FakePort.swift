@@ -35,8 +35,8 @@ final class FakePort: FanoutCluster {
   var roomForMessages: Int?
   private(set) var outcome: Result<ByteBuffer, CallError>?
   private(set) var isDropped = false
-  /// Answers parts of methods that the tables can't.
-  var answer: (Sent) -> Result<ByteBuffer, CallError> = { _ in .success(ByteBuffer()) }
+  /// Replies to parts of methods that the tables can't.
+  var respond: (Sent) -> Result<ByteBuffer, CallError> = { _ in .success(ByteBuffer()) }
 
   init(shards count: Int) {
     shardIDs = (0..<count).map { "s\($0)" }
@@ -127,7 +127,7 @@ final class FakePort: FanoutCluster {
       ? call.request.withUnsafeBytes { bytes -> Result<ByteBuffer, CallError> in
         guard let request = try? LinkV1.KeysPartRequest(bytes) else { return .failure(.cancelled) }
         return .success(shards[call.shard].slice(request))
-      } : answer(call)
+      } : respond(call)
     tell(call, result)
   }
 

@@ -34,7 +34,7 @@ import Testing
       let port = make()
       let run = try OperationRun(.keys, Wish(limit: limit, token: token).keys, on: port)
       port.runAll()
-      let reply = try run.answer(Ringstore_V1_KeysResponse.self)
+      let reply = try run.reply(Ringstore_V1_KeysResponse.self)
       pages.append(names(reply))
       token = Array(reply.nextPageToken)
     } while !token.isEmpty && pages.count <= keys + 2
@@ -46,7 +46,7 @@ import Testing
     let port = port(shards: shards, keys: keys)
     let run = try OperationRun(.keys, Wish().keys, on: port)
     port.runAll()
-    let reply = try run.answer(Ringstore_V1_KeysResponse.self)
+    let reply = try run.reply(Ringstore_V1_KeysResponse.self)
     #expect(Set(names(reply)).count == keys && reply.keys.count == keys)
     #expect(reply.nextPageToken.isEmpty)
     #expect(port.sent.allSatisfy { $0.part.lane == .bulk })
@@ -89,7 +89,7 @@ import Testing
         while !port.waiting.isEmpty {
           port.run(Int.random(in: port.waiting.indices, using: &random))
         }
-        let reply = try run.answer(Ringstore_V1_KeysResponse.self)
+        let reply = try run.reply(Ringstore_V1_KeysResponse.self)
         found += names(reply)
         token = Array(reply.nextPageToken)
         if places == .max, !token.isEmpty { #expect(reply.keys.count == limit) }
@@ -103,12 +103,12 @@ import Testing
     let first = port(shards: 3, keys: 60)
     let page = try OperationRun(.keys, Wish(limit: 25).keys, on: first)
     first.runAll()
-    let reply = try page.answer(Ringstore_V1_KeysResponse.self)
+    let reply = try page.reply(Ringstore_V1_KeysResponse.self)
     let token = Array(reply.nextPageToken)
     let second = port(shards: 3, keys: 60)
     let rest = try OperationRun(.keys, Wish(token: token).keys, on: second)
     second.runAll()
-    let remaining = names(try rest.answer(Ringstore_V1_KeysResponse.self))
+    let remaining = names(try rest.reply(Ringstore_V1_KeysResponse.self))
     #expect(remaining.count == 35 && Set(remaining + names(reply)).count == 60)
     let third = port(shards: 3, keys: 60)
     let scan = try ScanOperationTests.Run(third, Wish(token: token))
@@ -147,7 +147,7 @@ import Testing
         let sent = port.sent.count
         port.runAll()
         if allowPartial {
-          let reply = try run.answer(Ringstore_V1_KeysResponse.self)
+          let reply = try run.reply(Ringstore_V1_KeysResponse.self)
           #expect(reply.unreachable.map(\.shard) == ["s9"])
         } else {
           #expect(run.error?.reason == .shardUnavailable && port.sent.count == sent)
@@ -170,7 +170,7 @@ import Testing
     }
   }
 
-  @Test func badTokensPatternsAndDatabasesAreRefusedBeforeAnyShardIsAsked() throws {
+  @Test func badTokensPatternsAndDatabasesAreRefusedBeforeAnyShardIsCalled() throws {
     func reason(_ wish: Wish) -> ErrorReason? {
       do {
         _ = try OperationRun(.keys, wish.keys, on: FakePort(shards: 1))
@@ -197,7 +197,7 @@ import Testing
       steps += 1
       port.run(Int.random(in: port.waiting.indices, using: &random))
     }
-    let found = names(try run.answer(Ringstore_V1_KeysResponse.self))
+    let found = names(try run.reply(Ringstore_V1_KeysResponse.self))
     #expect(found.count == (limit == 90 ? 90 : 300) && Set(found).count == found.count)
   }
 }

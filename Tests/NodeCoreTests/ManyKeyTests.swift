@@ -28,19 +28,19 @@ import Testing
     }
   }
 
-  @Test func rangesOfManyListsComeBackInRequestOrderWhateverTheOrderOfAnswers()
+  @Test func rangesOfManyListsComeBackInRequestOrderWhateverTheOrderOfReplies()
     throws
   {
     var random = SplitMix64(seed: TestSeed.value)
     let port = FakePort(shards: 4)
-    port.answer = Self.echo
+    port.respond = Self.echo
     let keys = (0..<2_500).map { "list:\($0)" }
     let run = try OperationRun(.mLRange, Self.request(keys), on: port)
     while !port.waiting.isEmpty {
       #expect(port.waiting.count <= ManyKeyOperation.partsInProgressMax)
       port.run(Int.random(in: port.waiting.indices, using: &random))
     }
-    let items = try run.answer(Ringstore_V1_MLRangeResponse.self).items
+    let items = try run.reply(Ringstore_V1_MLRangeResponse.self).items
     #expect(items.map { $0.list.values.first.map { String(decoding: $0, as: UTF8.self) } } == keys)
     #expect(items.map(\.list.firstIndex) == (0..<2_500).map { Int64($0) })
     #expect(items.allSatisfy { $0.list.length == -1 && $0.list.found })
@@ -49,7 +49,7 @@ import Testing
   @Test(arguments: [(CommandID.mExists, CommandID.exists), (.mTouch, .touch)])
   func keysAreCountedOneByOne(_ call: CommandID, _ item: CommandID) throws {
     let port = FakePort(shards: 3)
-    port.answer = { part in
+    port.respond = { part in
       if part.part.tag == 3 { return .failure(.shardUnavailable("s1", "gone")) }
       var reply = ByteBuffer()
       V1.Status(ok: true, count: part.part.tag == 1 ? 0 : 1).write(into: &reply)
@@ -61,21 +61,21 @@ import Testing
     let run = try OperationRun(call, request, on: port)
     #expect(port.sent.allSatisfy { $0.part.method == UInt32(item.rawValue) && !$0.part.isWrite })
     port.runAll()
-    let items = try run.answer(Ringstore_V1_ManyStatusesResponse.self).items
+    let items = try run.reply(Ringstore_V1_ManyStatusesResponse.self).items
     #expect(items.map(\.status.count) == [1, 0, 1, 0])
     #expect(items.map(\.error.reason) == ["", "", "", "SHARD_UNAVAILABLE"])
   }
 
   @Test func anItemsFailureIsItsOwn() throws {
     let port = FakePort(shards: 3)
-    port.answer = { call in
+    port.respond = { call in
       call.part.tag == 2
         ? .failure(.wrongType(holds: "a string", wanted: "a list"))
         : Self.echo(call)
     }
     let run = try OperationRun(.mLRange, Self.request(["a", "", "b", "c"]), on: port)
     port.runAll()
-    let items = try run.answer(Ringstore_V1_MLRangeResponse.self).items
+    let items = try run.reply(Ringstore_V1_MLRangeResponse.self).items
     #expect(items.map(\.error.reason) == ["", "INVALID_KEY", "WRONG_TYPE", ""])
     #expect(port.sent.count == 3, "an item that can't be placed is not sent")
   }
@@ -88,7 +88,7 @@ import Testing
     port.limits.maxMessageBytes = 10_000
     var value = ByteBuffer()
     value.writeRepeatingByte(0, count: 3_000)
-    port.answer = { _ in .success(value) }
+    port.respond = { _ in .success(value) }
     // Key and ListRange agree in the field of the key.
     let run = try OperationRun(call, Self.request((0..<5_000).map { "k\($0)" }), on: port)
     while run.error == nil, !port.waiting.isEmpty { port.run(0) }
@@ -113,12 +113,12 @@ import Testing
     #expect(port.sent.allSatisfy { $0.part.isWrite })
   }
 
-  @Test func noItemsAreAnEmptyAnswerTooManyAreRefusedUnknownFieldsOnlyOfWrites()
+  @Test func noItemsAreAnEmptyReplyTooManyAreRefusedUnknownFieldsOnlyOfWrites()
     throws
   {
     let port = FakePort(shards: 1)
     let none = try OperationRun(.mLRange, Ringstore_V1_MLRangeRequest(), on: port)
-    #expect(try none.answer(Ringstore_V1_MLRangeResponse.self).items.isEmpty)
+    #expect(try none.reply(Ringstore_V1_MLRangeResponse.self).items.isEmpty)
     let many = Self.request(Array(repeating: "k", count: Limits().maxItems + 1))
     #expect(try OperationRun.refusal(.mLRange, many)?.reason == .tooManyItems)
     for (call, reason) in [(CommandID.mLRange, ErrorReason?.none), (.mSet, .unknownField)] {

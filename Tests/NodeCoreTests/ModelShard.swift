@@ -36,7 +36,7 @@ struct ModelShard {
     items.removeAll { $0.key == key }
   }
 
-  /// Answers a KeysPartRequest; the pattern must be a glob that ends in `*`.
+  /// Replies to a KeysPartRequest; the pattern must be a glob that ends in `*`.
   func slice(_ request: LinkV1.KeysPartRequest) -> ByteBuffer {
     let prefix = KeyPattern(request.pattern).text.prefix { $0 != UInt8(ascii: "*") }
     let end = request.endSlot == 0 ? UInt32(Slots.count) : request.endSlot

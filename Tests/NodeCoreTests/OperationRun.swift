@@ -31,12 +31,12 @@ struct OperationRun {
     if case .failure(let error)? = port.outcome { error } else { nil }
   }
 
-  /// The answer; fails the test where there is none.
-  func answer<Answer: Message>(_ type: Answer.Type = Answer.self) throws -> Answer {
+  /// The reply; fails the test where there is none.
+  func reply<Reply: Message>(_ type: Reply.Type = Reply.self) throws -> Reply {
     guard case .success(let response) = try #require(port.outcome) else {
       throw try #require(error)
     }
-    return try Answer(serializedBytes: response.array)
+    return try Reply(serializedBytes: response.array)
   }
 
   /// Why a request is refused before any part is sent; nil if it isn't.

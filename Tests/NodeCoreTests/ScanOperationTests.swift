@@ -71,7 +71,7 @@ import Users
     #expect(none.keys.isEmpty && again.hasEnded)
   }
 
-  @Test func eachShardHasOneSliceUnderWayAtMostWhateverTheOrderOfAnswers() throws {
+  @Test func eachShardHasOneSliceUnderWayAtMostWhateverTheOrderOfReplies() throws {
     var random = SplitMix64(seed: TestSeed.value)
     let port = Self.port(shards: 5, keys: 600)
     let run = try Run(port, Wish(pageSize: 10))
@@ -107,7 +107,7 @@ import Users
     #expect(run.pages.allSatisfy { $0.keys.count <= 5 })
   }
 
-  @Test func nothingIsAskedOfAShardWhileTheCallerTakesNothing() throws {
+  @Test func nothingIsRequestedFromAShardWhileTheCallerTakesNothing() throws {
     let port = Self.port(shards: 3, keys: 600)
     port.roomForMessages = 0
     let run = try Run(port, Wish(pageSize: 10))
@@ -275,7 +275,7 @@ import Users
     }
   }
 
-  @Test func withAllowPartialAShardAwayIsToldOfOnceAndTheOthersAreScanned() throws {
+  @Test func withAllowPartialAShardAwayIsReportedOnceAndTheOthersAreScanned() throws {
     for steps in 0..<40 {
       let port = Self.port(shards: 3, keys: 200)
       let mine = port.shards[1].items.count
@@ -298,7 +298,7 @@ import Users
     #expect(run.error?.reason == .badPattern)
   }
 
-  @Test func whatCannotBeServedIsRefusedBeforeAnyShardIsAsked() throws {
+  @Test func whatCannotBeServedIsRefusedBeforeAnyShardIsCalled() throws {
     func reason(_ wish: Wish) -> ErrorReason? {
       do {
         try wish.scan.withUnsafeBytes {

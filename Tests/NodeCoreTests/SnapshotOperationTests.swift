@@ -14,9 +14,9 @@ import Testing
     try OperationRun(.snapshot, Ringstore_V1_SnapshotRequest(), on: port)
   }
 
-  /// What the shards answer from now on.
+  /// What the shards reply from now on.
   private func shardsSay(pass: UInt64, complete: Bool, keysDone: Int64 = 0) {
-    port.answer = { call in
+    port.respond = { call in
       var reply = ByteBuffer()
       var shard = "s\(call.shard)"
       shard.withUTF8 { id in

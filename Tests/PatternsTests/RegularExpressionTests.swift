@@ -43,7 +43,7 @@ import Testing
     #expect(try !Pattern.regex("(?m)^two").matches(key))
   }
 
-  @Test func anEmptyKeyWithoutStorageCanBeAsked() throws {
+  @Test func anEmptyKeyWithoutStorageCanBeMatched() throws {
     let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
     #expect(try Pattern.regex("a*$").matches(nothing))
     #expect(try !Pattern.regex("a").matches(nothing))
@@ -168,8 +168,8 @@ import Testing
   }
 
   /// The automaton for "an `a` 16 places before the end" has 2^16 states, more than fit the
-  /// budget: RE2 has to throw states away or change engines, and the answer must stay right.
-  @Test func anAutomatonBeyondTheBudgetStillAnswersRight() throws {
+  /// budget: RE2 has to throw states away or change engines, and the result must stay right.
+  @Test func anAutomatonBeyondTheBudgetStillDecidesRight() throws {
     let pattern = try Pattern.regex("(?:a|b)*a(?:a|b){16}$")
     var random = SeededRandom(seed: 5)
     for _ in 0..<20 {

@@ -12,6 +12,7 @@ from harness.cluster import Cluster, start_local, start_shard
 from harness.crew import Crew
 from harness.polling import eventually
 from harness.seeds import seed
+from harness.site import SITES, Site
 
 _SHAPES = {
     "router": Cluster,
@@ -50,7 +51,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def serves(address: str) -> bool:
-    """Whether calls are answered: a router may have started before it reaches its shards."""
+    """Whether calls succeed: a router may have started before it reaches its shards."""
     with Client(address) as client:
         try:
             client.size()
@@ -64,7 +65,7 @@ def serves(address: str) -> bool:
 def served(request):
     """A running server of each shape in turn, shared by the tests that only make calls."""
     server = _SHAPES[request.param]()
-    eventually(lambda: serves(server.address), "the first answer")
+    eventually(lambda: serves(server.address), "the first reply")
     yield server
     server.stop()
 
@@ -90,7 +91,7 @@ def server(request):
 def cluster():
     """A router and shards a, b and c that this test may stop, kill and pause."""
     with Cluster() as started:
-        eventually(lambda: serves(started.address), "the first answer")
+        eventually(lambda: serves(started.address), "the first reply")
         yield started
 
 
@@ -100,6 +101,29 @@ def quick_links():
     process.defaults.clear()
     yield
     process.defaults.update(process.PATIENT)
+
+
+@pytest.fixture(scope="module", params=SITES)
+def running_site(request):
+    started = SITES[request.param]()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def site(running_site: Site):
+    """A running site without keys, of each shape in turn."""
+    running_site.reset()
+    return running_site
+
+
+@pytest.fixture
+def nothing_left_running():
+    """Where a test fails, its nodes go too."""
+    before = set(process.running)
+    yield
+    for node in set(process.running) - before:
+        node.kill()
 
 
 @pytest.fixture

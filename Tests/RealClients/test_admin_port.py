@@ -111,7 +111,7 @@ def test_a_shard_in_memory_and_a_local_cluster_serve_their_part():
         shard.stop()
 
 
-def test_a_metric_that_is_missing_or_made_up_is_told(nodes):
+def test_a_metric_that_is_missing_or_made_up_is_reported(nodes):
     families = scrape(nodes[1].admin_port)
     del families["ringstore_keys"]
     families["ringstore_views"].type = "counter"
@@ -226,7 +226,7 @@ def test_a_router_without_its_shard_is_not_ready_and_lives():
         router.stop()
 
 
-def test_a_refused_link_is_told_from_a_lost_one():
+def test_a_refused_link_is_distinguished_from_a_lost_one():
     shard = start_shard("a", "--cluster", "other")
     router = start_router({"a": shard}, *ADMIN)
     try:

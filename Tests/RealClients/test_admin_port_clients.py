@@ -20,7 +20,7 @@ def node():
 
 
 @pytest.mark.parametrize(
-    "request_bytes, answer",
+    "request_bytes, reply",
     [
         (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 200"),
         (b"HEAD /metrics HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 200"),
@@ -50,7 +50,7 @@ def node():
         (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"B: c\r\n" * 4_000 + b"\r\n", b"HTTP/1.1 4"),
     ],
 )
-def test_what_clients_send_is_answered_or_refused(node, request_bytes, answer):
+def test_what_clients_send_is_served_or_refused(node, request_bytes, reply):
     port = node.admin_port
     with socket.create_connection(("127.0.0.1", port), 30) as client:
         try:
@@ -58,11 +58,11 @@ def test_what_clients_send_is_answered_or_refused(node, request_bytes, answer):
             client.shutdown(socket.SHUT_WR)
         except OSError:
             # It was refused in the middle.
-            assert answer.endswith(b" 4")
+            assert reply.endswith(b" 4")
         received = b""
         while piece := receive(client):
             received += piece
-    assert received.startswith(answer) or (answer.endswith(b" 4") and not received)
+    assert received.startswith(reply) or (reply.endswith(b" 4") and not received)
     assert received.count(b"HTTP/1.1 ") <= 1
     assert get(port, "/healthz")[0] == 200
 
@@ -83,7 +83,7 @@ def test_silent_clients_dont_keep_others_out(node):
         assert get(port, "/healthz")[0] == 200
     for client in silent:
         client.close()
-    eventually(lambda: answers(port), "the port answers again", 30)
+    eventually(lambda: serves(port), "the port serves again", 30)
 
 
 def test_a_thousand_connections_take_no_more_than_the_bound(node):
@@ -137,7 +137,7 @@ def test_clients_that_read_nothing_dont_delay_others(node):
     finally:
         for client in deaf:
             client.close()
-    eventually(lambda: answers(port), "the port answers again", 30)
+    eventually(lambda: serves(port), "the port serves again", 30)
 
 
 def closed(clients):
@@ -149,7 +149,7 @@ def closed(clients):
     return [client for client in clients if client.fileno() in ended]
 
 
-def answers(port):
+def serves(port):
     try:
         return get(port, "/healthz")[0] == 200
     except OSError:

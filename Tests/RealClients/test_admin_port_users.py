@@ -76,9 +76,9 @@ def test_credentials_that_are_none_are_refused_alike(guarded):
         {"Authorization": "Digest x"},
         {"Authorization": tokens["root"]},
     ]:
-        status, answered, _ = get(shard.admin_port, "/config", headers=headers)
+        status, fields, _ = get(shard.admin_port, "/config", headers=headers)
         assert status == 401, headers
-        assert "www-authenticate" in {name.lower() for name in answered}
+        assert "www-authenticate" in {name.lower() for name in fields}
     assert get(shard.admin_port, "/config", headers=basic("root", tokens["root"]))[0] == 200
     families = scrape_as(shard, tokens["scraper"])
     assert families["ringstore_access_refused_total"].value(reason="credentials") >= 7

@@ -124,7 +124,7 @@ def test_it_is_restored_onto_any_number_of_shards(backup, shards):
         node.stop()
 
 
-def test_databases_go_where_they_are_told(backup):
+def test_databases_go_where_the_flag_says(backup):
     node = start_local(2)
     try:
         with Client(node.address) as client:
@@ -156,7 +156,7 @@ def test_a_restore_that_gets_no_reply_says_how_far_it_came(backup):
     assert "Nothing was written; run the restore again, with a longer --timeout." in done.stderr
 
 
-def test_a_cluster_with_keys_takes_it_only_when_told_to_merge(backup):
+def test_a_cluster_with_keys_takes_it_only_with_merge(backup):
     node = start_local(2)
     try:
         with Client(node.address) as client:

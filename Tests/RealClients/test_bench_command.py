@@ -323,7 +323,7 @@ def test_a_terminal_sees_how_far_it_is(node: Node):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_servers_that_go_away_are_told(protocol: str):
+def test_servers_that_go_away_are_reported(protocol: str):
     gone = start_local(1)
     arguments = (*server(gone, protocol), *FEW, "--duration", "600", "--warm-up", "0")
     started = begin("bench", *arguments, "--mix", "set=1", "--timeout", "0.5", "--json")
@@ -338,7 +338,7 @@ def test_servers_that_go_away_are_told(protocol: str):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_servers_that_stand_still_are_told(protocol: str):
+def test_servers_that_stand_still_are_reported(protocol: str):
     still = start_local(1)
     arguments = (*server(still, protocol), *FEW, "--duration", "600", "--warm-up", "0")
     started = begin("bench", *arguments, "--mix", "set=1", "--timeout", "0.5", "--json")

@@ -218,7 +218,7 @@ def test_tls_is_that_of_the_other_commands(tmp_path: Path):
 @pytest.mark.parametrize(
     ("sent", "code"), [(signal.SIGKILL, "UNAVAILABLE"), (signal.SIGSTOP, "DEADLINE_EXCEEDED")]
 )
-def test_servers_that_go_away_or_stand_still_are_told(sent: signal.Signals, code: str):
+def test_servers_that_go_away_or_stand_still_are_reported(sent: signal.Signals, code: str):
     with redis_server() as redis:
         load = (*at(redis.address), *FEW, "--duration", "600", "--warm-up", "0")
         started = begin("bench", *load, "--mix", "set=1", "--timeout", "0.5", "--json")

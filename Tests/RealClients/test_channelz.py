@@ -42,7 +42,7 @@ def sockets(stub, server: pb.Server) -> list[pb.SocketRef]:
         assert len(reply.socket_ref) == 3
 
 
-def test_the_server_says_where_it_listens_and_what_it_was_asked(served, channelz, client):
+def test_the_server_says_where_it_listens_and_which_calls_it_got(served, channelz, client):
     before = the_server(channelz).data
     for _ in range(5):
         client.get(b"channelz")
@@ -193,6 +193,6 @@ def test_what_a_lost_link_carried_has_failed(key):
 def test_a_request_that_is_no_message_is_refused(served):
     connection = Connection(served.address)
     connection.exchange_settings()
-    answer = connection.call("/grpc.channelz.v1.Channelz/GetServers", b"\x08")
-    assert answer.grpc_status == grpc.StatusCode.INTERNAL.value[0]
+    reply = connection.call("/grpc.channelz.v1.Channelz/GetServers", b"\x08")
+    assert reply.grpc_status == grpc.StatusCode.INTERNAL.value[0]
     connection.close()

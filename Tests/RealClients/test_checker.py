@@ -5,9 +5,9 @@ import random
 import pytest
 from harness import model
 from harness.history import (
-    ANSWERED,
     FAILED,
     REFUSED,
+    REPLIED,
     UNKNOWN,
     History,
     Operation,
@@ -21,29 +21,29 @@ from harness.seeds import seed
 KEY = b"k"
 
 
-def done(begin: int, end: int, call: str, *arguments, answer: tuple, version: int = 0, **more):
-    kind = REFUSED if answer[0] == "refused" else ANSWERED
-    return Operation("c", KEY, call, arguments, begin, end, kind, answer, version, **more)
+def done(begin: int, end: int, call: str, *arguments, reply: tuple, version: int = 0, **more):
+    kind = REFUSED if reply[0] == "refused" else REPLIED
+    return Operation("c", KEY, call, arguments, begin, end, kind, reply, version, **more)
 
 
 def written(begin: int, end: int, value: bytes, version: int = 0, **more) -> Operation:
-    return done(begin, end, "SET", value, answer=("ok",), version=version, **more)
+    return done(begin, end, "SET", value, reply=("ok",), version=version, **more)
 
 
 def read(begin: int, end: int, value: bytes | None, version: int = 0, **more) -> Operation:
-    return done(begin, end, "GET", answer=("value", value), version=version, **more)
+    return done(begin, end, "GET", reply=("value", value), version=version, **more)
 
 
 def pushed(begin: int, end: int, value: bytes, count: int, **more) -> Operation:
-    return done(begin, end, "RPUSH", value, answer=("count", count), **more)
+    return done(begin, end, "RPUSH", value, reply=("count", count), **more)
 
 
 def popped(begin: int, end: int, value: bytes | None, call: str = "LPOP", **more) -> Operation:
-    return done(begin, end, call, answer=("value", value), **more)
+    return done(begin, end, call, reply=("value", value), **more)
 
 
 def counted(begin: int, end: int, value: int, **more) -> Operation:
-    return done(begin, end, "INCRBY", 1, answer=("integer", value), **more)
+    return done(begin, end, "INCRBY", 1, reply=("integer", value), **more)
 
 
 def unknown(begin: int, call: str, *arguments, **more) -> Operation:
@@ -78,11 +78,11 @@ LINEARIZABLE = {
         popped(8, 9, None),
     ],
     "a wrong type at the right time": [
-        pushed(0, 1, b"1", 1), done(2, 3, "GET", answer=("refused", "WRONG_TYPE")),
+        pushed(0, 1, b"1", 1), done(2, 3, "GET", reply=("refused", "WRONG_TYPE")),
     ],
     "a range": [
         pushed(0, 1, b"1", 1), pushed(2, 3, b"2", 2),
-        done(4, 5, "LRANGE", -1, 9, answer=("list", (b"2",), 2)),
+        done(4, 5, "LRANGE", -1, 9, reply=("list", (b"2",), 2)),
     ],
     "a stream's calls in their order": [
         written(0, 9, b"a", stream="s", position=1), written(0, 9, b"b", stream="s", position=2),
@@ -107,7 +107,7 @@ VIOLATIONS = {
     ],
     "a failed write that happened": [failed(0, "SET", b"a"), read(2, 3, b"a")],
     "a refused call that happened": [
-        pushed(0, 1, b"1", 1), done(2, 3, "INCRBY", 1, answer=("refused", "WRONG_TYPE")),
+        pushed(0, 1, b"1", 1), done(2, 3, "INCRBY", 1, reply=("refused", "WRONG_TYPE")),
         read(4, 5, b"1"),
     ],
     "pops in the wrong order": [
@@ -119,7 +119,7 @@ VIOLATIONS = {
     "an element popped by two": [pushed(0, 1, b"1", 1), popped(2, 9, b"1"), popped(2, 9, b"1")],
     "a range of two states": [
         pushed(0, 1, b"1", 1), popped(2, 3, b"1"), pushed(4, 5, b"2", 1),
-        done(6, 7, "LRANGE", 0, -1, answer=("list", (b"1", b"2"), 2)),
+        done(6, 7, "LRANGE", 0, -1, reply=("list", (b"1", b"2"), 2)),
     ],
     "memory that came back": [
         written(0, 1, b"a"), wipe(KEY, 2, 3), read(4, 5, None), read(6, 7, b"a"),
@@ -175,15 +175,15 @@ def run_of_a_plain_key(
         elif open_calls:
             one = open_calls.pop(source.randrange(len(open_calls)))
             before = held
-            held, one.answer = model.apply(held, one.call, one.arguments)
-            if before is not held or (one.call == "SET" and one.answer == ("ok",)):
+            held, one.reply = model.apply(held, one.call, one.arguments)
+            if before is not held or (one.call == "SET" and one.reply == ("ok",)):
                 version += 1
                 one.version = version
             clock += 1
             one.returned = clock
-            one.kind = REFUSED if one.answer[0] == "refused" else ANSWERED
+            one.kind = REFUSED if one.reply[0] == "refused" else REPLIED
             if source.random() < doubt:
-                one.kind, one.version, one.answer = UNKNOWN, 0, ()
+                one.kind, one.version, one.reply = UNKNOWN, 0, ()
     return history
 
 
@@ -195,19 +195,19 @@ def test_runs_of_a_plain_key_are_accepted(round_number):
 
 
 @pytest.mark.parametrize("round_number", range(20))
-def test_one_answer_changed_in_a_run_is_found(round_number):
+def test_one_reply_changed_in_a_run_is_found(round_number):
     source = random.Random(seed() + round_number)
     history = run_of_a_plain_key(source, 6, 150, 0.01)
-    told = [one for one in history if one.kind == ANSWERED and one.call in ("LLEN", "LPOP", "RPOP")]
+    told = [one for one in history if one.kind == REPLIED and one.call in ("LLEN", "LPOP", "RPOP")]
     liar = source.choice(told)
-    liar.answer = ("count", -1) if liar.call == "LLEN" else ("value", b"invented")
+    liar.reply = ("count", -1) if liar.call == "LLEN" else ("value", b"invented")
     with pytest.raises(Violation):
         check_key(history)
 
 
 def test_every_key_is_checked_for_itself_and_the_bad_one_is_named():
     good = [written(0, 1, b"a"), read(2, 3, b"a")]
-    bad = [Operation("c", b"bad", "GET", (), 0, 1, ANSWERED, ("value", b"x"))]
+    bad = [Operation("c", b"bad", "GET", (), 0, 1, REPLIED, ("value", b"x"))]
     assert check(History(good)) == 1
     with pytest.raises(Violation, match="bad"):
         check(History(good + bad))

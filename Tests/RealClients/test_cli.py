@@ -270,7 +270,7 @@ def test_a_stdout_that_does_not_wait_gets_all_of_it(served, client):
     assert asked.wait(RUN_SECONDS) == 0
 
 
-def test_the_server_of_the_environment_is_asked(served, client):
+def test_the_server_of_the_environment_is_called(served, client):
     client.set(b"k", b"v")
     port = served.address.rpartition(":")[2]
     for environment in ({"RINGSTORE_SERVER": served.address}, {"RINGSTORE_PORT": port}):
@@ -296,7 +296,7 @@ def test_a_reset_without_a_terminal_needs_no_confirmation(cli):
     assert cli("RESET", "ALL", "--yes") == "(integer) 0\n"
 
 
-def test_a_cursor_is_told_what_a_scan_takes(cli):
+def test_a_cursor_gets_the_usage_of_a_scan(cli):
     assert "SCAN takes no cursor" in cli("SCAN", "0", status=1)
 
 

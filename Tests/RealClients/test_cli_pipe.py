@@ -155,7 +155,7 @@ def test_pages_of_keys_are_gone_through_with_json(as_json):
     assert sorted(seen) == [f"k{number}" for number in range(5)]
 
 
-def test_lines_of_a_pipe_are_answered_with_one_json_value_each(pipe):
+def test_each_line_of_a_pipe_prints_one_json_value(pipe):
     ended = pipe(b"SET k v\nFROB\nSCAN\nGET k\n", "--json")
     assert ended.returncode == 1
     replies = [json.loads(line) for line in ended.stdout.splitlines()]
@@ -180,7 +180,7 @@ def test_the_cluster_is_shown_as_a_table_and_as_json(served, as_json, client):
         assert "16384  100.0%  1 " in rows["all"]
 
 
-def test_nothing_is_made_up_of_a_node_that_does_not_answer(cluster):
+def test_nothing_is_made_up_of_a_node_that_does_not_reply(cluster):
     cluster.shards["b"].stop()
 
     def told() -> dict:

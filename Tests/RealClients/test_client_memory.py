@@ -61,7 +61,7 @@ def pump(connections, seconds: float) -> None:
         time.sleep(0.002)
 
 
-def test_answers_that_are_not_taken_stay_within_the_budget(nodes):
+def test_replies_that_are_not_read_stay_within_the_budget(nodes):
     with Client(nodes[0].address) as client:
         client.set(b"large", b"x" * 3_000_000)
         block, body = headers(SERVICE + "Get"), message(pb.Key(key=b"large").SerializeToString())
@@ -104,7 +104,7 @@ def gets(count: int) -> bytes:
 
 
 @pytest.mark.parametrize("port", ["gRPC", "lines"])
-def test_answers_that_sockets_do_not_take_stay_within_the_budget(nodes, port):
+def test_replies_that_sockets_do_not_take_stay_within_the_budget(nodes, port):
     node, clients = nodes[0], []
     with Client(node.address) as client:
         client.set(b"large", b"x" * (600_000 if port == "gRPC" else 60_000))
@@ -203,9 +203,9 @@ def test_a_stream_ends_at_its_deadline_whatever_its_client_takes(nodes, size):
         begun = time.monotonic()
         stream = connection.start(
             headers(SERVICE + "LRangeStream", [("grpc-timeout", "2S")]), message(request))
-        answer = connection.answers[stream]
+        reply = connection.replies[stream]
         connection.socket.settimeout(0.2)
-        while not answer.ended and time.monotonic() - begun < 20:
+        while not reply.ended and time.monotonic() - begun < 20:
             if size:
                 connection.out += frame(WINDOW_UPDATE, 0, stream, struct.pack(">I", 100))
             connection.flush()
@@ -213,12 +213,12 @@ def test_a_stream_ends_at_its_deadline_whatever_its_client_takes(nodes, size):
                 connection.receive()
             except TimeoutError:
                 pass
-        assert answer.ended
-        assert answer.reset not in (None, 0) or answer.grpc_status == DEADLINE_EXCEEDED
+        assert reply.ended
+        assert reply.reset not in (None, 0) or reply.grpc_status == DEADLINE_EXCEEDED
         connection.close()
 
 
-def test_500_cancels_of_answers_read_in_part_leave_the_connection_be(nodes):
+def test_500_cancels_of_replies_read_in_part_leave_the_connection_open(nodes):
     with Client(nodes[0].address) as client:
         for _ in range(4):
             client.stub.RPush(pb.ListInsert(key=b"list", values=[b"x" * 100_000] * 5))
@@ -227,7 +227,7 @@ def test_500_cancels_of_answers_read_in_part_leave_the_connection_be(nodes):
         window(connection, 20_000)
         for _ in range(700):
             stream = connection.start(headers(SERVICE + "LRangeStream"), request)
-            while not connection.answers[stream].data and not connection.closed:
+            while not connection.replies[stream].data and not connection.closed:
                 connection.flush()
                 connection.receive()
             connection.out += frame(RST_STREAM, 0, stream, struct.pack(">I", 8))
@@ -237,7 +237,7 @@ def test_500_cancels_of_answers_read_in_part_leave_the_connection_be(nodes):
         connection.close()
 
 
-def test_a_connection_that_is_ended_is_told_why_once(nodes):
+def test_a_connection_that_is_ended_gets_the_reason_once(nodes):
     connection = Connection(nodes[0].address)
     connection.exchange_settings()
     seen: list[bytes] = []
@@ -299,8 +299,8 @@ class Dribble:
         return bool(open_calls)
 
     def is_over(self, stream: int) -> bool:
-        answer = self.raw.answers[stream]
-        return answer.ended or answer.reset is not None
+        reply = self.raw.replies[stream]
+        return reply.ended or reply.reset is not None
 
 
 def test_a_byte_now_and_then_keeps_nothing_alive():
@@ -312,8 +312,8 @@ def test_a_byte_now_and_then_keeps_nothing_alive():
         assert all([one.continues() for one in slow]), "the calls are in progress"
         eventually(lambda: not any([one.continues() for one in slow]), "their ends", ENDED_SECONDS)
         for one in slow:
-            assert {one.raw.answers[stream].reset for stream in one.read} == {CANCEL}
-            assert one.raw.answers[one.written].grpc_status == RESOURCE_EXHAUSTED
+            assert {one.raw.replies[stream].reset for stream in one.read} == {CANCEL}
+            assert one.raw.replies[one.written].grpc_status == RESOURCE_EXHAUSTED
             key = message(pb.Key(key=b"slow").SerializeToString())
             one.raw.socket.settimeout(60)
             another = one.raw.start(headers(SERVICE + "Exists"), key)

@@ -2,7 +2,7 @@
 
 Each test starts processes of grpcio and of our own client (`ringstore cli`), lets them work on
 shared keys through one or two routers, and then checks key by key that one order of all calls
-explains every answer. harness/linearizability.py says how.
+explains every reply. harness/linearizability.py says how.
 """
 
 from collections import Counter
@@ -24,25 +24,11 @@ from harness.jobs import (
 )
 from harness.linearizability import check
 from harness.seeds import seed
-from harness.site import SITES, Site
+from harness.site import Site
 
 CALLS = 400
 # A process for each call is slow; enough to interfere with the calls of all others.
 CLI_CALLS = 40
-
-
-@pytest.fixture(scope="module", params=SITES)
-def started(request):
-    site = SITES[request.param]()
-    yield site
-    site.stop()
-
-
-@pytest.fixture
-def site(started: Site):
-    """A running site without keys."""
-    started.reset()
-    return started
 
 
 def keys(kind: str, count: int) -> tuple[bytes, ...]:
@@ -71,9 +57,9 @@ def jobs(
 
 
 def explained(report: Report) -> Report:
-    """Every call was answered, nothing was odd, and one order explains the answers of each key."""
+    """Every call had a reply, nothing was odd, and one order explains the replies of each key."""
     assert not report.complaints
-    # Wrong types are answers; nothing else may go wrong while all nodes are well.
+    # Wrong types are replies; nothing else may go wrong while all nodes are well.
     assert not [str(one) for one in report.history.operations if one.kind in (FAILED, UNKNOWN)][:9]
     check(report.history)
     return report
@@ -130,7 +116,7 @@ def elements(report: Report, site: Site) -> tuple[Counter, Counter]:
     for one in report.history.of("LPUSH", "RPUSH"):
         pushed.update((one.key, value) for value in one.arguments)
     found = Counter(
-        (one.key, one.answer[1]) for one in report.history.of("LPOP", "RPOP") if one.answer[1]
+        (one.key, one.reply[1]) for one in report.history.of("LPOP", "RPOP") if one.reply[1]
     )
     with site.client() as client:
         for key in report.history.by_key():
@@ -157,8 +143,8 @@ def test_a_queue_keeps_the_order_of_each_pusher(site, crew):
     # Each popper sees the elements of each pusher in the order of their pushes.
     seen: dict[tuple, list] = {}
     for one in sorted(report.history.of("LPOP"), key=lambda pop: (pop.returned, pop.position)):
-        if one.answer[1]:
-            pusher, _, turn = one.answer[1].partition(b":")
+        if one.reply[1]:
+            pusher, _, turn = one.reply[1].partition(b":")
             order = tuple(int(number) for number in turn.split(b"/"))
             seen.setdefault((one.client, one.key, pusher), []).append(order)
     assert seen

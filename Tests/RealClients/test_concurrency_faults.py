@@ -1,6 +1,6 @@
 """Client processes at work while nodes are killed, told to leave, restarted and shut down.
 
-Whatever happens, one order of calls must explain every answer: what was answered happened once,
+Whatever happens, one order of calls must explain every reply: what had a reply happened once,
 what was refused did not happen, and only what is called unknown may be either. A shard that was
 restarted has lost its memory, which is an event in the history of its keys.
 """
@@ -9,7 +9,7 @@ import pytest
 from harness.callers import UnaryCaller
 from harness.client import Client
 from harness.crew import SIZE, Report
-from harness.history import ANSWERED, FAILED, UNKNOWN, Operation, now
+from harness.history import FAILED, REPLIED, UNKNOWN, Operation, now
 from harness.jobs import CLI, PIPELINE, UNARY
 from harness.linearizability import check
 from harness.load import SHARD_AWAY, Load, failures
@@ -35,7 +35,7 @@ def site():
 
 
 def restart(load: Load, site: ProcessSite, name: str, end) -> tuple[int, int]:
-    """Ends a shard in the given way and starts it anew; gives when it was away."""
+    """Ends a shard in the given way and restarts it; gives when it was away."""
     begun = now()
     end(site.shards[name])
     site.shards[name].restart()
@@ -64,12 +64,12 @@ def test_a_shard_that_is_killed_and_restarted(site, crew):
     assert not beyond(lost, away)
 
 
-def test_a_shard_that_is_told_to_leave_and_restarted(site, crew):
+def test_a_shard_that_is_stopped_and_restarted(site, crew):
     load = Load(site, crew, CLIENTS)
     load.await_progress(site.address(1), "c")
     away = restart(load, site, "c", Node.stop)
     report = load.stop()
-    # Never unknown: a shard that leaves answers every call that it has received.
+    # Never unknown: a shard that leaves replies to every call that it has received.
     assert not [str(one) for one in failures(report, (FAILED, "SHARD_UNAVAILABLE"))]
     lost = failures(report)
     assert {load.shard_of(one) for one in lost} <= {"c"}
@@ -125,7 +125,7 @@ def read_back(load: Load, report: Report, site: Site, address: str) -> None:
     for keys in load.keys.values():
         for key in keys:
             kind = reader.make("the test", key, "TYPE", ())
-            read = ("LRANGE", (0, -1)) if kind.answer == ("type", 2) else ("GET", ())
+            read = ("LRANGE", (0, -1)) if kind.reply == ("type", 2) else ("GET", ())
             report.history.operations += [kind, reader.make("the test", key, *read)]
     reader.close()
     check(report.history)
@@ -138,7 +138,7 @@ def leaves_with_0(nodes: list[Node]) -> None:
 LEAVING = {(FAILED, ""), (UNKNOWN, ""), (FAILED, "SHARD_UNAVAILABLE")}
 
 
-def test_a_router_that_is_told_to_leave_finishes_what_it_has_begun(site, crew):
+def test_a_router_that_is_stopped_finishes_what_it_has_begun(site, crew):
     load = Load(site, crew, CLIENTS)
     for name in "abc":
         load.await_progress(site.address(0), name)
@@ -152,7 +152,7 @@ def test_a_router_that_is_told_to_leave_finishes_what_it_has_begun(site, crew):
     read_back(load, report, site, site.address(1))
 
 
-def test_a_local_cluster_that_is_told_to_leave_under_load(crew):
+def test_a_local_cluster_that_is_stopped_under_load(crew):
     local = LocalSite(*DRAIN)
     load = Load(local, crew, CLIENTS)
     for shard in load.keys:
@@ -161,7 +161,7 @@ def test_a_local_cluster_that_is_told_to_leave_under_load(crew):
     leaves_with_0([local.local])
     report = load.stop()
     assert not [str(one) for one in failures(report, *LEAVING)]
-    assert len(report.history.of("SET", "INCRBY", kind=ANSWERED)) > SIZE
+    assert len(report.history.of("SET", "INCRBY", kind=REPLIED)) > SIZE
 
 
 def shut_down(address: str, whole_cluster: bool) -> None:
@@ -180,7 +180,7 @@ def test_shutdown_of_the_whole_cluster_under_load(site, crew):
     assert site.second.process.poll() is None
     report = load.stop()
     assert not [str(one) for one in failures(report, *LEAVING)]
-    assert len(report.history.of("SET", "INCRBY", kind=ANSWERED)) > SIZE
+    assert len(report.history.of("SET", "INCRBY", kind=REPLIED)) > SIZE
 
 
 def test_shutdown_of_one_router_under_load(site, crew):

@@ -164,13 +164,13 @@ def test_connections_are_bounded_by_settings():
 
 
 def test_a_client_that_vanished_is_found_and_cut():
-    """It answers no PING: a stopped process looks like a lost host to who waits for its words."""
+    """It replies to no PING: for its peer, a stopped process looks like a lost host."""
     node = start_shard("a", "--keepalive-seconds", "1", "--keepalive-timeout-seconds", "1")
     silent = idle_connections(node.port, 5)
     with Client(node.address) as client:
         name = "ringstore_connections_cut_keepalive_timeout_total"
         eventually(lambda: client.stats()[name] == 5, "five cuts", 30)
-        # grpcio answers PINGs.
+        # grpcio replies to PINGs.
         assert client.stats()["ringstore_connections_open"] >= 1
     for one in silent:
         one.close()
@@ -221,7 +221,7 @@ def test_a_channel_without_calls_is_drained_and_connects_again(key):
 
 
 def test_calls_continue_while_connections_grow_old(key):
-    """Every second the router has the client connect anew; no call of it fails. (With retries as
+    """Every second the router has the client connect again; no call of it fails. (With retries as
     gRPC's clients have them: grpcio repeats a call that GOAWAY has met by itself once, and reports
     "Stream removed" if it is met again.)"""
     policy = {
@@ -309,7 +309,7 @@ def test_the_reason_of_an_end_reaches_the_application(served, key):
 
 
 def test_a_router_that_was_stopped_itself_gives_up_no_link(key):
-    """Longer than a shard has for its answer, several times in succession."""
+    """Longer than a shard has for its reply, several times in succession."""
     with Cluster("a") as cluster, Client(cluster.address) as client:
         client.set(key, b"v")
         for _ in range(3):

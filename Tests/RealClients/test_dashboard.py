@@ -1,4 +1,4 @@
-"""The dashboard of real nodes: what its requests for data are answered, to whom, and the page in
+"""The dashboard of real nodes: the replies to its requests for data, to whom, and the page in
 headless Chromium before a cluster. test_dashboard_page.py has the page's own tests."""
 
 import http.client
@@ -22,16 +22,16 @@ needs_chromium = pytest.mark.skipif(
 
 
 def ask(port: int, path: str, token: str | None = None, **fields: str):
-    """Status, fields and body of an answer."""
+    """Status, fields and body of a reply."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {name.replace("_", "-"): value for name, value in fields.items()}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     connection.request("GET", path, headers=headers)
-    answer = connection.getresponse()
-    body = answer.read()
+    reply = connection.getresponse()
+    body = reply.read()
     connection.close()
-    return answer.status, answer.headers, body
+    return reply.status, reply.headers, body
 
 
 def data(port: int, path: str, token: str | None = None):
@@ -78,8 +78,8 @@ def test_browsers_get_the_page_and_others_the_list_of_pages(nodes):
 
 def test_a_router_tells_of_the_cluster(nodes):
     router, shards = nodes
-    answer = data(router.admin_port, "/api/overview")
-    lines = {line["id"]: line for line in answer["nodes"]}
+    reply = data(router.admin_port, "/api/overview")
+    lines = {line["id"]: line for line in reply["nodes"]}
     assert set(lines) == {"router", "a", "b"}
     assert lines["a"]["slots"] + lines["b"]["slots"] == 16384
     assert lines["a"]["keys"] + lines["b"]["keys"] == 62
@@ -88,13 +88,13 @@ def test_a_router_tells_of_the_cluster(nodes):
     for line in lines.values():
         assert line["state"] == "serving"
         assert sum(line["durations"]) == line["calls"]
-    assert [link["shard"] for link in answer["links"]] == ["a", "b"]
-    assert all(link["up"] and link["sent_bytes"] > 0 for link in answer["links"])
-    assert [s["id"] for s in answer["map"]["shards"]] == ["a", "b"]
-    assert answer["map"]["ranges"][0][0] == 0 and answer["map"]["ranges"][-1][1] == 16383
-    again = data(router.admin_port, f"/api/overview?epoch={answer['map']['epoch']}")
-    assert again["map"] == answer["map"] | {"ranges": None}
-    assert [n["slots"] for n in again["nodes"]] == [n["slots"] for n in answer["nodes"]]
+    assert [link["shard"] for link in reply["links"]] == ["a", "b"]
+    assert all(link["up"] and link["sent_bytes"] > 0 for link in reply["links"])
+    assert [s["id"] for s in reply["map"]["shards"]] == ["a", "b"]
+    assert reply["map"]["ranges"][0][0] == 0 and reply["map"]["ranges"][-1][1] == 16383
+    again = data(router.admin_port, f"/api/overview?epoch={reply['map']['epoch']}")
+    assert again["map"] == reply["map"] | {"ranges": None}
+    assert [n["slots"] for n in again["nodes"]] == [n["slots"] for n in reply["nodes"]]
     alone = data(shards["a"].admin_port, "/api/overview")
     assert [line["id"] for line in alone["nodes"]] == ["a"]
     assert alone["links"] is None
@@ -112,7 +112,7 @@ def tells(node, message: str, token: str | None = None, **fields: str) -> None:
         f"{message} {fields}", 30)
 
 
-def test_a_shard_that_is_away_is_told_and_comes_back():
+def test_a_shard_that_is_away_is_reported_and_comes_back():
     shards = {name: start_shard(name, *ADMIN) for name in "ab"}
     router = start_router(shards, *ADMIN)
 
@@ -165,38 +165,38 @@ def test_what_nodes_refuse_is_among_their_events():
             one.stop()
 
 
-def test_keys_are_told_page_by_page(nodes):
+def test_keys_are_listed_page_by_page(nodes):
     port = nodes[0].admin_port
     found, after = [], ""
     while True:
-        answer = data(port, f"/api/keys?prefix={b64(b'key:')}&limit=25&after={after}")
-        found += [k["key"] for k in answer["keys"]]
-        assert all(k["type"] == "string" and k["ttl_millis"] is None for k in answer["keys"])
-        after = answer["next"]
+        reply = data(port, f"/api/keys?prefix={b64(b'key:')}&limit=25&after={after}")
+        found += [k["key"] for k in reply["keys"]]
+        assert all(k["type"] == "string" and k["ttl_millis"] is None for k in reply["keys"])
+        after = reply["next"]
         if not after:
             break
     assert sorted(found) == sorted(b64(b"key:%d" % n) for n in range(60))
 
 
-def test_a_key_is_told_with_its_value(nodes):
+def test_a_key_is_shown_with_its_value(nodes):
     port = nodes[0].admin_port
-    answer = data(port, f"/api/key?key={b64(b'list')}&database=0")
-    assert (answer["type"], answer["length"]) == ("list", 2)
-    assert [v["bytes"] for v in answer["preview"]] == [b64(b"one"), b64(b"two")]
-    answer = data(port, f"/api/key?key={b64(b'<script>alert(1)</script>')}")
-    assert answer["preview"] == [{"bytes": b64(b"\x00\xff<b>bold</b>"), "length": 13}]
+    reply = data(port, f"/api/key?key={b64(b'list')}&database=0")
+    assert (reply["type"], reply["length"]) == ("list", 2)
+    assert [v["bytes"] for v in reply["preview"]] == [b64(b"one"), b64(b"two")]
+    reply = data(port, f"/api/key?key={b64(b'<script>alert(1)</script>')}")
+    assert reply["preview"] == [{"bytes": b64(b"\x00\xff<b>bold</b>"), "length": 13}]
 
 
-def test_a_large_value_is_told_by_its_beginning(nodes):
+def test_a_large_value_is_shown_by_its_beginning(nodes):
     router = nodes[0]
     with Client(router.address) as client:
         client.set(b"large", b"x" * 3_000_000)
         values = [b"y" * 60_000 for _ in range(4)]
         client.stub.RPush(pb.ListInsert(key=b"wide", values=values), timeout=30)
-        answer = data(router.admin_port, f"/api/key?key={b64(b'large')}")
-        assert answer["preview"] == [{"bytes": b64(b"x" * 4096), "length": 3_000_000}]
-        answer = data(router.admin_port, f"/api/key?key={b64(b'wide')}")
-        assert answer["preview"] is None and "too large" in answer["preview_refusal"]
+        reply = data(router.admin_port, f"/api/key?key={b64(b'large')}")
+        assert reply["preview"] == [{"bytes": b64(b"x" * 4096), "length": 3_000_000}]
+        reply = data(router.admin_port, f"/api/key?key={b64(b'wide')}")
+        assert reply["preview"] is None and "too large" in reply["preview_refusal"]
         client.delete(b"large")
         client.delete(b"wide")
 
@@ -208,12 +208,12 @@ def test_the_keys_that_calls_look_up_most_often_come_first(nodes):
             batch = [call("GET", pb.Key(key=key)) for _ in range(1_000)]
             for _ in range(calls // 1_000):
                 assert len(pipeline(client, batch)) == 1_000
-    answer = data(router.admin_port, "/api/hotkeys?count=5")
-    assert [key["key"] for key in answer["keys"][:2]] == [b64(b"key:7"), b64(b"key:8")]
-    assert answer["unreachable"] == []
+    reply = data(router.admin_port, "/api/hotkeys?count=5")
+    assert [key["key"] for key in reply["keys"][:2]] == [b64(b"key:7"), b64(b"key:8")]
+    assert reply["unreachable"] == []
 
 
-def test_a_key_is_told_with_the_time_that_it_has_left(nodes):
+def test_a_key_is_shown_with_the_time_that_it_has_left(nodes):
     port, life = nodes[0].admin_port, 100_000
     with Client(nodes[0].address) as client:
         expiring = pb.KeyValue(key=b"expiring", value=b"v", ttl_millis=life)
@@ -240,7 +240,7 @@ def test_a_wrong_request_is_an_error_with_a_sentence(nodes, path):
 @pytest.mark.parametrize("host, status", [
     ("localhost:1234", 200), ("[::1]:1", 200), ("router", 200), ("evil.example", 403),
 ])
-def test_a_node_without_users_answers_no_other_names(nodes, host, status):
+def test_a_node_without_users_serves_no_other_names(nodes, host, status):
     assert ask(nodes[0].admin_port, "/api/overview", host=host)[0] == status
 
 
@@ -322,7 +322,7 @@ def test_callers_that_are_refused_are_among_the_events(guarded):
         shard.stop()
 
 
-def test_a_tenant_is_told_of_his_keys_only(guarded):
+def test_a_tenant_sees_its_own_keys_only(guarded):
     node, tokens = guarded
     listed = data(node.admin_port, "/api/keys", tokens["tenant"])["keys"]
     assert [k["key"] for k in listed] == [b64(b"mine:1")]

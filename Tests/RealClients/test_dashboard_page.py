@@ -133,7 +133,7 @@ def test_it_shows_each_shard_with_its_figures(page, node):
     assert "160\u00a0\u00b5s" in page.text("#nodes") or "96\u00a0\u00b5s" in page.text("#nodes")
 
 
-def test_the_slots_are_drawn_and_told(page, node):
+def test_the_slots_are_drawn_and_described(page, node):
     show(page, node)
     label = page.value("document.querySelector('#map').getAttribute('aria-label')")
     assert label == "Slots by shard: a 5,461, b 5,461, c 5,462"
@@ -157,7 +157,7 @@ def test_a_new_map_is_drawn(page, node):
                " === 'Slots by shard: a 0, b 0, c 16,384'")
 
 
-def test_a_shard_that_is_away_and_one_that_loads_are_told_in_words(page, node):
+def test_a_shard_that_is_away_and_one_that_loads_are_described(page, node):
     node.lose("b", "connection refused")
     node.line("c").update(state="loading", detail="12 of 30 keys")
     node.overview["node"]["not_ready_reason"] = "shard b can't be reached"
@@ -224,7 +224,7 @@ def test_keys_and_values_are_shown_as_text_whatever_they_are(page):
     node.stop()
 
 
-def test_a_key_is_asked_for_with_exactly_its_bytes(page):
+def test_a_key_is_requested_with_exactly_its_bytes(page):
     node = rich()
     show(page, node)
     search(page)
@@ -288,7 +288,7 @@ def test_more_keys_come_page_by_page(page):
     node.stop()
 
 
-def test_a_key_that_is_gone_is_told(page, node):
+def test_a_key_that_is_gone_is_reported(page, node):
     node.add_key(b"short-lived")
     show(page, node)
     search(page)
@@ -300,7 +300,7 @@ def test_a_key_that_is_gone_is_told(page, node):
 # MARK: Refusals
 
 
-def test_a_token_is_asked_for_sent_and_kept_out_of_addresses(page, node):
+def test_a_token_is_requested_sent_and_kept_out_of_addresses(page, node):
     node.token = "rst.reader.secret"
     page.open(node.url)
     page.until("document.activeElement.id === 'token'")
@@ -343,10 +343,10 @@ def test_parts_that_the_user_may_not_see_say_so(page, node):
 # MARK: A node that is gone, and rests
 
 
-def test_a_node_that_is_gone_is_told_and_what_was_seen_stays(page, node):
+def test_a_node_that_is_gone_is_reported_and_what_was_seen_stays(page, node):
     show(page, node)
     node.stop()
-    page.until("document.querySelector('#status').textContent.startsWith('No answer for')")
+    page.until("document.querySelector('#status').textContent.startsWith('No reply for')")
     assert "What is shown is what it told last" in page.text("#trouble")
     assert page.value("document.body.classList.contains('stale')")
     assert "341,002" in page.text("#nodes")
@@ -362,7 +362,7 @@ def test_a_node_that_comes_back_is_live_again(page, node):
     assert page.value("document.querySelector('#trouble').hidden")
 
 
-def test_counters_that_begin_anew_are_no_negative_rate(page, node):
+def test_counters_that_begin_again_are_no_negative_rate(page, node):
     show(page, node)
     node.line("a").update(incarnation="a-2", calls=-10_000_000)
     page.until("looked = (window.looked || 0) + 1, looked > 30")
@@ -436,7 +436,7 @@ def test_tab_reaches_each_control_in_its_order_and_shows_where_it_is(page):
     search(page, "queue")
     page.click("#keys button")
     page.until("!!document.querySelector('#detail .value-text')")
-    # Nothing is drawn anew meanwhile.
+    # Nothing is drawn again meanwhile.
     page.click("#pause")
     page.until("document.querySelector('#status').textContent === 'Paused'")
     count = page.value(CONTROLS)

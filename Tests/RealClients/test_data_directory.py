@@ -17,9 +17,11 @@ from harness.cluster import start_local, start_router, start_shard
 from harness.disk import Disk
 from harness.durable import last_batch_end
 from harness.polling import eventually
-from harness.process import START_SECONDS, Node, binary, run, running
-from harness.trouble import assert_told_everywhere, described
+from harness.process import START_SECONDS, Node, binary, run
+from harness.trouble import assert_reported_everywhere, described
 from ringstore.v1 import cluster_pb2
+
+pytestmark = pytest.mark.usefixtures("nothing_left_running")
 
 FAILED = 1
 KEYS = 50
@@ -30,15 +32,6 @@ LARGE_DISK_BYTES = 400 << 20
 VALUE = b"v" * 1_000_000
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounts, and takes another user")
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_running():
-    """Where a test fails, its shards go too."""
-    before = set(running)
-    yield
-    for node in set(running) - before:
-        node.kill()
 
 
 @pytest.fixture
@@ -282,7 +275,7 @@ def test_a_disk_that_fills_up(disk):
             assert written and not caller.get(b"key-%d" % written).found
             assert caller.size() == written
             assert caller.get(b"key-0").value == VALUE
-            assert_told_everywhere(node.address, "DISK_FULL")
+            assert_reported_everywhere(node.address, "DISK_FULL")
             assert run("health", "--server", node.address, "--shards").returncode == 0
         ballast.unlink()
         eventually(lambda: is_taken(client), "writes come back")

@@ -31,7 +31,7 @@ class Site:
         }
         self.router = start_router(self.shards, "--threads", "2")
         with self.client() as client:
-            eventually(lambda: self.answer(client, "no such key") is None, "all shards serve")
+            eventually(lambda: self.refusal(client, "no such key") is None, "all shards serve")
             slot_map = client.describe().map
             self.keys = {name: next(keys_of(slot_map, name)) for name in NAMES}
             for key in self.keys.values():
@@ -43,8 +43,8 @@ class Site:
     def client(self) -> Client:
         return Client(self.router.address)
 
-    def answer(self, client: Client, *_: str) -> str | None:
-        """Why not all shards answer; None where they do."""
+    def refusal(self, client: Client, *_: str) -> str | None:
+        """Why not all shards serve; None where they do."""
         try:
             client.size()
             return None
@@ -66,7 +66,7 @@ class Site:
         self.shards[name].restart()
 
     def read(self, name: str, client: Client) -> bytes | None | str:
-        """The value of the shard's key, None for none, or why there is no answer."""
+        """The value of the shard's key, None for none, or why there is no reply."""
         try:
             value = client.get(self.keys[name])
             return value.value if value.found else None
@@ -118,7 +118,7 @@ def test_a_shard_with_an_empty_disk_is_refused_and_serves_with_its_old_one(site:
     site.await_value(b"value")
 
 
-def test_the_refusal_is_told_once_by_router_and_shard_and_by_health(site: Site):
+def test_the_refusal_is_reported_once_by_router_and_shard_and_by_health(site: Site):
     site.lose()
     site.await_refused()
     (line,) = site.router.log_lines("reason=DATA_LOST")
@@ -152,7 +152,7 @@ def test_a_router_that_is_started_later_refuses_it_as_well(site: Site):
     site.await_refused()
 
 
-def test_the_peers_remember_it_when_all_nodes_are_started_anew(site: Site):
+def test_the_peers_remember_it_when_all_nodes_are_restarted(site: Site):
     site.router.stop()
     for name in "bc":
         site.shards[name].stop()
@@ -222,7 +222,7 @@ def test_accept_loss_wants_to_be_meant(site: Site):
     site.await_refused()
 
 
-def test_on_a_terminal_the_shards_id_is_asked_for(site: Site):
+def test_on_a_terminal_the_shards_id_must_be_typed(site: Site):
     site.lose()
     site.await_refused()
     command = ("admin", "accept-loss", LOST, "--server", site.router.address)

@@ -112,7 +112,7 @@ def running():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_it_is_told_to_stop(number):
+def test_it_serves_until_it_is_stopped(number):
     with running() as run:
         nodes = run.nodes()
         assert set(nodes) == {"router", "shard a", "shard b", "shard c"}
@@ -197,7 +197,7 @@ def key_count(run: Running) -> int:
         return client.size()
 
 
-def test_the_next_run_has_the_keys_of_the_one_before_until_it_is_told_to_forget(tmp_path):
+def test_the_next_run_has_the_keys_of_the_one_before_until_they_are_removed(tmp_path):
     with running_in(tmp_path) as run:
         ports, data = run.ports, run.data()
         # Where nothing is said, data is among the user's state.
@@ -290,7 +290,7 @@ def test_a_node_that_can_not_be_kept_running_ends_the_cluster():
         assert "shard a has ended 3 times within 5 s of its start" in run.text()
 
 
-def test_a_cluster_that_is_told_to_end_does():
+def test_a_cluster_that_is_stopped_ends():
     with running() as run:
         nodes = run.nodes()
         with Client(f"127.0.0.1:{run.router}") as client:
@@ -324,7 +324,7 @@ def attempt(path: str, folder: Path, *arguments: str) -> subprocess.CompletedPro
     )
 
 
-def test_a_swift_that_does_not_run_is_told_in_its_own_words(tmp_path):
+def test_a_swift_that_does_not_run_is_reported_in_its_own_words(tmp_path):
     swift = tmp_path / "swift"
     swift.write_text("#!/bin/sh\necho 'swift: libsqlite3.so.0: cannot open it' >&2\nexit 127\n")
     swift.chmod(0o755)

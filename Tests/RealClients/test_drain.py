@@ -29,7 +29,7 @@ def test_calls_in_flight_are_finished(server):
         more.put(pb.CallBatch(calls=[one]))
         assert next(stream).replies[0].code == 0
         server.node.terminate()
-        # The stream was there before the signal, so what comes on it is still answered.
+        # The stream was there before the signal, so what comes on it is still served.
         two = call("INCR_BY", pb.IncrByRequest(key=b"key", delta=1))
         more.put(pb.CallBatch(calls=[two]))
         reply = next(stream).replies[0]
@@ -40,7 +40,7 @@ def test_calls_in_flight_are_finished(server):
         assert server.node.wait() == 0
 
 
-def test_answers_that_a_slow_client_takes_are_finished(server):
+def test_replies_that_a_slow_client_reads_are_finished(server):
     value = b"v" * ((4 << 20) - 200)
     with Client(server.address) as client:
         client.set(b"key", value)
@@ -50,7 +50,7 @@ def test_answers_that_a_slow_client_takes_are_finished(server):
     get = headers("/ringstore.v1.KeyStore/Get")
     body = message(pb.Key(key=b"key").SerializeToString())
     streams = [connection.start(get, body) for _ in range(3)]
-    while not connection.answers[streams[0]].data:
+    while not connection.replies[streams[0]].data:
         connection.flush()
         connection.receive()
     server.node.terminate()
@@ -60,9 +60,9 @@ def test_answers_that_a_slow_client_takes_are_finished(server):
         connection.receive()
         time.sleep(0.02)
     for stream in streams:
-        answer = connection.answers[stream]
-        assert pb.Value.FromString(bytes(answer.data[5:])).value == value
-        assert answer.grpc_status == 0
+        reply = connection.replies[stream]
+        assert pb.Value.FromString(bytes(reply.data[5:])).value == value
+        assert reply.grpc_status == 0
     assert server.node.wait() == 0
 
 
@@ -78,7 +78,7 @@ def test_a_draining_node_says_goaway_and_takes_no_new_connection(server):
         raw.flush()
         raw.receive()
     assert raw.goaway[1] == 0
-    assert not raw.answers[stream].ended
+    assert not raw.replies[stream].ended
     with pytest.raises(OSError):
         late = Connection(server.address)
         late.exchange_settings()
@@ -88,7 +88,7 @@ def test_a_draining_node_says_goaway_and_takes_no_new_connection(server):
     assert server.node.wait() == 0
 
 
-def test_many_unary_calls_under_way_are_answered_or_refused_never_lost(server):
+def test_many_unary_calls_under_way_are_completed_or_refused_never_lost(server):
     with Client(server.address) as client:
         pending = [
             client.stub.IncrBy.future(pb.IncrByRequest(key=b"key", delta=1), timeout=120)

@@ -49,7 +49,7 @@ def test_a_client_that_is_cut_in_mid_flood_reads_why(served, burst, code, text):
         assert last_words(served.address, burst) == (code, text)
 
 
-def test_what_is_no_http2_is_told_so(served):
+def test_a_client_without_http2_gets_an_error(served):
     with closing(Connection(served.address)) as raw:
         raw.out[:] = b"GET / HTTP/1.1\r\n\r\n" * 1_000
         while raw.out:
@@ -61,7 +61,7 @@ def test_what_is_no_http2_is_told_so(served):
 # --- Clients that close their side ---------------------------------------------------------------
 
 
-def test_a_client_that_closes_its_side_gets_its_answers(served, client):
+def test_a_client_that_closes_its_side_gets_its_replies(served, client):
     client.set(b"large", VALUE)
     with closing(Connection(served.address)) as raw:
         raw.exchange_settings()
@@ -71,12 +71,12 @@ def test_a_client_that_closes_its_side_gets_its_answers(served, client):
         half = raw.start(headers(SERVICE + "IncrBy"), message(add)[:-1], end=False)
         raw.half_close()
         raw.rest()
-        assert raw.answers[small].grpc_status == OK
+        assert raw.replies[small].grpc_status == OK
         for stream in large:
-            assert raw.answers[stream].grpc_status == OK
-            assert pb.Value.FromString(raw.answers[stream].data[5:]).value == VALUE
+            assert raw.replies[stream].grpc_status == OK
+            assert pb.Value.FromString(raw.replies[stream].data[5:]).value == VALUE
         # A request that isn't whole never will be.
-        assert raw.answers[half].reset == CANCEL
+        assert raw.replies[half].reset == CANCEL
     assert client.get(b"count").value == b"1"
 
 
@@ -89,7 +89,7 @@ def test_a_client_that_closes_its_side_and_has_no_call_is_closed(served, client)
 
 
 def test_calls_without_end_end_with_their_client(served, client):
-    """Such a client can't take back a call, or give more window for its answers."""
+    """Such a client can't take back a call, or give more window for its replies."""
     def opened() -> int:
         stats = client.stats()
         # Of a router its own, not those of its shards.
@@ -122,9 +122,9 @@ def test_a_client_that_dribbles_is_left_at_its_deadline():
         streams = [raw.start(headers(SERVICE + "Get", extra), message(KEY)) for _ in range(calls)]
         while raw.out:
             raw.flush()
-        eventually(lambda: resident_bytes(node) - before > calls * len(value) // 2, "answers held")
+        eventually(lambda: resident_bytes(node) - before > calls * len(value) // 2, "replies held")
         raw.socket.settimeout(0.5)
-        while waiting := [one for one in streams if raw.answers[one].reset is None]:
+        while waiting := [one for one in streams if raw.replies[one].reset is None]:
             for stream in waiting:
                 raw.out += frame(WINDOW_UPDATE, 0, stream, struct.pack(">I", 7))
             try:
@@ -133,8 +133,8 @@ def test_a_client_that_dribbles_is_left_at_its_deadline():
             except TimeoutError:
                 continue
             assert not raw.closed
-        assert {raw.answers[stream].reset for stream in streams} == {CANCEL}
-        sizes = [len(raw.answers[stream].data) for stream in streams]
+        assert {raw.replies[stream].reset for stream in streams} == {CANCEL}
+        sizes = [len(raw.replies[stream].data) for stream in streams]
         assert 0 < min(sizes) and max(sizes) < len(value) // 2, sizes
         most = before + calls * len(value) // 5
         eventually(lambda: resident_bytes(node) < most, "the memory given back")

@@ -80,7 +80,7 @@ def test_a_version_is_a_fencing_token(client, key):
 
 
 @pytest.mark.parametrize("size", [1, 3_000, 1 << 20])
-def test_the_value_before_is_answered(client, key, size):
+def test_the_reply_has_the_value_before(client, key, size):
     value = b"x" * size
     put(client, key, value)
     replaced = put(client, key, b"new", return_previous=True)

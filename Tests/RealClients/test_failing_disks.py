@@ -18,7 +18,7 @@ from harness.polling import eventually
 from harness.process import run, running
 from harness.slots import keys_of
 from harness.strace import failing_calls
-from harness.trouble import assert_told_everywhere, described
+from harness.trouble import assert_reported_everywhere, described
 from ringstore.v1 import cluster_pb2
 from ringstore.v1 import keystore_pb2 as pb
 
@@ -119,7 +119,7 @@ def test_under_always_a_frozen_disk_holds_writes_and_reads_continue(tmp_path):
                 site.client.set(others[0], b"refused")
             assert "The disk of shard a is too slow" in refusal.message
             for node in (site.router, site.shard):
-                assert_told_everywhere(node.address, "LOG_STALLED")
+                assert_reported_everywhere(node.address, "LOG_STALLED")
             ended = health(site.shard.address)
             assert ended.returncode == 1, ended
             assert "shard a is not-serving: LOG_STALLED: " in ended.stderr, ended

@@ -6,7 +6,7 @@ one promise now and then.
 
 import pytest
 from harness.fault_injector import CORRECT, FAULTS, FaultInjector
-from harness.history import ANSWERED, FAILED
+from harness.history import FAILED, REPLIED
 from harness.jobs import COUNTERS, LISTS, STRINGS, UNARY, Job
 from harness.linearizability import Violation, check
 from harness.seeds import seed
@@ -31,7 +31,7 @@ def test_a_server_without_faults_passes(crew):
     found = history(crew, CORRECT)
     assert check(found) == 6
     assert not found.of("GET", kind=FAILED)
-    assert found.of("GET", kind=ANSWERED)
+    assert found.of("GET", kind=REPLIED)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

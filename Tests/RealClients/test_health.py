@@ -29,12 +29,12 @@ def test_a_node_that_serves_is_healthy(served):
     assert health("--server", served.address, "--shards").returncode == 0
 
 
-def test_the_port_of_the_environment_is_asked(served):
+def test_the_port_of_the_environment_is_called(served):
     port = served.address.rpartition(":")[2]
     assert health(environment={"RINGSTORE_PORT": port}).returncode == 0
 
 
-def test_a_router_without_one_shard_is_healthy_unless_all_are_asked_for(cluster: Cluster):
+def test_a_router_without_one_shard_is_healthy_unless_all_are_required(cluster: Cluster):
     cluster.shards["b"].kill()
     server = ("--server", cluster.address)
     ended = eventually(

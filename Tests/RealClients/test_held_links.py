@@ -59,7 +59,7 @@ def increment(client: Client, delta: int, seconds: float = CALL_SECONDS) -> None
     client.stub.IncrBy(pb.IncrByRequest(key=KEY, delta=delta), timeout=seconds)
 
 
-def test_a_write_told_as_unknown_has_no_effect_once_the_shard_gave_up_the_link(cluster):
+def test_a_write_reported_as_unknown_has_no_effect_once_the_shard_gave_up_the_link(cluster):
     increment(cluster.held, 1)
     cluster.proxy.hold()
     with refused("UNAVAILABLE", "OUTCOME_UNKNOWN"):

@@ -257,8 +257,8 @@ def test_100_000_cancels_cut_no_link(plaintext, waits):
             connection.exchange_settings()
             for piece in cancels(10_000, waits=waits):
                 connection.push(piece)
-                # A client that cancels nearly all of its calls is cut: this one reads answers.
-                connection.read_answers(CANCELS_AT_ONCE)
+                # A client that cancels nearly all of its calls is cut: this one reads replies.
+                connection.read_replies(CANCELS_AT_ONCE)
                 assert not connection.closed, connection.goaway_text
             connection.close()
     after = plaintext.counters(cluster.router)

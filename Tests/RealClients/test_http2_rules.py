@@ -1,7 +1,7 @@
 """RFC 9113's and RFC 7541's rules on raw frames, after the cases of h2spec; with the sections.
 
 Each case sends frames behind a good beginning and says what the node must make of it. An error of
-one stream may be answered by one of the connection, as RFC 9113 section 5.4.2 allows.
+one stream may be followed by one of the connection, as RFC 9113 section 5.4.2 allows.
 """
 
 import socket
@@ -25,7 +25,7 @@ BLOCK = page_request()
 WHOLE = END_HEADERS | END_STREAM
 CALL = headers("/ringstore.v1.KeyStore/Pipeline")
 OPEN = frame(HEADERS, END_HEADERS, 1, CALL)  # a stream that the client has not ended
-DONE = frame(HEADERS, WHOLE, 1, BLOCK)  # a page that is answered at once
+DONE = frame(HEADERS, WHOLE, 1, BLOCK)  # a page whose reply comes at once
 
 PROTOCOL, SIZE, FLOW = "PROTOCOL_ERROR", "FRAME_SIZE_ERROR", "FLOW_CONTROL_ERROR"
 CLOSED, COMPRESSION = "STREAM_CLOSED", "COMPRESSION_ERROR"
@@ -241,7 +241,7 @@ def test_a_request_in_any_proper_form(peer, case):
     assert peer.verdict() == "alive"
 
 
-def test_a_ping_is_answered_with_its_payload(peer):
+def test_a_ping_is_returned_with_its_payload(peer):
     peer.send(frame(PING, 0, 0, b"payload!"))
     got = peer.until(lambda each: each.kind == PING)
     assert (got.flags, got.stream, got.payload) == (ACK, 0, b"payload!")

@@ -97,12 +97,12 @@ def messages(data: bytes):
 
 
 @pytest.mark.parametrize("wanted", [True, False])
-def test_a_response_is_compressed_where_that_is_asked_for(raw, wanted):
+def test_a_response_is_compressed_where_that_is_requested(raw, wanted):
     request = simple(8, 314_159, response_compressed=boolean(wanted)).SerializeToString()
-    answer = raw.call(SERVICE + "UnaryCall", request, ACCEPTS)
-    [(flag, body)] = messages(answer.data)
-    assert answer.grpc_status == 0 and flag == wanted
-    assert dict(answer.blocks[0])["grpc-encoding"] == "gzip"
+    reply = raw.call(SERVICE + "UnaryCall", request, ACCEPTS)
+    [(flag, body)] = messages(reply.data)
+    assert reply.grpc_status == 0 and flag == wanted
+    assert dict(reply.blocks[0])["grpc-encoding"] == "gzip"
     plain = gzip.decompress(body) if wanted else body
     response = messages_pb2.SimpleResponse.FromString(plain)
     assert response.payload.body == bytes(314_159)
@@ -112,23 +112,23 @@ def test_each_message_of_a_stream_is_compressed_or_not_by_itself(raw):
     request = output(31_415, 92_653)
     request.response_parameters[0].compressed.value = True
     request.response_parameters[1].compressed.value = False
-    answer = raw.call(SERVICE + "StreamingOutputCall", request.SerializeToString(), ACCEPTS)
-    assert [flag for flag, _ in messages(answer.data)] == [1, 0]
+    reply = raw.call(SERVICE + "StreamingOutputCall", request.SerializeToString(), ACCEPTS)
+    assert [flag for flag, _ in messages(reply.data)] == [1, 0]
 
 
 @pytest.mark.parametrize("accepted", [[], [("grpc-accept-encoding", "identity,deflate")]])
 def test_a_client_that_takes_no_gzip_gets_none(raw, accepted):
     request = simple(8, 314_159, response_compressed=boolean(True)).SerializeToString()
-    answer = raw.call(SERVICE + "UnaryCall", request, accepted)
-    assert [flag for flag, _ in messages(answer.data)] == [0]
-    assert "grpc-encoding" not in dict(answer.blocks[0])
+    reply = raw.call(SERVICE + "UnaryCall", request, accepted)
+    assert [flag for flag, _ in messages(reply.data)] == [0]
+    assert "grpc-encoding" not in dict(reply.blocks[0])
 
 
-def test_a_request_in_gzip_is_answered_in_gzip(raw):
+def test_a_request_in_gzip_gets_a_reply_in_gzip(raw):
     request = gzip.compress(simple(100, 2_000).SerializeToString())
     block = headers(SERVICE + "UnaryCall", [("grpc-encoding", "gzip"), *ACCEPTS])
-    answer = raw.wait(raw.start(block, b"\1" + message(request)[1:]))
-    [(flag, body)] = messages(answer.data)
+    reply = raw.wait(raw.start(block, b"\1" + message(request)[1:]))
+    [(flag, body)] = messages(reply.data)
     assert flag == 1
     response = messages_pb2.SimpleResponse.FromString(gzip.decompress(body))
     assert response.payload.body == bytes(2_000)

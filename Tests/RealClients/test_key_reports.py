@@ -64,7 +64,7 @@ def test_the_big_keys_of_all_shards_are_ranked(cluster):
     assert "big-4" in admin(cluster, "bigkeys")
 
 
-def test_a_shard_that_is_away_is_told():
+def test_a_shard_that_is_away_is_reported():
     with Cluster() as broken:
         broken.shards["b"].kill()
         done = run("admin", "hotkeys", "--json", "--server", broken.router.address)

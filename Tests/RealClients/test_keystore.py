@@ -275,6 +275,6 @@ def test_the_rules_of_unary_calls_hold(served, store):
     assert status(message(key), ("grpc-timeout", "1x")) == 13
     assert status(message(key), ("grpc-timeout", "99999999H")) == 0
     assert status(message(key), ("grpc-timeout", "1n")) in (0, 4)
-    answer = raw.call("/KeyStore/Get", b"\x0a\x02k")
-    assert (answer.status, answer.grpc_status, len(answer.blocks)) == (200, 13, 1)
+    reply = raw.call("/KeyStore/Get", b"\x0a\x02k")
+    assert (reply.status, reply.grpc_status, len(reply.blocks)) == (200, 13, 1)
     raw.close()

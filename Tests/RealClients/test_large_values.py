@@ -81,7 +81,7 @@ def test_many_large_values_in_one_call(client, noise):
     assert [item.value.value for item in reply.items] == [noise[at : at + part] for at in range(4)]
 
 
-def test_answers_past_the_limit_name_a_way_out(client, noise):
+def test_replies_past_the_limit_name_a_way_out(client, noise):
     for _ in range(3):
         client.stub.RPush(pb.ListInsert(key=b"l", values=[noise[: 30 << 20]]), timeout=SECONDS)
     with refused("RESOURCE_EXHAUSTED", "RESPONSE_TOO_LARGE") as refusal:

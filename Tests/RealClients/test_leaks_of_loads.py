@@ -114,17 +114,17 @@ def test_calls_that_are_taken_back_leave_nothing_behind(nodes, method):
                 if method != "LRangeStream":
                     connection.out += frame(RST_STREAM, 0, taken, CANCEL)
             if method == "LRangeStream":
-                taken = [one for one, answer in connection.answers.items() if not answer.ended]
-                while any(not connection.answers[one].data for one in taken[1::2]):
+                taken = [one for one, reply in connection.replies.items() if not reply.ended]
+                while any(not connection.replies[one].data for one in taken[1::2]):
                     connection.flush()
                     connection.receive()
                 for one in taken[1::2]:
                     connection.out += frame(RST_STREAM, 0, one, CANCEL)
             while connection.out:
                 connection.flush()
-            connection.read_answers(at_once)
+            connection.read_replies(at_once)
             assert not connection.closed, connection.goaway_text
-            connection.answers.clear()
+            connection.replies.clear()
             connection.finished.clear()
         connection.close()
 
@@ -140,7 +140,7 @@ def test_calls_that_the_node_ends_leave_nothing_behind(nodes):
                 connection.start(UNKNOWN, message(KEY), end=False)
             while connection.out:
                 connection.flush()
-            connection.read_answers(STREAMS)
+            connection.read_replies(STREAMS)
             assert not connection.closed, connection.goaway_text
         connection.close()
 

@@ -12,7 +12,7 @@ from harness.legacy.key_store import KeyStore, request
 from harness.legacy.kv_store import KVStore
 from harness.polling import eventually
 from harness.seeds import seed
-from harness.site import SITES, Site
+from harness.site import Site
 from harness.slots import keys_of
 
 pytestmark = pytest.mark.usefixtures("quick_links")
@@ -60,7 +60,7 @@ def test_keys_of_a_killed_shard_fail_and_come_back_empty(cluster, owned):
         assert numbers.set(owned["b"], 7) and numbers.get(owned["b"]) == 7
 
 
-def test_a_write_whose_answer_is_lost_has_an_open_outcome(cluster, owned):
+def test_a_write_whose_reply_is_lost_has_an_open_outcome(cluster, owned):
     with KeyStore(cluster.address) as store, KVStore(cluster.address) as numbers:
         cluster.shards["b"].pause()
         key = owned["b"]
@@ -114,23 +114,9 @@ def test_clients_that_leave_in_the_middle_leave_nothing_behind(cluster, owned):
 # --- Many clients ----------------------------------------------------------------------------
 
 STRINGS = {"SET": 3, "GET": 4, "DELETE": 1}
-# Pops outnumber pushes, which may be of three values: a list always fits into one answer.
+# Pops outnumber pushes, which may be of three values: a list always fits into one reply.
 LISTS = {"LPUSH": 2, "LPOP": 5, "LRANGE": 1}
 CALLS = 250
-
-
-@pytest.fixture(scope="module", params=SITES)
-def started(request):
-    site = SITES[request.param]()
-    yield site
-    site.stop()
-
-
-@pytest.fixture
-def site(started: Site):
-    """A running site without keys."""
-    started.reset()
-    return started
 
 
 def jobs(site: Site, clients: list[str], groups, **more) -> list[Job]:
@@ -169,7 +155,7 @@ def test_every_element_is_popped_exactly_once(site, crew):
     work += jobs(site, [LEGACY] * 4, ((lists, {"LPOP": 1}),), medium=0)
     report = explained(crew, work)
     pushed = sorted((one.key, one.arguments[0]) for one in report.history.of("LPUSH"))
-    found = [(one.key, one.answer[1]) for one in report.history.of("LPOP") if one.answer[1]]
+    found = [(one.key, one.reply[1]) for one in report.history.of("LPOP") if one.reply[1]]
     with KeyStore(site.addresses[0]) as store:
         for key in lists:
             found += [(key, text.encode()) for text in store.lrange(key.decode())]

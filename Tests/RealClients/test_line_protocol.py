@@ -90,7 +90,7 @@ CONVERSATION = (
     b"*3\r\nSET\r\nsplit\r\n*1\r\n" b"GET split\n" b"*2\nGET\nsplit\n" b"SET split 'a b'\r\n"
     b"*1\r\nPING\r\n" b"get split\n"
 )
-ANSWER = b"+OK\r\n+*1\r\n+*1\r\n+OK\r\n+PONG\r\n+a b\r\n"
+REPLIES = b"+OK\r\n+*1\r\n+*1\r\n+OK\r\n+PONG\r\n+a b\r\n"
 
 
 def test_requests_may_be_split_anywhere(port):
@@ -99,17 +99,17 @@ def test_requests_may_be_split_anywhere(port):
             client.send(CONVERSATION[:place])
             client.send(CONVERSATION[place:])
             client.half_close()
-            assert client.rest() == ANSWER, place
+            assert client.rest() == REPLIES, place
 
 
 def test_requests_may_come_byte_by_byte(lines):
     for byte in CONVERSATION:
         lines.send(bytes([byte]))
     lines.half_close()
-    assert lines.rest() == ANSWER
+    assert lines.rest() == REPLIES
 
 
-def test_a_half_closed_connection_is_answered_to_the_end(lines):
+def test_a_half_closed_connection_gets_all_its_replies(lines):
     count = 5_000
     lines.send(b"INCR n\n" * count + b"KEYS n\n" + b"GET n")
     lines.half_close()
@@ -141,7 +141,7 @@ def test_a_late_reader_gets_the_last_reply_whole(port, client, end):
     assert received.startswith(b"+" + value + b"\r\n" + expected)
 
 
-def test_pipelined_requests_are_answered_in_their_order(lines):
+def test_pipelined_requests_get_their_replies_in_order(lines):
     """Calls on many keys among them: each must see exactly what was sent before it."""
     source = random.Random(seed())
     sent, expected, store = [], [], {}
@@ -182,15 +182,15 @@ def test_many_connections_at_once(port):
             for _ in range(300):
                 assert client.line().startswith(b"+")
             assert client.line() == b"+done"
-        answered.append(True)
+        done.append(True)
 
-    answered: list[bool] = []
+    done: list[bool] = []
     threads = [threading.Thread(target=run) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(answered) == 20
+    assert len(done) == 20
     with Lines(port) as client:
         assert client.ask(b"GET", b"shared") == b"+6000"
 
@@ -334,7 +334,7 @@ def test_a_line_that_never_ends_is_refused_while_it_comes(served, port, opening,
     assert watch.peak < 64 * MIB
 
 
-def test_a_request_just_over_the_bound_is_told_so(lines):
+def test_a_request_just_over_the_bound_gets_an_error(lines):
     lines.send(b"*3\r\nSET\r\nk\r\n" + b"x" * (4 * MIB + 2))
     assert lines.rest() == b"-a line has at most 4194304 bytes\r\n"
 
@@ -430,7 +430,7 @@ def test_a_router_that_shuts_down_leaves_its_shards(cluster):
         assert router.stop() == 0
 
 
-def test_a_node_that_drains_answers_every_command_or_says_that_it_did_not_run(own):
+def test_a_node_that_drains_completes_every_command_or_says_that_it_did_not_run(own):
     node = front(own)
     count = 20_000
     with Lines(node.line_port) as client, Lines(node.line_port) as idle:

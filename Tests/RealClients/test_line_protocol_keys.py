@@ -63,7 +63,7 @@ def test_one_long_key_does_not_take_patterns_away_from_the_database(lines, clien
     assert sorted(key for page in pages for key in page.keys) == users
 
 
-def test_a_glob_is_told_what_keys_takes(lines):
+def test_a_glob_gets_the_usage_of_keys(lines):
     said = b"-BAD_PATTERN The pattern can't be used: KEYS takes a regular expression here, "
     assert lines.ask(b"KEYS", b"*") == said + (
         b"and this is a glob. Did you mean KEYS .*, or SCAN 0 MATCH *?"

@@ -99,8 +99,8 @@ def test_a_stopped_shard_under_load_of_50_clients(cluster):
             )
             await until("the others continued", lambda: seen["served"] > served + 10 * CLIENTS)
             cluster.shards["b"].resume()
-            answered = seen["ok"]
-            await until("all served again", lambda: seen["ok"] > answered + 3 * CLIENTS)
+            before = seen["ok"]
+            await until("all served again", lambda: seen["ok"] > before + 3 * CLIENTS)
             over.set()
             await crowd
             return seen
@@ -145,10 +145,10 @@ def test_what_a_stopped_shard_cannot_take_waits_within_bounds(cluster):
         # Much less than the 360 MB that were sent, and the streams.
         assert watch.peak < LINK_BYTES + begun * CALL_BYTES + SPARE_BYTES
         cluster.shards["b"].resume()
-        eventually(lambda: answers(client, key), "the shard served again")
+        eventually(lambda: serves(client, key), "the shard served again")
 
 
-def answers(client: Client, key: bytes) -> bool:
+def serves(client: Client, key: bytes) -> bool:
     try:
         return client.set(key, b"v").ok
     except grpc.RpcError as error:
@@ -170,8 +170,8 @@ def drain(crowd: list[Connection], seconds: float = 90) -> dict[int, int]:
             connection = entry.fileobj
             connection.receive()
             while connection.finished:
-                answer = connection.answers.pop(connection.finished.popleft())
-                code = answer.grpc_status if answer.reset is None else -1
+                reply = connection.replies.pop(connection.finished.popleft())
+                code = reply.grpc_status if reply.reset is None else -1
                 codes[code] = codes.get(code, 0) + 1
             assert not connection.closed, "the connection was closed"
             if not connection.open_streams:
@@ -237,11 +237,11 @@ def test_only_calls_that_have_waited_too_long_are_refused():
             lost = outcomes.count("UNAVAILABLE SHARD_UNAVAILABLE")
             # Those in flight end with the link; the others when they have waited their second.
             assert (overloaded, lost) == (clients - in_flight, in_flight)
-            eventually(lambda: answers(client, b"k"), "the shard served again")
+            eventually(lambda: serves(client, b"k"), "the shard served again")
 
 
-def test_large_answers_that_are_gathered_take_turns():
-    """Many-key calls need their answers whole; the router gathers few at a time."""
+def test_large_replies_that_are_gathered_take_turns():
+    """Many-key calls need their replies whole; the router gathers few at a time."""
     keys = [b"large-%d" % number for number in range(8)]
 
     async def work(stub, _: int) -> None:

@@ -12,19 +12,13 @@ from harness.client import Client
 from harness.cluster import start_shard
 from harness.durable import HEADER_BYTES, last_batch_end
 from harness.polling import eventually
-from harness.process import RUN_SECONDS, binary, clean_environment, run, running
+from harness.process import RUN_SECONDS, binary, clean_environment, run
+
+pytestmark = pytest.mark.usefixtures("nothing_left_running")
 
 SOUND, WRONG, UNREADABLE = 0, 1, 2
 KEYS = 40
 BINARY_KEY = b"\xff\x00key"
-
-
-@pytest.fixture(autouse=True)
-def nothing_left_running():
-    before = set(running)
-    yield
-    for node in set(running) - before:
-        node.kill()
 
 
 @pytest.fixture
@@ -57,7 +51,7 @@ def keeping(directory: Path, *extra: str):
 
 
 def filled(directory: Path, *extra: str) -> None:
-    """One batch after another with a key each, as each is answered before the next is sent."""
+    """One batch after another with a key each, as each has its reply before the next is sent."""
     shard = keeping(directory, *extra)
     with Client(shard.address) as client:
         for number in range(KEYS):
@@ -135,7 +129,7 @@ def test_verify_finds_a_sound_directory_sound_and_counts_its_keys(directory):
     assert again["digest"] == report["digest"]
 
 
-def test_a_secret_hash_seed_is_asked_for(directory):
+def test_a_secret_hash_seed_is_required(directory):
     seed = "00112233445566778899aabbccddeeff"
     filled(directory, "--hash-seed", seed)
     refused = log("verify", directory)

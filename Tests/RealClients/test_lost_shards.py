@@ -94,7 +94,7 @@ def test_calls_over_every_shard_name_the_one_that_is_missing(cluster, client, ke
         assert "c" in refusal.message
 
 
-def test_a_partial_answer_lists_what_is_missing(cluster, client, keys):
+def test_a_partial_reply_lists_what_is_missing(cluster, client, keys):
     cluster.shards["c"].kill()
     eventually(lambda: is_refused(client, keys["c"]), "loss of shard c noticed")
     found = client.stub.Keys(pb.KeysRequest(allow_partial=True), timeout=CALL_SECONDS)
@@ -195,7 +195,7 @@ def test_a_deadline_shorter_than_the_notice_is_kept(cluster, client, keys):
     cluster.shards["b"].resume()
 
 
-def test_a_shard_that_is_asked_to_leave_answers_what_it_has(cluster, client):
+def test_a_shard_that_is_stopped_replies_to_what_it_has(cluster, client):
     slot_map = client.describe().map
     names = list(islice(keys_of(slot_map, "b"), 500))
     pending = [
@@ -206,7 +206,7 @@ def test_a_shard_that_is_asked_to_leave_answers_what_it_has(cluster, client):
     outcomes = [one.exception() for one in pending]
     for error in filter(None, outcomes):
         assert error.code() == grpc.StatusCode.UNAVAILABLE
-        # Never OUTCOME_UNKNOWN: a shard that leaves answers every call that it has received.
+        # Never OUTCOME_UNKNOWN: a shard that leaves replies to every call that it has received.
         assert explain(error).reason == "SHARD_UNAVAILABLE"
 
 

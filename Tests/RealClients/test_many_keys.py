@@ -41,7 +41,7 @@ def test_no_items_give_no_items(client):
     assert not mdelete(client, []).items
 
 
-def test_the_same_key_twice_is_answered_twice(client):
+def test_the_same_key_twice_has_two_items(client):
     mset(client, [(b"twice", b"first"), (b"twice", b"second")])
     assert [i.value.value for i in mget(client, [b"twice", b"twice"]).items] == [b"second"] * 2
     assert [i.status.count for i in mdelete(client, [b"twice", b"twice"]).items] == [1, 0]
@@ -153,7 +153,7 @@ def test_a_bad_regular_expression_is_refused(client, regex):
         client.keys(regex=regex)
 
 
-def test_a_hard_regular_expression_is_answered_in_time(client):
+def test_a_hard_regular_expression_is_decided_in_time(client):
     client.set(b"a" * 5000, b"v")
     assert client.keys(regex=b"(a*)*b") == []
 

@@ -1,4 +1,4 @@
-"""Many streams at once on one connection: each gets its own answers, on every shape of server."""
+"""Many streams at once on one connection: each gets its own replies, on every shape of server."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ async def _many_streams(address: str) -> None:
         await asyncio.gather(*(one(number) for number in range(STREAMS)))
 
 
-def test_200_unary_streams_at_once_on_one_channel_get_their_own_answers(client):
+def test_200_unary_streams_at_once_on_one_channel_get_their_own_replies(client):
     asyncio.run(_many_streams(client.address))
     assert client.size() == STREAMS
 
@@ -63,7 +63,7 @@ async def _many_pipelines(address: str) -> None:
         await asyncio.gather(*(one(number) for number in range(STREAMS)))
 
 
-def test_200_pipelines_at_once_on_one_channel_get_their_own_answers(client):
+def test_200_pipelines_at_once_on_one_channel_get_their_own_replies(client):
     asyncio.run(_many_pipelines(client.address))
 
 

@@ -69,7 +69,7 @@ def check_seen_everywhere(
             key = next(keys_of(slot_map, name))
             for attempt in (lambda k=key: client.get(k), lambda k=key: client.set(k, b"v")):
                 told = error_of(attempt)
-                assert told is not None, "answered"
+                assert told is not None, "a reply"
                 assert reason in f"{told.reason} {told.message}", told
                 assert name in told.message, told
     printed = run("cli", "--server", router.address, "DESCRIBE")
@@ -80,7 +80,7 @@ def check_seen_everywhere(
 
 
 def error_of(attempt) -> object:
-    """What a call was refused with, or None for an answer."""
+    """What a call was refused with, or None for a reply."""
     try:
         attempt()
         return None
@@ -105,7 +105,7 @@ def test_shards_whose_addresses_were_mixed_up_refuse(cluster_of_two):
         assert client.keys() == []
 
 
-def test_one_shard_of_another_cluster_is_told_apart_from_the_others(shard):
+def test_one_shard_of_another_cluster_is_distinguished_from_the_others(shard):
     stranger = start_shard("c", "--cluster", "other")
     router = start_router({"a": shard, "c": stranger})
     with nodes(router, stranger):
@@ -237,7 +237,7 @@ def _all_items(reply: pb.MSetResponse) -> None:
 
 
 def stored_by(client: Client, keys: list[bytes]) -> list[bytes]:
-    """The keys for which any attempt was answered; clear errors are checked on the way."""
+    """The keys for which any attempt succeeded; clear errors are checked on the way."""
     done = []
     for key in keys:
         for attempt in attempts(client, key):
@@ -317,7 +317,7 @@ def test_of_two_routers_that_start_at_once_with_different_lists_one_at_most_is_o
         cluster.router.restart()
 
 
-def test_the_conflict_is_told_everywhere(cluster_of_two):
+def test_the_conflict_is_reported_everywhere(cluster_of_two):
     third = start_shard("c")
     wrong = start_router(cluster_of_two.shards | {"c": third})
     with nodes(wrong, third):
@@ -335,7 +335,7 @@ def test_the_conflict_is_told_everywhere(cluster_of_two):
             assert away(right) == {}
 
 
-def test_after_its_shards_are_started_anew_the_other_router_is_obeyed(cluster_of_two):
+def test_after_its_shards_are_restarted_the_other_router_is_obeyed(cluster_of_two):
     """The first router a shard meets is its router; a new shard has met none."""
     wrong = start_router({"a": cluster_of_two.shards["a"]})
     with nodes(wrong):
@@ -417,7 +417,7 @@ def problems(router: Node) -> list[str]:
         (("--hash-seed", SEEDS[0]), "WRONG_HASH_SEED", "the same `hash_seed`"),
     ],
 )
-def test_a_permanent_refusal_is_told_once_and_with_what_to_do(shard, arguments, reason, advice):
+def test_a_permanent_refusal_is_reported_once_and_with_what_to_do(shard, arguments, reason, advice):
     router = start_router({"a": shard}, *arguments, "--threads", "2", "--log-level", "debug")
     with nodes(router), Client(router.address) as client:
         eventually(lambda: retried(router, 8), "some attempts")
@@ -440,7 +440,7 @@ def test_a_router_that_is_aimed_at_a_router_says_so(cluster_of_two):
         assert len(lines) == 1 and "correct the addresses" in lines[0], lines
 
 
-def test_a_link_that_comes_back_is_told_and_its_next_loss_too(cluster_of_two):
+def test_a_link_that_comes_back_is_reported_and_its_next_loss_too(cluster_of_two):
     router, shard = cluster_of_two.router, cluster_of_two.shards["a"]
 
     def ready() -> int:

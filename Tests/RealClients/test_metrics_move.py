@@ -142,7 +142,7 @@ def test_connections_past_the_limit_are_counted_as_refused(begin):
 def test_a_connection_that_breaks_a_rule_is_counted_as_cut(begin):
     shard = begin(start_shard, "a", "--keepalive-seconds", "1", "--keepalive-timeout-seconds", "1")
     silent = socket.create_connection((HOST, shard.port))
-    # No PING is answered.
+    # No PING gets a reply.
     silent.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + b"\x04" + bytes(5))
     becomes(1, shard, "connections_ended_total", kind="cut", reason="keepalive_timeout")
     silent.close()
@@ -295,7 +295,7 @@ def test_a_write_that_memory_has_no_room_for_is_counted(begin):
             lambda: figure(shard, "memory_bytes", kind="store_used") < LIMIT / 2, "given back")
 
 
-def test_memory_that_is_kept_for_readers_is_told_and_so_is_its_end(begin):
+def test_memory_that_is_kept_for_readers_is_reported_and_so_is_its_end(begin):
     patient = begin(start_shard, "a")
     strict = begin(start_shard, "b", "--max-pinned-bytes", str(1 << 20))
     for shard in (patient, strict):
@@ -323,7 +323,7 @@ def test_memory_that_is_kept_for_readers_is_told_and_so_is_its_end(begin):
 
 
 @needs_root
-def test_a_full_disk_is_told_as_long_as_it_is_full(begin, tmp_path):
+def test_a_full_disk_is_reported_as_long_as_it_is_full(begin, tmp_path):
     with Disk(tmp_path / "disk", DISK_BYTES) as disk:
         shard = begin(start_shard, "a", "--data-dir", str(disk.path / "data"))
         becomes(1, shard, "node_state", state="serving")

@@ -133,7 +133,7 @@ def test_a_level_holds_for_the_lines_that_are_written_from_then_on(cluster):
     assert not router.log_lines(unseen)
 
 
-def test_the_slow_log_is_told_as_the_admin_port_tells_it_and_is_forgotten_when_asked():
+def test_the_slow_log_is_that_of_the_admin_port_and_can_be_cleared():
     large = ("--slowlog-bytes", "1000", "--admin-port", "0")
     with Cluster("ab", *large, shard_arguments=(*large, "--slowlog-keys", "key")) as cluster:
         with Client(cluster.router.address) as client:
@@ -178,7 +178,7 @@ def test_a_slow_log_that_keeps_nothing_says_so():
         assert admin(cluster, "slowlog").count("not kept") == 2
 
 
-def test_the_settings_are_told_as_the_admin_port_tells_them():
+def test_the_settings_are_those_of_the_admin_port():
     given = ("--admin-port", "0", "--max-items", "77")
     with Cluster("ab", *given, shard_arguments=given) as cluster:
         for name, node in {"router": cluster.router, **cluster.shards}.items():
@@ -266,7 +266,7 @@ def test_counters_of_one_node_are_its_own(cluster):
 
 
 @pytest.mark.parametrize("node", ["unknown", "a/b", "\u00e9", "x" * 5_000])
-def test_a_node_that_there_is_not_is_told(cluster, node):
+def test_a_node_that_does_not_exist_is_reported(cluster, node):
     with Client(cluster.router.address) as client:
         for call, request in [
             (client.cluster.Clients, cluster_pb2.ClientsRequest(node=node)),
@@ -326,10 +326,10 @@ class Impostor(grpc.GenericRpcHandler):
 
     def service(self, details):
         return grpc.unary_unary_rpc_method_handler(
-            lambda _, context: self.answer(details.method, context)
+            lambda _, context: self.reply(details.method, context)
         )
 
-    def answer(self, method, context):
+    def reply(self, method, context):
         if method.endswith("/Describe"):
             reply = cluster_pb2.DescribeResponse(cluster=self.ROW)
             reply.nodes.add(id=self.ROW, detail=self.ROW, version=self.ROW)

@@ -50,13 +50,13 @@ def test_a_pipeline_that_is_not_read_costs_no_memory_and_loses_nothing(cluster):
             eventually(stands_still, "the node takes no more, or all")
             for key in keys:
                 assert len(other.get(key).value) > 0
-            answered = 0
+            received = 0
             for batch in stream:
                 for reply in batch.replies:
                     value = pb.Value.FromString(reply.response).value
                     assert value[:3] == b"%03d" % (reply.id % len(keys)), reply.id
-                answered += len(batch.replies)
-        assert answered == sent == PIPELINED
+                received += len(batch.replies)
+        assert received == sent == PIPELINED
         assert watch.peak < MEMORY_BYTES
 
 
@@ -65,7 +65,7 @@ LARGE_BYTES = 400_000
 
 
 class Counting(Connection):
-    """Counts the bytes of answers instead of keeping them."""
+    """Counts the bytes of replies instead of keeping them."""
 
     def __init__(self, address: str, **options):
         super().__init__(address, **options)
@@ -81,17 +81,17 @@ class Counting(Connection):
 
 @pytest.mark.parametrize("values", ["one key", "many keys"])
 @pytest.mark.parametrize("asked", ["router", "shard", "local"])
-def test_large_answers_that_are_not_read_cost_no_memory_and_are_not_lost(asked, values):
+def test_large_replies_that_are_not_read_cost_no_memory_and_are_not_lost(asked, values):
     """1,000 Gets of 400 kB on one connection that reads nothing: 400 MB that no node may hold."""
     keys = [b"large"] if values == "one key" else [b"large-%d" % at for at in range(40)]
     cluster = {"router": Cluster, "shard": start_shard, "local": start_local}[asked]()
     try:
-        check_unread_answers(cluster, keys)
+        check_unread_replies(cluster, keys)
     finally:
         cluster.stop()
 
 
-def check_unread_answers(cluster, keys: list[bytes]) -> None:
+def check_unread_replies(cluster, keys: list[bytes]) -> None:
     alone = not isinstance(cluster, Cluster)
     nodes = [cluster] if alone else [cluster.router, *cluster.shards.values()]
     with Client(cluster.address) as other:
@@ -109,14 +109,14 @@ def check_unread_answers(cluster, keys: list[bytes]) -> None:
             ]
             while lazy.out:
                 lazy.flush()
-            # Others are served, large answers too, while those of the lazy one lie about.
+            # Others are served, large replies too, while those of the lazy one lie about.
             for _ in range(20):
                 assert len(other.get(keys[0]).value) == LARGE_BYTES
                 other.set(b"small", b"v")
             lazy.socket.setblocking(True)
             for stream in streams:
-                answer = lazy.wait(stream)
-                assert answer.grpc_status == 0, answer
+                reply = lazy.wait(stream)
+                assert reply.grpc_status == 0, reply
                 assert LARGE_BYTES < lazy.received[stream] < LARGE_BYTES + 100
             lazy.close()
         assert watch.peak < MEMORY_BYTES
@@ -162,9 +162,9 @@ def test_large_listings_that_are_not_read_are_bounded_and_refused_past_that(aske
                 statuses = []
                 for connection, stream in lazy:
                     connection.allow(stream, 1 << 24)
-                    answer = connection.wait(stream)
-                    statuses.append(answer.grpc_status)
-                    if answer.grpc_status == 0:
+                    reply = connection.wait(stream)
+                    statuses.append(reply.grpc_status)
+                    if reply.grpc_status == 0:
                         assert connection.received[stream] > LISTED_KEYS * 56
                     connection.close()
             assert watch.peak < MEMORY_BYTES
@@ -201,7 +201,7 @@ CONNECTIONS, OUTSTANDING = 100, 1_000
 
 
 @pytest.mark.parametrize("shape", ["router", "local"])
-def test_100000_calls_at_once_are_all_answered_right(shape):
+def test_100000_calls_at_once_all_get_the_right_reply(shape):
     """The node stands still while all are sent, so that it finds them all at once."""
     server = Cluster() if shape == "router" else start_local()
     node = server.router if shape == "router" else server
@@ -243,7 +243,7 @@ def count_right(connection: Connection, value: bytes) -> int:
         connection.receive()
         assert not connection.closed
         while connection.finished:
-            answer = connection.answers.pop(connection.finished.popleft())
-            right += answer.grpc_status == 0 and pb.Value.FromString(answer.data[5:]).value == value
+            reply = connection.replies.pop(connection.finished.popleft())
+            right += reply.grpc_status == 0 and pb.Value.FromString(reply.data[5:]).value == value
     connection.close()
     return right

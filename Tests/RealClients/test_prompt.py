@@ -36,8 +36,8 @@ class Prompt(Terminal):
     def enter(self, line: str) -> None:
         self.type(line + ENTER)
 
-    def answer(self, line: str) -> str:
-        """What a line is answered with, once the next prompt is there."""
+    def reply(self, line: str) -> str:
+        """The reply to a line, once the next prompt is there."""
         self.enter(line)
         # The echo ends with the line, and the reply with the prompt.
         self.expect("\n")
@@ -55,26 +55,26 @@ def prompt(served, client, home):
         yield opened
 
 
-def test_commands_are_answered_as_redis_cli_does(prompt):
-    assert prompt.answer("SET greeting 'hello there'") == "OK\n"
-    assert prompt.answer("get greeting") == '"hello there"\n'
-    assert prompt.answer("GET nothing") == "(nil)\n"
-    assert prompt.answer("PING") == "PONG\n"
-    assert prompt.answer("ping 'still there'") == '"still there"\n'
-    assert prompt.answer("INCR n") == "(integer) 1\n"
-    assert prompt.answer("DECRBY n 5") == "(integer) -4\n"
-    assert prompt.answer("RPUSH l a b") == "(integer) 2\n"
-    assert prompt.answer("LRANGE l 0 -1") == '1) "a"\n2) "b"\n'
-    assert prompt.answer("").strip() == ""
-    assert prompt.answer("GET l").startswith("(error) WRONG_TYPE ")
-    assert prompt.answer("FROB").startswith("(error) Unknown command 'FROB'")
-    assert prompt.answer('GET "x').startswith("(error) A quote is not closed")
+def test_replies_are_printed_as_redis_cli_does(prompt):
+    assert prompt.reply("SET greeting 'hello there'") == "OK\n"
+    assert prompt.reply("get greeting") == '"hello there"\n'
+    assert prompt.reply("GET nothing") == "(nil)\n"
+    assert prompt.reply("PING") == "PONG\n"
+    assert prompt.reply("ping 'still there'") == '"still there"\n'
+    assert prompt.reply("INCR n") == "(integer) 1\n"
+    assert prompt.reply("DECRBY n 5") == "(integer) -4\n"
+    assert prompt.reply("RPUSH l a b") == "(integer) 2\n"
+    assert prompt.reply("LRANGE l 0 -1") == '1) "a"\n2) "b"\n'
+    assert prompt.reply("").strip() == ""
+    assert prompt.reply("GET l").startswith("(error) WRONG_TYPE ")
+    assert prompt.reply("FROB").startswith("(error) Unknown command 'FROB'")
+    assert prompt.reply('GET "x').startswith("(error) A quote is not closed")
 
 
 def test_any_bytes_can_be_typed_and_are_shown(prompt, client):
-    assert prompt.answer(r'SET "\x00\n\"" "\xff\x00é"') == "OK\n"
+    assert prompt.reply(r'SET "\x00\n\"" "\xff\x00é"') == "OK\n"
     assert client.get(b'\x00\n"').value == b"\xff\x00" + "é".encode()
-    assert prompt.answer(r'GET "\x00\n\""') == '"\\xff\\x00\\xc3\\xa9"\n'
+    assert prompt.reply(r'GET "\x00\n\""') == '"\\xff\\x00\\xc3\\xa9"\n'
 
 
 def test_a_line_is_edited_with_arrow_keys(prompt, client):
@@ -90,32 +90,32 @@ def test_a_line_is_edited_with_arrow_keys(prompt, client):
 
 def test_lines_are_remembered_across_sessions(served, client, home):
     with Prompt(served.address, home) as first:
-        assert first.answer("SET n 1") == "OK\n"
-        assert first.answer("INCRBY n 5") == "(integer) 6\n"
+        assert first.reply("SET n 1") == "OK\n"
+        assert first.reply("INCRBY n 5") == "(integer) 6\n"
         first.type(CTRL_D)
         assert first.wait() == 0
     with Prompt(served.address, home) as second:
-        assert second.answer(UP) == "(integer) 11\n"
-        assert second.answer(UP + UP) == "OK\n"
-        assert second.answer(CTRL_R + "INCR").endswith("\n(integer) 6\n")
+        assert second.reply(UP) == "(integer) 11\n"
+        assert second.reply(UP + UP) == "OK\n"
+        assert second.reply(CTRL_R + "INCR").endswith("\n(integer) 6\n")
     kept = (home / ".ringstore_history").read_text().splitlines()
     assert kept[:2] == ["SET n 1", "INCRBY n 5"]
 
 
 def test_the_history_can_be_elsewhere_or_nowhere(served, client, home):
     with Prompt(served.address, home, RINGSTORE_HISTORY=str(home / "kept")) as prompt:
-        prompt.answer("SET a 1")
-        prompt.answer(" SET secret 1")
+        prompt.reply("SET a 1")
+        prompt.reply(" SET secret 1")
     assert (home / "kept").read_text() == "SET a 1\n"
     with Prompt(served.address, home, RINGSTORE_HISTORY="") as prompt:
-        prompt.answer("SET b 1")
+        prompt.reply("SET b 1")
     assert [path.name for path in home.iterdir()] == ["kept"]
 
 
 def test_tab_completes_commands_and_their_words(prompt):
     prompt.type("lrangest" + TAB)
     prompt.expect("ream ")
-    assert prompt.answer("none 0 -1") == "(empty array)\n"
+    assert prompt.reply("none 0 -1") == "(empty array)\n"
     prompt.type("de" + TAB)
     prompt.expect("DECR      DECRBY    DEL       DELETE    DESCRIBE")
     prompt.type("l nothing" + ENTER)
@@ -131,7 +131,7 @@ def test_ctrl_c_throws_a_line_away(prompt):
     prompt.type(CTRL_C)
     prompt.expect("^C")
     prompt.expect(prompt.prompt)
-    assert prompt.answer("GET key") == "(nil)\n"
+    assert prompt.reply("GET key") == "(nil)\n"
 
 
 def test_ctrl_c_is_read_in_its_turn(prompt, client):
@@ -155,13 +155,13 @@ def test_ctrl_c_stops_a_reply_that_fills_the_screen(served, client, home):
         prompt.type(CTRL_C)
         prompt.expect("Stopped.")
         prompt.expect(prompt.prompt)
-        assert prompt.answer("GET nothing") == "(nil)\n"
+        assert prompt.reply("GET nothing") == "(nil)\n"
 
 
 @pytest.mark.parametrize("command", ["SCAN", "KEYS *", "DBSIZE"])
 def test_ctrl_c_stops_a_running_command(cluster, home, command):
     with Prompt(cluster.address, home) as prompt:
-        assert prompt.answer("SET key value") == "OK\n"
+        assert prompt.reply("SET key value") == "OK\n"
         stuck = cluster.shards["b"]
         stuck.pause()
         prompt.enter(command)
@@ -171,35 +171,35 @@ def test_ctrl_c_stops_a_running_command(cluster, home, command):
         prompt.expect("Stopped.")
         prompt.expect(prompt.prompt)
         stuck.resume()
-        assert prompt.answer("GET key") == '"value"\n'
+        assert prompt.reply("GET key") == '"value"\n'
 
 
 def test_the_prompt_shows_the_database(prompt, client):
     zero = prompt.prompt
     prompt.prompt = f"{prompt.address}[3]> "
-    assert prompt.answer("SELECT 3") == "OK\n"
-    assert prompt.answer("SET key three") == "OK\n"
+    assert prompt.reply("SELECT 3") == "OK\n"
+    assert prompt.reply("SET key three") == "OK\n"
     assert client.get(b"key", database=3).value == b"three"
-    assert prompt.answer("SELECT 999").startswith("(error) NO_SUCH_DATABASE ")
+    assert prompt.reply("SELECT 999").startswith("(error) NO_SUCH_DATABASE ")
     prompt.prompt = zero
-    assert prompt.answer("SELECT 0") == "OK\n"
-    assert prompt.answer("GET key") == "(nil)\n"
+    assert prompt.reply("SELECT 0") == "OK\n"
+    assert prompt.reply("GET key") == "(nil)\n"
 
 
 def test_a_server_that_restarts_is_found_again(cluster, home):
     with Prompt(cluster.address, home) as prompt:
         connected = prompt.prompt
-        assert prompt.answer("SET key value") == "OK\n"
+        assert prompt.reply("SET key value") == "OK\n"
         cluster.router.stop()
         prompt.prompt = f"{prompt.address} (not connected)> "
         for _ in range(2):
-            assert prompt.answer("GET key").startswith("Could not connect to ringstore at ")
+            assert prompt.reply("GET key").startswith("Could not connect to ringstore at ")
         cluster.router.restart()
         # The new router serves before its links are there.
         with Client(cluster.address) as client:
             eventually(lambda: client.get(b"key").value == b"value", "the shards are linked")
         prompt.prompt = connected
-        assert prompt.answer("GET key") == '"value"\n'
+        assert prompt.reply("GET key") == '"value"\n'
 
 
 def test_a_server_that_is_not_there_is_said_at_the_beginning(home):
@@ -211,14 +211,14 @@ def test_a_server_that_is_not_there_is_said_at_the_beginning(home):
 
 
 def test_help_tells_about_commands(prompt):
-    listed = prompt.answer("help")
+    listed = prompt.reply("help")
     assert "\nSCAN [pattern" in listed and "\nSELECT database" in listed
-    assert prompt.answer("help get").startswith("GET key\n  Reads the value of a key.\n")
-    assert prompt.answer("help frob").startswith("(error) There is no command 'frob'")
+    assert prompt.reply("help get").startswith("GET key\n  Reads the value of a key.\n")
+    assert prompt.reply("help frob").startswith("(error) There is no command 'frob'")
 
 
 def test_the_cluster_is_a_table(prompt):
-    lines = prompt.answer("cluster").splitlines()
+    lines = prompt.reply("cluster").splitlines()
     assert lines[0].startswith("cluster ")
     assert lines[1].split()[0] == "NODE"
     assert {"SLOTS", "KEYS", "MEMORY"} <= set(lines[1].split())
@@ -229,13 +229,13 @@ def test_tables_and_lists_fit_the_terminal(cluster, home, columns):
     with Prompt(cluster.address, home) as prompt:
         prompt.resize(40, columns)
         for command in "cluster", "help":
-            lines = prompt.answer(command).splitlines()
+            lines = prompt.reply(command).splitlines()
             assert max(map(len, lines)) <= columns
         prompt.type(TAB)
         prompt.expect("\n")
         assert max(map(len, prompt.expect(prompt.prompt).splitlines())) <= columns
         heads = next(
-            line.split() for line in prompt.answer("cluster").splitlines() if "NODE" in line
+            line.split() for line in prompt.reply("cluster").splitlines() if "NODE" in line
         )
         assert {"NODE", "STATE", "SLOTS", "KEYS", "MEMORY"} <= set(heads)
         assert ("BYTES" in heads) == (columns > 110)
@@ -256,7 +256,7 @@ SHOWN = "127.0.0.1:50051"
 
 
 def readme_session() -> list[tuple[str, str, str]]:
-    """The session that the README shows: prompt, line and what the line is answered with."""
+    """The session that the README shows: prompt, line and the reply to the line."""
     text = README.read_text()
     block = text[text.index(f"```\n{SHOWN}> ") + 4 :].partition("```")[0]
     parts = re.split(rf"^({re.escape(SHOWN)}\S*> )(.*)\n", block, flags=re.MULTILINE)
@@ -266,18 +266,18 @@ def readme_session() -> list[tuple[str, str, str]]:
 def test_the_session_in_the_readme_is_what_one_sees(prompt):
     session = readme_session()
     assert session[-1][1] == "quit"
-    for (_, line, answer), (following, _, _) in zip(session, session[1:]):
+    for (_, line, reply), (following, _, _) in zip(session, session[1:]):
         prompt.prompt = following.replace(SHOWN, prompt.address)
-        assert prompt.answer(line) == answer
+        assert prompt.reply(line) == reply
     prompt.enter("quit")
     assert prompt.wait() == 0
 
 
 def test_json_is_for_the_prompt_as_well(served, client, home):
     with Prompt(served.address, home, "--json") as prompt:
-        assert prompt.answer("SET k 1") == '"OK"\n'
-        assert prompt.answer("GET nothing") == "null\n"
-        assert prompt.answer("FROB").startswith('{"error":{')
+        assert prompt.reply("SET k 1") == '"OK"\n'
+        assert prompt.reply("GET nothing") == "null\n"
+        assert prompt.reply("FROB").startswith('{"error":{')
 
 
 @pytest.mark.parametrize("last", [CTRL_D, "quit" + ENTER, "EXIT" + ENTER])
@@ -304,7 +304,7 @@ def test_a_terminal_may_change_its_size(prompt):
     before = prompt.expect("GET nothing")
     # The line that was there is erased, not left in front of the new one.
     assert before.replace("\x1b[K", "").endswith("\r\x1b[J" + prompt.prompt)
-    assert prompt.answer("") == "(nil)\n"
+    assert prompt.reply("") == "(nil)\n"
 
 
 def test_a_line_of_several_rows_is_drawn_once_after_a_resize(prompt):
@@ -317,13 +317,13 @@ def test_a_line_of_several_rows_is_drawn_once_after_a_resize(prompt):
     assert before.endswith(f"\r\x1b[{rows}A\x1b[J")
 
 
-def test_a_reset_is_asked_about(prompt, client):
+def test_a_reset_must_be_confirmed(prompt, client):
     client.set(b"k", b"v")
     prompt.enter("RESET")
     prompt.expect("RESET removes every key of database 0, permanently.")
     prompt.expect(" RESET --yes doesn't ask.\r\n")
     prompt.expect("Type yes to continue: ")
-    assert prompt.answer("no").endswith("Nothing was removed.\n")
+    assert prompt.reply("no").endswith("Nothing was removed.\n")
     assert client.get(b"k").found
     prompt.enter("reset all")
     prompt.expect("every key of all databases")
@@ -334,6 +334,6 @@ def test_a_reset_is_asked_about(prompt, client):
     assert client.get(b"k").found
     prompt.enter("RESET")
     prompt.expect("Type yes to continue: ")
-    assert prompt.answer("yes") == "(integer) 1\n"
+    assert prompt.reply("yes") == "(integer) 1\n"
     client.set(b"k", b"v")
-    assert prompt.answer("RESET --yes") == "(integer) 1\n"
+    assert prompt.reply("RESET --yes") == "(integer) 1\n"

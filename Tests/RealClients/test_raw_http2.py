@@ -31,19 +31,19 @@ def alive(raw: Connection) -> bool:
 
 def test_a_call_is_headers_then_data_then_trailers(raw, client):
     client.set(b"raw", b"value")
-    answer = raw.call(GET, KEY)
-    assert answer.status == 200
-    assert dict(answer.blocks[0])["content-type"].startswith("application/grpc")
-    assert pb.Value.FromString(answer.data[5:]).value == b"value"
-    assert answer.data[:1] == b"\0"
-    assert len(answer.data) == 5 + int.from_bytes(answer.data[1:5], "big")
-    assert answer.grpc_status == 0 and len(answer.blocks) == 2
+    reply = raw.call(GET, KEY)
+    assert reply.status == 200
+    assert dict(reply.blocks[0])["content-type"].startswith("application/grpc")
+    assert pb.Value.FromString(reply.data[5:]).value == b"value"
+    assert reply.data[:1] == b"\0"
+    assert len(reply.data) == 5 + int.from_bytes(reply.data[1:5], "big")
+    assert reply.grpc_status == 0 and len(reply.blocks) == 2
 
 
 def test_an_error_before_any_message_is_trailers_only(raw):
-    answer = raw.call("/ringstore.v1.KeyStore/Nope")
-    assert (answer.status, answer.grpc_status) == (200, UNIMPLEMENTED)
-    assert len(answer.blocks) == 1 and not answer.data
+    reply = raw.call("/ringstore.v1.KeyStore/Nope")
+    assert (reply.status, reply.grpc_status) == (200, UNIMPLEMENTED)
+    assert len(reply.blocks) == 1 and not reply.data
 
 
 @pytest.mark.parametrize("timeout", ["", "1", "S", "123456789S", "1x", "-1S", "1.5S", "S1"])
@@ -75,9 +75,9 @@ def test_a_call_that_is_late_on_arrival_does_nothing(raw, client, timeout):
 
 @pytest.mark.parametrize("fields", [105, 900])
 def test_too_many_headers_get_a_status_that_names_the_limits(raw, fields):
-    answer = raw.call(GET, KEY, [(f"f{number}", "v") for number in range(fields)])
-    assert answer.grpc_status == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
-    assert "100 fields or 16384 bytes" in answer.trailers["grpc-message"]
+    reply = raw.call(GET, KEY, [(f"f{number}", "v") for number in range(fields)])
+    assert reply.grpc_status == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
+    assert "100 fields or 16384 bytes" in reply.trailers["grpc-message"]
     assert alive(raw)
 
 
@@ -125,9 +125,9 @@ def test_a_unary_call_takes_one_message_no_more_and_no_less(raw):
 
 def test_compression_that_was_not_announced_is_refused(raw):
     assert send(raw, b"\1" + message(KEY)[1:]).grpc_status == INTERNAL
-    answer = send(raw, b"\1" + message(KEY)[1:], [("grpc-encoding", "snappy")])
-    assert answer.grpc_status == UNIMPLEMENTED
-    assert "identity" in answer.trailers["grpc-accept-encoding"]
+    reply = send(raw, b"\1" + message(KEY)[1:], [("grpc-encoding", "snappy")])
+    assert reply.grpc_status == UNIMPLEMENTED
+    assert "identity" in reply.trailers["grpc-accept-encoding"]
     assert alive(raw)
 
 

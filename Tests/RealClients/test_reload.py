@@ -1,6 +1,6 @@
 """The list of shards changes while clients work: shards come, go and move to other addresses.
 
-No call may be lost or answered wrongly meanwhile, and a change that would move keys is refused.
+No call may be lost or get a wrong reply meanwhile, and a change that would move keys is refused.
 """
 
 import itertools

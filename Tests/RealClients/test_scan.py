@@ -82,7 +82,7 @@ def test_keys_are_found_by_pattern(client, pattern, expected):
     check_progress(pages)
 
 
-def test_a_pattern_that_few_keys_match_is_answered_with_progress(filled):
+def test_a_pattern_that_few_keys_match_returns_its_progress(filled):
     filled.set(b"needle", b"v")
     pages = list(filled.scan(pattern=pb.Pattern(glob=b"needl?"), page_size=1))
     assert found(pages) == [b"needle"]

@@ -127,9 +127,9 @@ def ask(connection: Connection, path: str, method: str = "GET"):
 def page(address: str, path: str, method: str = "GET"):
     connection = Connection(address)
     connection.exchange_settings()
-    answer = ask(connection, path, method)
+    reply = ask(connection, path, method)
     connection.close()
-    return answer.status, answer.data.decode()
+    return reply.status, reply.data.decode()
 
 
 def test_pages_say_in_a_line_how_the_node_is(served):
@@ -141,11 +141,11 @@ def test_pages_say_in_a_line_how_the_node_is(served):
 def test_a_page_has_the_headers_of_a_page(served):
     connection = Connection(served.address)
     connection.exchange_settings()
-    answer = ask(connection, "/healthz")
-    fields = dict(answer.blocks[0])
+    reply = ask(connection, "/healthz")
+    fields = dict(reply.blocks[0])
     assert fields["content-type"] == "text/plain; charset=utf-8"
-    assert int(fields["content-length"]) == len(answer.data)
-    assert len(answer.blocks) == 1 and answer.ended
+    assert int(fields["content-length"]) == len(reply.data)
+    assert len(reply.blocks) == 1 and reply.ended
     # The connection is as good as before, for pages and for calls.
     assert ask(connection, "/readyz").status == 200
     assert connection.call("/grpc.health.v1.Health/Check").grpc_status == 0

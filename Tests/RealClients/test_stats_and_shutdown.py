@@ -86,7 +86,7 @@ def test_a_router_leaves_and_its_shards_stay(cluster):
         assert client.get(b"k").value == b"v"
 
 
-def test_a_shard_that_is_asked_leaves_alone(cluster):
+def test_a_shard_that_is_shut_down_stops_alone(cluster):
     with Client(cluster.shards["b"].address) as direct:
         direct.shutdown()
     assert cluster.shards["b"].wait() == 0

@@ -242,7 +242,7 @@ def test_calls_of_the_legacy_services_are_traced(collector, client):
     assert server.name == "KVStore/SetVal" and link.name == f"{SERVICE}/Set"
 
 
-def answers(client) -> bool:
+def serves(client) -> bool:
     try:
         client.get(b"k")
         return True
@@ -255,7 +255,7 @@ def test_a_call_on_a_shard_itself_has_a_server_span(collector, tmp_path):
     shard = start_shard("alone", *collector.flags, *data)
     try:
         with Client(shard.address) as own:
-            eventually(lambda: answers(own), "a shard that has loaded its data")
+            eventually(lambda: serves(own), "a shard that has loaded its data")
             trace = Trace()
             own.stub.Set(pb.KeyValue(key=b"k", value=b"v"), metadata=trace.metadata, timeout=60)
             (span,) = collector.wait(trace.id, 1)
@@ -351,7 +351,7 @@ def test_an_unreachable_collector_disturbs_no_call():
         node.kill()
 
 
-def test_a_collector_without_answers_disturbs_no_call_and_no_drain():
+def test_a_collector_without_replies_disturbs_no_call_and_no_drain():
     with Collector() as slow:
         slow.held.set()
         node = start_local(2, *slow.flags)

@@ -20,7 +20,7 @@ from ringstore.v1 import keystore_pb2_grpc
 
 
 class Users:
-    """A users file, written anew for each change as an operator would."""
+    """A users file, written again for each change as an operator would."""
 
     def __init__(self, folder: Path):
         self.path = folder / "users.conf"
@@ -320,10 +320,10 @@ def test_an_idle_stranger_on_a_raw_socket_gets_nothing(nodes):
     with socket.create_connection((HOST, nodes[0].line_port), TIMEOUT_SECONDS) as raw:
         raw.sendall(b"KEYS .\nSHUTDOWN\nQUIT\n")
         raw.shutdown(socket.SHUT_WR)
-        answer = b""
+        text = b""
         while data := raw.recv(1 << 16):
-            answer += data
-    replies = answer.split(b"\r\n")
+            text += data
+    replies = text.split(b"\r\n")
     assert [reply[:16] for reply in replies[:2]] == [b"-UNAUTHENTICATED"] * 2
     assert replies[2] == b"+OK"
     assert nodes[0].process.poll() is None

@@ -43,7 +43,7 @@ def test_workers_get_each_value_once_in_the_order_in_which_they_came(client, key
 
 
 def test_waits_may_be_cancelled_as_often_as_one_likes(client, key):
-    """As calls that were answered in part; others end a connection when they are too many."""
+    """As calls that had part of their reply; others end a connection when they are too many."""
     bystander = waiting(client, key)
     parked(client, 1)
     for _ in range(7):

@@ -194,7 +194,7 @@ import Testing
     }
   }
 
-  @Test func whereEveryShardAnswersPartialKeysAreComplete() async throws {
+  @Test func whereEveryShardRepliesPartialKeysAreComplete() async throws {
     try await TestCluster.withRouter { client in
       for number in 0..<50 { try await client.set("k\(number)", to: "v") }
       let found = try await client.reachableKeys(matching: .prefix("k"))

@@ -169,7 +169,7 @@ import ringstore
     }
   }
 
-  @Test func aShutdownIsAnsweredAndTheNodeTold() async throws {
+  @Test func aShutdownGetsAReplyAndStopsTheNode() async throws {
     let (told, tell) = AsyncStream.makeStream(of: Void.self)
     try await TestCluster.withRouterNode(onShutdown: { tell.yield() }) { node in
       let client = RingstoreClient(host: "127.0.0.1", port: node.port, configuration: .patient)

@@ -114,7 +114,7 @@ import ringstore
     }
   }
 
-  @Test func aClientWithoutTLSIsToldOfALostConnection() async throws {
+  @Test func aClientWithoutTLSSeesALostConnection() async throws {
     try await withCluster(links: certificates.router) { node in
       let client = client(node, nil)
       defer { client.close() }

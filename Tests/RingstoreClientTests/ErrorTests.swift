@@ -16,7 +16,7 @@ import Testing
     return RingstoreError(status, of: try #require(CommandTable.command(id)).rpc)
   }
 
-  @Test func aLostAnswerToAWriteIsInDoubtAndOneToAReadIsNot() throws {
+  @Test func aLostReplyToAWriteIsInDoubtAndOneToAReadIsNot() throws {
     let lost = RPCStatus(.unavailable, "gone", pushbackMillis: -1)
     #expect(try error(.set, lost).isOutcomeUnknown)
     #expect(try !error(.get, lost).isOutcomeUnknown)

@@ -95,7 +95,7 @@ import Testing
     }
   }
 
-  @Test func aDescriptionTellsAllThatANodeHasTold() throws {
+  @Test func aDescriptionHasAllThatANodeHasReported() throws {
     let json = ClusterTable.json(try cluster(shard([1, 0, 7]))).text
     for part in [
       #""memory_limit_bytes":67108864"#, #""errors":5"#, #""durations":[1,0,7]"#,

@@ -1,4 +1,4 @@
-// What a pipeline keeps: batches within bounds, and outcomes as answers and ends make them.
+// What a pipeline keeps: batches within bounds, and outcomes as replies and ends make them.
 
 import GRPC
 import NIOCore
@@ -96,7 +96,7 @@ import Testing
     return doubts
   }
 
-  @Test func anAnswerIsTakenOnce() {
+  @Test func aReplyIsTakenOnce() {
     var queue = queue()
     queue.add(V1.KeyStore.get, request: request(.get("a")))
     #expect(!take(&queue, id: 1), "it was not sent yet")
@@ -120,7 +120,7 @@ import Testing
     return replies.withUnsafeReadableBytes { queue.take($0) }
   }
 
-  @Test func aFewAnswersAreReadAheadOfTheReader() {
+  @Test func aFewRepliesAreReadAheadOfTheReader() {
     var queue = queue()
     queue.add(V1.KeyStore.get, request: request(.get("a")))
     queue.add(V1.KeyStore.get, request: request(.get("b")))
@@ -134,7 +134,7 @@ import Testing
     #expect(queue.wantsReplies)
   }
 
-  @Test func answersBehindAMissingOneAreBounded() {
+  @Test func repliesBehindAMissingOneAreBounded() {
     var queue = queue()
     for key in ["a", "b"] { queue.add(V1.KeyStore.get, request: request(.get(key))) }
     _ = queue.takeBatch()

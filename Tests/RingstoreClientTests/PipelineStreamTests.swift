@@ -32,8 +32,8 @@ import Testing
     }
   }
 
-  /// Answers every call of a batch; `order` says in which order.
-  private static func answering(
+  /// Replies to every call of a batch; `order` says in which order.
+  private static func replying(
     order: @escaping @Sendable ([UInt64]) -> [UInt64] = { $0 }
   ) -> NodeScript {
     var script = NodeScript()
@@ -65,8 +65,8 @@ import Testing
     (try? outcome.get())?.bytes == Array(text.utf8)
   }
 
-  @Test func outcomesComeInTheOrderOfTheCommandsWhateverTheOrderOfTheAnswers() async throws {
-    let script = Self.answering { $0.reversed() }
+  @Test func outcomesComeInTheOrderOfTheCommandsWhateverTheOrderOfTheReplies() async throws {
+    let script = Self.replying { $0.reversed() }
     try await ScriptedNode.with(script) { client, _ in
       var place = 0
       for await outcome in client.pipeline(Commands(count: 5_000), pendingMax: 64) {
@@ -113,7 +113,7 @@ import Testing
   // MARK: Back-pressure
 
   @Test func commandsArePulledOnlyAsOutcomesAreTaken() async throws {
-    try await ScriptedNode.with(Self.answering()) { client, _ in
+    try await ScriptedNode.with(Self.replying()) { client, _ in
       let commands = Commands(count: 3_000)
       var taken = 0
       for await outcome in client.pipeline(commands, pendingMax: 10) {
@@ -127,7 +127,7 @@ import Testing
     }
   }
 
-  @Test func aNodeThatDoesNotAnswerStopsThePulling() async throws {
+  @Test func aNodeThatDoesNotReplyStopsThePulling() async throws {
     let (full, isFull) = AsyncStream.makeStream(of: Void.self)
     var script = NodeScript()
     script.streamed = { _, _ in }
@@ -149,9 +149,9 @@ import Testing
   }
 
   @Test func repliesBehindAMissingOneStopThePulling() async throws {
-    // The first command is never answered; each of the others has a large value.
+    // The first command never gets a reply; each of the others has a large value.
     let value = [UInt8](repeating: 1, count: 1 << 20)
-    let answered = SharedBox(0)
+    let sent = SharedBox(0)
     let (full, isFull) = AsyncStream.makeStream(of: Void.self)
     var script = NodeScript()
     script.streamed = { stream, message in
@@ -161,9 +161,9 @@ import Testing
         value.withUnsafeBytes { V1.Value(value: $0, found: true, version: 1).write(into: &replies) }
         replies.endReply(mark)
         stream.send(replies)
-        answered.withLock { $0 += 1 }
+        sent.withLock { $0 += 1 }
       }
-      if answered.withLock({ $0 }) >= 8 { isFull.yield() }
+      if sent.withLock({ $0 }) >= 8 { isFull.yield() }
     }
     try await ScriptedNode.with(script) { client, _ in
       let commands = Commands(count: 1_000)
@@ -189,7 +189,7 @@ import Testing
       let ids = Self.ids(message)
       seen.withLock { $0 += ids }
       if ids.contains(1) {
-        // Any answer but a value reads as "done" for a Set.
+        // Any reply but a value reads as "done" for a Set.
         var reply = ByteBuffer()
         let mark = reply.beginReply(.pipeline, id: 1)
         V1.Status(ok: true, version: 7).write(into: &reply)
@@ -212,7 +212,7 @@ import Testing
       #expect(outcomes.count == 9)
       for (place, outcome) in outcomes.enumerated() {
         guard case .failure(let error) = outcome else {
-          Issue.record("an answer at \(place + 1)")
+          Issue.record("a reply at \(place + 1)")
           continue
         }
         #expect(error.code == .unavailable)
@@ -229,7 +229,7 @@ import Testing
 
   @Test func anErrorOfTheSourceComesAfterTheOutcomesBeforeIt() async throws {
     struct SourceFailed: Error {}
-    try await ScriptedNode.with(Self.answering()) { client, _ in
+    try await ScriptedNode.with(Self.replying()) { client, _ in
       let (commands, source) = AsyncThrowingStream.makeStream(of: RingstoreCommand.self)
       for number in 0..<3 { source.yield(.get("k\(number)")) }
       source.finish(throwing: SourceFailed())
@@ -243,7 +243,7 @@ import Testing
 
   @Test func droppingTheIteratorEndsTheStreamAndTheSource() async throws {
     let (ends, end) = AsyncStream.makeStream(of: Void.self)
-    var script = Self.answering()
+    var script = Self.replying()
     script.ended = { _ in end.yield() }
     try await ScriptedNode.with(script) { client, _ in
       let (commands, source) = AsyncStream.makeStream(of: RingstoreCommand.self)
@@ -261,7 +261,7 @@ import Testing
   @Test func aCommandThatIsTooLongFailsAlone() async throws {
     var configuration = RingstoreClient.Configuration.patient
     configuration.maxMessageBytes = 1_000
-    try await ScriptedNode.with(Self.answering(), configuration) { client, _ in
+    try await ScriptedNode.with(Self.replying(), configuration) { client, _ in
       let long = [UInt8](repeating: 1, count: 2_000)
       let outcomes = await client.pipeline([.get("a"), .set("b", to: long), .get("c")])
       #expect(isValue(outcomes[0], "1"))
@@ -275,7 +275,7 @@ import Testing
     }
   }
 
-  @Test func aNodeThatStopsAnsweringEndsThePipelineByItsTimeout() async throws {
+  @Test func aNodeThatStopsReplyingEndsThePipelineByItsTimeout() async throws {
     var script = NodeScript()
     script.streamed = { _, _ in }
     try await ScriptedNode.with(script) { client, _ in

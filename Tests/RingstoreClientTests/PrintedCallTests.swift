@@ -16,7 +16,7 @@ import ringstore
     var error: RingstoreError?
   }
 
-  /// What the words print, where the node answers by the script. `lines`: how many pieces are taken
+  /// What the words print, where the node replies by the script. `lines`: how many pieces are taken
   /// before the one who reads goes away.
   private func printed(
     _ words: String..., script: NodeScript, _ form: Printer.Form = .text, pieces: Int = .max
@@ -125,13 +125,13 @@ import ringstore
   }
 
   @Test func aPageOfKeysSaysHowToAskForTheNext() async throws {
-    let answer =
+    let reply =
       try Ringstore_V1_KeysResponse.with {
         $0.keys = [.init([0x62]), .init([0x61])]
         $0.nextPageToken = .init([0xff])
       }.serializedBytes() as [UInt8]
     var script = NodeScript()
-    script.unary = { _, _ in .success(answer) }
+    script.unary = { _, _ in .success(reply) }
     let printed = try await printed("KEYS", "*", "--limit", "2", script: script)
     #expect(printed.text == "1) \"a\"\n2) \"b\"\n")
     #expect(printed.remarks == ["ringstore cli: there are more keys: --token ff"])
@@ -141,12 +141,12 @@ import ringstore
   }
 
   @Test func countersAreATable() async throws {
-    let answer =
+    let reply =
       try Ringstore_V1_StatsResponse.with {
         $0.counters = ["z": 1, "calls": 20]
       }.serializedBytes() as [UInt8]
     var script = NodeScript()
-    script.unary = { _, _ in .success(answer) }
+    script.unary = { _, _ in .success(reply) }
     #expect(try await printed("STATS", script: script).text == "calls  20\nz      1\n")
     #expect(try await printed("STATS", script: script, .json).text == #"{"calls":20,"z":1}"# + "\n")
     #expect(try await printed("SHUTDOWN", script: NodeScript()).text == "OK\n")

@@ -182,7 +182,7 @@ import Testing
     #expect(nothing.errors.isEmpty)
   }
 
-  @Test func theVersionAndHelpAreAnswered() async throws {
+  @Test func theVersionAndHelpArePrinted() async throws {
     let version = try await run("--version")
     #expect(version.status == 0)
     #expect(version.output.split(separator: ".").count == 3)

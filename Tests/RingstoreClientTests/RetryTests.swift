@@ -29,7 +29,7 @@ import Testing
         do {
           try await call.make(client)
         } catch let error as RingstoreError {
-          // An empty answer to a call on many keys has too few outcomes; it came, though.
+          // An empty reply to a call on many keys has too few outcomes; it came, though.
           #expect(error.code == .internal, "\(call.id)")
         }
       }
@@ -47,7 +47,7 @@ import Testing
   }
 
   @Test(arguments: calls.indices)
-  func onlyReadsAreSentAgainWhenTheirAnswerIsLost(index: Int) async throws {
+  func onlyReadsAreSentAgainWhenTheirReplyIsLost(index: Int) async throws {
     let call = Self.calls[index]
     let relay = Mutex<Relay?>(nil)
     let seen = Mutex<[CommandID]>([])

@@ -129,7 +129,7 @@ import Testing
     #expect(begun.withLock { $0 } == 4)
   }
 
-  @Test func whatANodeAnswersIsNotAskedAgain() async throws {
+  @Test func aCallWithAReplyIsNotSentAgain() async throws {
     let begun = Mutex(0)
     var script = NodeScript()
     script.streamed = { stream, _ in
@@ -241,7 +241,7 @@ import Testing
     try await ScriptedNode.with(script) { client, _ in
       for try await page in client.scan() {
         #expect(page.keys.first?.count == pageBytes)
-        // Each answer is a turn of the node in which it would send more if it were let.
+        // Each reply is a turn of the node in which it would send more if it were let.
         if taken.withLock({ $0 }) < 50 {
           for _ in 0..<20 { _ = try await client.get("k") }
         }

@@ -1,4 +1,4 @@
-// A node that does what a test says, behind a relay: real HTTP/2 and real sockets, and every answer
+// A node that does what a test says, behind a relay: real HTTP/2 and real sockets, and every reply
 // is the test's. Scripts run on the node's event loop.
 
 import Commands
@@ -11,7 +11,7 @@ import RingstoreClient
 
 /// What a scripted node does with the calls it gets.
 struct NodeScript: Sendable {
-  /// The answer to a unary call; an empty message says "nothing there" in every reply. nil: none.
+  /// The reply to a unary call; an empty message says "nothing there" in every reply. nil: none.
   var unary: @Sendable (CommandID, [UInt8]) -> Result<[UInt8], RPCStatus>? = { _, _ in .success([])
   }
   /// Gets each message of a streaming call.

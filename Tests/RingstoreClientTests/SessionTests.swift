@@ -1,4 +1,4 @@
-// A session against nodes that answer by a script: its database, its connection, what is printed
+// A session against nodes that reply by a script: its database, its connection, what is printed
 // where, and the end of a call that is cancelled.
 
 import GRPC

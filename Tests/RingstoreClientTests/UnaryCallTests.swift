@@ -1,4 +1,4 @@
-// What the calls of this version ask and read, against a node that answers what a test says.
+// What the calls of this version ask and read, against a node that replies what a test says.
 
 import GRPC
 import ProtobufMessages
@@ -8,27 +8,27 @@ import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(15))) struct UnaryCallTests {
-  /// Runs `body` with a client of a node that gives one answer; returns what it was asked.
-  private func asked(
-    _ answer: [UInt8], _ body: (RingstoreClient) async throws -> Void
+  /// Runs `body` with a client of a node that gives one reply; returns the request.
+  private func sent(
+    _ reply: [UInt8], _ body: (RingstoreClient) async throws -> Void
   ) async throws -> [UInt8] {
     let request = Mutex<[UInt8]>([])
     var script = NodeScript()
     script.unary = { _, message in
       request.withLock { $0 = message }
-      return .success(answer)
+      return .success(reply)
     }
     try await ScriptedNode.with(script) { client, _ in try await body(client) }
     return request.withLock { $0 }
   }
 
   @Test func aPageOfKeysHasATokenForTheNext() async throws {
-    let answer = Ringstore_V1_KeysResponse.with {
+    let reply = Ringstore_V1_KeysResponse.with {
       $0.keys = [.init([1]), .init([2])]
       $0.nextPageToken = .init([9, 9])
       $0.unreachable = [.with { $0.reason = "SHARD_UNAVAILABLE" }]
     }
-    let message = try await asked(try answer.serializedBytes()) { client in
+    let message = try await sent(try reply.serializedBytes()) { client in
       let page = try await client.keys(
         matching: .prefix("p"), limit: 2, pageToken: [7], allowPartial: true,
         options: .init(database: 5))
@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test func rangesOfManyListsHaveAnOutcomeEach() async throws {
-    let answer = Ringstore_V1_MLRangeResponse.with {
+    let reply = Ringstore_V1_MLRangeResponse.with {
       $0.items = [
         .with {
           $0.list = .with {
@@ -63,7 +63,7 @@ import Testing
         },
       ]
     }
-    let message = try await asked(try answer.serializedBytes()) { client in
+    let message = try await sent(try reply.serializedBytes()) { client in
       let ranges = [RingstoreListRange("a", 3, 4), RingstoreListRange("b")]
       let outcomes = try await client.multiRange(ranges, options: .init(database: 2))
       let list = try outcomes[0].value()
@@ -85,8 +85,8 @@ import Testing
   }
 
   @Test func countersAreReadByName() async throws {
-    let answer = Ringstore_V1_StatsResponse.with { $0.counters = ["calls": 12, "keys": -1] }
-    _ = try await asked(try answer.serializedBytes()) { client in
+    let reply = Ringstore_V1_StatsResponse.with { $0.counters = ["calls": 12, "keys": -1] }
+    _ = try await sent(try reply.serializedBytes()) { client in
       let counters = try await client.stats()
       #expect(counters == ["calls": 12, "keys": -1])
     }
@@ -94,20 +94,20 @@ import Testing
 
   @Test(arguments: [true, false])
   func aShutdownSaysHowFarItGoes(wholeCluster: Bool) async throws {
-    let message = try await asked([]) { try await $0.shutdown(wholeCluster: wholeCluster) }
+    let message = try await sent([]) { try await $0.shutdown(wholeCluster: wholeCluster) }
     let request = try Ringstore_V1_ShutdownRequest(serializedBytes: message)
     #expect(request.wholeCluster == wholeCluster)
   }
 
   @Test func valuesBeyondTheUsualLimitPassWhereBothSidesAllowIt() async throws {
     let value = [UInt8](repeating: 3, count: 9 << 20)
-    let answer =
+    let reply =
       try Ringstore_V1_Value.with {
         $0.value = .init(value)
         $0.found = true
       }.serializedBytes() as [UInt8]
     var script = NodeScript()
-    script.unary = { _, _ in .success(answer) }
+    script.unary = { _, _ in .success(reply) }
     var configuration = RingstoreClient.Configuration.patient
     try await ScriptedNode.with(script, configuration) { client, _ in
       #expect(await failure { _ = try await client.get("k") }?.code == .resourceExhausted)

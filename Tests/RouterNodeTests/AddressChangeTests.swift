@@ -43,7 +43,7 @@ import Testing
     try router.accept(0)
     let call = try #require(try router.sent(to: 0).calls.first)
     try router.reply(call.id, from: 0)
-    #expect(router.driver.outcomes == [1: .answered([1])])
+    #expect(router.driver.outcomes == [1: .replied([1])])
     #expect(router.isTidy && !router.core.care.isNeeded)
   }
 
@@ -54,12 +54,12 @@ import Testing
     #expect(try router.sent(to: 0).calls.isEmpty, "a new call waits")
     #expect(router.driver.addresses[0] == "h:1")
     try router.reply(first, from: 0)
-    #expect(router.driver.outcomes == [1: .answered([1])])
+    #expect(router.driver.outcomes == [1: .replied([1])])
     #expect(router.driver.addresses[0] == "h:2")
     try router.accept(0)
     let second = try #require(try router.sent(to: 0).calls.first)
     try router.reply(second.id, from: 0)
-    #expect(router.driver.outcomes[2] == .answered([1]))
+    #expect(router.driver.outcomes[2] == .replied([1]))
     #expect(router.isTidy)
   }
 
@@ -120,7 +120,7 @@ import Testing
     try router.accept(0)
     let call = try #require(try router.sent(to: 0).calls.first)
     try router.reply(call.id, from: 0)
-    #expect(router.driver.outcomes[5] == .answered([1]))
+    #expect(router.driver.outcomes[5] == .replied([1]))
     #expect(router.isTidy)
   }
 

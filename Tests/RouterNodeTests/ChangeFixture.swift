@@ -147,10 +147,10 @@ final class ChangeFixture {
   /// Refuses a Hello.
   func refuse(_ shard: Int, _ refusal: String, theirs: SlotMap, inForce: Bool) throws {
     try greet(shard)
-    try answerRefused(shard, refusal, theirs: theirs, inForce: inForce)
+    try replyRefused(shard, refusal, theirs: theirs, inForce: inForce)
   }
 
-  func answerRefused(_ shard: Int, _ refusal: String, theirs: SlotMap, inForce: Bool) throws {
+  func replyRefused(_ shard: Int, _ refusal: String, theirs: SlotMap, inForce: Bool) throws {
     receive(
       .with { frame in
         frame.hello.refusal = refusal

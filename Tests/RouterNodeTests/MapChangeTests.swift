@@ -98,7 +98,7 @@ import Testing
     #expect(calls.map(\.id) == calls.map(\.id).sorted())
     #expect(calls[0].method == 2 && calls[0].request == world.request(moving.key))
     for call in calls { try world.router.reply(call.id, from: 2) }
-    #expect((1...3).allSatisfy { world.driver.outcomes[$0] == .answered([1]) })
+    #expect((1...3).allSatisfy { world.driver.outcomes[$0] == .replied([1]) })
     try world.router.reply(world.lastStaying(caller: 4), from: staying.owner)
     #expect(world.router.isTidy)
   }
@@ -171,7 +171,7 @@ import Testing
     try world.comesIntoForce(from: 1)
     #expect(try world.callsSent(to: 2).isEmpty)
     try world.router.reply(sent, from: moving.from)
-    #expect(world.driver.outcomes[1] == .answered([1]))
+    #expect(world.driver.outcomes[1] == .replied([1]))
     #expect(try world.callsSent(to: 2).count == 1)
   }
 
@@ -292,7 +292,7 @@ import Testing
     // Both shards say so, the second one to a Hello that was on its way.
     try world.greet(1)
     try world.refuse(0, "STALE_MAP", theirs: world.next, inForce: true)
-    try world.answerRefused(1, "STALE_MAP", theirs: world.next, inForce: true)
+    try world.replyRefused(1, "STALE_MAP", theirs: world.next, inForce: true)
     #expect(world.core.map.epoch == 2)
     #expect(!world.core.isMapRefused)
     #expect(!world.core.haveLinksBeenTried, "clients would come too early")

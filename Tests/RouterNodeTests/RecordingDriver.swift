@@ -10,7 +10,7 @@ import Users
 /// Callers are numbers.
 final class RecordingDriver: RouterDriver {
   enum Outcome: Equatable {
-    case answered([UInt8])
+    case replied([UInt8])
     /// The messages of a stream that ended well.
     case streamed([[UInt8]])
     case failed(CallError)
@@ -29,13 +29,13 @@ final class RecordingDriver: RouterDriver {
   var outcomes: [Int: Outcome] = [:]
   /// Called from within whatever tells a caller something: it may come with its next call at once.
   var whenTold: (() -> Void)?
-  /// Answers in pieces that have begun: what was announced, and what has come.
+  /// Replies in pieces that have begun: what was announced, and what has come.
   var begun: [Int: (byteCount: Int, bytes: [UInt8])] = [:]
   /// Callers that have gone away: nothing may be told to them.
   var gone: Set<Int> = []
   /// Messages of streams.
   var emitted: [Int: [[UInt8]]] = [:]
-  /// Callers whose large answers are gathered, as those of a Pipeline are.
+  /// Callers whose large replies are gathered, as those of a Pipeline are.
   var gathers: Set<Int> = []
   /// Callers that take no more for now, and the ids that wait for them.
   var full: Set<Int> = []
@@ -59,41 +59,41 @@ final class RecordingDriver: RouterDriver {
   var endCount = 0
 
   private func end(_ caller: Int, _ outcome: Outcome) {
-    precondition(outcomes[caller] == nil, "caller \(caller) was answered twice")
+    precondition(outcomes[caller] == nil, "caller \(caller) got two replies")
     precondition(!gone.contains(caller), "caller \(caller) has gone away")
     outcomes[caller] = outcome
     whenTold?()
   }
 
-  func answer(_ caller: Int, response: UnsafeRawBufferPointer) {
-    precondition(begun[caller] == nil, "caller \(caller) is in the middle of an answer")
-    end(caller, .answered(Array(response)))
+  func reply(to caller: Int, response: UnsafeRawBufferPointer) {
+    precondition(begun[caller] == nil, "caller \(caller) is in the middle of a reply")
+    end(caller, .replied(Array(response)))
   }
 
   func fail(_ caller: Int, error: CallError) {
-    precondition(begun[caller] == nil, "caller \(caller) is in the middle of an answer")
+    precondition(begun[caller] == nil, "caller \(caller) is in the middle of a reply")
     end(caller, .failed(error))
   }
 
   func takesPieces(_ caller: Int) -> Bool { !gathers.contains(caller) }
 
-  func beginAnswer(_ caller: Int, byteCount: Int) {
+  func beginReply(_ caller: Int, byteCount: Int) {
     precondition(begun[caller] == nil && outcomes[caller] == nil)
     begun[caller] = (byteCount, [])
   }
 
-  func appendAnswer(_ caller: Int, _ piece: UnsafeRawBufferPointer) {
+  func appendToReply(_ caller: Int, _ piece: UnsafeRawBufferPointer) {
     precondition(begun[caller] != nil && outcomes[caller] == nil && !gone.contains(caller))
     begun[caller]?.bytes += piece
   }
 
-  func finishAnswer(_ caller: Int) {
-    guard let answer = begun[caller] else { preconditionFailure("nothing was begun") }
-    precondition(answer.bytes.count == answer.byteCount, "the answer isn't whole")
-    end(caller, .answered(answer.bytes))
+  func finishReply(_ caller: Int) {
+    guard let reply = begun[caller] else { preconditionFailure("nothing was begun") }
+    precondition(reply.bytes.count == reply.byteCount, "the reply isn't whole")
+    end(caller, .replied(reply.bytes))
   }
 
-  func failAnswer(_ caller: Int, error: CallError) {
+  func failReply(_ caller: Int, error: CallError) {
     precondition(begun[caller] != nil)
     end(caller, .failed(error))
   }

@@ -1,4 +1,4 @@
-// The way of a call through a router: placed, sent, answered, or ended by a broken link.
+// The way of a call through a router: placed, sent, completed, or ended by a broken link.
 
 import Commands
 import GRPC
@@ -20,7 +20,7 @@ import Testing
     #expect(
       try Ringstore_V1_Key(serializedBytes: call.request).key == .init(router.key(of: 1).utf8))
     try router.reply(call.id, from: 1, .calls, [9, 8, 7])
-    #expect(router.driver.outcomes[1] == .answered([9, 8, 7]))
+    #expect(router.driver.outcomes[1] == .replied([9, 8, 7]))
     #expect(router.core.callsUnderWay == 0)
   }
 
@@ -91,7 +91,7 @@ import Testing
     _ = try router.sent(to: 0)
     router.core.cancel(id)
     #expect(try router.sent(to: 0).cancels == [id])
-    #expect(router.core.callsUnderWay == 1, "the shard has yet to answer")
+    #expect(router.core.callsUnderWay == 1, "the shard has yet to reply")
     try router.reply(id, from: 0)
     #expect(router.driver.outcomes[1] == nil)
     #expect(router.core.callsUnderWay == 0)

@@ -24,8 +24,8 @@ import Testing
     var value = Ringstore_V1_Value()
     value.found = true
     try router.reply(call.id, from: 0, .calls, try value.serializedBytes())
-    guard case .answered(let bytes)? = router.driver.outcomes[1] else {
-      Issue.record("no answer")
+    guard case .replied(let bytes)? = router.driver.outcomes[1] else {
+      Issue.record("no reply")
       return
     }
     let response = try Ringstore_V1_MGetResponse(serializedBytes: bytes)
@@ -45,7 +45,7 @@ import Testing
     request.keys = [item, item]
     for caller in 1...2 { _ = try router.start(.mGet, request, caller: caller) }
     let calls = try router.sent(to: 0).calls.map(\.id)
-    // The first answer of each; the second operation's finds no room beside the first's.
+    // The first reply of each; the second operation's finds no room beside the first's.
     try router.reply(calls[0], from: 0, .calls, Array(repeating: 0, count: 9_000))
     try router.reply(calls[2], from: 0, .calls, Array(repeating: 0, count: 2_000))
     #expect(router.driver.outcomes[1] == nil)
@@ -80,8 +80,8 @@ import Testing
     _ = try router.start(.mDelete, request, caller: 1)
     _ = try router.sent(to: 0)
     router.lose(0)
-    guard case .answered(let bytes)? = router.driver.outcomes[1] else {
-      Issue.record("no answer")
+    guard case .replied(let bytes)? = router.driver.outcomes[1] else {
+      Issue.record("no reply")
       return
     }
     let response = try Ringstore_V1_MDeleteResponse(serializedBytes: bytes)
@@ -132,8 +132,8 @@ import Testing
     _ = try router.start(.dbSize, partial, caller: 2)
     let call = try #require(try router.sent(to: 0).calls.first)
     try router.reply(call.id, from: 0, .calls, try Ringstore_V1_DbSizeResponse().serializedBytes())
-    guard case .answered(let bytes)? = router.driver.outcomes[2] else {
-      Issue.record("no answer")
+    guard case .replied(let bytes)? = router.driver.outcomes[2] else {
+      Issue.record("no reply")
       return
     }
     let response = try Ringstore_V1_DbSizeResponse(serializedBytes: bytes)
@@ -144,8 +144,8 @@ import Testing
     let router = try RouterFixture(shards: ["a"])
     router.lose(0)
     _ = try router.start(.describe, Ringstore_V1_DescribeRequest(), caller: 1)
-    guard case .answered(let bytes)? = router.driver.outcomes[1] else {
-      Issue.record("no answer")
+    guard case .replied(let bytes)? = router.driver.outcomes[1] else {
+      Issue.record("no reply")
       return
     }
     let response = try Ringstore_V1_DescribeResponse(serializedBytes: bytes)

@@ -112,7 +112,7 @@ final class RouterFixture {
     }
   }
 
-  /// Answers a call that the router has sent.
+  /// Replies to a call that the router has sent.
   func reply(
     _ id: UInt64, from shard: Int, _ lane: LinkLane = .calls, _ response: [UInt8] = [1],
     more: Bool = false

@@ -50,8 +50,8 @@ import Testing
       #expect(isLast || asked > sent, "a caller that takes everything is never kept waiting")
     }
     #expect(asked == total)
-    guard case .answered(let bytes)? = router.driver.outcomes[1] else {
-      Issue.record("no answer")
+    guard case .replied(let bytes)? = router.driver.outcomes[1] else {
+      Issue.record("no reply")
       return
     }
     #expect(bytes.count == total && bytes.first == 0 && bytes.last == 15)
@@ -79,7 +79,7 @@ import Testing
     for number in 0..<3 {
       try router.reply(id, from: 0, .bulk, piece(UInt8(number)), more: number < 2)
     }
-    #expect(router.driver.outcomes[1] == .answered(piece(0) + piece(1) + piece(2)))
+    #expect(router.driver.outcomes[1] == .replied(piece(0) + piece(1) + piece(2)))
     #expect(router.isTidy)
   }
 
@@ -100,11 +100,11 @@ import Testing
     #expect(try credit(router) == [bytes.count])
     try router.reply(id, from: 0, .bulk, Array(bytes[..<65_536]), more: true)
     try router.reply(id, from: 0, .bulk, Array(bytes[65_536...]))
-    guard case .answered(let answer)? = router.driver.outcomes[1] else {
-      Issue.record("no answer")
+    guard case .replied(let reply)? = router.driver.outcomes[1] else {
+      Issue.record("no reply")
       return
     }
-    #expect(try Ringstore_V1_MGetResponse(serializedBytes: answer).items[0].value == value)
+    #expect(try Ringstore_V1_MGetResponse(serializedBytes: reply).items[0].value == value)
     #expect(router.isTidy)
   }
 
@@ -224,7 +224,7 @@ import Testing
     #expect(router.driver.connections[0] != nil)
     try router.reply(id, from: 0, .bulk, piece(0, 100_000))
     #expect(router.driver.connections[0] == nil)
-    #expect(router.driver.outcomes[1] == .answered(piece(0, 100_000)))
+    #expect(router.driver.outcomes[1] == .replied(piece(0, 100_000)))
   }
 
   /// A shard returns only calls that it has not executed. Were this one taken for such a call, it

@@ -1,6 +1,6 @@
 // Random calls of every kind through the core, with shards whose lanes overtake each other, links
 // that break, callers that are slow or go away. Whatever happens: every call ends once, calls on a
-// key are executed in their order, large answers come whole, and nothing is left over.
+// key are executed in their order, large replies come whole, and nothing is left over.
 
 import NIOCore
 import NodeCore
@@ -47,7 +47,7 @@ import Testing
 
     func call() throws {
       callers += 1
-      // Answers given meanwhile may bring further calls.
+      // Replies given meanwhile may bring further calls.
       let caller = callers
       let key = "key\(number(8))"
       if number(2) == 0 { driver.gathers.insert(caller) }
@@ -176,9 +176,9 @@ import Testing
       for caller in 1...callers where !driver.gone.contains(caller) {
         switch driver.outcomes[caller] {
         case nil: Issue.record("caller \(caller) never heard of its call")
-        case .answered(let bytes)?:
+        case .replied(let bytes)?:
           if bytes.count == FakeShard.largeBytes, bytes != FakeShard.largeReply {
-            Issue.record("caller \(caller) got another answer than was sent")
+            Issue.record("caller \(caller) got another reply than was sent")
           }
         case .streamed(let messages)?:
           if messages.reduce([], +) != FakeShard.stream {
@@ -191,7 +191,7 @@ import Testing
   }
 
   @Test func everyCallEndsOnceInOrderAndNothingIsLeft() throws {
-    var (calls, answers) = (0, 0)
+    var (calls, replies) = (0, 0)
     try TestSeed.run(count: 4) { seed in
       let world = try World(SplitMix64(seed: seed))
       for _ in 0..<3_000 { try world.step() }
@@ -205,8 +205,8 @@ import Testing
       world.checkOutcomes()
       world.checkOrder()
       calls += world.callers
-      answers += world.driver.outcomes.values.count { $0.error == nil }
+      replies += world.driver.outcomes.values.count { $0.error == nil }
     }
-    #expect(answers > calls / 20, "hardly a call was answered")
+    #expect(replies > calls / 20, "hardly a call had a reply")
   }
 }

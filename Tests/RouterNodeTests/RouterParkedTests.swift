@@ -36,7 +36,7 @@ import Testing
     #expect(router.core.callsParked == 1 && router.driver.parked == [1])
     #expect(router.driver.outcomes.isEmpty)
     try router.reply(id, from: 0, .calls, [7])
-    #expect(router.driver.outcomes == [1: .answered([7])])
+    #expect(router.driver.outcomes == [1: .replied([7])])
     #expect(router.isTidy && router.driver.parked.isEmpty)
   }
 
@@ -58,7 +58,7 @@ import Testing
     #expect(try router.sent(to: 0, .bulk).credits.map(\.bytes) == [100_000])
     #expect(router.driver.parked.isEmpty)
     try router.reply(id, from: 0, .bulk, Array(repeating: 7, count: 100_000))
-    #expect(router.driver.outcomes[1] == .answered(Array(repeating: 7, count: 100_000)))
+    #expect(router.driver.outcomes[1] == .replied(Array(repeating: 7, count: 100_000)))
     #expect(router.isTidy)
   }
 
@@ -77,13 +77,13 @@ import Testing
     let second = try parked(2)
     #expect(router.driver.outcomes.isEmpty)
     #expect(try router.sent(to: 0).cancels == [second])
-    // Were there a value on its way, it would be answered.
+    // Were there a value on its way, it would be the reply.
     try router.refuse(second, from: 0)
     #expect(router.driver.outcomes[2]?.error?.reason == .overloaded)
     let third = try parked(3)
     #expect(try router.sent(to: 0).cancels == [third])
     try router.reply(third, from: 0, .calls, [7])
-    #expect(router.driver.outcomes[3] == .answered([7]))
+    #expect(router.driver.outcomes[3] == .replied([7]))
   }
 
   @Test func aCallWhoseUserWasRemovedIsCancelledWhenItIsParked() throws {
@@ -102,7 +102,7 @@ import Testing
     try router.refuse(ids[0], from: 0)
     try router.reply(ids[1], from: 0, .calls, [7])
     #expect(router.driver.outcomes[1]?.error?.reason == .shardUnavailable)
-    #expect(router.driver.outcomes[2] == .answered([7]))
+    #expect(router.driver.outcomes[2] == .replied([7]))
     // Calls that are parked from now on are recalled at once.
     let late = try parked(3)
     #expect(try router.sent(to: 0).cancels == [late])
@@ -194,7 +194,7 @@ import Testing
       try Ringstore_V1_PopRequest(serializedBytes: again.request).waitMillis == 60_000)
     try router.park(again, from: 0)
     try router.reply(id, from: 0)
-    #expect(router.driver.outcomes[1] == .answered([1]) && router.isTidy)
+    #expect(router.driver.outcomes[1] == .replied([1]) && router.isTidy)
   }
 }
 

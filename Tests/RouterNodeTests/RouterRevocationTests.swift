@@ -89,7 +89,7 @@ import Users
     router.driver.full = []
     router.core.callerWritable(id)
     try router.reply(id, from: 0, .bulk, [1, 2, 3])
-    #expect(router.driver.outcomes[1] == .answered([1, 2, 3]))
+    #expect(router.driver.outcomes[1] == .replied([1, 2, 3]))
     #expect(router.isTidy)
   }
 }

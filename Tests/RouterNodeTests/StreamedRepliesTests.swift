@@ -23,7 +23,7 @@ import Testing
   }
 
   @Test
-  mutating func aCallerThatTakesPiecesIsAskedForAWindowAndToldOnceOfTheFirst() {
+  mutating func forACallerThatTakesPiecesAWindowIsRequestedAndTheFirstPieceHasTheLength() {
     replies.begin(1, .pieces(total: 3 * window))
     let first = ask(1)
     #expect(first == window)
@@ -36,7 +36,7 @@ import Testing
     #expect(next == window)
   }
 
-  @Test mutating func aGatheredReplyIsAskedForWholeAndCountedUntilItEnds() {
+  @Test mutating func aGatheredReplyIsRequestedWholeAndCountedUntilItEnds() {
     replies.begin(1, .gathered(total: 10 * window))
     let asked = ask(1)
     #expect(asked == 10 * window)
@@ -112,7 +112,7 @@ import Testing
     #expect(!replies.hasWaiters(0))
   }
 
-  @Test mutating func aCallThatGoesToAnotherShardAsksThereAnew() {
+  @Test mutating func aCallThatGoesToAnotherShardRequestsItsReplyThereAgain() {
     replies.begin(1, .messages)
     _ = ask(1, of: 0)
     let released = replies.returned(1, by: 0)

@@ -35,7 +35,7 @@ import Testing
   }
 
   @Test(arguments: FsyncPolicy.allCases, PowerLoss.allCases)
-  func versionsContinueAboveThoseThatWereTold(policy: FsyncPolicy, loss: PowerLoss) throws {
+  func versionsContinueAboveThoseThatWereReported(policy: FsyncPolicy, loss: PowerLoss) throws {
     let stored = try StoredShard(policy)
     var writer = Writer()
     for start in 1...4 {

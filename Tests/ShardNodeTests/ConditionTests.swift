@@ -113,7 +113,7 @@ import Testing
   ]
 
   @Test(arguments: values)
-  func theValueBeforeIsAnswered(_ value: String) throws {
+  func theReplyHasTheValueBefore(_ value: String) throws {
     let none = try set("k", value) { $0.returnPrevious = true }
     #expect(none.ok && none.hasPrevious && !none.previous.found)
     let version = none.version
@@ -156,7 +156,7 @@ import Testing
     }
   }
 
-  @Test func whatCanNotBeAnsweredIsNotReplaced() throws {
+  @Test func aValueThatCanNotBeReturnedIsNotReplaced() throws {
     let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push("l", ["a"]))
     var request = Requests.set("l", "v")
     request.returnPrevious = true

@@ -1,4 +1,4 @@
-// Digest at a shard: a walk in turns, answered at its end.
+// Digest at a shard: a walk in turns, with a reply at its end.
 
 import Commands
 import NIOCore

@@ -16,7 +16,7 @@ import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(15)))
 struct GateExitTests {
-  @Test func aUnaryCallIsAnsweredWhenItIsCommitted() async throws {
+  @Test func aUnaryCallHasItsReplyWhenItIsCommitted() async throws {
     try await GatedShard.with { shard in
       let write = shard.begin(.set, Requests.set("k", "v"))
       try await shard.executed(1)

@@ -16,7 +16,7 @@ import Testing
 struct GateLineTests {
   // MARK: - Lines
 
-  @Test func aLineIsAnsweredWhenItIsCommitted() async throws {
+  @Test func aLineHasItsReplyWhenItIsCommitted() async throws {
     try await GatedShard.with { shard in
       let lines = try await GatedLines(shard)
       try await lines.send("SET k v", "GET k", "STRLEN other", "LLEN k")
@@ -74,7 +74,7 @@ struct GateLineTests {
 
   // MARK: - Legacy services
 
-  @Test func aLegacyCallIsAnsweredWhenItIsCommitted() async throws {
+  @Test func aLegacyCallHasItsReplyWhenItIsCommitted() async throws {
     try await GatedShard.with { shard in
       let write = shard.begin(path: "/KeyStore/Set", Self.keyValue("k", "v"))
       try await shard.executed(1)

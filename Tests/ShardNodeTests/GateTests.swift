@@ -27,7 +27,7 @@ import Testing
     marks = shard.holding()
   }
 
-  @Test func aWriteIsAnsweredWhenItIsCommitted() throws {
+  @Test func aWriteHasItsReplyWhenItIsCommitted() throws {
     #expect(link.call(1, .set, Requests.set("k", "v")).isEmpty)
     #expect(!shard.core.gate.isEmpty)
     marks.commit()
@@ -105,20 +105,20 @@ import Testing
   func repliesOfAKeyKeepTheirOrder(seed: Int) throws {
     var random = SplitMix64(seed: UInt64(seed))
     var waiting: [(id: UInt64, key: String, mark: ReplyMark)] = []
-    var answered: [UInt64] = []
+    var replied: [UInt64] = []
     var nextID: UInt64 = 1
     func settle() {
       let ids = link.calls.take().map(\.id)
       for id in ids {
         guard let place = waiting.firstIndex(where: { $0.id == id }) else {
-          Issue.record("\(id) was answered twice")
+          Issue.record("\(id) has two replies")
           continue
         }
         let reply = waiting.remove(at: place)
         #expect(reply.mark <= shard.core.gate.committed, "\(id) left before it was committed")
         #expect(!waiting.contains { $0.key == reply.key && $0.id < id }, "\(id) overtakes")
       }
-      answered += ids
+      replied += ids
       #expect(waiting.allSatisfy { $0.mark > shard.core.gate.committed }, "some were forgotten")
     }
     for _ in 0..<400 {
@@ -150,7 +150,7 @@ import Testing
     }
     marks.commit()
     settle()
-    #expect(waiting.isEmpty && answered.count == Int(nextID) - 1)
+    #expect(waiting.isEmpty && replied.count == Int(nextID) - 1)
     #expect(shard.core.gate.isEmpty && shard.core.gate.heldBytes == 0)
   }
 
@@ -262,7 +262,7 @@ import Testing
     marks.commit()
   }
 
-  @Test func whatIsGivenUpIsToldSo() throws {
+  @Test func whatIsGivenUpGetsAnError() throws {
     link.calls.give { frame in
       frame.call(1, .set, Requests.set("k", pattern(150_000)))
       frame.call(2, .exists, Requests.key("k"))

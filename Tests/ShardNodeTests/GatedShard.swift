@@ -1,5 +1,5 @@
 // A shard with sockets whose gate the test opens, and clients that say whether they have their
-// answers.
+// replies.
 
 import Commands
 import EncodedCalls
@@ -132,7 +132,7 @@ final class GatedShard: Sendable {
       look()
       return promise.futureResult
     }.get()
-    // The calls of this event are answered, or held, at its end.
+    // The calls of this event have their replies, or are held, at its end.
     try await marks.eventLoop.submit {}.get()
   }
 

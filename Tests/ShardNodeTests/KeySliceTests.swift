@@ -147,7 +147,7 @@ import Testing
     #expect(Set(slices.flatMap(\.keys)).count == 500)
   }
 
-  @Test func aSliceAnswersNoMoreKeysAndBytesThanRequested() throws {
+  @Test func aSliceHasNoMoreKeysAndBytesThanRequested() throws {
     try fill(500)
     let few = try walk(request { $0.maxKeys = 9 })
     #expect(few.dropLast().allSatisfy { $0.keys.count == 9 })

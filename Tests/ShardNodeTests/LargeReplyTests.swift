@@ -86,7 +86,7 @@ import Testing
   }
 
   @Test func aLargeElementIsPoppedOnce() throws {
-    try push("l", [pattern(100_000), pattern(90_000, 1), "last"])
+    try shard.push("l", [pattern(100_000), pattern(90_000, 1), "last"])
     #expect(link.call(1, .lPop, Requests.key("l")).first?.noticedBytes != nil)
     #expect(link.call(2, .lPop, Requests.key("l")).first?.noticedBytes != nil)
     #expect(link.call(3, .lPop, Requests.key("l")).first?.more == false)
@@ -113,9 +113,9 @@ import Testing
 
   @Test func aLargeRangeComesWhole() throws {
     let values = (0..<40_000).map { "value \($0)" }
-    try push("l", values)
+    try shard.push("l", values)
     #expect(link.call(1, .lRange, Requests.range("l", 0, -1)).isEmpty, "it is measured in turns")
-    try push("l", ["later"])
+    try shard.push("l", ["later"])
     shard.runTurns()
     #expect(link.calls.take().first?.noticedBytes != nil)
     let list: Ringstore_V1_ListValues = try gather(1)
@@ -150,7 +150,7 @@ import Testing
 
   @Test func withoutABulkLaneTheReplyComesInPlace() throws {
     try shard.set("k", pattern(100_000))
-    try push("l", [pattern(100_000), "x"])
+    try shard.push("l", [pattern(100_000), "x"])
     let alone = try Link.accepted(.calls, shard, "r/9", 1)
     alone.give { frame in
       frame.call(1, .get, Requests.key("k"))
@@ -166,7 +166,7 @@ import Testing
 
   @Test func aCancelEndsItWithOneLastReply() throws {
     try shard.set("k", pattern(300_000))
-    try push("l", (0..<40_000).map { "value \($0)" })
+    try shard.push("l", (0..<40_000).map { "value \($0)" })
     link.calls.give { frame in
       frame.call(1, .get, Requests.key("k"))
       frame.call(2, .get, Requests.key("k"))
@@ -234,10 +234,6 @@ import Testing
     #expect(again.map(\.code) == [StatusCode.internal.rawValue])
     let _: Ringstore_V1_Value = try gather(1)
     #expect(link.call(1, .get, Requests.key("k")).first?.noticedBytes != nil)
-  }
-
-  private func push(_ key: String, _ values: [String]) throws {
-    let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push(key, values))
   }
 
   /// Grants as much as there is and decodes what comes.

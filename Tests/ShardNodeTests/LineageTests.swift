@@ -31,7 +31,7 @@ import Testing
     return try Ringstore_V1_SlotMap(serializedBytes: document).shards[0].lineage
   }
 
-  /// What the shard answers to a Hello of a router with this on record.
+  /// What the shard replies to a Hello of a router with this on record.
   private func greet(
     _ core: ShardCore, _ record: Ringstore_V1_Lineage?
   ) throws -> Ringstore_Internal_V1_HelloReply {
@@ -57,7 +57,7 @@ import Testing
     #expect(try greet(shard().core, nil).lineages.isEmpty)
   }
 
-  @Test func whatARouterHasOnRecordIsTakenOverAndTold() throws {
+  @Test func whatARouterHasOnRecordIsTakenOverAndReported() throws {
     let shard = shard()
     let reply = try greet(shard.core, try record(Self.own))
     #expect(reply.accepted && reply.lineages.map(\.shard) == ["a"])
@@ -92,7 +92,7 @@ import Testing
     #expect(response.readableBytes > 0)
   }
 
-  @Test func aShardAskedAloneServes() throws {
+  @Test func aShardWithoutARouterServes() throws {
     let shard = shard()
     try shard.set("k", "v")
     #expect(try shard.get("k").found)

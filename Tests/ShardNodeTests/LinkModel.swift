@@ -2,8 +2,8 @@
 // the store, applied in the order in which each lane has carried the calls.
 //
 // The lanes write to keys of their own, so the order of a key is the order of its lane. A lane
-// executes its calls in order, and writes are answered at once; so what has been executed of a lane
-// is all up to the latest call that was answered.
+// executes its calls in order, and writes have their replies at once; so what has been executed of
+// a lane is all up to the latest call that had a reply.
 
 import GRPC
 import NIOCore
@@ -31,9 +31,9 @@ final class ModelCall {
   let kind: Kind
   let lane: LinkLane
   var isCancelled = false
-  /// What it must answer; nil as long as it has not been executed.
+  /// The reply that it must have; nil as long as it has not been executed.
   var expected: [String]?
-  var wasAnswered = false
+  var hasReply = false
   var noticed: Int?
   var granted = 0
   var received: [UInt8] = []
@@ -126,8 +126,8 @@ final class ModelRouter {
     _ reply: Ringstore_Internal_V1_LinkReply, from lane: LinkLane, _ model: inout StoreModel
   ) throws {
     let call = try #require(open[reply.id], "call \(reply.id) has no reply any more")
-    if !call.wasAnswered {
-      call.wasAnswered = true
+    if !call.hasReply {
+      call.hasReply = true
       #expect(lane == call.lane, "the first reply comes back on the call's own lane")
       execute(upTo: call, wasExecuted: reply.code == 0, &model)
     }
@@ -158,12 +158,12 @@ final class ModelRouter {
     if !reply.more { try completed(call) }
   }
 
-  /// The model executes what the shard must have executed before a call that it has answered.
+  /// The model executes what the shard must have executed before a call that has its reply.
   private func execute(upTo call: ModelCall, wasExecuted: Bool, _ model: inout StoreModel) {
     guard let index = unexecuted[call.lane]?.firstIndex(where: { $0 === call }) else { return }
     for earlier in unexecuted[call.lane]?[..<index] ?? [] {
       earlier.apply(to: &model)
-      let isLate = earlier.isRead || earlier.wasAnswered
+      let isLate = earlier.isRead || earlier.hasReply
       #expect(isLate, "call \(earlier.id) was passed over by \(call.id)")
     }
     if wasExecuted { call.apply(to: &model) }
@@ -205,7 +205,7 @@ final class ModelRouter {
     case .slice: break
     }
     let isRight = found == expected
-    #expect(isRight, "call \(call.id) on \(call.key) answered something else")
+    #expect(isRight, "call \(call.id) on \(call.key) has another reply")
   }
 
   // MARK: - Ends

@@ -49,7 +49,7 @@ private struct RandomTraffic {
     case ..<88: toggleLane()
     case ..<95: for _ in 0..<number(1...6) { shard.core.runTurn() }
     case ..<97: expireViews()
-    default: try startAnew()
+    default: try restart()
     }
     try router.takeReplies(&model)
   }
@@ -116,9 +116,9 @@ private struct RandomTraffic {
     shard.core.endExpired()
   }
 
-  /// The link is lost, or another one takes over. What was not answered was not executed: only
-  /// reads may be without an answer otherwise.
-  private mutating func startAnew() throws {
+  /// The link is lost, or another one takes over. What has no reply was not executed: only
+  /// reads may be without a reply otherwise.
+  private mutating func restart() throws {
     try router.takeReplies(&model)
     if number(0...1) == 0 {
       (number(0...1) == 0 ? router.link.calls : router.link.bulk).session?.lost()

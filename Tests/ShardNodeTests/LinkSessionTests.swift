@@ -13,7 +13,7 @@ import Testing
 @Suite struct LinkSessionTests {
   let shard = ShardFixture()
 
-  @Test func callsAreAnsweredInTheOrderReceived() throws {
+  @Test func repliesComeInTheOrderOfTheCalls() throws {
     let link = try Link(to: shard)
     link.calls.give { frame in
       frame.call(1, .set, Requests.set("k", "v"))
@@ -262,7 +262,7 @@ import Testing
     link.calls.give { $0.keysPart(1) }
     #expect(link.call(2, .set, Requests.set("k", "v")).map(\.code) == [0])
     shard.runTurns()
-    #expect(link.calls.take().map(\.code) == [0], "what was asked before is still answered")
+    #expect(link.calls.take().map(\.code) == [0], "earlier calls still get their replies")
   }
 
   @Test func aRouterMayAskForTheEnd() throws {

@@ -12,15 +12,6 @@ import Testing
 @Suite struct ListCommandTests {
   private let shard = ShardFixture()
 
-  private func push(_ key: String, _ values: [String]) throws {
-    let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push(key, values))
-  }
-
-  private func list(_ key: String) throws -> [String] {
-    let list: Ringstore_V1_ListValues = try shard.call(.lRange, Requests.range(key, 0, -1))
-    return list.values.map { String(decoding: $0, as: UTF8.self) }
-  }
-
   private func index(_ key: String, _ index: Int64) -> Ringstore_V1_ListIndexRequest {
     .with { ($0.key, $0.index) = (Data(key.utf8), index) }
   }
@@ -34,12 +25,12 @@ import Testing
   }
 
   @Test func anElementIsReadAndReplacedFromBothEnds() throws {
-    try push("l", ["a", "b", "c"])
+    try shard.push("l", ["a", "b", "c"])
     let before: Ringstore_V1_Value = try shard.call(.lIndex, index("l", -3))
     #expect(before.found && before.value == Data("a".utf8) && before.version == 1)
     let status: Ringstore_V1_Status = try shard.call(.lSet, set("l", -1, "C"))
     #expect(status.ok && status.count == 3 && status.version == 2)
-    #expect(try list("l") == ["a", "b", "C"])
+    #expect(try shard.list("l") == ["a", "b", "C"])
     let missing: Ringstore_V1_Value = try shard.call(.lIndex, index("x", 0))
     #expect(!missing.found)
     try shard.set("s", "text")
@@ -49,7 +40,7 @@ import Testing
 
   @Test(arguments: [Int64.min, .min + 1, -4, 3, .max - 1, .max])
   func anIndexThatIsNotThereIsRefused(_ at: Int64) throws {
-    try push("l", ["a", "b", "c"])
+    try shard.push("l", ["a", "b", "c"])
     let found: Ringstore_V1_Value = try shard.call(.lIndex, index("l", at))
     #expect(!found.found)
     let failure = try #require(shard.failure(.lSet, set("l", at, "x")))
@@ -57,17 +48,17 @@ import Testing
     #expect(failure.message.contains("\(at)"))
     let missing = try #require(shard.failure(.lSet, set("x", at, "x")))
     #expect(missing.reason == .noSuchKey && missing.code == .notFound)
-    #expect(try list("l") == ["a", "b", "c"])
+    #expect(try shard.list("l") == ["a", "b", "c"])
   }
 
   @Test func aTrimSaysWhatIsLeft() throws {
-    try push("l", ["a", "b", "c", "d"])
+    try shard.push("l", ["a", "b", "c", "d"])
     func trim(_ start: Int64, _ stop: Int64) throws -> Ringstore_V1_Status {
       try shard.call(.lTrim, Requests.range("l", start, stop))
     }
     #expect(try trim(.min, .max).count == 4)
     #expect(try trim(1, -2).count == 2)
-    #expect(try list("l") == ["b", "c"])
+    #expect(try shard.list("l") == ["b", "c"])
     let gone = try trim(5, 9)
     #expect(gone.ok && gone.count == 0 && gone.version == 3)
     #expect(try trim(0, 1).version == 0)
@@ -79,8 +70,8 @@ import Testing
     request.onlyIfPresent = true
     let refused: Ringstore_V1_Status = try shard.call(command, request)
     #expect(!refused.ok && refused.count == 0)
-    #expect(try list("l") == [])
-    try push("l", ["b"])
+    #expect(try shard.list("l") == [])
+    try shard.push("l", ["b"])
     let done: Ringstore_V1_Status = try shard.call(command, request)
     #expect(done.ok && done.count == 2)
     try shard.set("s", "text")
@@ -89,7 +80,7 @@ import Testing
   }
 
   @Test func manyArePoppedInTheirOrder() throws {
-    try push("l", ["a", "b", "c", "d", "e"])
+    try shard.push("l", ["a", "b", "c", "d", "e"])
     let head: Ringstore_V1_ListValues = try shard.call(.lPopMany, take("l", 2))
     #expect(head.found && head.values == ["a", "b"].map { Data($0.utf8) })
     #expect(head.length == 5 && head.firstIndex == 0)
@@ -132,10 +123,10 @@ import Testing
     let link = try Link(to: shard)
     let values = (0..<40_000).map { "value \($0)" }
     for start in stride(from: 0, to: 40_000, by: 10_000) {
-      try push("l", Array(values[start..<start + 10_000]))
+      try shard.push("l", Array(values[start..<start + 10_000]))
     }
     #expect(link.call(1, .lPopMany, take("l", 39_999)).isEmpty, "it is measured in turns")
-    #expect(try list("l") == ["value 39999"])
+    #expect(try shard.list("l") == ["value 39999"])
     shard.runTurns()
     #expect(link.calls.take().first?.noticedBytes != nil)
     link.grant(1, 1 << 30)

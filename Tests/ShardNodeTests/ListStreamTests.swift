@@ -20,11 +20,11 @@ import Testing
 
   @Test func partsAreOneViewHoweverMuchIsWrittenMeanwhile() throws {
     let values = (0..<60_000).map { "value \($0)" }
-    try push("l", values)
+    try shard.push("l", values)
     link.streamList(1, Requests.range("l", 0, -1), credit: 100_000)
     var parts = try take()
     #expect(parts.count == 2, "credit for one part and a half")
-    try push("l", ["later"])
+    try shard.push("l", ["later"])
     let _: Ringstore_V1_Status = try shard.call(.delete, Requests.key("l"))
     #expect(shard.core.store.pinnedBytes > 0)
     link.grant(1, 10 << 20)
@@ -39,7 +39,7 @@ import Testing
 
   @Test func aLongElementHasAPartToItself() throws {
     let values = ["a", pattern(200_000), "b"]
-    try push("l", values)
+    try shard.push("l", values)
     link.streamList(1, Requests.range("l", 0, -1), credit: 10 << 20)
     let lists = try take().map { try Ringstore_V1_ListValues(serializedBytes: $0.response) }
     #expect(lists.map(\.values.count) == [1, 1, 1])
@@ -60,7 +60,7 @@ import Testing
   }
 
   @Test func aMissingKeyAndAnEmptyRangeAreOnePartEach() throws {
-    try push("l", ["a"])
+    try shard.push("l", ["a"])
     link.streamList(1, Requests.range("missing", 0, -1), credit: 1)
     link.streamList(2, Requests.range("l", 5, 9), credit: 1)
     let parts = try take()
@@ -78,7 +78,7 @@ import Testing
   }
 
   @Test func aCancelledStreamReleasesTheList() throws {
-    try push("l", (0..<60_000).map { "value \($0)" })
+    try shard.push("l", (0..<60_000).map { "value \($0)" })
     link.streamList(1, Requests.range("l", 0, -1), credit: 1)
     _ = try take()
     let _: Ringstore_V1_Status = try shard.call(.delete, Requests.key("l"))
@@ -86,10 +86,6 @@ import Testing
     let last = try take()
     #expect(last.map(\.code) == [StatusCode.cancelled.rawValue] && last.map(\.more) == [false])
     #expect(shard.core.store.pinnedBytes == 0)
-  }
-
-  private func push(_ key: String, _ values: [String]) throws {
-    let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push(key, values))
   }
 
   private func take() throws -> [Ringstore_Internal_V1_LinkReply] {

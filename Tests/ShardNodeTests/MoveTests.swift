@@ -13,15 +13,6 @@ import Testing
 @Suite struct MoveTests {
   private let shard = ShardFixture()
 
-  private func push(_ key: String, _ values: [String]) throws {
-    let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push(key, values))
-  }
-
-  private func list(_ key: String) throws -> [String] {
-    let list: Ringstore_V1_ListValues = try shard.call(.lRange, Requests.range(key, 0, -1))
-    return list.values.map { String(decoding: $0, as: UTF8.self) }
-  }
-
   private func request(
     _ key: String, _ from: Ringstore_V1_ListEnd, _ destination: String, _ to: Ringstore_V1_ListEnd
   ) -> Ringstore_V1_ListMoveRequest {
@@ -39,41 +30,41 @@ import Testing
   }
 
   @Test func aValueGoesFromAnyEndToAnyEnd() throws {
-    try push("{t}a", ["1", "2", "3", "4"])
+    try shard.push("{t}a", ["1", "2", "3", "4"])
     #expect(try move("{t}a", .head, "{t}b", .head) == "1")
     #expect(try move("{t}a", .tail, "{t}b", .head) == "4")
     #expect(try move("{t}a", .head, "{t}b", .tail) == "2")
-    #expect(try list("{t}a") == ["3"] && list("{t}b") == ["4", "1", "2"])
+    #expect(try shard.list("{t}a") == ["3"] && shard.list("{t}b") == ["4", "1", "2"])
     #expect(try move("{t}a", .tail, "{t}b", .tail) == "3")
     #expect(shard.core.store.totalKeyCount == 1)
     #expect(try move("{t}a", .head, "{t}b", .head) == nil)
-    #expect(try list("{t}b") == ["4", "1", "2", "3"])
+    #expect(try shard.list("{t}b") == ["4", "1", "2", "3"])
   }
 
   @Test func aListGoesRound() throws {
-    try push("l", ["1", "2", "3"])
+    try shard.push("l", ["1", "2", "3"])
     #expect(try move("l", .tail, "l", .head) == "3")
-    #expect(try list("l") == ["3", "1", "2"])
+    #expect(try shard.list("l") == ["3", "1", "2"])
     #expect(try move("l", .head, "l", .tail) == "3")
     #expect(try move("l", .head, "l", .head) == "1")
-    #expect(try list("l") == ["1", "2", "3"])
-    try push("one", ["x"])
+    #expect(try shard.list("l") == ["1", "2", "3"])
+    try shard.push("one", ["x"])
     for end in [Ringstore_V1_ListEnd.head, .tail] {
       #expect(try move("one", end, "one", .tail) == "x")
     }
-    #expect(try list("one") == ["x"])
+    #expect(try shard.list("one") == ["x"])
   }
 
   @Test func keysOfTwoSlotsAreRefusedWithTheWayOut() throws {
-    try push("a", ["1"])
+    try shard.push("a", ["1"])
     let error = try #require(shard.failure(.lMove, request("a", .head, "b", .head)))
     #expect(error.reason == .crossSlot && error.code == .invalidArgument)
     #expect(error.message.contains("{hash tag}"))
-    #expect(try list("a") == ["1"] && list("b") == [])
+    #expect(try shard.list("a") == ["1"] && shard.list("b") == [])
   }
 
   @Test func whatIsRefusedChangesNothing() throws {
-    try push("{t}a", ["1"])
+    try shard.push("{t}a", ["1"])
     try shard.set("{t}s", "text")
     #expect(shard.failure(.lMove, request("{t}a", .head, "{t}s", .head))?.reason == .wrongType)
     #expect(shard.failure(.lMove, request("{t}s", .head, "{t}a", .head))?.reason == .wrongType)
@@ -84,16 +75,16 @@ import Testing
     request.to = .head
     request.destination = Data("{t}".utf8 + Array(repeating: 1, count: 70_000))
     #expect(shard.failure(.lMove, request)?.reason == .invalidKey)
-    #expect(try list("{t}a") == ["1"])
+    #expect(try shard.list("{t}a") == ["1"])
   }
 
   @Test func aLargeValueIsMovedOnceAndComesLater() throws {
     let link = try Link(to: shard)
     let large = String(repeating: "x", count: 200_000)
-    try push("{t}a", [large])
+    try shard.push("{t}a", [large])
     #expect(
       link.call(1, .lMove, request("{t}a", .head, "{t}b", .head)).first?.noticedBytes != nil)
-    #expect(try list("{t}a") == [] && list("{t}b") == [large])
+    #expect(try shard.list("{t}a") == [] && shard.list("{t}b") == [large])
     link.grant(1, 1 << 30)
     shard.runTurns()
     let value = try Ringstore_V1_Value(

@@ -36,7 +36,7 @@ typealias LinkReply = Ringstore_Internal_V1_LinkReply
     #expect(shard.core.parkedCount == 1 && !shard.core.hasTurns, "it costs no turn")
 
     let replies = link.call(2, .rPush, Requests.push("q", ["a"]))
-    #expect(replies.map(\.id) == [2, 1], "the push is answered first")
+    #expect(replies.map(\.id) == [2, 1], "the reply to the push is first")
     #expect(try value(replies[1]) == "a")
     #expect(shard.core.parkedCount == 0 && shard.core.deadlines.isEmpty)
     #expect(try length("q") == 0)
@@ -266,7 +266,7 @@ typealias LinkReply = Ringstore_Internal_V1_LinkReply
 
   /// Over the other lane the cancel's reply could overtake the notice, and a router that has
   /// recalled the call would say that nothing was taken.
-  @Test func aCancelOfALargeValueIsAnsweredBehindItsNotice() throws {
+  @Test func aCancelOfALargeValueGetsItsReplyBehindTheNotice() throws {
     _ = link.call(1, .lPop, Requests.pop("q", waitMillis: 1_000))
     let notice = link.call(2, .rPush, Requests.push("q", [pattern(200_000)])).last
     #expect(notice?.noticedBytes != nil)
@@ -408,14 +408,14 @@ typealias LinkReply = Ringstore_Internal_V1_LinkReply
 
   // MARK: - After a link was lost
 
-  @Test func aNewLinkIsToldWhichCallsHaveRun() throws {
+  @Test func aNewLinkReportsWhichCallsHaveRun() throws {
     for id in 1...3 { _ = link.call(UInt64(id), .lPop, Requests.pop("q\(id)", waitMillis: 1_000)) }
     let other = try Link(to: shard, router: "r/1")
     shard.core.watchLinks()
     _ = other.call(1, .rPush, Requests.push("q2", ["a"]))
     link.calls.session?.lost()
     #expect(try ranCalls(generation: 2, parked: [1, 2, 3]) == [2])
-    // As long as the router hasn't heard it, the answer is the same.
+    // As long as the router hasn't heard it, the reply is the same.
     #expect(try ranCalls(generation: 3, parked: [1, 2, 3]) == [2])
   }
 

@@ -65,7 +65,7 @@ import Testing
     lane.give { $0.call(2, .set, Requests.set(key, "second")) }
     #expect(taken() == ([2], []), "it would overtake the first")
     lane.give { frame in
-      frame.bytes.append(LinkV1.RouterFrame.Field.placedAnew, 1)
+      frame.bytes.append(LinkV1.RouterFrame.Field.placedAgain, 1)
       frame.call(1, .set, Requests.set(key, "first"))
       frame.call(2, .set, Requests.set(key, "second"))
     }

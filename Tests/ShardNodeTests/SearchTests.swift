@@ -22,12 +22,8 @@ import Testing
     limits.searchStepsMax = 100
     shard = ShardFixture(limits: limits)
     link = try Link(to: shard)
-    try push("l", (0..<1_000).map { $0 % 10 == 7 ? "x" : "\($0)" })
+    try shard.push("l", (0..<1_000).map { $0 % 10 == 7 ? "x" : "\($0)" })
     try shard.set("other", "v")
-  }
-
-  private func push(_ key: String, _ values: [String]) throws {
-    let _: Ringstore_V1_Status = try shard.call(.rPush, Requests.push(key, values))
   }
 
   private func length(_ key: String) throws -> Int64 {
@@ -127,10 +123,10 @@ import Testing
   }
 
   @Test func aMoveToTheKeyComesBehind() throws {
-    try push("m", ["x"])
+    try shard.push("m", ["x"])
     let slots = ["l", "m"].map { key in Array(key.utf8).withUnsafeBytes { Slots.slot(of: $0) } }
     try #require(slots[0] != slots[1])
-    try push("{l}m", ["x"])
+    try shard.push("{l}m", ["x"])
     let move = Ringstore_V1_ListMoveRequest.with {
       ($0.key, $0.destination, $0.to) = (Data("{l}m".utf8), Data("l".utf8), .tail)
     }
@@ -188,7 +184,7 @@ import Testing
     marks.commit()
     #expect(try status(link.calls.take()).count == 100)
     // Brought to its end by a call on its key.
-    try push("l", (0..<1_000).map { "\($0)" })
+    try shard.push("l", (0..<1_000).map { "\($0)" })
     marks.commit()
     link.calls.give { frame in
       frame.call(2, .lRem, remove("999"))
@@ -202,7 +198,7 @@ import Testing
 
   @Test func manySearchesAtATimeAreBounded() throws {
     let most = UnfinishedTable.callsMax
-    for number in 0..<most + 10 { try push("l\(number)", (0..<300).map { "\($0)" }) }
+    for number in 0..<most + 10 { try shard.push("l\(number)", (0..<300).map { "\($0)" }) }
     link.calls.give { frame in
       for number in 0..<most + 10 {
         frame.call(UInt64(number), .lRem, remove("299", key: "l\(number)"))
@@ -218,7 +214,7 @@ import Testing
   }
 
   @Test func positionsAreThoseOfRedis() throws {
-    try push("p", ["a", "b", "c", "1", "2", "3", "c", "c"])
+    try shard.push("p", ["a", "b", "c", "1", "2", "3", "c", "c"])
     func positions(_ request: Ringstore_V1_ListPositionRequest) throws -> [UInt64] {
       try shard.call(.lPos, request, as: Ringstore_V1_ListPositions.self).indexes
     }
@@ -240,7 +236,7 @@ import Testing
   }
 
   @Test func removalsCountFromEitherEnd() throws {
-    try push("p", ["a", "b", "a", "c", "a"])
+    try shard.push("p", ["a", "b", "a", "c", "a"])
     func removed(_ count: Int64) throws -> Int64 {
       try shard.call(.lRem, remove("a", count: count, key: "p"), as: Ringstore_V1_Status.self).count
     }
@@ -248,7 +244,7 @@ import Testing
     #expect(try length("p") == 4)
     #expect(try removed(.min) == 2)
     #expect(try removed(.max) == 0)
-    try push("q", ["a", "a"])
+    try shard.push("q", ["a", "a"])
     let gone: Ringstore_V1_Status = try shard.call(.lRem, remove("a", count: .max, key: "q"))
     #expect(gone.count == 2 && gone.version > 0)
     let missing: Ringstore_V1_Status = try shard.call(.lRem, remove("a", key: "q"))

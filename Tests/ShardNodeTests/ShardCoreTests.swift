@@ -21,7 +21,7 @@ import Testing
     #expect(try !shard.get("missing").found)
   }
 
-  @Test func everyWriteAnswersAGreaterVersionOfItsSlot() throws {
+  @Test func everyWriteHasAGreaterVersionOfItsSlot() throws {
     let first = try shard.set("{s}k", "1")
     let second = try shard.set("{s}other", "2")
     let third: Ringstore_V1_Status = try shard.call(.delete, Requests.key("{s}k"))

@@ -96,7 +96,7 @@ import Users
     #expect(short.outcome != nil && long.outcome == nil)
   }
 
-  @Test func answersOfAllOperationsTogetherAreBounded() throws {
+  @Test func repliesOfAllOperationsTogetherAreBounded() throws {
     var limits = Limits()
     limits.replyMemoryBytesMax = 100_000
     let shard = ShardFixture(limits: limits)
@@ -181,7 +181,7 @@ import Users
     #expect(!shard.core.holdsViews)
   }
 
-  @Test func shutdownIsRequestedOnceItIsAnswered() throws {
+  @Test func shutdownIsRequestedOnceItHasItsReply() throws {
     let _: Ringstore_V1_ShutdownResponse = try run(.shutdown, Ringstore_V1_ShutdownRequest())
     #expect(shard.core.shutdownRequested)
   }

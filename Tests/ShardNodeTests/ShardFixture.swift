@@ -75,6 +75,17 @@ struct ShardFixture {
   func get(_ key: String, database: UInt32 = 0) throws -> Ringstore_V1_Value {
     try call(.get, Requests.key(key, database: database))
   }
+
+  /// Appends to a list.
+  func push(_ key: String, _ values: [String]) throws {
+    let _: Ringstore_V1_Status = try call(.rPush, Requests.push(key, values))
+  }
+
+  /// All elements of a list; none if there is no such key.
+  func list(_ key: String) throws -> [String] {
+    let list: Ringstore_V1_ListValues = try call(.lRange, Requests.range(key, 0, -1))
+    return list.values.map { String(decoding: $0, as: UTF8.self) }
+  }
 }
 
 /// A clock that moves only when it is advanced.

@@ -28,7 +28,7 @@ import Testing
   }
 
   @Test(arguments: [FsyncPolicy.everysec, .never])
-  func aWriteIsAnsweredWhenTheSystemHasIt(policy: FsyncPolicy) throws {
+  func aWriteHasItsReplyWhenTheSystemHasIt(policy: FsyncPolicy) throws {
     let logging = LoggingShard(policy)
     let link = try open(logging)
     #expect(link.call(1, .set, Requests.set("k", "v")).isEmpty)
@@ -126,7 +126,7 @@ import Testing
     #expect(link.call(3, .set, Requests.set("k", "v")).map(\.code) == [0])
   }
 
-  @Test func underAlwaysItIsAnsweredWhenItIsSynced() throws {
+  @Test func underAlwaysTheReplyComesWhenItIsSynced() throws {
     let logging = LoggingShard(.always)
     let link = try open(logging)
     #expect(link.call(1, .set, Requests.set("k", "v")).isEmpty)
@@ -206,7 +206,7 @@ import Testing
     #expect(node.state == .loading && node.detail == "40 % of 7 MiB read")
   }
 
-  @Test func aShardThatIsToldToStopWhileItLoadsServesNothingBeforeItHasLoaded() throws {
+  @Test func aShardThatIsStoppedWhileItLoadsServesNothingBeforeItHasLoaded() throws {
     let shard = ShardFixture()
     shard.core.state = .loading
     shard.core.beginDraining()
@@ -232,7 +232,7 @@ import Testing
     #expect(link.calls.take().map(\.id) == Array(3...10))
   }
 
-  @Test func aHelloIsAnsweredWhenTheMapIsDurable() throws {
+  @Test func aHelloHasItsReplyWhenTheMapIsDurable() throws {
     let logging = LoggingShard(.never)
     let calls = Lane(.calls, logging.shard.core)
     _ = try calls.greet(try Link.hello())

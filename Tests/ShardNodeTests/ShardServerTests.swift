@@ -55,7 +55,7 @@ struct ShardServerTests {
     }
   }
 
-  @Test func whoAsksAShardThatHasEndedIsAnswered() async throws {
+  @Test func aCallToAShardThatHasEndedGetsAnError() async throws {
     let configuration = ShardConfiguration(id: "a")
     for _ in 0..<5 {
       var own = configuration
@@ -72,7 +72,7 @@ struct ShardServerTests {
         }
       }
       // Nothing else would end this one.
-      let unanswered = Task { () -> CallError? in
+      let waiting = Task { () -> CallError? in
         do throws(CallError) {
           let _: Int = try await calls.perform(as: nil) { _, _ in }
           return nil
@@ -82,7 +82,7 @@ struct ShardServerTests {
       }
       await shard.drain()
       for caller in callers { await caller.value }
-      #expect(await unanswered.value?.code == .unavailable)
+      #expect(await waiting.value?.code == .unavailable)
       #expect(await probe.slowCalls().slow.isEmpty)
       #expect(await probe.metrics().value(of: "ringstore_keys") == nil)
       await #expect(throws: CallError.self) {
@@ -160,7 +160,7 @@ struct ShardServerTests {
     }
   }
 
-  @Test func shutdownIsAnsweredAndToldOnce() async throws {
+  @Test func shutdownGetsAReplyAndIsReportedOnce() async throws {
     let told = Count()
     try await withShard(onShutdown: { told.value.add(1, ordering: .relaxed) }) { client in
       for _ in 0..<2 {

@@ -1,4 +1,4 @@
-// Snapshot at a shard: which pass counts for a call, when it is answered, and what fails it.
+// Snapshot at a shard: which pass counts for a call, when it has its reply, and what fails it.
 
 import Commands
 import GRPC
@@ -60,7 +60,7 @@ import Testing
     if case .failure(let error)? = caller.outcome { error } else { nil }
   }
 
-  @Test func itIsAnsweredWhenThePassIsComplete() throws {
+  @Test func theReplyComesWhenThePassIsComplete() throws {
     for number in 0..<1_000 { _ = try logging.shard.set("k\(number)", "v") }
     logging.commit()
     runTurns()
@@ -181,7 +181,7 @@ import Testing
     #expect(core.deadlines.isEmpty)
   }
 
-  @Test func overALinkItIsAnsweredWhenThereIsNews() throws {
+  @Test func overALinkTheReplyComesWhenThereIsNews() throws {
     let calls = Lane(.calls, core)
     _ = try calls.greet(try Link.hello())
     logging.commit()

@@ -47,7 +47,7 @@ import Testing
   // MARK: - GetDel and GetEx
 
   @Test(arguments: ConditionTests.values)
-  func aValueIsAnsweredAndItsKeyGone(_ value: String) throws {
+  func aValueIsReturnedAndItsKeyGone(_ value: String) throws {
     let version = try shard.set("k", value).version
     let taken: Ringstore_V1_Value = try shard.call(Command.getDel.id, Requests.key("k"))
     #expect(taken.found && taken.value == Data(value.utf8) && taken.version == version + 1)
@@ -57,7 +57,7 @@ import Testing
   }
 
   @Test(arguments: ConditionTests.values)
-  func aValueIsAnsweredAndItsKeyExpiresAtAnotherTime(_ value: String) throws {
+  func aValueIsReturnedAndItsKeyExpiresAtAnotherTime(_ value: String) throws {
     let version = try shard.set("k", value).version
     func check(_ found: Ringstore_V1_Value, _ changes: UInt64, ttl: Int64?) {
       #expect(found.found && found.value == Data(value.utf8))
@@ -114,7 +114,7 @@ import Testing
 
   // MARK: - Ranges
 
-  /// As Redis answers them, of "hello".
+  /// As Redis replies to them, of "hello".
   static let ranges: [(start: Int64, stop: Int64, part: String)] = [
     (0, -1, "hello"), (1, 3, "ell"), (-3, -2, "ll"), (3, 1, ""), (-2, -3, ""), (4, 100, "o"),
     (5, 9, ""), (0, -100, "h"), (-100, -100, "h"), (.min, .max, "hello"), (.max, .min, ""),

@@ -50,7 +50,7 @@ import Testing
     #expect(try #require(lane.mapReplies.last).versionsBelow > version)
   }
 
-  @Test func whatItWasToldItTellsOthers() throws {
+  @Test func whatItHasHeardItReportsToOthers() throws {
     let shard = ShardFixture()
     let told = ahead(of: shard)
     let other = Lane(.calls, shard.core)

@@ -100,7 +100,7 @@ import Testing
     }
   }
 
-  @Test func theElementsOfAListAreToldWhereTheyLie() throws {
+  @Test func theElementsOfAListAreReadInPlace() throws {
     try check(["RPUSH", "l", "a", "bb", "ccc"])
     var seen: [[UInt8]] = []
     try Array("l".utf8).withUnsafeBytes { key in

@@ -136,12 +136,12 @@ import Testing
     #expect(places.map { seen[$0].after } == [hash, hash, hash &+ 1])
     #expect(fixture.scan(cursor: hash, maxVisits: 1).keys == [twin, twin, twin])
     // Who says false in the middle gets the rest of them, and is not asked beyond.
-    var answers = 0
+    var visits = 0
     let cut = fixture.store.scan(database: 0, slot: 0, cursor: hash, maxVisits: 100, nowMillis: 1) {
       _, _, _ in
-      answers += 1
-      return answers != stopAfter
+      visits += 1
+      return visits != stopAfter
     }
-    #expect(cut.visited == 3 && answers == 3 && cut.next == hash &+ 1)
+    #expect(cut.visited == 3 && visits == 3 && cut.next == hash &+ 1)
   }
 }

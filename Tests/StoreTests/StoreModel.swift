@@ -64,7 +64,7 @@ extension Operation {
   }
 }
 
-/// What a call answered, in a form that can be compared.
+/// The reply of a call, in a form that can be compared.
 enum Outcome: Equatable {
   case nothing
   case value(Bytes, UInt64)

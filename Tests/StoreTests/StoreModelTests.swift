@@ -1,4 +1,4 @@
-// Random calls on the store and on the naive model must get the same answers; a failing sequence
+// Random calls on the store and on the naive model must get the same replies; a failing sequence
 // is shrunk before it is shown.
 
 import TestSeeds
@@ -9,7 +9,7 @@ import Testing
 @Suite struct StoreModelTests {
   /// `setsMuchAside`: deletions leave nearly everything to the collection of garbage.
   @Test(arguments: [true, false], [true, false])
-  func randomCallsGetTheModelsAnswers(usesSlabs: Bool, setsMuchAside: Bool) {
+  func randomCallsGetTheModelsReplies(usesSlabs: Bool, setsMuchAside: Bool) {
     let setting = Setting(usesSlabs: usesSlabs, setsMuchAside: setsMuchAside)
     for round in 0..<2 {
       let seed = TestSeed.value &+ UInt64(round)

@@ -108,4 +108,12 @@ import TextForms
   func sizesAreWrittenInTheirLargestUnit(_ bytes: Int, _ text: String) {
     #expect(ByteSize.text(bytes) == text)
   }
+
+  @Test func namesAreLettersDigitsAndThreeSigns() {
+    let longest = String(repeating: "n", count: PlainName.bytesMax)
+    for name in ["a", "A-b_c.9", "-", longest] { #expect(PlainName.isValid(name.utf8), "\(name)") }
+    for text in ["", longest + "n", "a b", "a/b", "a\n", "\u{e9}", "a:b", "a=b"] {
+      #expect(!PlainName.isValid(text.utf8), "\(text)")
+    }
+  }
 }

@@ -110,14 +110,14 @@ import Tracing
   }
 
   @Test(arguments: [
-    FakeCollector.Answer.status(503), .status(429), .status(502), .status(504), .close,
+    FakeCollector.Reply.status(503), .status(429), .status(502), .status(504), .close,
     .closeHalfway, .garbage,
   ])
   func aBatchThatTheCollectorCannotAcceptAtTheMomentIsSentAgainAndTheLogSaysSo(
-    answer: FakeCollector.Answer
+    reply: FakeCollector.Reply
   ) async throws {
     let collector = try await FakeCollector()
-    collector.answer([answer, answer])
+    collector.reply([reply, reply])
     let source = try Source(port: collector.port)
     source.make()
     let requests = await collector.requests(3)
@@ -135,7 +135,7 @@ import Tracing
 
   @Test func aBatchThatIsRefusedForGoodOrTooOftenIsLostTheNextOneIsSent() async throws {
     let collector = try await FakeCollector()
-    collector.answer([.status(500), .status(503), .status(503), .status(503)])
+    collector.reply([.status(500), .status(503), .status(503), .status(503)])
     let source = try Source(port: collector.port) { $0.attemptsMax = 3 }
     source.make()
     await source.counts { $0.failed == 1 }
@@ -150,7 +150,7 @@ import Tracing
 
   @Test func aCollectorThatIsBusyIsLeftAloneForAsLongAsItRequests() async throws {
     let collector = try await FakeCollector()
-    collector.answer([.reply(503, retryAfter: 120), .status(503)])
+    collector.reply([.reply(503, retryAfter: 120), .status(503)])
     let source = try Source(port: collector.port)
     source.make()
     await source.counts { $0.exportsFailed == 1 }
@@ -164,7 +164,7 @@ import Tracing
   @Test func spansThatAnAcceptingCollectorHasRejectedCountAsFailed() async throws {
     let collector = try await FakeCollector()
     let body = #"{"partialSuccess": {"rejectedSpans": "2", "errorMessage": "too old"}}"#
-    collector.answer([.reply(200, body: body)])
+    collector.reply([.reply(200, body: body)])
     let source = try Source(port: collector.port) { $0.interval = .hours(1) }
     source.make(5)
     await source.stop()
@@ -175,9 +175,9 @@ import Tracing
     await collector.stop()
   }
 
-  @Test func anAnswerWithoutAnEndIsReadUpToALimit() async throws {
+  @Test func aReplyWithoutAnEndIsReadUpToALimit() async throws {
     let collector = try await FakeCollector()
-    collector.answer([.endless])
+    collector.reply([.endless])
     let source = try Source(port: collector.port) { $0.requestTimeout = .hours(1) }
     source.make()
     await source.counts { $0.exported == 1 }
@@ -186,9 +186,9 @@ import Tracing
     await collector.stop()
   }
 
-  @Test func aRequestWithoutAnAnswerEndsInTime() async throws {
+  @Test func aRequestWithoutAReplyEndsInTime() async throws {
     let collector = try await FakeCollector()
-    collector.answer([.silence])
+    collector.reply([.silence])
     let source = try Source(port: collector.port) {
       $0.requestTimeout = .milliseconds(200)
       $0.attemptsMax = .max
@@ -218,7 +218,7 @@ import Tracing
 
   @Test func theEndOfTheProcessWaitsForTheCollectorWithinALimit() async throws {
     let collector = try await FakeCollector()
-    collector.answer([.silence])
+    collector.reply([.silence])
     let source = try Source(port: collector.port)
     source.make()
     _ = await collector.requests(1)

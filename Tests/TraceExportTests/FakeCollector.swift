@@ -1,4 +1,4 @@
-// A collector that keeps requests and answers as the test says, on a port of its own.
+// A collector that keeps requests and replies as the test says, on a port of its own.
 
 import GRPC
 import NIOConcurrencyHelpers
@@ -12,24 +12,24 @@ final class FakeCollector: Sendable {
     var body: String
   }
 
-  /// The answer to a request.
-  enum Answer: Sendable, Equatable {
+  /// The reply to a request.
+  enum Reply: Sendable, Equatable {
     case reply(Int, retryAfter: Int? = nil, body: String = "{}")
-    /// The connection is closed without an answer.
+    /// The connection is closed without a reply.
     case close
-    /// The connection is closed within the answer.
+    /// The connection is closed within the reply.
     case closeHalfway
     case silence
     case garbage
     /// A success whose body doesn't end.
     case endless
 
-    static func status(_ code: Int) -> Answer { .reply(code) }
+    static func status(_ code: Int) -> Reply { .reply(code) }
   }
 
   private struct State {
     var requests: [Request] = []
-    var answers: [Answer] = []
+    var replies: [Reply] = []
     var waiters: [(count: Int, CheckedContinuation<Void, Never>)] = []
   }
 
@@ -49,24 +49,24 @@ final class FakeCollector: Sendable {
           try channel.pipeline.syncOperations.configureHTTPServerPipeline()
           try channel.pipeline.syncOperations.addHandler(
             Handler { request in
-              let (answer, ready) = state.withLockedValue { state in
+              let (reply, ready) = state.withLockedValue { state in
                 state.requests.append(request)
                 let count = state.requests.count
                 let ready = state.waiters.filter { $0.count <= count }
                 state.waiters.removeAll { $0.count <= count }
-                let answer = state.answers.isEmpty ? .status(200) : state.answers.removeFirst()
-                return (answer, ready.map { $0.1 })
+                let reply = state.replies.isEmpty ? .status(200) : state.replies.removeFirst()
+                return (reply, ready.map { $0.1 })
               }
               for waiter in ready { waiter.resume() }
-              return answer
+              return reply
             })
         }
       }
       .bind(host: "127.0.0.1", port: port).get()
   }
 
-  /// The answers to the next requests; later ones get 200.
-  func answer(_ answers: [Answer]) { state.withLockedValue { $0.answers = answers } }
+  /// The replies to the next requests; later ones get 200.
+  func reply(_ replies: [Reply]) { state.withLockedValue { $0.replies = replies } }
 
   var requests: [Request] { state.withLockedValue { $0.requests } }
 
@@ -93,11 +93,11 @@ final class FakeCollector: Sendable {
     typealias OutboundOut = HTTPServerResponsePart
 
     private static let chunk = ByteBuffer(repeating: UInt8(ascii: " "), count: 32 << 10)
-    private let receive: (Request) -> Answer
+    private let receive: (Request) -> Reply
     private var request: Request?
     private var isEndless = false
 
-    init(_ receive: @escaping (Request) -> Answer) { self.receive = receive }
+    init(_ receive: @escaping (Request) -> Reply) { self.receive = receive }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
       switch unwrapInboundIn(data) {
@@ -106,12 +106,12 @@ final class FakeCollector: Sendable {
       case .end:
         guard let request else { return }
         self.request = nil
-        answer(receive(request), context)
+        send(receive(request), context)
       }
     }
 
-    private func answer(_ answer: Answer, _ context: ChannelHandlerContext) {
-      switch answer {
+    private func send(_ reply: Reply, _ context: ChannelHandlerContext) {
+      switch reply {
       case .silence: break
       case .close: context.closeSoon()
       case .closeHalfway:

@@ -5,6 +5,7 @@ import Patterns
 import RingstoreAPI
 import TestSeeds
 import Testing
+import TextForms
 
 @testable import Users
 
@@ -172,7 +173,7 @@ import Testing
     let users = { (count: Int) in (0..<count).map { "user u\($0)\nmay nothing\n" }.joined() }
     #expect(refusal(users(UsersFile.usersMax)) == nil)
     #expect(refusal(users(UsersFile.usersMax + 1)) != nil)
-    let name = String(repeating: "n", count: UsersFile.nameBytesMax)
+    let name = String(repeating: "n", count: PlainName.bytesMax)
     #expect(refusal("user \(name)\nmay nothing\n") == nil)
     #expect(refusal("user \(name)n\nmay nothing\n") != nil)
   }
@@ -211,7 +212,7 @@ import Testing
       }
       guard let table = try? UsersFile.parse(bytes) else { continue }
       for user in table.users {
-        #expect(UserDefinition.isName(user.name.utf8))
+        #expect(PlainName.isValid(user.name.utf8))
         let hasKeys = !user.permissions.isDisjoint(with: [.read, .write, .admin])
         if hasKeys, user.rules.keys == nil {
           #expect(bytes.contains(Array("all".utf8)), "all keys were never said")

@@ -1,9 +1,9 @@
-"""One load from raw sockets, every answer read.
+"""One load from raw sockets, every reply read.
 
     check.py ADDRESS CONNECTIONS STREAMS CALLS GET REPLY
 
 GET and REPLY are files with the request's and the reply's DATA bytes. A call counts as right if it
-was answered with HTTP 200, exactly those bytes and trailers with grpc-status 0.
+has a reply with HTTP 200, exactly those bytes and trailers with grpc-status 0.
 """
 
 import sys

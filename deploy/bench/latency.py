@@ -3,7 +3,7 @@
 Input: lines "TARGET SUBJECT PROBE CALLS TAIL ITEMS", one for each subject and round. PROBE is what
 client/probe.c printed, CALLS what client/repeat.c did (nothing: every Get counts). A Get counts if
 it was under way during one of the calls or within TAIL milliseconds after it. Each call must have
-answered with ITEMS items; 0: not known.
+with ITEMS items in the reply; 0: not known.
 """
 
 import sys
@@ -23,9 +23,9 @@ class Subject:
     def take(self, probe: Path, calls: Path, tail: int, items: int) -> None:
         under_way: list[tuple[int, int]] = []
         for line in calls.read_text().splitlines():
-            start, end, path, _, answered = line.split()
-            if items and int(answered) != items:
-                sys.exit(f"{path} answered {answered} items where {items} were due")
+            start, end, path, _, received = line.split()
+            if items and int(received) != items:
+                sys.exit(f"{path} replied with {received} items where {items} were due")
             under_way.append((int(start), int(end) + tail * 1_000_000))
             self.durations.append(int(end) - int(start))
         ends = [end for _, end in under_way]

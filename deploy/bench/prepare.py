@@ -3,7 +3,7 @@
 For each server NAME a key is set to a value of 64 bytes, and these files are written, each with the
 5-byte gRPC prefix:
     get-NAME.bin, set-NAME.bin    a Get of that key, and a Set of a neighbour
-    reply-NAME.bin                what the Get is answered
+    reply-NAME.bin                the reply to the Get
 For a router the same is written for each of its shards, as NAME-SHARD, with a key that the shard
 owns.
 """

@@ -7,9 +7,9 @@ import time
 
 def scrape(connection: http.client.HTTPConnection) -> None:
     connection.request("GET", "/metrics")
-    answer = connection.getresponse()
-    if answer.status != 200 or not answer.read():
-        raise SystemExit(f"/metrics of port {connection.port}: {answer.status}")
+    reply = connection.getresponse()
+    if reply.status != 200 or not reply.read():
+        raise SystemExit(f"/metrics of port {connection.port}: {reply.status}")
 
 
 connections = [http.client.HTTPConnection("127.0.0.1", int(port)) for port in sys.argv[1:]]

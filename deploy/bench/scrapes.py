@@ -75,10 +75,10 @@ class Subject:
 
     def ask(self, path: str) -> bytes:
         self._connection.request("GET", path, headers=self._headers)
-        answer = self._connection.getresponse()
-        body = answer.read()
-        if answer.status != 200:
-            raise SystemExit(f"{self.name} {path}: {answer.status}")
+        reply = self._connection.getresponse()
+        body = reply.read()
+        if reply.status != 200:
+            raise SystemExit(f"{self.name} {path}: {reply.status}")
         return body
 
     def _used(self) -> tuple[float, float]:

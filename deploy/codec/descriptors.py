@@ -1,4 +1,4 @@
-"""Writes what reflection answers: the descriptors of our .proto files and of those they import,
+"""Writes the replies of reflection: the descriptors of our .proto files and of those they import,
 each with the names that it defines."""
 
 import base64

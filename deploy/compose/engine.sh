@@ -25,21 +25,21 @@ ENGINE_PID=
 # --- the engine -------------------------------------------------------------------------------
 
 # True if an engine replies at DOCKER_HOST or Docker's default address.
-engine_answers() { docker version >/dev/null 2>&1; }
+engine_runs() { docker version >/dev/null 2>&1; }
 
 # Why this machine can't run an engine; empty if it can. Bits of CapEff: 12 is CAP_NET_ADMIN, 21
 # CAP_SYS_ADMIN.
 engine_impossible() {
   if [ "$(id -u)" -ne 0 ]; then
-    say "no container engine answers, and only root may start one"
+    say "no container engine responds, and only root may start one"
     return
   fi
   local held
   held=$((16#$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status)))
   if ((!(held >> 12 & 1) || !(held >> 21 & 1))); then
-    say "no container engine answers, and this root may neither mount nor make networks"
+    say "no container engine responds, and this root may neither mount nor make networks"
   elif [ ! -d /sys/fs/cgroup ] || ! grep -q cgroup /proc/mounts; then
-    say "no container engine answers, and this system has no control groups"
+    say "no container engine responds, and this system has no control groups"
   fi
 }
 
@@ -54,7 +54,7 @@ start_engine() {
     dockerd --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/engine.pid" \
     --host "$DOCKER_HOST"
   ENGINE_PID=$STARTED_PID
-  until engine_answers; do
+  until engine_runs; do
     if ! alive "$ENGINE_PID" || [ "$SECONDS" -ge "$deadline" ]; then
       complain "the container engine did not start; its log:"
       show_log "$folder/engine.log" 40

@@ -3,13 +3,13 @@
 // swift-format-ignore-file
 
 enum DashboardPage {
-  static let policy = "default-src 'none'; script-src 'sha256-IvOZdA/ngmr+PyJJEFgCazp7xPMd1m6qu/+d/pPnY1I='; style-src 'sha256-hl8yCXU6r4DEWECGdrgqD+dVIN58OW/QgaDr0L+VrXg='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  static let policy = "default-src 'none'; script-src 'sha256-CfwbjDYisqOz0G/aHPKmte42RelHbqVGX4OzIEgnoqw='; style-src 'sha256-hl8yCXU6r4DEWECGdrgqD+dVIN58OW/QgaDr0L+VrXg='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
   static let html = #"""
 <!DOCTYPE html>
 <!--
   The dashboard of a node: one page without outside assets, served at / of the admin port. It asks
-  api/overview every two seconds and keeps what it needs of earlier answers, so the node keeps
+  api/overview every two seconds and keeps what it needs of earlier replies, so the node keeps
   nothing for its viewers. docs/OPERATIONS.md, "The dashboard", says what it shows and to whom.
 
   Keys, values, names and messages are other people's bytes: they reach the document as text nodes
@@ -378,7 +378,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
 (() => {
   const SLOTS = 16384;
   const POLL_MILLIS = 2000;
-  const ANSWER_MILLIS = 8000;
+  const REPLY_MILLIS = 8000;
   const LOOKS = 6;               // rates of tables are over 10 s
   const POINTS = 150;            // charts are over 5 min
   const KEYS_SHOWN_MAX = 1000;
@@ -582,15 +582,15 @@ footer { padding: 4px 16px 28px; text-align: center; }
 
   async function ask(path, parameters) {
     const query = new URLSearchParams(parameters || {}).toString();
-    const answer = await fetch(query ? `${path}?${query}` : path, {
+    const reply = await fetch(query ? `${path}?${query}` : path, {
       headers: token ? {Authorization: `Bearer ${token}`} : {},
-      cache: 'no-store', redirect: 'error', signal: AbortSignal.timeout(ANSWER_MILLIS),
+      cache: 'no-store', redirect: 'error', signal: AbortSignal.timeout(REPLY_MILLIS),
     });
-    if (answer.ok) return answer.json();
-    const text = await answer.text();
+    if (reply.ok) return reply.json();
+    const text = await reply.text();
     let message = text.trim().slice(0, 500);
     try { message = JSON.parse(text).error.message; } catch { }
-    throw new Refusal(answer.status, message || `The node answered ${answer.status}.`);
+    throw new Refusal(reply.status, message || `The node replied ${reply.status}.`);
   }
 
   // ---- What was seen lately
@@ -940,7 +940,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
     } else {
       const seen = history.findLast((p) => names.some((n) => p[n] !== null));
       const text = seen ? `now ${say(seen)}; most in 5 minutes `
-        + format(Math.max(...values)) : 'figures come with the second answer';
+        + format(Math.max(...values)) : 'figures come with the second reply';
       put($(`${id}-say`), text);
       svg.setAttribute('aria-label', text);
     }
@@ -962,8 +962,8 @@ footer { padding: 4px 16px 28px; text-align: center; }
   async function section(name, path, parameters, show) {
     const empty = $(`${name}-empty`);
     try {
-      const answer = await ask(path, parameters);
-      const sentence = show(answer);
+      const reply = await ask(path, parameters);
+      const sentence = show(reply);
       empty.hidden = !sentence;
       put(empty, sentence || '');
       $(name).closest('.scroll').hidden = Boolean(sentence);
@@ -977,14 +977,14 @@ footer { padding: 4px 16px 28px; text-align: center; }
     }
   }
 
-  const showEvents = () => section('events', 'api/events', null, (answer) => {
-    fill($('events'), answer.events, (e) => `${e.number}`,
+  const showEvents = () => section('events', 'api/events', null, (reply) => {
+    fill($('events'), reply.events, (e) => `${e.number}`,
       (e) => make('tr', {}, make('td', {class: 'soft'}, make('time',
         {datetime: new Date(e.unix_millis).toISOString()}, clock(e.unix_millis))),
       make('td', {class: 'all'}, make('span', {class: `level-${e.level}`}, `${e.level}: `),
         e.message, make('div', {class: 'soft small'},
           e.fields.map(([name, value]) => `${name} ${value}`).join(' \u00b7 ')))));
-    return answer.events.length ? '' : 'Nothing has happened that is worth telling.';
+    return reply.events.length ? '' : 'Nothing has happened that is worth telling.';
   });
 
   // A key that can be opened, or only the beginning of one.
@@ -997,9 +997,9 @@ footer { padding: 4px 16px 28px; text-align: center; }
     return showBytes(text, data, key.key_bytes, 120);
   }
 
-  const showHot = () => section('hot', 'api/hotkeys', {count: 15}, (answer) => {
+  const showHot = () => section('hot', 'api/hotkeys', {count: 15}, (reply) => {
     const share = (n) => `${(n * 100).toFixed(n < .1 ? 1 : 0)} %`;
-    fill($('hot'), answer.keys, (k) => `${k.database} ${k.key}`,
+    fill($('hot'), reply.keys, (k) => `${k.database} ${k.key}`,
       (k) => make('tr', {}, make('th', {scope: 'row'},
         keyButton(k, k.database),
         make('div', {class: 'soft small'}, `database ${k.database}, slot ${k.slot}`)),
@@ -1011,15 +1011,15 @@ footer { padding: 4px 16px 28px; text-align: center; }
         put(tr.children[3].firstChild, share(k.share));
         tr.children[3].lastChild.firstChild.style.width = `${Math.min(100, k.share * 100)}%`;
       });
-    return answer.keys.length ? '' : 'No key stands out yet.';
+    return reply.keys.length ? '' : 'No key stands out yet.';
   });
 
-  const showSlow = () => section('slow', 'api/slowlog', null, (answer) => {
-    const from = [answer.slow_millis === null ? '' : `from ${answer.slow_millis} ms on`,
-      answer.large_bytes === null ? '' : `from ${bytes(answer.large_bytes)} on`];
+  const showSlow = () => section('slow', 'api/slowlog', null, (reply) => {
+    const from = [reply.slow_millis === null ? '' : `from ${reply.slow_millis} ms on`,
+      reply.large_bytes === null ? '' : `from ${bytes(reply.large_bytes)} on`];
     put($('slow-say'), from.filter(Boolean).join(', or ') || 'none are noted');
     const nameOf = (c) => [c.node, c.kind, c.unix_millis, c.number, c.command].join();
-    fill($('slow'), answer.calls, nameOf,
+    fill($('slow'), reply.calls, nameOf,
       (c) => {
         const key = make('div', {class: 'soft small'});
         const shown = make('span', {class: 'bytes'});
@@ -1032,7 +1032,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
         cell('Took', 'n', c.duration_micros ? micros(c.duration_micros) : NOTHING),
         cell('Bytes', 'n', bytes(Math.max(c.request_bytes, c.reply_bytes))));
       });
-    return answer.calls.length ? '' : 'No call was slow or large.';
+    return reply.calls.length ? '' : 'No call was slow or large.';
   });
 
   // ---- Keys
@@ -1054,14 +1054,14 @@ footer { padding: 4px 16px 28px; text-align: center; }
     put($('found'), 'Searching');
     $('more').disabled = true;
     try {
-      const answer = await ask('api/keys', {database: ours.database, prefix: encode(prefix),
+      const reply = await ask('api/keys', {database: ours.database, prefix: encode(prefix),
         after: ours.next, limit: 50});
       if (search !== ours) return;
       if (ours.items.length >= KEYS_SHOWN_MAX) ours.items = [];
-      ours.items = ours.items.concat(answer.keys);
-      ours.next = answer.next;
-      const missing = answer.unreachable.length
-        ? ` Without those of ${answer.unreachable.map((u) => u.shard).join(', ')}.` : '';
+      ours.items = ours.items.concat(reply.keys);
+      ours.next = reply.next;
+      const missing = reply.unreachable.length
+        ? ` Without those of ${reply.unreachable.map((u) => u.shard).join(', ')}.` : '';
       put($('found'), `${ours.items.length ? count(ours.items.length) : 'No'} `
         + `${ours.items.length === 1 ? 'key' : 'keys'}${ours.next ? ', and there are more' : ''}.`
         + missing);
@@ -1106,11 +1106,11 @@ footer { padding: 4px 16px 28px; text-align: center; }
     detail.focus({preventScroll: true});
     detail.scrollIntoView({block: 'nearest'});
     try {
-      const answer = await ask('api/key', {database, key: encode(data)});
+      const reply = await ask('api/key', {database, key: encode(data)});
       if (opened !== ours) return;
-      detail.replaceChildren(head, ...(answer.found ? facts(answer) : [
-        make('p', {class: 'empty'}, `There is no such key. Its slot is ${answer.slot}, of shard `
-          + `${answer.shard}.`)]));
+      detail.replaceChildren(head, ...(reply.found ? facts(reply) : [
+        make('p', {class: 'empty'}, `There is no such key. Its slot is ${reply.slot}, of shard `
+          + `${reply.shard}.`)]));
     } catch (error) {
       if (opened === ours) wait.replaceWith(make('p', {class: 'level-error'}, sentence(error)));
     }
@@ -1174,7 +1174,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
     const age = failedSince ? Math.round((Date.now() - failedSince) / 1000) : 0;
     const [mood, text] = wantsToken ? ['warn', 'Needs a token']
       : paused ? ['', 'Paused']
-        : failedSince && latest ? ['bad', `No answer for ${age} s`]
+        : failedSince && latest ? ['bad', `No reply for ${age} s`]
           : failedSince ? ['bad', 'Can\u2019t be reached']
             : latest ? ['good', 'Live'] : ['', 'Connecting'];
     pill.className = `pill ${mood}`;

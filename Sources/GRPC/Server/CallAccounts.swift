@@ -7,7 +7,7 @@ struct CallTally {
   private(set) var open = 0
   /// Calls with a reply, and those that were processed and wait for something. Floods are measured
   /// against them.
-  private(set) var answered = 0
+  private(set) var replied = 0
   /// Calls that ended with OK.
   private(set) var succeeded = 0
   private(set) var messagesSent = 0
@@ -15,7 +15,7 @@ struct CallTally {
 
   mutating func begin() { open += 1 }
   mutating func end() { open -= 1 }
-  mutating func answer() { answered += 1 }
+  mutating func reply() { replied += 1 }
   mutating func succeed() { succeeded += 1 }
   mutating func sent() { messagesSent += 1 }
   mutating func received(_ messages: Int = 1) { messagesReceived += messages }

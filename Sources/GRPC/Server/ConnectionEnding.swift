@@ -103,14 +103,14 @@ struct ConnectionEnding {
   enum Input {
     case nothing
     /// Complete calls get their replies.
-    case answerTheRest
+    case completeTheRest
     case closeSocket
   }
 
   mutating func inputClosed() -> Input {
     isInputClosed = true
     return switch stage {
-    case .open: .answerTheRest
+    case .open: .completeTheRest
     case .lingering: .closeSocket
     case .finishing, .gone: .nothing
     }

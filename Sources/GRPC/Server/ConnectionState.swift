@@ -110,13 +110,13 @@ struct FloodWatch {
     return count
   }
 
-  /// - Parameter answered: the connection's calls that have got their replies.
+  /// - Parameter replied: the connection's calls that have had their replies.
   /// - Returns: why the connection must be closed; nil: it need not be.
   mutating func look(
-    _ counters: HTTP2Counters, answered: Int, nowNanos: @autoclosure () -> UInt64
+    _ counters: HTTP2Counters, replied: Int, nowNanos: @autoclosure () -> UInt64
   ) -> ConnectionEnd? {
-    if counters.resetsBeforeResponse > excessResetsMax + answered { return .tooManyResets }
-    if counters.resetsForPeerErrors > errorResetsMax + answered / 10 { return .tooManyStreamErrors }
+    if counters.resetsBeforeResponse > excessResetsMax + replied { return .tooManyResets }
+    if counters.resetsForPeerErrors > errorResetsMax + replied / 10 { return .tooManyStreamErrors }
     guard counters.controlFramesReceived - controlFrames > controlFramesMax else { return nil }
     return isFlood(counters, nowNanos: nowNanos()) ? .tooManyControlFrames : nil
   }

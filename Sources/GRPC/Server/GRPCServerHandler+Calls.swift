@@ -94,7 +94,7 @@ extension GRPCServerHandler {
           "the memory for clients is nearly full, and this connection uses much of it"))
     } else if !head.isPost {
       if let method = head.pageMethod, let page = service.page(path: head.path) {
-        answer(call, page, method)
+        reply(to: call, page, method)
       } else {
         refuse(call, ServerHeaders.methodNotAllowed)
       }

@@ -41,7 +41,7 @@ extension GRPCServerHandler {
     let counters = session.counters
     let resets = state.floods.newResets(counters)
     if resets > 0 { loop.connections.calls(reset: resets) }
-    let reason = state.floods.look(counters, answered: tally.answered, nowNanos: loop.nowNanos)
+    let reason = state.floods.look(counters, replied: tally.replied, nowNanos: loop.nowNanos)
     if let reason { cut(reason) }
   }
 

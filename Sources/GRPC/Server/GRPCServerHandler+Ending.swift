@@ -157,14 +157,14 @@ extension GRPCServerHandler {
 
   func inputClosed() {
     switch ending.inputClosed() {
-    case .answerTheRest: loop.flusher.scheduler.yieldThenRun { self.answerTheRest() }
+    case .completeTheRest: loop.flusher.scheduler.yieldThenRun { self.completeTheRest() }
     case .closeSocket: close()
     case .nothing: break
     }
   }
 
   /// The client sends no more: calls that arrived completely get their replies, the others can't.
-  private func answerTheRest() {
+  private func completeTheRest() {
     guard ending.isOpen, context != nil else { return }
     state.progress.restartOutput()
     if session.failure == nil, session.liveStreamCount > 0 {

@@ -9,7 +9,7 @@ import NIOCore
 
 /// What the client reads of one call's reply. The system acknowledges bytes of the whole
 /// connection, so a stream's bytes count as read once everything sent up to them was acknowledged.
-struct AnswerProgress {
+struct ReplyProgress {
   var window = ProgressWindow()
   /// Bytes of the stream that the client has read.
   private(set) var taken = 0
@@ -90,7 +90,7 @@ extension GRPCServerHandler {
     return (isSlowToTake, isSlowToSend)
   }
 
-  // MARK: - Answers
+  // MARK: - Replies
 
   /// Whether a call has waited too long for its client to read: bytes that are ready, or those of
   /// other calls ahead of its own. The client must have stopped reading this stream, or the whole
@@ -101,16 +101,16 @@ extension GRPCServerHandler {
   ) -> Bool {
     let stream = call.stream
     guard stream.outboundBytes > 0 || call.state.isHeld || call.state.awaitsRoom else {
-      call.answerProgress.window.restart()
+      call.replyProgress.window.restart()
       return false
     }
-    call.answerProgress.look(
+    call.replyProgress.look(
       sent: stream.bodyBytesSent, ofAll: session.bodyBytesSent, taken: state.progress.takenBytes)
-    let isSlow = call.answerProgress.window.isSlow(
-      bytes: call.answerProgress.taken, nowNanos: nowNanos,
+    let isSlow = call.replyProgress.window.isSlow(
+      bytes: call.replyProgress.taken, nowNanos: nowNanos,
       periodNanos: configuration.progressTimeoutNanos, bytesMin: configuration.minProgressBytes)
     // Once the client has received what was sent, a closed window is the client's choice.
-    let isShut = session.isWindowShut(stream) && call.answerProgress.hasTakenAll
+    let isShut = session.isWindowShut(stream) && call.replyProgress.hasTakenAll
     return isSlow && (connectionIsSlow || isShut)
   }
 

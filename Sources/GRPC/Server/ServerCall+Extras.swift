@@ -79,7 +79,7 @@ extension ServerCall {
     extras.compressesReplies = usual
   }
 
-  /// Answers a unary call, in gzip or not; as `send` with `compressed`.
+  /// Replies to a unary call, in gzip or not; as `send` with `compressed`.
   package func respond(compressed: Bool, _ write: (inout ByteBuffer) -> Void) {
     extras?.compressesReplies = compressed && extras?.replyEncoding == .gzip
     extras?.isAskedFor = compressed

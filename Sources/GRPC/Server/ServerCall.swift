@@ -37,7 +37,7 @@ package final class ServerCall {
   private var connectionPauses = 0
   var deadlineHandle: DeadlineQueue<ServerCall>.Handle?
   /// How much the client reads of the reply, and how much it sends of an unfinished message.
-  var answerProgress = AnswerProgress()
+  var replyProgress = ReplyProgress()
   var inboundProgress = ProgressWindow()
 
   init(stream: HTTP2Stream, configuration: ServerConfiguration) {
@@ -113,7 +113,7 @@ package final class ServerCall {
   /// The connection that this call arrived on; nil once the call has ended.
   package var connection: (any ServerConnection)? { handler }
 
-  // MARK: - Answering
+  // MARK: - The reply
 
   /// Replies to a unary call: `write` appends the message's bytes to the stream's own buffer.
   package func respond(_ write: (inout ByteBuffer) -> Void) {
@@ -197,7 +197,7 @@ package final class ServerCall {
 
   /// The call was processed and waits for something, as long as its client allows: cancelling it is
   /// no abuse, and counts no more than cancelling a call with part of its reply.
-  package func countAsAnswered() { handler?.tally.answer() }
+  package func countAsReplied() { handler?.tally.reply() }
 
   /// Reads nothing more from the call's client, on any call, until `resumeConnection` was called as
   /// often or the call has ended. Calls that were read already may still be delivered.
@@ -241,7 +241,7 @@ package final class ServerCall {
     largeMessage = LargeMessages.Place()
     pieces = MessageInPieces()
     deadlineHandle = nil
-    answerProgress = AnswerProgress()
+    replyProgress = ReplyProgress()
     inboundProgress.restart()
   }
 }

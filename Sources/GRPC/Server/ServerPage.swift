@@ -38,10 +38,10 @@ enum PageMethod {
 extension GRPCServerHandler {
   /// Replies with a page. A request for a page counts as use of the connection, like a call, so
   /// that frequent requests are not taken for a flood.
-  func answer(_ call: ServerCall, _ page: ServerPage, _ method: PageMethod) {
+  func reply(to call: ServerCall, _ page: ServerPage, _ method: PageMethod) {
     let stream = call.stream
     retire(call)
-    tally.answer()
+    tally.reply()
     let text = page.line + "\n"
     let block = loop.statusBlock
     block.removeAll()

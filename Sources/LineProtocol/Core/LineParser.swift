@@ -149,7 +149,7 @@ package struct LineParser {
     guard let count = withLine(number, LineText.count) else { return end(.badCount) }
     guard count <= limits.maxLines else { return end(.tooManyLines(max: limits.maxLines)) }
     guard count > 0 else {
-      startAnew()
+      startNext()
       return .failure(.noLines)
     }
     linesLeft = count
@@ -166,7 +166,7 @@ package struct LineParser {
     let left = (linesLeft ?? 1) - 1
     linesLeft = left
     guard left == 0 else { return nil }
-    defer { startAnew() }
+    defer { startNext() }
     guard !hasStrayCarriageReturn,
       let bytes = input.getSlice(at: input.readerIndex, length: lineStart)
     else { return .failure(.strayCarriageReturn) }
@@ -185,7 +185,7 @@ package struct LineParser {
         return .failure(error)
       }
     }
-    startAnew()
+    startNext()
     switch split {
     case .failure(let failure): return .failure(failure)
     case .success(let inline) where inline.words.isEmpty: return nil
@@ -211,7 +211,7 @@ package struct LineParser {
   // MARK: - Bytes
 
   /// The request was fetched; the bytes found so far belong to the next.
-  private mutating func startAnew() {
+  private mutating func startNext() {
     input.moveReaderIndex(forwardBy: lineStart)
     (lineStart, searched, linesLeft) = (0, 0, nil)
     words = []

@@ -165,15 +165,7 @@ final class LoadPart {
     let batch = settings.batch
     while connection.room >= batch {
       for _ in 0..<batch {
-        switch core.next(at: nowNanos) {
-        case .call(let call): send(call, on: connection, at: nowNanos)
-        case .wait(let until):
-          arm(until)
-          return connection.flush()
-        case .over:
-          connection.flush()
-          return noMore(at: nowNanos)
-        }
+        guard makeNext(core.next(at: nowNanos), on: connection, at: nowNanos) else { return }
       }
       connection.flush()
     }
@@ -186,18 +178,29 @@ final class LoadPart {
       var left = min(settings.way == .unary ? 1 : settings.batch, connection.room)
       while left > 0 {
         left -= 1
-        switch core.next(at: nowNanos, roomSinceNanos: roomSinceNanos) {
-        case .call(let call): send(call, on: connection, at: nowNanos)
-        case .wait(let until):
-          arm(until)
-          return connection.flush()
-        case .over:
-          connection.flush()
-          return noMore(at: nowNanos)
-        }
+        let next = core.next(at: nowNanos, roomSinceNanos: roomSinceNanos)
+        guard makeNext(next, on: connection, at: nowNanos) else { return }
       }
       connection.flush()
     }
+  }
+
+  /// Makes the next call. Returns false if there is none now.
+  private func makeNext(
+    _ next: LoadCore.Next, on connection: LoadConnection, at nowNanos: UInt64
+  ) -> Bool {
+    switch next {
+    case .call(let call):
+      send(call, on: connection, at: nowNanos)
+      return true
+    case .wait(let until):
+      arm(until)
+      connection.flush()
+    case .over:
+      connection.flush()
+      noMore(at: nowNanos)
+    }
+    return false
   }
 
   private func send(_ call: PlannedCall, on connection: LoadConnection, at nowNanos: UInt64) {

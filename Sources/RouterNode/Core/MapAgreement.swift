@@ -48,7 +48,7 @@ struct MapAgreement {
   /// Whether `current` has been in force; until then it is no more than a list of settings.
   private(set) var isKnown = false
   private var rounds = MapRounds()
-  private var told: Set<String> = []
+  private var informed: Set<String> = []
   /// A map that this router has made to roll back others.
   private var restored: SlotMap?
   /// Shards that it lists only to roll back a change.
@@ -97,7 +97,7 @@ struct MapAgreement {
     }
     pending = map
     refusers = []
-    rounds.beginAnew()
+    rounds.restart()
     return isInForce ? comeIntoForce() : .pending
   }
 
@@ -170,10 +170,10 @@ struct MapAgreement {
   mutating func accepted(by shard: String, round: UInt64, isInForce: Bool) -> Change {
     guard isAboutOffered(round) else { return .none }
     let change = holds(shard, isInForce: isInForce)
-    rounds.answered(shard, round, isInForce: isInForce)
+    rounds.confirmed(shard, round, isInForce: isInForce)
     let isInForce = rounds.isHeldByAll(of: offered) || rounds.isConfirmed && !isOfferedDoubted
     guard isInForce else { return change }
-    told.formUnion(rounds.end())
+    informed.formUnion(rounds.end())
     return change == .none ? comeIntoForce() : change
   }
 
@@ -193,7 +193,7 @@ struct MapAgreement {
   /// A shard's link is lost, or the shard is stopping.
   mutating func lost(_ shard: String) {
     rounds.lost(shard)
-    told.remove(shard)
+    informed.remove(shard)
   }
 
   /// The shards that must be queried whether they still hold the map.
@@ -203,8 +203,8 @@ struct MapAgreement {
 
   /// The shards that must be informed that the map is in force.
   mutating func nextInformed() -> Set<String> {
-    defer { told = [] }
-    return told
+    defer { informed = [] }
+    return informed
   }
 
   /// A shard that refused the map has accepted it.
@@ -216,7 +216,7 @@ struct MapAgreement {
     refusers.insert(shard)
     isDoubted = true
     pending = current
-    rounds.beginAnew()
+    rounds.restart()
     return .doubted
   }
 

@@ -107,11 +107,11 @@ struct MapChange {
   }
 
   /// What is awaited of a shard.
-  enum Awaited { case answer, link }
+  enum Awaited { case reply, link }
 
   func awaits(_ shard: String) -> Awaited? {
     switch phase {
-    case .checking(let missing) where missing.contains(shard): .answer
+    case .checking(let missing) where missing.contains(shard): .reply
     case .dialing(let missing) where missing.contains(shard): .link
     case .checking, .dialing, .adopting: nil
     }

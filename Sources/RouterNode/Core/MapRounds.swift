@@ -20,7 +20,7 @@
 import Placement
 
 struct MapRounds {
-  /// Of the latest question, or of the first offer of the map.
+  /// Of the latest query, or of the first offer of the map.
   private(set) var number: UInt64 = 1
   /// Of the first offer of the map.
   private(set) var first: UInt64 = 1
@@ -28,15 +28,15 @@ struct MapRounds {
   private(set) var holders: Set<String> = []
   /// Those of them that serve with it: they have reported it, or were informed.
   private(set) var serving: Set<String> = []
-  private var asked: Set<String> = []
-  private var answered: Set<String> = []
+  private var queried: Set<String> = []
+  private var confirmed: Set<String> = []
   /// Whether one of them has reported that the map is in force.
   private(set) var isConfirmed = false
   /// Whether a round may end differently from the previous one.
   private var hasNews = false
 
   /// Another map is offered.
-  mutating func beginAnew() {
+  mutating func restart() {
     self = MapRounds(after: number)
   }
 
@@ -55,51 +55,51 @@ struct MapRounds {
   mutating func lost(_ shard: String) {
     holders.remove(shard)
     serving.remove(shard)
-    asked.remove(shard)
-    answered.remove(shard)
-    endIfAnswered()
+    queried.remove(shard)
+    confirmed.remove(shard)
+    endIfConfirmed()
   }
 
-  mutating func answered(_ shard: String, _ round: UInt64, isInForce: Bool) {
-    guard round == number, asked.contains(shard) else { return }
-    answered.insert(shard)
+  mutating func confirmed(_ shard: String, _ round: UInt64, isInForce: Bool) {
+    guard round == number, queried.contains(shard) else { return }
+    confirmed.insert(shard)
     if isInForce { isConfirmed = true }
   }
 
   /// Whether all shards of the map held it when the round began.
   func isHeldByAll(of map: SlotMap) -> Bool {
-    map.shards.allSatisfy { answered.contains($0.id) }
+    map.shards.allSatisfy { confirmed.contains($0.id) }
   }
 
   /// The map is in force. Returns the shards that must be informed.
   mutating func end() -> Set<String> {
-    let told = asked.subtracting(serving)
-    serving.formUnion(told)
+    let informed = queried.subtracting(serving)
+    serving.formUnion(informed)
     close()
-    return told
+    return informed
   }
 
   /// Begins a round, if it can show more than the last. Returns the shards to query.
   ///
   /// - Parameter trustsReports: whether it is enough that one shard serves by the map.
   mutating func next(of map: SlotMap, isInForce: Bool, trustsReports: Bool) -> Set<String> {
-    endIfAnswered()
-    guard asked.isEmpty, hasNews, !isInForce || holders != serving,
+    endIfConfirmed()
+    guard queried.isEmpty, hasNews, !isInForce || holders != serving,
       trustsReports && !serving.isEmpty || map.shards.allSatisfy({ holders.contains($0.id) })
     else { return [] }
     hasNews = false
     number += 1
-    asked = holders
-    return asked
+    queried = holders
+    return queried
   }
 
-  private mutating func endIfAnswered() {
-    if asked == answered { close() }
+  private mutating func endIfConfirmed() {
+    if queried == confirmed { close() }
   }
 
   private mutating func close() {
-    asked = []
-    answered = []
+    queried = []
+    confirmed = []
     isConfirmed = false
   }
 }

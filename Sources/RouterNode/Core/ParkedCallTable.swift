@@ -2,7 +2,7 @@
 // wait again at another shard or on a new link. They stay in the table of calls, but count on no
 // lane.
 //
-//   parked --its reply comes--> answered
+//   parked --its reply comes--> replied
 //     |  +--recalled: the shard says it had not run--> the error for which it was recalled
 //     +--its link is lost--> adrift --the same shard reports what ran--> parked again,
 //                              |                                         or OUTCOME_UNKNOWN

@@ -105,7 +105,7 @@ extension RouterCore {
   func changeLost(_ shard: Int, _ reason: String) {
     let id = links[shard].shardID
     switch change?.awaits(id) {
-    case .answer: endChange("shard \(id) was lost before it could report its keys: \(reason)")
+    case .reply: endChange("shard \(id) was lost before it could report its keys: \(reason)")
     case .link: endChange("shard \(id) can't be reached at \(links[shard].address): \(reason)")
     case nil: break
     }

@@ -64,7 +64,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
   func ended(_ end: ReplyEnd, isRefused: Bool) {
     core.measure(end, place: place, since: startedNanos)
     switch end {
-    case .response(let response): core.driver.answer(caller, response: response)
+    case .response(let response): core.driver.reply(to: caller, response: response)
     case .complete: core.driver.finishStream(caller)
     case .failed(let error): core.driver.fail(caller, error: error)
     }

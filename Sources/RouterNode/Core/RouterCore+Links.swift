@@ -47,7 +47,7 @@ extension RouterCore {
       while let part = try parts.next() {
         switch part {
         case .hello(let message): greeted(shard, lane, generation, message)
-        case .replies(let message): answered(shard, try LinkV1.LinkReply(message))
+        case .replies(let message): replyReceived(shard, try LinkV1.LinkReply(message))
         case .draining(let isDraining): if isDraining { drainingBegan(shard) }
         case .clockMillis(let millis): clockReceived(shard, millis)
         case .mapReply(let message): mapReplied(shard, try LinkV1.MapReply(message))

@@ -138,10 +138,10 @@ extension RouterCore {
 
   /// Queries shards whether they still hold the map.
   func queryShards() {
-    let asked = agreement.nextQueried()
-    guard !asked.isEmpty else { return }
+    let queried = agreement.nextQueried()
+    guard !queried.isEmpty else { return }
     noteLineages()
-    for place in links.indices where asked.contains(links[place].shardID) {
+    for place in links.indices where queried.contains(links[place].shardID) {
       offer(.adopt, agreement.offered, to: place)
     }
     spreadLineages()
@@ -149,9 +149,9 @@ extension RouterCore {
 
   /// Informs shards that the map is in force. Calls on slots that they have gained may now be sent.
   private func informInForce() {
-    let told = agreement.nextInformed()
-    guard !told.isEmpty else { return }
-    for place in links.indices where told.contains(links[place].shardID) {
+    let informed = agreement.nextInformed()
+    guard !informed.isEmpty else { return }
+    for place in links.indices where informed.contains(links[place].shardID) {
       offer(.inForce, map, to: place)
       serves(place)
     }

@@ -79,7 +79,7 @@ extension RouterCore {
     if error == nil { endSpan(call, nil, replyBytes: reply.response.count) }
     switch (error, call.target) {
     case (let error?, _): reportFailure(call, error)
-    case (nil, .caller(let caller)): driver.answer(caller, response: reply.response)
+    case (nil, .caller(let caller)): driver.reply(to: caller, response: reply.response)
     case (nil, .part(let fanout, let tag)): fanout.received(tag, reply.response)
     case (nil, .abandoned): break
     }
@@ -169,7 +169,7 @@ extension RouterCore {
     let ids = parkedCalls.adrift(shard)
     parkedCalls.settled(shard)
     for id in ids {
-      if let recall = parkedCalls[id]?.recall { endParked(id, recall) } else { placeAnew(id) }
+      if let recall = parkedCalls[id]?.recall { endParked(id, recall) } else { placeAgain(id) }
     }
   }
 
@@ -192,7 +192,7 @@ extension RouterCore {
   }
 
   /// Places a call again that was parked and has not been executed, for the rest of its time.
-  private func placeAnew(_ id: UInt64) {
+  private func placeAgain(_ id: UInt64) {
     guard let call = calls[id], let parked = unpark(id, call) else { return }
     calls.unparked(id)
     if call.lane == .calls { sequencer.smallCameBack(id, slot: call.slot) }

@@ -34,7 +34,7 @@ extension RouterCore {
 
   // MARK: - What the shard sends
 
-  func answered(_ shard: Int, _ reply: LinkV1.LinkReply) {
+  func replyReceived(_ shard: Int, _ reply: LinkV1.LinkReply) {
     if reply.more {
       partReceived(shard, reply)
       return
@@ -64,7 +64,7 @@ extension RouterCore {
       } else {
         // The driver holds this core, so no reference to it is counted here.
         Unmanaged.passUnretained(driver)._withUnsafeGuaranteedRef {
-          $0.answer(caller, response: reply.response)
+          $0.reply(to: caller, response: reply.response)
         }
       }
     case .part(let fanout, let tag):
@@ -148,8 +148,8 @@ extension RouterCore {
     case .keep: break
     case .refuse: return false
     case .piece(let byteCount):
-      if let byteCount { driver.beginAnswer(caller, byteCount: byteCount) }
-      driver.appendAnswer(caller, bytes)
+      if let byteCount { driver.beginReply(caller, byteCount: byteCount) }
+      driver.appendToReply(caller, bytes)
     case .message: driver.emit(caller, message: bytes)
     }
     return true
@@ -181,11 +181,11 @@ extension RouterCore {
     endSpan(call, nil, replyBytes: stream.byteCount)
     switch (stream.kind, call.target) {
     case (.pieces, .caller(let caller)):
-      driver.finishAnswer(caller)
+      driver.finishReply(caller)
     case (.messages, .caller(let caller)):
       driver.finishStream(caller)
     case (_, .caller(let caller)):
-      driver.answer(caller, response: stream.bytes)
+      driver.reply(to: caller, response: stream.bytes)
     case (_, .part(let fanout, let tag)):
       stream.bytes.withUnsafeReadableBytes { fanout.received(tag, $0) }
     case (_, .abandoned):
@@ -200,7 +200,7 @@ extension RouterCore {
     if hasBegun, case .caller(let caller) = call.target {
       measure(call, isError: true)
       endSpan(call, told)
-      driver.failAnswer(caller, error: told)
+      driver.failReply(caller, error: told)
     } else {
       reportFailure(call, told)
     }

@@ -104,7 +104,7 @@ extension RouterCore {
       guard let call = calls[id], let waiter = waiting[id] else { continue }
       let order = waiter.request.withUnsafeReadableBytes {
         links[shard].append(
-          id, waiter.body, $0, lane: lane, bytes: call.bytes, isPlacedAnew: call.timesReturned > 0)
+          id, waiter.body, $0, lane: lane, bytes: call.bytes, isPlacedAgain: call.timesReturned > 0)
       }
       calls.placed(id, order: order)
       note("sent", of: call)

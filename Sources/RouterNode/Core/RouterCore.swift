@@ -431,7 +431,7 @@ package final class RouterCore<Driver: RouterDriver> {
     endSpan(call, .deadlineExceeded)
     withdraw(id)
     if hasBegun {
-      driver.failAnswer(caller, error: .deadlineExceeded)
+      driver.failReply(caller, error: .deadlineExceeded)
     } else {
       driver.fail(caller, error: .deadlineExceeded)
     }

@@ -10,24 +10,24 @@ package protocol RouterDriver: AnyObject {
   /// Identifies the receiver of a call's reply.
   associatedtype Caller
 
-  // MARK: Answers
+  // MARK: Replies
 
-  /// Answers a call; `response` is valid during the call only.
-  func answer(_ caller: Caller, response: UnsafeRawBufferPointer)
+  /// Replies to a call; `response` is valid during the call only.
+  func reply(to caller: Caller, response: UnsafeRawBufferPointer)
   /// Replies to a call with a response that may be large: an operation's, or a collected one.
-  func answer(_ caller: Caller, response: ByteBuffer)
+  func reply(to caller: Caller, response: ByteBuffer)
   /// Ends a call of any kind with an error, a stream after the messages sent.
   func fail(_ caller: Caller, error: CallError)
 
   /// Whether the caller accepts a large reply in chunks; otherwise it is collected first.
   func takesPieces(_ caller: Caller) -> Bool
   /// Begins a reply of `byteCount` bytes, all of which follow in pieces unless it fails.
-  func beginAnswer(_ caller: Caller, byteCount: Int)
-  func appendAnswer(_ caller: Caller, _ piece: UnsafeRawBufferPointer)
+  func beginReply(_ caller: Caller, byteCount: Int)
+  func appendToReply(_ caller: Caller, _ piece: UnsafeRawBufferPointer)
   /// The last piece was appended.
-  func finishAnswer(_ caller: Caller)
+  func finishReply(_ caller: Caller)
   /// Ends a reply that has begun and can't be completed.
-  func failAnswer(_ caller: Caller, error: CallError)
+  func failReply(_ caller: Caller, error: CallError)
 
   /// Sends one message of a reply that is a stream.
   func emit(_ caller: Caller, message: UnsafeRawBufferPointer)
@@ -85,8 +85,8 @@ package protocol RouterDriver: AnyObject {
 }
 
 extension RouterDriver {
-  package func answer(_ caller: Caller, response: ByteBuffer) {
-    response.withUnsafeReadableBytes { answer(caller, response: $0) }
+  package func reply(to caller: Caller, response: ByteBuffer) {
+    response.withUnsafeReadableBytes { reply(to: caller, response: $0) }
   }
 
   package var tickNanos: UInt64 { 0 }

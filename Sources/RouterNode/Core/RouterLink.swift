@@ -76,11 +76,11 @@ struct RouterLink {
   /// Puts a call into a lane's batch. Returns its place among the lane's calls.
   mutating func append(
     _ id: UInt64, _ body: CallBody, _ request: UnsafeRawBufferPointer, lane: LinkLane, bytes: Int,
-    isPlacedAnew: Bool = false
+    isPlacedAgain: Bool = false
   ) -> UInt64 {
     let millis = body.deadlineNanos == 0 ? 0 : clock.millis(ofDeadline: body.deadlineNanos)
     return self[lane].appendCall(bytes: bytes, tail: body.tail) { frame in
-      if isPlacedAnew { frame.append(LinkV1.RouterFrame.Field.placedAnew, id) }
+      if isPlacedAgain { frame.append(LinkV1.RouterFrame.Field.placedAgain, id) }
       if let tail = body.tail {
         frame.writeCallHead(
           .link, id: id, method: body.method, requestBytes: tail.count, timeMillis: millis,

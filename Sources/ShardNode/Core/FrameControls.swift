@@ -9,5 +9,5 @@ struct FrameControls {
   /// Ids of calls whose callers disconnected before the calls were read.
   var cancelled: Set<UInt64> = []
   /// Calls that had been returned, and are the first on their slots since.
-  var placedAnew: Set<UInt64> = []
+  var placedAgain: Set<UInt64> = []
 }

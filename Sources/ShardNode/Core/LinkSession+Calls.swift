@@ -60,7 +60,7 @@ extension LinkSession {
         controls.heardMillis = millis
         if lane == .calls { peer?.heard(millis) }
       case .cancels(let id): cancel(id, &controls)
-      case .placedAnew(let id): controls.placedAnew.insert(id)
+      case .placedAgain(let id): controls.placedAgain.insert(id)
       case .credits(let message):
         let credit = try LinkV1.Credit(message)
         peer?.grant(credit.id, credit.bytes)
@@ -109,20 +109,20 @@ extension LinkSession {
     if controls.cancelled.contains(call.id) {
       return output.writeReply(.link, id: call.id, error: .cancelled)
     }
-    if calls.isBarred, returnsBarred(call, controls.placedAnew) { return }
+    if calls.isBarred, returnsBarred(call, controls.placedAgain) { return }
     var context = calls.context
     context.deadlineNanos =
       call.deadlineMillis == 0 ? 0 : core.nanos(ofMillis: call.deadlineMillis)
     if !call.traceContext.isEmpty { context.span = core.beginSpan(of: call, context) }
     guard call.method < InternalMethod.firstNumber else {
-      return answerPart(call, calls.peer, &context)
+      return replyToPart(call, calls.peer, &context)
     }
-    if let later = core.answer(
-      call, in: block, into: &output, largerThan: calls.bytesMin, context)
+    if let later = core.reply(
+      to: call, in: block, into: &output, largerThan: calls.bytesMin, context)
     {
       begin(later, call, calls.peer, context)
     } else {
-      if context.span != 0 { core.answered(context.span, call.method) }
+      if context.span != 0 { core.replied(context.span, call.method) }
       passGate(call.id, call.method, since: start)
     }
     core.serveParked()
@@ -134,9 +134,9 @@ extension LinkSession {
   }
 
   /// Returns a call if an earlier one on its slot was returned, unless that one has arrived again.
-  private func returnsBarred(_ call: LinkV1.LinkCall, _ placedAnew: Set<UInt64>) -> Bool {
+  private func returnsBarred(_ call: LinkV1.LinkCall, _ placedAgain: Set<UInt64>) -> Bool {
     guard let slot = ShardCore.slot(of: call), barredSlots.contains(slot) else { return false }
-    if placedAnew.contains(call.id) {
+    if placedAgain.contains(call.id) {
       barredSlots.remove(slot)
       return false
     }
@@ -145,16 +145,16 @@ extension LinkSession {
   }
 
   /// Executes a slice in its turn, and replies.
-  func answer(_ method: UInt32, _ id: UInt64, _ request: ByteBuffer, _ context: CallContext) {
+  func reply(to method: UInt32, _ id: UInt64, _ request: ByteBuffer, _ context: CallContext) {
     let start = output.writerIndex
     if context.span != 0 { core.executes(context.span) }
-    request.withUnsafeReadableBytes { core.answer(method, id: id, $0, into: &output, context) }
-    if context.span != 0 { core.answered(context.span, method) }
+    request.withUnsafeReadableBytes { core.reply(to: method, id: id, $0, into: &output, context) }
+    if context.span != 0 { core.replied(context.span, method) }
     passGate(id, method, since: start)
     flushUnlessWorking()
   }
 
-  private func answerPart(
+  private func replyToPart(
     _ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: inout CallContext
   ) {
     if let restriction = call.restriction {
@@ -185,14 +185,14 @@ extension LinkSession {
           output.writeReply(.link, id: call.id, error: error)
         }
       }
-      if context.span != 0 { core.answered(context.span, call.method) }
+      if context.span != 0 { core.replied(context.span, call.method) }
       passGate(call.id, call.method, since: start)
     default:
       let start = output.writerIndex
-      if let later = core.answer(call, into: &output, context) {
+      if let later = core.reply(to: call, into: &output, context) {
         begin(later, call, peer, context)
       } else {
-        if context.span != 0 { core.answered(context.span, call.method) }
+        if context.span != 0 { core.replied(context.span, call.method) }
         passGate(call.id, call.method, since: start)
       }
     }

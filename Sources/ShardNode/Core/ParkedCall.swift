@@ -1,9 +1,9 @@
 // A call that has found nothing and waits for a value, for example a pop of an empty list.
 //
-//   parked --one of its lists is created---> executed --found--> answered
+//   parked --one of its lists is created---> executed --found--> replied
 //     |  ^                                      |
 //     |  +----others were first, nothing left---+
-//     +--its time is over--> answered without a value
+//     +--its time is over--> replied without a value
 //     +--the shard drains--> SHARD_UNAVAILABLE        +--its slot goes--> WRONG_SHARD, or returned
 //     +--its caller goes--> dropped
 //
@@ -87,7 +87,7 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
       case nil:
         leave()
         reply.ran()
-        reply.answer(response, after: core.latestMark)
+        reply.respond(response, after: core.latestMark)
       }
     } catch {
       fail(error, after: core.latestMark)
@@ -111,7 +111,7 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
     guard !isOver, let reply else { return }
     var response = ByteBuffer()
     do throws(CallError) {
-      guard case .wait? = try again(into: &response) else { return answer(reply, response) }
+      guard case .wait? = try again(into: &response) else { return respond(reply, response) }
     } catch {
       // A list that has become something else is no list with a value, and a shard without memory
       // for a move has looked at none.
@@ -120,12 +120,12 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
       }
     }
     response.clear()
-    answer(reply, response)
+    respond(reply, response)
   }
 
-  private func answer(_ reply: ReplyHandle, _ response: ByteBuffer) {
+  private func respond(_ reply: ReplyHandle, _ response: ByteBuffer) {
     leave()
-    reply.answer(response, after: core.latestMark)
+    reply.respond(response, after: core.latestMark)
   }
 
   /// Ends the call, which has changed nothing.

@@ -8,8 +8,8 @@
 // local call, an operation that the reply is a part of. Events of the caller go the other way:
 // cancels, deadlines, readiness for more.
 //
-//   working --answer, fail, finish--> [held] --gate opens--> over
-//      +------cancel, drop, deadline, gate abandoned-------> over
+//   working --respond, fail, finish--> [held] --gate opens--> over
+//      +------cancel, drop, deadline, gate abandoned--------> over
 //
 // Calls with an immediate reply need no handle; they pass the gate at their exit. Event loop of the
 // core.
@@ -91,7 +91,7 @@ extension ShardCore {
     case .search(let search):
       unfinished.add(UnfinishedCall(method, request(), context, search, to: reply, core: self))
     case .wait(let wait): park(wait, method, request(), context, to: reply)
-    case .part: answerLater(method, request(), context, to: reply)
+    case .part: replyLater(method, request(), context, to: reply)
     }
   }
 }
@@ -191,7 +191,7 @@ package final class ReplyHandle: GateWaiter {
     exit?.returned(self, call, error)
   }
 
-  package func answer(_ response: ByteBuffer, after mark: ReplyMark) {
+  package func respond(_ response: ByteBuffer, after mark: ReplyMark) {
     take(.end(.response(response)), mark)
   }
 

@@ -1,4 +1,4 @@
-// What the core does for links and Pipelines: greeting routers, answering calls of a batch.
+// What the core does for links and Pipelines: greeting routers, replying to the calls of a batch.
 
 import Commands
 import LargeMemory
@@ -102,8 +102,8 @@ extension ShardCore {
   ///   - bytesMin: a longer response is not appended.
   /// - Returns: the rest of the work for a later reply; nil if the reply was appended. `latestMark`
   ///   has the mark that it must wait for.
-  package func answer(
-    _ call: some BatchedCall, in block: LargeBlock? = nil, into output: inout ByteBuffer,
+  package func reply(
+    to call: some BatchedCall, in block: LargeBlock? = nil, into output: inout ByteBuffer,
     largerThan bytesMin: Int = .max, _ context: CallContext
   ) -> Remainder? {
     latestMark = .none
@@ -145,8 +145,8 @@ extension ShardCore {
   }
 
   /// Executes a slice for a router, and appends the reply.
-  func answer(
-    _ method: UInt32, id: UInt64, _ request: UnsafeRawBufferPointer,
+  func reply(
+    to method: UInt32, id: UInt64, _ request: UnsafeRawBufferPointer,
     into frame: inout ByteBuffer, _ context: CallContext
   ) {
     let reply = frame.beginReply(.link, id: id)

@@ -41,12 +41,12 @@ extension ShardCore {
   }
 
   /// Replies to a part that takes turns, or waits for an event.
-  func answerLater(
+  func replyLater(
     _ method: UInt32, _ request: ByteBuffer, _ context: CallContext, to reply: ReplyHandle
   ) {
     switch InternalMethod(rawValue: method) {
     case .snapshotPart: awaitSnapshot(request, to: reply)
-    case .nodePart: answerNodePart(request, context, to: reply)
+    case .nodePart: replyToNodePart(request, context, to: reply)
     case .digestPart: walkForDigest(request, to: reply)
     default: reply.fail(.unbatchable(method: method))
     }

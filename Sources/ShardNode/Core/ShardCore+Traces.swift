@@ -49,7 +49,7 @@ extension ShardCore {
   /// A traced call was executed. Called before its reply passes the gate, so that the decision is
   /// the same as that of `HeldReplies.take`.
   @inline(never)
-  func answered(_ number: UInt32, _ method: UInt32) {
+  func replied(_ number: UInt32, _ method: UInt32) {
     guard gate.holds(latestMark) else {
       tracer?.end(number)
       return

@@ -186,13 +186,13 @@ package final class ShardCore {
     return remainder
   }
 
-  /// Executes a local call. `answer` is called once with the reply, after `latestMark` was set,
+  /// Executes a local call. `deliver` is called once with the reply, after `latestMark` was set,
   /// unless something is returned or an error thrown.
   ///
   /// - Parameter bytesMin: a reply longer than this comes from a source.
   package func execute(
     _ call: any KeyedCall, largerThan bytesMin: Int, _ context: CallContext,
-    _ answer: (CallReply) -> Void
+    _ deliver: (CallReply) -> Void
   ) throws(CallError) -> Remainder? {
     let method = UInt32(truncatingIfNeeded: call.command.id.rawValue)
     try begin(method, context)
@@ -206,7 +206,7 @@ package final class ShardCore {
     }
     let remainder = try call.execute(on: keyspace, context, largerThan: bytesMin) { reply in
       if marks != nil { endMarking(method) }
-      answer(reply)
+      deliver(reply)
     }
     note(method, isError: false, context)
     return remainder
@@ -255,7 +255,7 @@ package final class ShardCore {
       guard let parts = try listParts(message, context) else {
         var missing = ByteBuffer()
         V1.ListValues().write(into: &missing)
-        return reply.answer(missing, after: latestMark)
+        return reply.respond(missing, after: latestMark)
       }
       reply.stream(parts, of: context.principal, after: latestMark)
     } catch {

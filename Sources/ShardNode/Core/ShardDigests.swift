@@ -47,7 +47,7 @@ final class DigestTask: CooperativeTask, ReplyWork {
     if response.readableBytes > core.limits.maxMessageBytes {
       reply.fail(.responseTooLarge(streamingCall: nil))
     } else {
-      reply.answer(response, after: mark)
+      reply.respond(response, after: mark)
     }
     return .used
   }

@@ -65,7 +65,7 @@ package final class ShardLog: StoreObserver, MarkSource {
   private var isHandOnDue = false
   /// Output of this loop may reveal changes up to this batch, and must not be sent before they are
   /// committed.
-  private var holdsUpTo: UInt64 = 0
+  private var heldThrough: UInt64 = 0
   /// The batch of the last state, and how far batches are durable.
   private var statesUpTo: UInt64 = 0
   private var statesDurableUpTo: UInt64 = 0
@@ -207,7 +207,7 @@ package final class ShardLog: StoreObserver, MarkSource {
       } else {
         queuedBatches &+= 1
         note(number, byteCount, givenNanos: begunNanos)
-        holdsUpTo = number
+        heldThrough = number
       }
     }
     let endNanos = clock()
@@ -250,8 +250,8 @@ package final class ShardLog: StoreObserver, MarkSource {
       underWay.removeFirst()
     }
     gate.open(to: ReplyMark(number))
-    if holdsUpTo > 0, number >= holdsUpTo {
-      holdsUpTo = 0
+    if heldThrough > 0, number >= heldThrough {
+      heldThrough = 0
       onCommitted()
     }
   }

@@ -16,7 +16,7 @@ package typealias NodeCallHandler = (
 ) -> Void
 
 extension ShardCore {
-  func answerNodePart(_ part: ByteBuffer, _ context: CallContext, to reply: ReplyHandle) {
+  func replyToNodePart(_ part: ByteBuffer, _ context: CallContext, to reply: ReplyHandle) {
     part.withUnsafeReadableBytes { message in
       guard let request = try? LinkV1.NodePartRequest(message),
         let command = CommandID(rawValue: Int(request.method)), let nodeCalls
@@ -45,7 +45,7 @@ private final class NodeCallWait: ReplyWork {
       response.withUnsafeReadableBytes {
         LinkV1.NodePartReply(response: $0).write(into: &message)
       }
-      reply?.answer(message, after: .none)
+      reply?.respond(message, after: .none)
     case .failure(let error): reply?.fail(error)
     }
   }

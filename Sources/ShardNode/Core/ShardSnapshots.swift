@@ -1,8 +1,8 @@
 // Requested passes (Cluster.Snapshot): which one counts for a call, and the parts of calls that
 // wait for progress.
 //
-//   part without a number --ask--> answered at once: the pass's number
-//   part with one -------> waiting --the pass has ended, or some time has passed--> answered
+//   part without a number --ask--> replied at once: the pass's number
+//   part with one -------> waiting --the pass has ended, or some time has passed--> replied
 //
 // The guarantee for a caller: when its pass is complete, everything that was acknowledged before
 // the call is synced to disk, under every policy: in the pass, or in the log that is read with it.
@@ -37,7 +37,7 @@ final class ShardSnapshots {
     passes.whenEnded = { [unowned self] number, isComplete in
       ended = number
       if isComplete { complete = number }
-      for wait in waits.values where wait.pass <= number { wait.answer() }
+      for wait in waits.values where wait.pass <= number { wait.respond() }
     }
   }
 
@@ -56,7 +56,7 @@ final class ShardSnapshots {
     return true
   }
 
-  /// Answers a part when there is news of its pass.
+  /// Replies to a part when there is news of its pass.
   func wait(_ request: LinkV1.SnapshotPartRequest, _ reply: ReplyHandle) {
     let wait = SnapshotWait(request.pass, reply, self, core)
     waits[ObjectIdentifier(wait)] = wait
@@ -68,7 +68,7 @@ final class ShardSnapshots {
   /// Ends the waiting parts: the shard is stopping.
   func leave() {
     isLeaving = true
-    for wait in waits.values { wait.answer() }
+    for wait in waits.values { wait.respond() }
   }
 
   /// - Throws: the error of a pass that ended without being complete.
@@ -117,16 +117,16 @@ private final class SnapshotWait: ReplyWork, DeadlineTaker {
 
   func deadlinePassed(_ id: UInt64) {
     due = nil
-    answer()
+    respond()
   }
 
-  func answer() {
+  func respond() {
     let reply = self.reply
     leave()
     var response = ByteBuffer()
     do throws(CallError) {
       try snapshots.tell(of: pass, into: &response)
-      reply?.answer(response, after: .none)
+      reply?.respond(response, after: .none)
     } catch {
       core.counters.failed(error)
       reply?.fail(error)

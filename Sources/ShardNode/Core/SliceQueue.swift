@@ -91,7 +91,7 @@ final class QueuedSlice: ReplyWork {
     peer?.ended(reply.id)
     reply.keepsSpan()
     reply.drop()
-    session.answer(method, reply.id, request, session.core.later(context))
+    session.reply(to: method, reply.id, request, session.core.later(context))
     return true
   }
 

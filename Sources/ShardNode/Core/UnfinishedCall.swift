@@ -1,7 +1,7 @@
 // A call that searches a long list: it is executed repeatedly, a part of the search each turn,
 // until the last execution completes the search and applies its result.
 //
-//   searching --the search is done--> executed --next turn--> answered
+//   searching --the search is done--> executed --next turn--> replied
 //      ^  |
 //      |  +-- a call on the key comes --> searched to the end at once, executed
 //      +-- the list has changed otherwise (expired, emptied): the search begins again
@@ -64,7 +64,7 @@ final class UnfinishedCall: CooperativeTask, ReplyWork {
     guard let (outcome, mark) = outcome else { return .more }
     self.outcome = nil
     switch outcome {
-    case .response(let response): reply.answer(response, after: mark)
+    case .response(let response): reply.respond(response, after: mark)
     case .source(let source): source.start(reply, after: mark)
     case .failed(let error): reply.fail(error, after: mark)
     }

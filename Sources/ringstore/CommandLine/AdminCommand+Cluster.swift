@@ -34,7 +34,7 @@ extension AdminCommand {
         throw ConfigurationError(LossText.needsYes(shard))
       }
       Terminal.show(LossText.question(shard))
-      guard let answer = readLine(), LossText.isMeant(answer, shard) else {
+      guard let typed = readLine(), LossText.isMeant(typed, shard) else {
         throw Unhealthy("nothing was accepted")
       }
     }

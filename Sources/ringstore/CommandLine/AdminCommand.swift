@@ -238,9 +238,8 @@ struct AdminCommand: AsyncParsableCommand {
   }
 
   private func makeToken(for user: String) throws(ConfigurationError) {
-    guard UserDefinition.isName(user.utf8) else {
-      throw ConfigurationError(
-        "a user's name has 1 to \(UsersFile.nameBytesMax) letters, digits, '-', '_' or '.'.")
+    guard PlainName.isValid(user.utf8) else {
+      throw ConfigurationError("a user's name has \(PlainName.form).")
     }
     var random = SystemRandomNumberGenerator()
     let made = NewToken(Token.make(for: user, using: &random))

@@ -15,9 +15,9 @@ package enum LossText {
     """
   }
 
-  package static func isMeant(_ answer: String, _ shard: String) -> Bool { answer == shard }
+  package static func isMeant(_ typed: String, _ shard: String) -> Bool { typed == shard }
 
-  /// Used where stdin is not a terminal, so that no answer can be given.
+  /// Used where stdin is not a terminal, so that nothing can be typed.
   package static func needsYes(_ shard: String) -> String {
     "accept-loss abandons the data of shard \(shard) had; add --yes, since there is no terminal "
       + "to ask on."

@@ -108,7 +108,7 @@ extension LineEditor {
       switch SignalPipe.next() {
       case .interrupt: return "\u{3}"
       case .end: hasEnded = true
-      case .resize: drawAnew()
+      case .resize: redraw()
       case .resume:
         CEdit_take_terminal_again(edit)
         CEdit_refresh(edit)
@@ -129,7 +129,7 @@ extension LineEditor {
   /// Draws the line for another width of the terminal. libedit then assumes that the cursor is at
   /// the line's beginning, so it is moved there: before the prompt, and up by the number of rows
   /// that the text before the cursor has in the new width.
-  private func drawAnew() {
+  private func redraw() {
     el_resize(edit)
     var before = prompt.map { String(cString: $0).count } ?? 0
     if let line = el_line(edit)?.pointee {

@@ -66,8 +66,8 @@ struct PromptLoop: Sendable {
   /// Whether the person types yes.
   private func agrees(to warning: String, _ editor: LineEditor) -> Bool {
     Terminal.complain(warning)
-    if case .typed(let answer) = editor.nextLine(prompt: "Type yes to continue: "),
-      ["y", "yes"].contains(answer.filter { $0 != " " }.lowercased())
+    if case .typed(let reply) = editor.nextLine(prompt: "Type yes to continue: "),
+      ["y", "yes"].contains(reply.filter { $0 != " " }.lowercased())
     {
       return true
     }

@@ -64,25 +64,10 @@ extension SettingSources {
   /// A name of a shard or a cluster.
   func name(_ setting: Setting) throws(ConfigurationError) -> String? {
     guard let found = try text(setting) else { return nil }
-    guard Self.isName(found.value) else {
-      throw ConfigurationError("\(found.origin) \(Self.nameRule), not '\(found.value)'.")
+    guard PlainName.isValid(found.value.utf8) else {
+      throw ConfigurationError("\(found.origin) must be \(PlainName.form), not '\(found.value)'.")
     }
     return found.value
-  }
-
-  static let nameRule = "must be 1 to 64 letters, digits, '-', '_' or '.'"
-
-  static func isName(_ text: String) -> Bool {
-    (1...64).contains(text.utf8.count)
-      && text.utf8.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
-          UInt8(ascii: "."):
-          true
-        default: false
-        }
-      }
   }
 
   /// The host to listen on: a name or an address; brackets around an IPv6 address are removed.

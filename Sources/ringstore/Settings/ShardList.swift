@@ -46,9 +46,9 @@ package enum ShardList {
         "\(origin) must be ID=HOST:PORT or ID=HOST:PORT,weight=W, not '\(entry)'.")
     }
     let id = String(entry[..<equals])
-    guard SettingSources.isName(id) else {
+    guard PlainName.isValid(id.utf8) else {
       throw ConfigurationError(
-        "the id in \(origin) \(SettingSources.nameRule), not '\(id)' as in '\(entry)'.")
+        "the id in \(origin) must be \(PlainName.form), not '\(id)' as in '\(entry)'.")
     }
     try checkIsFree(id)
     let parts = entry[entry.index(after: equals)...].split(

@@ -1839,8 +1839,8 @@ extension LinkV1.RouterFrame: ReadByUs {
     facts.add("heard_millis", "\(heardMillis)")
     facts.add("cancels", cancels.map { "\($0)" })
     facts.check("cancels", cancels.count)
-    facts.add("placed_anew", placedAnew.map { "\($0)" })
-    facts.check("placed_anew", placedAnew.count)
+    facts.add("placed_again", placedAgain.map { "\($0)" })
+    facts.check("placed_again", placedAgain.count)
     if let offer { facts.add("offer", try offer.facts()) }
     facts.add("calls", try calls.map { try $0.facts() })
     facts.check("calls", calls.count)
@@ -1852,8 +1852,8 @@ extension LinkV1.RouterFrame: ReadByUs {
   package func remade(in arena: Arena) -> Self {
     Self(
       hello: hello?.remade(in: arena), heardMillis: heardMillis, cancels: arena.keep(cancels),
-      placedAnew: arena.keep(placedAnew), offer: offer?.remade(in: arena), calls: arena.keep(calls),
-      credits: arena.keep(credits))
+      placedAgain: arena.keep(placedAgain), offer: offer?.remade(in: arena),
+      calls: arena.keep(calls), credits: arena.keep(credits))
   }
 }
 

@@ -1923,7 +1923,7 @@ extension Ringstore_Internal_V1_RouterFrame: ReadBySwiftProtobuf {
     if hasHello { facts.add("hello", try hello.facts()) }
     facts.add("heard_millis", "\(heardMillis)")
     facts.add("cancels", cancels.map { "\($0)" })
-    facts.add("placed_anew", placedAnew.map { "\($0)" })
+    facts.add("placed_again", placedAgain.map { "\($0)" })
     if hasOffer { facts.add("offer", try offer.facts()) }
     facts.add("calls", try calls.map { try $0.facts() })
     facts.add("credits", try credits.map { try $0.facts() })

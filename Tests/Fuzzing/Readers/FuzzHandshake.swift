@@ -194,7 +194,7 @@ private final class HandshakeMeeting {
   }
 
   func end() throws {
-    // TLS closes when the loop runs next, a client's when its goodbye was answered or in time.
+    // TLS closes when the loop runs next, a client's when its goodbye had a reply or in time.
     for channel in [port, client] where channel.isActive { channel.close(promise: nil) }
     settle()
     loop.advanceTime(by: .seconds(10))

@@ -1,6 +1,6 @@
 // The line protocol's parser and its commands. The first two bytes say where the rest is split. The
 // parser must see the same requests however that is and keep within its bounds; what the commands
-// ask for must be messages, and what is answered must be lines, even where the node's reply is any
+// ask for must be messages, and the replies must be lines, even where the node's reply is any
 // bytes: those behind the second byte's place.
 
 import Commands
@@ -45,7 +45,7 @@ private enum LineSeeds {
     "SELECT 16\nSELECT -1\nselect 15\nNOSUCH\nGET\nMSET a\nECHO 'a\nb'\n",
   ]
 
-  /// Commands, and what a node might answer to them.
+  /// Commands, and what a node might reply to them.
   private static let replies: [(lines: String, reply: [UInt8])] = [
     ("GET k\nLPOP k\n", [0x0a, 3, 0x78, 0x0a, 0x79, 0x10, 1]),
     ("MGET a b\n", [0x0a, 6, 0x0a, 4, 0x0a, 0, 0x10, 1, 0x0a, 4, 0x12, 2, 0x08, 3]),

@@ -16,7 +16,7 @@ package struct FuzzReader: Sendable {
   package let check: @Sendable (UnsafeRawBufferPointer) throws -> Void
 
   package static let all = [
-    lines, wire, frames, log, replay, session, calls, answers, fields, gzip, users, credentials,
+    lines, wire, frames, log, replay, session, calls, replies, fields, gzip, users, credentials,
     handshake, routers, shards, traces, admin,
   ]
 }

@@ -26,7 +26,7 @@ extension FuzzReader {
 /// What is done by a step: the low bits of its byte. The others are a lane (16), a router (32),
 /// whether calls' memory may be kept (64), and whether the frame is sent (128).
 enum RouterStep: UInt8 {
-  case rawFrame, hello, rawParts, call, credit, cancel, placedAnew, takesOutput, turns, time, lost
+  case rawFrame, hello, rawParts, call, credit, cancel, placedAgain, takesOutput, turns, time, lost
   case connects, offer, drain, send, localWrite
 }
 
@@ -75,8 +75,8 @@ private final class LinkedShard {
       connection?.pending.append(LinkV1.RouterFrame.Field.credits, credit)
     case .cancel:
       connection?.pending.append(LinkV1.RouterFrame.Field.cancels, UInt64(script.byte()))
-    case .placedAnew:
-      connection?.pending.append(LinkV1.RouterFrame.Field.placedAnew, UInt64(script.byte()))
+    case .placedAgain:
+      connection?.pending.append(LinkV1.RouterFrame.Field.placedAgain, UInt64(script.byte()))
     case .offer: connection?.pending.writeImmutableBuffer(router.offer(&script))
     case .takesOutput: connection?.takesOutput(script.byte() & 1 == 1)
     case .turns: runTurns(Int(script.byte()))

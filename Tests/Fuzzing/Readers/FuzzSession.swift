@@ -1,7 +1,7 @@
 // HTTP/2 of both roles: the first two bytes say how the rest is split, the third which side reads
-// it and how. An owner does what ours do: answers requests that are complete, credits or parks what
-// came, and gives closed streams back. Nothing may trap, what is written must be whole frames, and
-// when the connection is gone nothing may be left of it.
+// it and how. An owner does what ours do: replies to requests that are complete, credits or parks
+// what came, and gives closed streams back. Nothing may trap, what is written must be whole frames,
+// and when the connection is gone nothing may be left of it.
 
 import HTTP2
 import NIOCore
@@ -78,7 +78,7 @@ private struct SessionCheck {
         session.park(stream)
       } else {
         session.consume(stream, stream.unconsumed)
-        if !isClient { answer(stream) }
+        if !isClient { reply(to: stream) }
         stream.inbound.clear()
       }
       if stream.isClosed { session.recycle(stream) }
@@ -86,7 +86,7 @@ private struct SessionCheck {
     while session.nextConnectionEvent() != nil {}
   }
 
-  private func answer(_ stream: HTTP2Stream) {
+  private func reply(to stream: HTTP2Stream) {
     guard stream.remoteEnded, !stream.localEnded, !stream.isClosed else { return }
     stream.outbound.writeBuffer(&stream.inbound)
     session.submitResponse(stream, headers: HTTP2Seeds.response)

@@ -3,7 +3,7 @@
 // in many, errors, notices of waiting, returned calls, maps, and frames of any bytes. Connections
 // end and are made again, clients go or read nothing, time passes.
 //
-// Nothing may trap. Each client is answered once at most, and not after it has gone; an answer in
+// Nothing may trap. Each client gets one reply at most, and none after it has gone; a reply in
 // pieces is as long as announced; what the router sends must be decodable. When all clients have
 // gone and all links are lost nothing may be left of their calls.
 

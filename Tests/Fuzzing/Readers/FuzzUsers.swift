@@ -6,6 +6,7 @@ import LineProtocol
 import NIOCore
 import NodeCore
 import RingstoreAPI
+import TextForms
 import Users
 
 extension FuzzReader {
@@ -36,7 +37,7 @@ extension FuzzReader {
     var tokens: Set<TokenDigest> = []
     var names: Set<String> = []
     for user in table.users {
-      guard UserDefinition.isName(user.name.utf8), names.insert(user.name).inserted else {
+      guard PlainName.isValid(user.name.utf8), names.insert(user.name).inserted else {
         throw Finding("\(user.name) is no name, or there twice")
       }
       guard user.tokens.count <= UsersFile.tokensMax,

@@ -86,7 +86,7 @@ enum HTTP2Seeds {
   }()
 
   /// What a server says to a client that has made four calls.
-  static let answers: [[UInt8]] = {
+  static let replies: [[UInt8]] = {
     let hello = framed(Array("hello".utf8))
     let packed = framed(gzip(Array(repeating: 120, count: 400)), isCompressed: true)
     let cases: [(head: [(String, String)], body: [UInt8], tail: [(String, String)]?)] = [
@@ -96,16 +96,16 @@ enum HTTP2Seeds {
       ([], [0, 0, 0, 9, 9, 1], [("grpc-status", "x"), ("grpc-retry-pushback-ms", "-1")]),
       ([("grpc-status", "5"), ("grpc-message", "gone")], [], nil),
     ]
-    return cases.map { answer in
+    return cases.map { reply in
       guard let session = try? HTTP2Session(role: .server) else { return [] }
       client(Array(repeating: (unary, [], hello), count: 4)).withUnsafeBytes {
         session.receive($0)
       }
-      let head = block([(":status", "200"), ("content-type", "application/grpc")] + answer.head)
+      let head = block([(":status", "200"), ("content-type", "application/grpc")] + reply.head)
       while let stream = session.nextTouchedStream() {
-        session.submitResponse(stream, headers: head, hasBody: answer.tail != nil)
-        guard let tail = answer.tail else { continue }
-        stream.outbound.writeBytes(answer.body)
+        session.submitResponse(stream, headers: head, hasBody: reply.tail != nil)
+        guard let tail = reply.tail else { continue }
+        stream.outbound.writeBytes(reply.body)
         session.bodyChanged(stream)
         session.finish(stream, trailers: block(tail))
       }
@@ -116,7 +116,7 @@ enum HTTP2Seeds {
 
   static let sessions: [[UInt8]] =
     heads([1, 30, 0], [6, 90, 2], before: requests)
-    + heads([2, 30, 1], [7, 90, 3], before: answers)
+    + heads([2, 30, 1], [7, 90, 3], before: replies)
 
   /// Each of the inputs behind each of two beginnings.
   static func heads(_ one: [UInt8], _ other: [UInt8], before inputs: [[UInt8]]) -> [[UInt8]] {

@@ -97,7 +97,7 @@ extension LinkSeeds {
     course(
       Steps.link(), Steps.step(.offer, Steps.sent, [2, 9, 0]),
       Steps.step(.offer, Steps.sent, [3, 9, 0]), Steps.call(1, .get, key: 1),
-      Steps.call(2, .get, key: 2), Steps.call(3, .get, key: 3), Steps.step(.placedAnew, 0, [1]),
+      Steps.call(2, .get, key: 2), Steps.call(3, .get, key: 3), Steps.step(.placedAgain, 0, [1]),
       Steps.call(1, .get, key: 1)),
     course(
       Steps.link(), Steps.call(1, .lPop, key: 2, wait), Steps.step(.drain, 0, [1]),
@@ -157,14 +157,14 @@ private struct ShardSteps {
 }
 
 extension LinkSeeds {
-  static let shards: [[UInt8]] = shardsThatAnswer + shardsThatChange
+  static let shards: [[UInt8]] = shardsThatReply + shardsThatChange
 
   private typealias Shard = ShardSteps
   private static let get = UInt8(CommandID.get.rawValue)
   private static let lPop = UInt8(CommandID.lPop.rawValue)
   private static let request: [UInt8] = .field(1, [0x6b, 0x31])
 
-  private static let shardsThatAnswer: [[UInt8]] = [
+  private static let shardsThatReply: [[UInt8]] = [
     course(
       Shard.accepted, Shard.submit(.get), Shard.submit(.set, value), Shard.reply(0),
       Shard.reply(1)),

@@ -13,7 +13,7 @@ final class PlayedClients: RouterDriver {
     var isGone = false
     /// Its large replies are collected.
     var gathers = false
-    /// The bytes that are missing of an answer in pieces.
+    /// The bytes that are missing of a reply in pieces.
     var missing: Int?
     var expected = 0
     var pauses = 0
@@ -87,45 +87,45 @@ final class PlayedClients: RouterDriver {
 
   private func end(_ caller: Int) {
     if clients[caller].hasEnded || clients[caller].isGone {
-      found("a client is answered twice, or has gone")
+      found("a client gets two replies, or has gone")
     }
-    if clients[caller].isParked { found("the call of an answered client still waits") }
+    if clients[caller].isParked { found("the call of a client with its reply still waits") }
     clients[caller].hasEnded = true
   }
 
-  func answer(_ caller: Int, response: UnsafeRawBufferPointer) {
-    if clients[caller].missing != nil { found("an answer comes within an answer in pieces") }
+  func reply(to caller: Int, response: UnsafeRawBufferPointer) {
+    if clients[caller].missing != nil { found("a reply comes within a reply in pieces") }
     end(caller)
   }
 
   func fail(_ caller: Int, error: CallError) {
-    if clients[caller].missing != nil { found("an answer that has begun is failed as if not") }
+    if clients[caller].missing != nil { found("a reply that has begun is failed as if not") }
     end(caller)
   }
 
   func takesPieces(_ caller: Int) -> Bool { !clients[caller].gathers }
 
-  func beginAnswer(_ caller: Int, byteCount: Int) {
+  func beginReply(_ caller: Int, byteCount: Int) {
     if clients[caller].missing != nil || clients[caller].hasEnded || clients[caller].isGone {
-      found("an answer begins twice, or too late")
+      found("a reply begins twice, or too late")
     }
     clients[caller].missing = byteCount
   }
 
-  func appendAnswer(_ caller: Int, _ piece: UnsafeRawBufferPointer) {
+  func appendToReply(_ caller: Int, _ piece: UnsafeRawBufferPointer) {
     guard let missing = clients[caller].missing, missing >= piece.count,
       !clients[caller].hasEnded, !clients[caller].isGone
-    else { return found("a piece belongs to no answer, or is too long") }
+    else { return found("a piece belongs to no reply, or is too long") }
     clients[caller].missing = missing - piece.count
   }
 
-  func finishAnswer(_ caller: Int) {
-    if clients[caller].missing != 0 { found("an answer isn't whole") }
+  func finishReply(_ caller: Int) {
+    if clients[caller].missing != 0 { found("a reply isn't whole") }
     end(caller)
   }
 
-  func failAnswer(_ caller: Int, error: CallError) {
-    if clients[caller].missing == nil { found("an answer that has not begun is broken off") }
+  func failReply(_ caller: Int, error: CallError) {
+    if clients[caller].missing == nil { found("a reply that has not begun is broken off") }
     end(caller)
   }
 

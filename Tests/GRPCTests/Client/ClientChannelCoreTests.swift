@@ -8,7 +8,7 @@ import Testing
 
 @testable import GRPC
 
-/// A channel's core whose connect attempts are answered by the test.
+/// A channel's core whose connect attempts are completed by the test.
 private final class CoreFixture {
   typealias Completion = (Result<ClientConnection, ConnectionLoss>) -> Void
 
@@ -60,8 +60,8 @@ private final class CoreFixture {
     return (exchange, box)
   }
 
-  /// Has the peer answer its newest stream.
-  func answer(_ peer: InMemoryPeer, messages: Int = 1) throws {
+  /// Has the peer reply on its newest stream.
+  func reply(from peer: InMemoryPeer, messages: Int = 1) throws {
     peer.exchange()
     let stream = try #require(peer.streams.last)
     peer.respond(stream)
@@ -88,7 +88,7 @@ private final class ResultBox {
     let peer = try fixture.succeed()
     #expect(peer.streams.count == 3)
     #expect(boxes.allSatisfy { $0.results.isEmpty })
-    try fixture.answer(peer)
+    try fixture.reply(from: peer)
     #expect(boxes[2].isSuccess)
   }
 
@@ -105,7 +105,7 @@ private final class ResultBox {
     let third = fixture.call().box
     #expect(fixture.attempts.count == 1)
     #expect(third.results.isEmpty)
-    try fixture.answer(try fixture.succeed())
+    try fixture.reply(from: try fixture.succeed())
     #expect(third.isSuccess)
   }
 
@@ -119,7 +119,7 @@ private final class ResultBox {
       #expect(fixture.attempts.count == 1)
     }
     #expect(box.results.isEmpty)
-    try fixture.answer(try fixture.succeed())
+    try fixture.reply(from: try fixture.succeed())
     #expect(box.isSuccess)
   }
 
@@ -159,13 +159,13 @@ private final class ResultBox {
 
   /// gRFC A6: without a retry policy of the service's, the server's word is the last.
   @Test(arguments: ["0", "20", "-1", "soon"])
-  func aCallThatWasAnsweredIsNotSentAgainWhateverItsPushback(_ pushback: String) throws {
+  func aCallWithAReplyIsNotSentAgainWhateverItsPushback(_ pushback: String) throws {
     let fixture = CoreFixture()
     let box = fixture.call(retrySafe: true).box
     let peer = try fixture.succeed()
     peer.exchange()
-    peer.answer(
-      try #require(peer.streams.last),
+    peer.reply(
+      on: try #require(peer.streams.last),
       only: [
         (":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "14"),
         ("grpc-retry-pushback-ms", pushback),
@@ -177,7 +177,7 @@ private final class ResultBox {
     #expect(box.failure?.pushbackMillis == Int(pushback) ?? -1)
   }
 
-  @Test func aWriteWhoseAnswerWasLostIsNotSentAgain() throws {
+  @Test func aWriteWhoseReplyWasLostIsNotSentAgain() throws {
     let fixture = CoreFixture()
     let box = fixture.call().box
     let peer = try fixture.succeed()
@@ -188,7 +188,7 @@ private final class ResultBox {
     #expect(fixture.attempts.isEmpty)
   }
 
-  @Test func aReadWhoseAnswerWasLostIsSentAgainOnANewConnection() throws {
+  @Test func aReadWhoseReplyWasLostIsSentAgainOnANewConnection() throws {
     let fixture = CoreFixture()
     let box = fixture.call(retrySafe: true).box
     let peer = try fixture.succeed()
@@ -196,7 +196,7 @@ private final class ResultBox {
     fixture.loop.run()
     #expect(box.results.isEmpty)
     #expect(fixture.attempts.count == 1)
-    try fixture.answer(try fixture.succeed())
+    try fixture.reply(from: try fixture.succeed())
     #expect(box.isSuccess)
   }
 
@@ -208,11 +208,11 @@ private final class ResultBox {
     try peer.goAway { crossing = fixture.call().box }
     #expect(crossing.results.isEmpty)
     let next = try fixture.succeed()
-    try fixture.answer(next)
+    try fixture.reply(from: next)
     #expect(crossing.isSuccess)
     #expect(first.results.isEmpty)
     #expect(peer.streams.count == 1, "the peer must not see the call above its last id")
-    try fixture.answer(peer)
+    try fixture.reply(from: peer)
     #expect(first.isSuccess)
     #expect(peer.connection.isClosed && !next.connection.isClosed)
   }
@@ -245,7 +245,7 @@ private final class ResultBox {
   func aUnaryCallTakesExactlyOneMessage(_ messages: Int) throws {
     let fixture = CoreFixture()
     let box = fixture.call().box
-    try fixture.answer(try fixture.succeed(), messages: messages)
+    try fixture.reply(from: try fixture.succeed(), messages: messages)
     #expect(box.failure?.code == .internal)
   }
 
@@ -264,12 +264,12 @@ private final class ResultBox {
     #expect(waiting.peers[0].connection.isClosed)
   }
 
-  @Test func aGracefulCloseLetsTheAnswerCome() throws {
+  @Test func aGracefulCloseLetsTheReplyCome() throws {
     let fixture = CoreFixture()
     let box = fixture.call().box
     let peer = try fixture.succeed()
     fixture.core.close(gracefully: true)
-    try fixture.answer(peer)
+    try fixture.reply(from: peer)
     #expect(box.isSuccess)
     #expect(peer.connection.isClosed)
   }

@@ -55,13 +55,13 @@ func eventually(_ condition: () -> Bool) async -> Bool {
 }
 
 @Suite(.timeLimit(.minutes(15))) struct ClientChannelTests {
-  @Test func unaryCallsAreAnswered() async throws {
+  @Test func unaryCallsGetTheirReplies() async throws {
     try await withLoopback { channel, _, _ in
       for size in [0, 1, 70_000, 3_000_000] {
-        let answer = try await channel.unary(path: "/t/Echo") {
+        let reply = try await channel.unary(path: "/t/Echo") {
           $0.writeRepeatingByte(9, count: size)
         }
-        #expect(answer.readableBytes == size)
+        #expect(reply.readableBytes == size)
       }
     }
   }
@@ -73,8 +73,8 @@ func eventually(_ condition: () -> Bool) async -> Bool {
       try await withThrowingTaskGroup(of: Void.self) { group in
         for number in 0..<300 {
           group.addTask {
-            let answer = try await channel.unary(path: "/t/Echo") { $0.writeString("\(number)") }
-            #expect(String(buffer: answer) == "\(number)")
+            let reply = try await channel.unary(path: "/t/Echo") { $0.writeString("\(number)") }
+            #expect(String(buffer: reply) == "\(number)")
           }
         }
         try await group.waitForAll()
@@ -88,8 +88,8 @@ func eventually(_ condition: () -> Bool) async -> Bool {
       var metadata = Metadata()
       metadata.add("Trace", " a b ")
       metadata.addBinary("blob-bin", [0, 1, 255])
-      let answer = try await channel.unary(path: "/t/Metadata", metadata: metadata) { _ in }
-      #expect(String(buffer: answer) == "trace=a b;blob-bin=[0, 1, 255];")
+      let reply = try await channel.unary(path: "/t/Metadata", metadata: metadata) { _ in }
+      #expect(String(buffer: reply) == "trace=a b;blob-bin=[0, 1, 255];")
     }
   }
 
@@ -254,10 +254,10 @@ func eventually(_ condition: () -> Bool) async -> Bool {
         configuration: ServerConfiguration().patient,
         logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
       ) { _ in TestService(log: log) }
-      let answer = try await channel.unary(path: "/t/Echo", waitForReady: true) {
+      let reply = try await channel.unary(path: "/t/Echo", waitForReady: true) {
         $0.writeString("b")
       }
-      #expect(String(buffer: answer) == "b")
+      #expect(String(buffer: reply) == "b")
       #expect(log.calls == 1)
       await second.drain(gracePeriod: .zero)
     }

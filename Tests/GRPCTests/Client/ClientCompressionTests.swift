@@ -9,13 +9,11 @@ import Testing
 @Suite struct ClientCompressionTests {
   static let text = Array(repeating: UInt8(ascii: "a"), count: 5_000)
 
-  /// A call that has been answered with headers of these fields, and its stream.
-  private func answered(
+  /// A call that has got headers of these fields, and its stream.
+  private func replied(
     _ peer: InMemoryPeer, _ handler: RecordingHandler, _ fields: [(String, String)]
   ) throws -> HTTP2Stream {
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream, headers: fields)
     return stream
   }
@@ -32,7 +30,7 @@ import Testing
     let handler = RecordingHandler()
     var counts: [Int] = []
     handler.onMessage = { counts.append($0.compressedMessages) }
-    let stream = try answered(peer, handler, [("grpc-encoding", "gzip")])
+    let stream = try replied(peer, handler, [("grpc-encoding", "gzip")])
     peer.chunkBytes = 7
     let compressed = CompressionTests.frame(Self.text)
     send(peer, stream, body: compressed + ServerHarness.frame([1, 2]) + compressed)
@@ -45,7 +43,7 @@ import Testing
   func aCompressedMessageInAnotherEncodingIsInternal(_ encoding: String?) throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
-    let stream = try answered(peer, handler, encoding.map { [("grpc-encoding", $0)] } ?? [])
+    let stream = try replied(peer, handler, encoding.map { [("grpc-encoding", $0)] } ?? [])
     send(peer, stream, body: CompressionTests.frame(Self.text))
     #expect(handler.status?.code == .internal)
     #expect(handler.messages.isEmpty)
@@ -57,7 +55,7 @@ import Testing
     configuration.maxMessageBytes = 4_999
     let peer = try InMemoryPeer(configuration: configuration)
     let handler = RecordingHandler()
-    let stream = try answered(peer, handler, [("grpc-encoding", "gzip")])
+    let stream = try replied(peer, handler, [("grpc-encoding", "gzip")])
     send(peer, stream, body: CompressionTests.frame(Self.text))
     #expect(handler.status?.code == .resourceExhausted)
     #expect(handler.messages.isEmpty)
@@ -66,7 +64,7 @@ import Testing
   @Test func brokenGzipIsInternal() throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
-    let stream = try answered(peer, handler, [("grpc-encoding", "gzip")])
+    let stream = try replied(peer, handler, [("grpc-encoding", "gzip")])
     send(peer, stream, body: [1, 0, 0, 0, 2, 9, 9])
     #expect(handler.status?.code == .internal)
   }
@@ -74,7 +72,7 @@ import Testing
   @Test func aLinkTakesNoGzipAndSaysSo() throws {
     let peer = try InMemoryPeer(configuration: .link(silenceNanosMax: 2_000_000_000))
     let handler = RecordingHandler()
-    let stream = try answered(peer, handler, [("grpc-encoding", "gzip")])
+    let stream = try replied(peer, handler, [("grpc-encoding", "gzip")])
     #expect(!peer.fields(stream).contains { $0.0 == "grpc-accept-encoding" })
     send(peer, stream, body: CompressionTests.frame(Self.text))
     #expect(handler.status?.code == .internal)

@@ -9,7 +9,7 @@ import Testing
 @testable import GRPC
 
 @Suite struct ClientConnectionLifeTests {
-  private func answer(_ peer: InMemoryPeer, _ stream: HTTP2Stream) {
+  private func reply(_ peer: InMemoryPeer, _ stream: HTTP2Stream) {
     peer.respond(stream)
     peer.finish(stream)
     peer.exchange()
@@ -29,11 +29,11 @@ import Testing
     }
     peer.exchange()
     #expect(peer.streams.count == 2)
-    answer(peer, peer.streams[0])
+    reply(peer, peer.streams[0])
     #expect(peer.streams.count == 3)
     #expect(try peer.take(peer.streams[2]) == [Array("early".utf8)])
     #expect(peer.streams[2].remoteEnded)
-    answer(peer, peer.streams[1])
+    reply(peer, peer.streams[1])
     #expect(peer.streams.count == 4)
   }
 
@@ -66,9 +66,9 @@ import Testing
     #expect(handlers[2].status?.code == .deadlineExceeded)
     #expect(handlers[1].processed == .no && handlers[2].processed == .no)
     peer.exchange()
-    answer(peer, peer.streams[0])
+    reply(peer, peer.streams[0])
     #expect(peer.streams.count == 2)
-    answer(peer, peer.streams[1])
+    reply(peer, peer.streams[1])
     #expect(handlers[3].status == .ok)
   }
 
@@ -148,13 +148,13 @@ import Testing
     #expect(peer.connection.session.liveStreamCount == 0)
   }
 
-  /// How a connection ends under a paused call that the peer has answered.
+  /// How a connection ends under a paused call that has the reply of the peer.
   enum Ending: CaseIterable {
     case lost, closed, goneAway
   }
 
   @Test(arguments: Ending.allCases)
-  func aPausedCallGetsItsWholeAnswerWhenItsConnectionEnds(_ ending: Ending) throws {
+  func aPausedCallGetsItsWholeReplyWhenItsConnectionEnds(_ ending: Ending) throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
     handler.onMessage = { $0.pauseReading() }
@@ -179,13 +179,11 @@ import Testing
     #expect(peer.connection.isClosed)
   }
 
-  @Test func aPausedCallWhoseAnswerIsNotWholeEndsWithItsConnection() throws {
+  @Test func aPausedCallWhoseReplyIsNotWholeEndsWithItsConnection() throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
     handler.onMessage = { $0.pauseReading() }
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     for value in 0..<3 { peer.send(stream, [UInt8(value)]) }
     peer.exchange()
@@ -219,9 +217,7 @@ import Testing
     configuration.streamWindowBytes = 1000
     let peer = try InMemoryPeer(configuration: configuration)
     let handler = RecordingHandler()
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     peer.send(stream, Array(repeating: 3, count: 50_000))
     peer.exchange()
@@ -267,7 +263,7 @@ import Testing
     #expect(late.status?.code == .unavailable)
     #expect(late.processed == .no)
     #expect(running.status == nil)
-    answer(peer, peer.streams[0])
+    reply(peer, peer.streams[0])
     #expect(running.status == .ok)
     #expect(peer.connection.isClosed)
     #expect(peer.delegate.lossReasons.count == 1)
@@ -331,7 +327,7 @@ import Testing
     peer.connection.shutdownGracefully()
     peer.exchange()
     #expect(!peer.connection.isClosed)
-    answer(peer, peer.streams[0])
+    reply(peer, peer.streams[0])
     #expect(handler.status == .ok)
     #expect(peer.connection.isClosed)
     #expect(peer.delegate.lossReasons == [.closedLocally])

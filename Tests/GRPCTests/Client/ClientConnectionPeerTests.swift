@@ -12,7 +12,7 @@ import Testing
 @Suite struct ClientConnectionPeerTests {
   // MARK: - Liveness
 
-  @Test func aPeerThatStopsAnsweringIsFoundInTwoSecondsWhileCallsWait() throws {
+  @Test func aPeerThatStopsReplyingIsFoundInTwoSecondsWhileCallsWait() throws {
     let peer = try InMemoryPeer(configuration: .link(silenceNanosMax: 2_000_000_000))
     let handler = RecordingHandler()
     _ = peer.start(handler)
@@ -26,7 +26,7 @@ import Testing
     #expect(!peer.channel.isActive)
   }
 
-  @Test func aPeerThatAnswersPingsIsLeftInPeace() throws {
+  @Test func aPeerThatRepliesToPingsKeepsItsConnection() throws {
     let peer = try InMemoryPeer(configuration: .link(silenceNanosMax: 2_000_000_000))
     let handler = RecordingHandler()
     _ = peer.start(handler)

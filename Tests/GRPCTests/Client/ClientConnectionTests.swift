@@ -21,10 +21,10 @@ import Testing
     #expect(stream.remoteEnded)
     #expect(try peer.take(stream) == [Array("question".utf8)])
     peer.respond(stream)
-    peer.send(stream, Array("answer".utf8))
+    peer.send(stream, Array("reply".utf8))
     peer.finish(stream)
     peer.exchange()
-    #expect(handler.messages == [Array("answer".utf8)])
+    #expect(handler.messages == [Array("reply".utf8)])
     #expect(handler.status == .ok)
     #expect(handler.processed == .yes)
     #expect(handler.endCount == 1)
@@ -65,9 +65,7 @@ import Testing
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
     handler.wantsMetadata = true
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream, headers: [("first", "1"), ("blob-bin", "AQI")])
     peer.finish(stream, [("grpc-status", "0"), ("last", "2")])
     peer.exchange()
@@ -115,8 +113,8 @@ import Testing
     let handler = RecordingHandler()
     _ = peer.start(handler)
     peer.exchange()
-    peer.answer(
-      try #require(peer.streams.first),
+    peer.reply(
+      on: try #require(peer.streams.first),
       only: [
         (":status", "200"), ("content-type", "application/grpc+proto"), ("grpc-status", "9"),
         ("grpc-message", "zu%20gro%C3%9F%"), ("grpc-status-details-bin", "AQID"),
@@ -140,8 +138,9 @@ import Testing
     let handler = RecordingHandler()
     _ = peer.start(handler)
     peer.exchange()
-    peer.answer(
-      try #require(peer.streams.first), only: [(":status", status), ("content-type", "text/html")])
+    peer.reply(
+      on: try #require(peer.streams.first),
+      only: [(":status", status), ("content-type", "text/html")])
     peer.exchange()
     #expect(handler.status?.code == code)
     #expect(peer.connection.openCalls == 0)
@@ -150,9 +149,7 @@ import Testing
   @Test func trailersWithoutAStatusAreUnknown() throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     peer.finish(stream, [("x", "y")])
     peer.exchange()
@@ -187,9 +184,7 @@ import Testing
     configuration.maxMessageBytes = 10
     let peer = try InMemoryPeer(configuration: configuration)
     let handler = RecordingHandler()
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     peer.send(stream, Array(repeating: 1, count: 10))
     peer.send(stream, Array(repeating: 1, count: 11))
@@ -203,9 +198,7 @@ import Testing
   @Test func aStreamThatEndsInsideAMessageIsAnInternalError() throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     stream.outbound.writeBytes([0, 0, 0, 0, 9, 1, 2])
     peer.finish(stream)
@@ -250,9 +243,7 @@ import Testing
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
     handler.onMessage = { $0.cancel() }
-    _ = peer.start(handler)
-    peer.exchange()
-    let stream = try #require(peer.streams.first)
+    let stream = try peer.open(handler)
     peer.respond(stream)
     for _ in 0..<3 { peer.send(stream, [1]) }
     peer.exchange()
@@ -297,7 +288,7 @@ import Testing
     #expect(late.status?.code == .deadlineExceeded)
   }
 
-  @Test func anAnsweredCallIsNotEndedAgainByItsDeadline() throws {
+  @Test func aCallWithAReplyIsNotEndedAgainByItsDeadline() throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
     _ = peer.start(handler, timeoutNanos: 1_000_000_000)

@@ -1,5 +1,5 @@
 // What a client connection does with much: large messages, slow readers, and servers that fail
-// within an answer.
+// within a reply.
 
 import HTTP2
 import NIOCore
@@ -77,7 +77,7 @@ import Testing
     #expect(handler.processed == .yes)
   }
 
-  @Test func butNotOneThatCallsHalfAMessageAnAnswer() throws {
+  @Test func butNotOneThatEndsWithHalfAMessage() throws {
     let peer = try InMemoryPeer()
     let handler = RecordingHandler()
     _ = peer.start(handler)

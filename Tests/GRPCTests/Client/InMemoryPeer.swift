@@ -4,6 +4,7 @@
 import HTTP2
 import NIOCore
 import NIOEmbedded
+import Testing
 
 @testable import GRPC
 
@@ -141,6 +142,13 @@ final class InMemoryPeer {
       path: path, metadata: metadata, timeoutNanos: timeoutNanos, handler: handler)
   }
 
+  /// Starts a call, the first of its connection. Returns the peer's stream.
+  func open(_ handler: RecordingHandler) throws -> HTTP2Stream {
+    _ = start(handler)
+    exchange()
+    return try #require(streams.first)
+  }
+
   // MARK: - What the peer does
 
   static let okHeaders = StaticHeaders([(":status", "200"), ("content-type", "application/grpc")])
@@ -165,8 +173,8 @@ final class InMemoryPeer {
     session.finish(stream, trailers: block)
   }
 
-  /// Answers with headers only.
-  func answer(_ stream: HTTP2Stream, only fields: [(String, String)]) {
+  /// Replies with headers only.
+  func reply(on stream: HTTP2Stream, only fields: [(String, String)]) {
     let block = HeaderBlock()
     for (name, value) in fields { block.append(name, value) }
     session.submitResponse(stream, headers: block, hasBody: false)

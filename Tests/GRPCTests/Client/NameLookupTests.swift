@@ -9,7 +9,7 @@ import Testing
 
 @testable import GRPC
 
-/// Lookups that answer when the test lets them. Thread-safe.
+/// Lookups that end when the test lets them. Thread-safe.
 private final class HeldLookups: Sendable {
   private let begun = NIOLockedValueBox<[String]>([])
   private let held = NIOLockedValueBox<[DispatchSemaphore]>([])
@@ -121,7 +121,7 @@ private final class HeldLookups: Sendable {
     #expect(v4.map(\.ipAddress) == ["127.0.0.1"])
   }
 
-  @Test func theSystemIsAsked() async throws {
+  @Test func theSystemIsQueried() async throws {
     let found = try await NameLookups.shared.addresses(host: "localhost", port: 7, on: loop).get()
     #expect(!found.isEmpty)
     #expect(found.allSatisfy { $0.port == 7 })

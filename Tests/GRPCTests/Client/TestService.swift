@@ -2,7 +2,7 @@
 //   /t/Echo      unary: the request comes back
 //   /t/Metadata  unary: "name=value;" of the client's own metadata, -bin as decimal bytes
 //   /t/Fail      unary: FAILED_PRECONDITION with words, details and pushback
-//   /t/Never     unary: no answer
+//   /t/Never     unary: no reply
 //   /t/Stream    both ways: each message comes back
 //   /t/Count     n bytes in, n messages of 1000 bytes out, as far as the client takes them
 //   /t/Deaf      streaming: reads nothing

@@ -12,7 +12,7 @@ import Testing
     Liveness(intervalNanos: 800, timeoutNanos: 800, nowNanos: 0)
   }
 
-  @Test func aPeerThatIsSilentIsAskedOnceAndGivenUpAsLongAfter() {
+  @Test func aSilentPeerGetsOnePingAndIsGivenUpAsLongAfter() {
     var liveness = make()
     var now: UInt64 = 0
     var pings: [UInt64] = []
@@ -99,27 +99,27 @@ import Testing
   }
 
   /// A loop in model: it reads its socket, then runs its timers, then writes, and is delayed
-  /// anywhere for any time. A peer answers a PING within three quarters of the time that it has.
+  /// anywhere for any time. A peer replies to a PING within three quarters of the time that it has.
   @Test func aModelOfADelayedLoopNeverGivesUpAPeerThatReplies() {
     var random = SeededRandom.forTest("liveness model")
     for _ in 0..<200 {
       var now: UInt64 = 0
       var liveness = make()
       var dueNanos: UInt64 = 0
-      var answerNanos: UInt64?
+      var replyNanos: UInt64?
       var isPingQueued = false
       let lateness = [0, 10, 300, 5_000].randomElement(using: &random) ?? 0
       func delay() { now += .random(in: 0...UInt64(lateness), using: &random) }
       for _ in 0..<400 {
         if isPingQueued {
-          answerNanos = now + .random(in: 0...600, using: &random)
+          replyNanos = now + .random(in: 0...600, using: &random)
           isPingQueued = false
         }
         now = max(now, dueNanos)
         delay()
-        if let answer = answerNanos, answer <= now {
+        if let reply = replyNanos, reply <= now {
           liveness.heard()
-          answerNanos = nil
+          replyNanos = nil
         }
         // What comes while others are read is not seen in this turn.
         delay()

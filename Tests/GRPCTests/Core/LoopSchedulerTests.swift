@@ -19,7 +19,7 @@ private final class Target: Flushable {
 }
 
 @Suite(.timeLimit(.minutes(15))) struct LoopSchedulerTests {
-  @Test func workWaitsForALaterTurnThanTheOneItWasAskedIn() {
+  @Test func workWaitsForALaterTurnThanTheOneItWasQueuedIn() {
     let loop = EmbeddedEventLoop()
     let scheduler = LoopScheduler(eventLoop: loop)
     var order: [String] = []

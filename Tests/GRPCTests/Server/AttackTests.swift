@@ -86,7 +86,7 @@ import Testing
   @Test func settingsAreBounded() throws {
     let harness = try ServerHarness()
     try harness.call(body: Self.hello)
-    // Fewer at a time than the library allows answers to wait.
+    // Fewer at a time than the library allows replies to wait.
     let many = Array(repeating: rawFrame(4, stream: 0), count: 50).flatMap { $0 }
     var types: [UInt8] = []
     var sent = 0
@@ -102,7 +102,7 @@ import Testing
     var configuration = ServerConfiguration()
     configuration.maxControlFrames = 200
     let harness = try ServerHarness(configuration)
-    // A message a byte at a time, answered; and uploads that are refused on their way.
+    // A message a byte at a time, with a reply; and uploads that are refused on their way.
     for _ in 0..<20 {
       let stream = try #require(harness.open(ScriptedService.unaryPath))
       for byte in ServerHarness.frame([UInt8](repeating: 1, count: 50)) {
@@ -143,7 +143,7 @@ import Testing
     #expect(types.filter { $0 == 7 }.count == 1)
   }
 
-  @Test func cancelsOfAnswersThatWereReadInPartAreNoAbuse() throws {
+  @Test func cancelsOfRepliesThatWereReadInPartAreNoAbuse() throws {
     var configuration = ServerConfiguration()
     configuration.maxExcessResets = 20
     let harness = try ServerHarness(configuration)
@@ -184,7 +184,7 @@ import Testing
     #expect(types.filter { $0 == 1 }.count == 1)
     #expect(harness.channel.isActive)
     #expect(harness.service.events == ["unary 1"])
-    #expect(harness.handler.tally.answered == 2)
+    #expect(harness.handler.tally.replied == 2)
     #expect(harness.handler.session.counters.resetsForPeerErrors == 0)
   }
 

@@ -51,13 +51,13 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
     for harness in crowd { try harness.pump() }
   }
 
-  func wasTold(_ harness: ServerHarness) -> Bool {
+  func gotReason(_ harness: ServerHarness) -> Bool {
     harness.clientEvents.contains { event in
       if case .goAway(_, .enhanceYourCalm, "memory_budget") = event { true } else { false }
     }
   }
 
-  @Test func answersThatAreNotTakenAreBoundedInAll() throws {
+  @Test func repliesThatAreNotReadAreBoundedInAll() throws {
     let crowd = try crowd(20, window: 0)
     let honest = crowd[0]
     honest.service.onUnary = { call, message in
@@ -76,14 +76,14 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
     for harness in crowd { try harness.pump() }
     let ended = crowd.dropFirst().filter { !$0.channel.isActive }
     #expect(ended.count > 5)
-    #expect(ended.filter { wasTold($0) }.count == ended.count)
-    #expect(!wasTold(honest) && honest.channel.isActive)
+    #expect(ended.filter { gotReason($0) }.count == ended.count)
+    #expect(!gotReason(honest) && honest.channel.isActive)
     try leave(crowd)
     #expect(honest.loop.clientMemory.bytes == 0)
   }
 
   /// The window is wide open, and the client doesn't read its socket.
-  @Test func answersThatOnlySocketsDoNotTakeAreBoundedInAll() throws {
+  @Test func repliesThatOnlySocketsDoNotTakeAreBoundedInAll() throws {
     let crowd = try crowd(20, window: 1 << 24)
     let honest = crowd[0]
     honest.service.onUnary = { call, message in
@@ -226,7 +226,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
     crowd[0].service.onUnary = { call, _ in
       call.respond { $0.writeRepeatingByte(1, count: 200_000) }
     }
-    // Its answers stop at 1 MiB, its unfinished requests don't.
+    // Its replies stop at 1 MiB, its unfinished requests don't.
     let half = Array(ServerHarness.frame([UInt8](repeating: 1, count: 250_000)).dropLast())
     for _ in 0..<20 {
       guard let stream = crowd[1].open(ScriptedService.streamPath) else { break }
@@ -235,7 +235,7 @@ private final class ShutSocket: ChannelOutboundHandler, RemovableChannelHandler 
       #expect(crowd[0].loop.clientMemory.bytes <= Self.budget / 4)
     }
     #expect(!crowd[1].channel.isActive)
-    #expect(wasTold(crowd[1]))
+    #expect(gotReason(crowd[1]))
   }
 
   @Test func whatWasFreedIsGivenBackOnceForEachFall() {

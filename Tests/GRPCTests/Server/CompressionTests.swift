@@ -188,7 +188,7 @@ import Testing
 
   // MARK: - Replies
 
-  @Test func aRequestInGzipIsAnsweredInGzipIfTheClientTakesIt() throws {
+  @Test func aRequestInGzipGetsAReplyInGzipIfTheClientAcceptsIt() throws {
     let harness = try ServerHarness()
     for (fields, isCompressed) in [([Self.says, Self.accepts], true), ([Self.says], false)] {
       let seen = try call(harness, fields, body: Self.frame(Self.text))

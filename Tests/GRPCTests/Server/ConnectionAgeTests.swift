@@ -30,7 +30,7 @@ import Testing
     harness.loop.connections.count(of: reason)
   }
 
-  /// Lets so much time pass, second by second, with a client that answers.
+  /// Lets so much time pass, second by second, with a client that replies.
   private func pass(_ seconds: Int, _ harness: ServerHarness) throws {
     for _ in 0..<seconds {
       harness.eventLoop.advanceTime(by: .seconds(1))
@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  @Test func anOldConnectionIsToldToGoAndGoes() throws {
+  @Test func anOldConnectionGetsAGoAwayAndEnds() throws {
     let harness = try aged(100)
     try pass(98, harness)
     #expect(try harness.call(body: ConnectionRulesTests.hello).status == "0")
@@ -72,7 +72,7 @@ import Testing
     #expect(count(harness, .maxAgeGrace) == 0)
   }
 
-  @Test func whatIsStillUnderWayThenIsCutOffCountedAndTold() throws {
+  @Test func callsStillInProgressAreThenCutOffCountedAndReported() throws {
     let harness = try aged(100, grace: 20)
     _ = harness.open(ScriptedService.streamPath)
     try pass(118, harness)

@@ -23,7 +23,7 @@ import Testing
 
   // MARK: - Silent clients
 
-  @Test func aClientThatVanishedIsAskedAndCutWhenItDoesNotAnswer() throws {
+  @Test func aClientThatVanishedGetsAPingAndIsCutWithoutAReply() throws {
     var configuration = ServerConfiguration()
     configuration.keepaliveNanos = 60 * Self.second
     configuration.keepaliveTimeoutNanos = 20 * Self.second
@@ -37,7 +37,7 @@ import Testing
     #expect(count(harness, .keepaliveTimeout) == 1)
   }
 
-  @Test func aClientThatIsOnlyIdleAnswersAndStays() throws {
+  @Test func aClientThatIsOnlyIdleRepliesAndStays() throws {
     var configuration = ServerConfiguration()
     configuration.keepaliveNanos = 10 * Self.second
     configuration.keepaliveTimeoutNanos = 5 * Self.second
@@ -129,13 +129,13 @@ import Testing
     return harness
   }
 
-  @Test func aCallOnAConnectionThatIsOneTooManyIsToldSoAndTheConnectionEnds()
+  @Test func aCallOnAConnectionThatIsOneTooManyIsRefusedAndTheConnectionEnds()
     throws
   {
     let harness = try excess()
-    let answer = try harness.call(body: ConnectionRulesTests.hello)
-    #expect(answer.status == "8")
-    #expect(answer.message == "too_many_connections: The node has 0 connections already.")
+    let reply = try harness.call(body: ConnectionRulesTests.hello)
+    #expect(reply.status == "8")
+    #expect(reply.message == "too_many_connections: The node has 0 connections already.")
     #expect(goAways(harness) == ["\(HTTP2ErrorCode.enhanceYourCalm) too_many_connections"])
     #expect(harness.service.events.isEmpty)
     #expect(!harness.channel.isActive)

@@ -52,7 +52,7 @@ import Testing
     let harness = try ServerHarness()
     try harness.pump()
     harness.handler.beginDrain()
-    // The client answers nothing; after the round trip's limit the connection ends.
+    // The client doesn't reply; after the round trip's limit the connection ends.
     harness.eventLoop.run()
     #expect(harness.channel.isActive)
     harness.eventLoop.advanceTime(by: .seconds(2))
@@ -97,7 +97,7 @@ import Testing
     #expect(harness.loop.connections.count(of: .tooManyPings) == 1)
   }
 
-  @Test func pingsAlongWithAnswersAreForgiven() throws {
+  @Test func pingsAlongWithRepliesAreAllowed() throws {
     let harness = try ServerHarness()
     for _ in 0..<20 {
       harness.client.ping(payload: 1)
@@ -171,7 +171,7 @@ import Testing
     #expect(harness.handler.tally.open == 0)
   }
 
-  @Test func resetsInProportionToAnswersAreFine() throws {
+  @Test func resetsInProportionToRepliesAreAllowed() throws {
     var configuration = ServerConfiguration()
     configuration.maxExcessResets = 20
     let harness = try ServerHarness(configuration)
@@ -190,7 +190,7 @@ import Testing
     configuration.maxControlFrames = 100
     let harness = try ServerHarness(configuration)
     try harness.call(body: Self.hello)
-    // WINDOW_UPDATE of one byte, which asks for no answer.
+    // WINDOW_UPDATE of one byte, which needs no reply.
     let frame: [UInt8] = [0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1]
     for _ in 0..<10 {
       try harness.channel.writeInbound(
@@ -225,7 +225,7 @@ import Testing
     #expect(harness.loop.connections.count(of: .slowHeaders) == 1)
   }
 
-  @Test func anAnswerThatIsNotTakenEndsItsCallOnly() throws {
+  @Test func aReplyThatIsNotReadEndsItsCallOnly() throws {
     var windows = HTTP2Configuration()
     windows.streamWindowBytes = 1_000
     let harness = try ServerHarness(client: windows)

@@ -29,28 +29,28 @@ import Testing
     #expect(floods.newResets(counters) == 2)
   }
 
-  @Test func answeredCallsAllowResets() {
+  @Test func callsWithRepliesAllowResets() {
     var floods = floods
     var counters = HTTP2Counters()
     counters.resetsBeforeResponse = 6
-    #expect(floods.look(counters, answered: 0, nowNanos: 0) == .tooManyResets)
-    #expect(floods.look(counters, answered: 1, nowNanos: 0) == nil)
+    #expect(floods.look(counters, replied: 0, nowNanos: 0) == .tooManyResets)
+    #expect(floods.look(counters, replied: 1, nowNanos: 0) == nil)
     counters.resetsForPeerErrors = 4
-    #expect(floods.look(counters, answered: 1, nowNanos: 0) == .tooManyStreamErrors)
-    #expect(floods.look(counters, answered: 10, nowNanos: 0) == nil)
+    #expect(floods.look(counters, replied: 1, nowNanos: 0) == .tooManyStreamErrors)
+    #expect(floods.look(counters, replied: 10, nowNanos: 0) == nil)
   }
 
   @Test func controlFramesAreLimitedInEachPeriod() {
     var floods = floods
     var counters = HTTP2Counters()
     counters.framesReceived = 11
-    #expect(floods.look(counters, answered: 0, nowNanos: second - 1) == .tooManyControlFrames)
+    #expect(floods.look(counters, replied: 0, nowNanos: second - 1) == .tooManyControlFrames)
     counters.usefulFramesSent = 1
-    #expect(floods.look(counters, answered: 0, nowNanos: second - 1) == nil)
+    #expect(floods.look(counters, replied: 0, nowNanos: second - 1) == nil)
     // A new period begins with what there is.
-    #expect(floods.look(counters, answered: 0, nowNanos: second) == nil)
+    #expect(floods.look(counters, replied: 0, nowNanos: second) == nil)
     counters.framesReceived = 22
-    #expect(floods.look(counters, answered: 0, nowNanos: second) == .tooManyControlFrames)
+    #expect(floods.look(counters, replied: 0, nowNanos: second) == .tooManyControlFrames)
   }
 
   // MARK: - Preface

@@ -1,4 +1,4 @@
-// Calls that end before they are answered.
+// Calls that end before their replies.
 
 import HTTP2
 import NIOCore
@@ -9,7 +9,7 @@ import Testing
 @Suite struct DeadlineAndCancelTests {
   static let hello = ServerHarness.frame([1])
 
-  @Test func aPassedDeadlineIsAnsweredAndTheServiceTold() throws {
+  @Test func aPassedDeadlineEndsTheCallAndNotifiesTheService() throws {
     let harness = try ServerHarness()
     harness.service.onUnary = { _, _ in }
     let early = try harness.call(
@@ -51,7 +51,7 @@ import Testing
     #expect(ended == [3, 5, 1])
   }
 
-  @Test func anAnsweredCallForgetsItsDeadline() throws {
+  @Test func aCallWithAReplyForgetsItsDeadline() throws {
     let harness = try ServerHarness()
     let call = try harness.call(
       ScriptedService.unaryPath, ["grpc-timeout": "1S"], body: Self.hello)
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test(arguments: [0, 1_000])
-  func anAnswerThatIsNotTakenEndsAtItsDeadline(window: Int) throws {
+  func aReplyThatIsNotReadEndsAtItsDeadline(window: Int) throws {
     var client = HTTP2Configuration()
     client.streamWindowBytes = Int32(window)
     let harness = try ServerHarness(client: client)

@@ -101,7 +101,7 @@ func isSame(_ first: [UInt8], _ second: [UInt8]) -> Bool {
     #expect(harness.handler.largeMessages.bytes == 0)
   }
 
-  @Test func anAnswerOf64MiBLeavesInChunksAndOthersAreServedInBetween() throws {
+  @Test func aReplyOf64MiBLeavesInChunksAndOthersAreServedInBetween() throws {
     let harness = try ServerHarness(configuration(), client: wideClient())
     let other = try ServerHarness(sharing: harness)
     let message = patterned(Self.largest)

@@ -1,4 +1,4 @@
-// Very many calls at once: each is answered, and none of them holds more than it must.
+// Very many calls at once: each gets its reply, and none of them holds more than it must.
 
 import HTTP2
 import Logging
@@ -9,7 +9,7 @@ import Testing
 @testable import GRPC
 
 @Suite struct ManyCallsTests {
-  /// Keeps all calls, and answers them when told.
+  /// Keeps all calls, and replies to them when the test says so.
   final class PatientService: ServerService {
     var waiting: [ServerCall] = []
     var ended = 0
@@ -22,14 +22,14 @@ import Testing
     func streamWritable(_ call: ServerCall) {}
     func callEnded(_ call: ServerCall, _ reason: CallEnd) { ended += 1 }
 
-    func answerAll() {
+    func replyToAll() {
       for call in waiting { call.respond { $0.writeInteger(UInt8(1)) } }
       waiting = []
     }
   }
 
   @Test(arguments: [(1_000, 100), (100, 1_000)])
-  func aHundredThousandCallsAtOnceAreEachAnswered(connections: Int, streams: Int) throws {
+  func aHundredThousandCallsAtOnceEachGetAReply(connections: Int, streams: Int) throws {
     let eventLoop = EmbeddedEventLoop()
     let service = PatientService()
     let loop = ServerLoop(
@@ -49,14 +49,14 @@ import Testing
     }
     #expect(held <= 64 * connections * streams, "\(held) bytes of buffers")
 
-    // Half of the clients go away; the others get their answers.
+    // Half of the clients go away; the others get their replies.
     for client in clients.prefix(connections / 2) { client.channel.close(promise: nil) }
     // What there was of them is put away in turns.
     #expect(service.ended == 0)
     while loop.flusher.scheduler.hasTurns { eventLoop.advanceTime(by: LoopScheduler.turnPause) }
     #expect(service.ended == connections / 2 * streams)
     service.waiting.removeAll { !$0.isOpen }
-    service.answerAll()
+    service.replyToAll()
     eventLoop.run()
     while loop.flusher.scheduler.hasTurns { eventLoop.advanceTime(by: LoopScheduler.turnPause) }
     for client in clients { try client.take() }

@@ -53,7 +53,7 @@ import Testing
     #expect(try harness.call(ScriptedService.unaryPath, Self.get, body: []).httpStatus == 405)
   }
 
-  @Test func aRequestWithABodyIsAnsweredBeforeItsEnd() throws {
+  @Test func aRequestWithABodyGetsItsReplyBeforeItsEnd() throws {
     let harness = try ServerHarness()
     harness.service.pages["/page"] = ServerPage(isOK: true, line: "all is well")
     let stream = try #require(harness.open("/page", Self.get))

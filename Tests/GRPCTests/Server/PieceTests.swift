@@ -1,4 +1,4 @@
-// Answers in pieces: whole, slow, and cut off.
+// Replies in pieces: whole, slow, and cut off.
 
 import HTTP2
 import NIOCore
@@ -22,7 +22,7 @@ import Testing
     bytes.withUnsafeBytes { call.appendToMessage($0) }
   }
 
-  @Test func aUnaryAnswerInPiecesIsOneMessage() throws {
+  @Test func aUnaryReplyInPiecesIsOneMessage() throws {
     let harness = try ServerHarness()
     var open: ServerCall?
     harness.service.onUnary = { call, _ in open = call }
@@ -74,7 +74,7 @@ import Testing
     #expect(harness.seen[1]?.status == "0")
   }
 
-  @Test func aUnaryAnswerContinuesAsTheClientTakesIt() throws {
+  @Test func aUnaryReplyContinuesAsTheClientReadsIt() throws {
     let harness = try harness(window: 65_535, reads: false)
     var given = 0
     let total = 3 << 20
@@ -103,15 +103,15 @@ import Testing
     #expect(harness.seen[1]?.status == "0")
   }
 
-  @Test func aLargeAnswerThatLiesReadyIsCopiedOnlyAsTheClientTakesIt() throws {
+  @Test func aLargeReplyThatIsReadyIsCopiedOnlyAsTheClientReadsIt() throws {
     let harness = try harness(window: 65_535, reads: false)
     let message = (0..<(2 << 20)).map { UInt8(truncatingIfNeeded: $0 / 251) }
-    var answer: ChunkedReply?
+    var reply: ChunkedReply?
     harness.service.onUnary = { call, _ in
-      answer = ChunkedReply(ByteBuffer(bytes: message), to: call)
-      answer?.start()
+      reply = ChunkedReply(ByteBuffer(bytes: message), to: call)
+      reply?.start()
     }
-    harness.service.onWritable = { _ in answer?.resume() }
+    harness.service.onWritable = { _ in reply?.resume() }
     let stream = try #require(harness.open(ScriptedService.unaryPath))
     harness.send(stream, Self.hello, isLast: true)
     try harness.pump()
@@ -230,9 +230,9 @@ import Testing
 }
 
 @Suite struct ConnectionRoomTests {
-  /// Calls that each want to answer 50,000 bytes in pieces of 10,000, on a connection that may hold
-  /// 100,000: they ask for a piece only when there is room, and get it a tick later.
-  final class Answers {
+  /// Calls that each want to reply with 50,000 bytes in pieces of 10,000, on a connection that may
+  /// hold 100,000: they ask for a piece only when there is room, and get it a tick later.
+  final class Replies {
     let harness: ServerHarness
     var given: [ObjectIdentifier: Int] = [:]
     var asked: [ServerCall] = []
@@ -267,14 +267,14 @@ import Testing
     }
   }
 
-  @Test func largeAnswersOfOneConnectionStayWithinItsBoundAndAllArrive() throws {
+  @Test func largeRepliesOfOneConnectionStayWithinItsBoundAndAllArrive() throws {
     var configuration = ServerConfiguration()
     configuration.maxOutboundBytes = 100_000
     var client = HTTP2Configuration()
     client.streamWindowBytes = 20_000
     let harness = try ServerHarness(configuration, client: client)
     harness.clientConsumes = false
-    let answers = Answers(harness)
+    let replies = Replies(harness)
     let streams = try (0..<40).map { _ -> HTTP2Stream in
       let stream = try #require(harness.open(ScriptedService.unaryPath))
       harness.send(stream, ServerHarness.frame([1]), isLast: true)
@@ -282,25 +282,25 @@ import Testing
     }
     for _ in 0..<20 {
       try harness.pump()
-      answers.arrive()
+      replies.arrive()
     }
     #expect(!harness.handler.hasOutboundRoom)
-    #expect(answers.peakBytes <= 100_000 + 10_000 + 40 * 5)
+    #expect(replies.peakBytes <= 100_000 + 10_000 + 40 * 5)
     #expect(harness.seen.values.allSatisfy { $0.status == nil })
 
     harness.clientConsumes = true
     for stream in streams { harness.client.consume(stream, .max) }
     for _ in 0..<400 {
       try harness.pump()
-      answers.arrive()
+      replies.arrive()
     }
-    #expect(answers.peakBytes <= 100_000 + 10_000 + 40 * 5)
+    #expect(replies.peakBytes <= 100_000 + 10_000 + 40 * 5)
     #expect(harness.seen.values.filter { $0.status == "0" && $0.body.count == 50_005 }.count == 40)
     #expect(harness.handler.callBytes.reserved == 0)
     #expect(harness.handler.hasOutboundRoom)
   }
 
-  @Test func awaitingRoomThatIsThereIsAnsweredOnceAndNotFromWithin() throws {
+  @Test func awaitingRoomThatIsThereIsReportedOnceAndNotFromWithin() throws {
     let harness = try ServerHarness()
     var open: ServerCall?
     harness.service.onOpened = { open = $0 }
@@ -315,7 +315,7 @@ import Testing
     #expect(harness.service.events == ["opened", "writable"])
   }
 
-  @Test func aCallThatWaitsForItsOwnWindowIsToldWhenThatOpens() throws {
+  @Test func aCallThatWaitsForItsOwnWindowContinuesWhenThatOpens() throws {
     var client = HTTP2Configuration()
     client.streamWindowBytes = 20_000
     let harness = try ServerHarness(client: client)

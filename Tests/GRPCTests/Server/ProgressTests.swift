@@ -22,7 +22,7 @@ import Testing
     harness.seen.values.filter { $0.closeCode != nil }.count
   }
 
-  // MARK: - Answers
+  // MARK: - Replies
 
   @Test func aByteOfWindowASecondKeepsNothingAlive() throws {
     var client = HTTP2Configuration()

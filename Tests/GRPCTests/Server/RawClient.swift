@@ -1,4 +1,4 @@
-// A client that costs next to nothing: the same request bytes for each stream, and of the answers
+// A client that costs next to nothing: the same request bytes for each stream, and of the replies
 // it only counts the ends. For tests with very many calls.
 
 import HTTP2

@@ -124,8 +124,8 @@ import Testing
   }
 
   @Test
-  mutating func aClientThatHasClosedItsSideIsAnsweredAndThenTheSocketIsClosed() {
-    #expect(ending.inputClosed() == .answerTheRest)
+  mutating func aClientThatHasClosedItsSideGetsItsRepliesAndThenTheSocketIsClosed() {
+    #expect(ending.inputClosed() == .completeTheRest)
     #expect(ending.isOpen)
     ending.finish()
     #expect(ending.inputClosed() == .nothing)

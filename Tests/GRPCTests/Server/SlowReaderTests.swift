@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct SlowReaderTests {
   static let hello = ServerHarness.frame([1])
-  static let answerBytes = 20_000
+  static let replyBytes = 20_000
 
   func bounded() -> ServerConfiguration {
     var configuration = ServerConfiguration()
@@ -19,11 +19,11 @@ import Testing
     return configuration
   }
 
-  /// Opens a thousand calls whose answers come to 20 MB.
+  /// Opens a thousand calls whose replies come to 20 MB.
   func openThousand(_ harness: ServerHarness) throws -> [HTTP2Stream] {
     harness.keepsBodies = false
     harness.service.onUnary = { call, message in
-      call.respond { $0.writeRepeatingByte(1, count: message.count > 1 ? Self.answerBytes : 1) }
+      call.respond { $0.writeRepeatingByte(1, count: message.count > 1 ? Self.replyBytes : 1) }
     }
     return try (0..<1_000).map { _ in
       let stream = try #require(harness.open(ScriptedService.unaryPath))
@@ -32,11 +32,11 @@ import Testing
     }
   }
 
-  func wholeAnswers(_ harness: ServerHarness) -> Int {
-    harness.seen.values.filter { $0.status == "0" && $0.bodyBytes == Self.answerBytes + 5 }.count
+  func wholeReplies(_ harness: ServerHarness) -> Int {
+    harness.seen.values.filter { $0.status == "0" && $0.bodyBytes == Self.replyBytes + 5 }.count
   }
 
-  @Test func aThousandCallsWithoutWindowAreHeldAndThenAllAnswered() throws {
+  @Test func aThousandCallsWithoutWindowAreHeldAndThenAllGetTheirReplies() throws {
     var client = HTTP2Configuration()
     client.streamWindowBytes = 4_000
     let harness = try ServerHarness(bounded(), client: client)
@@ -44,7 +44,7 @@ import Testing
     let streams = try openThousand(harness)
     try harness.pump()
     let outbound = harness.handler.session.outboundBytes
-    #expect(outbound > 1 << 20 && outbound < (1 << 20) + 2 * Self.answerBytes)
+    #expect(outbound > 1 << 20 && outbound < (1 << 20) + 2 * Self.replyBytes)
     #expect(harness.handler.heldCalls.count == 1_000 - harness.service.events.count)
     #expect(harness.service.events.count < 80)
 
@@ -54,12 +54,12 @@ import Testing
     harness.clientConsumes = true
     for stream in streams { harness.client.consume(stream, .max) }
     try harness.pump()
-    #expect(wholeAnswers(harness) == 1_000)
+    #expect(wholeReplies(harness) == 1_000)
     #expect(harness.handler.heldCalls.isEmpty)
     #expect(harness.handler.session.outboundBytes == 0)
   }
 
-  @Test func aThousandCallsOnASocketThatIsFullAreNotEvenReadAndThenAllAnswered() throws {
+  @Test func aThousandCallsOnAFullSocketAreNotEvenReadAndThenAllGetTheirReplies() throws {
     let harness = try ServerHarness(bounded())
     try harness.pump()
     harness.channel.isWritable = false
@@ -85,7 +85,7 @@ import Testing
     try readAll()
     #expect(next < unread.count)
     let outbound = harness.handler.session.outboundBytes
-    #expect(outbound < (1 << 20) + 2 * Self.answerBytes)
+    #expect(outbound < (1 << 20) + 2 * Self.replyBytes)
 
     let other = try ServerHarness(sharing: harness)
     #expect(try other.call(body: Self.hello).status == "0")
@@ -97,7 +97,7 @@ import Testing
       try readAll()
     }
     try harness.pump()
-    #expect(wholeAnswers(harness) == 1_000)
+    #expect(wholeReplies(harness) == 1_000)
   }
 
   @Test func bodiesOfHeldCallsLeaveTheConnectionsWindowToOthers() throws {
@@ -151,7 +151,7 @@ import Testing
     #expect(harness.handler.session.parkedBytes == 0)
   }
 
-  @Test func aSlowClientWithManyAnswersIsNotMistakenForADeadOne() throws {
+  @Test func aSlowClientWithManyRepliesIsNotMistakenForADeadOne() throws {
     var client = HTTP2Configuration()
     client.connectionWindowBytes = 65_535
     let harness = try ServerHarness(client: client)

@@ -29,7 +29,7 @@ private final class PacedClient {
     }
     #expect(status == 0)
     let request = try RawRequest(path: ScriptedService.unaryPath, message: [1])
-    // As much window as there is, so that nothing but the socket holds the answers back.
+    // As much window as there is, so that nothing but the socket holds the replies back.
     var out: [UInt8] = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
     out += rawFrame(4, stream: 0, [0, 4, 0x7F, 0xFF, 0xFF, 0xFF])
     out += rawFrame(8, stream: 0, [0x7F, 0, 0, 0])
@@ -52,7 +52,7 @@ private final class PacedClient {
 }
 
 @Suite(.timeLimit(.minutes(15))) struct SlowSocketTests {
-  static let answerBytes = 3 << 20
+  static let replyBytes = 3 << 20
   static let calls = 3
 
   private func withServer(
@@ -72,7 +72,7 @@ private final class PacedClient {
     ) { _ in
       let service = ScriptedService()
       service.onUnary = { call, _ in
-        call.respond { $0.writeRepeatingByte(1, count: Self.answerBytes) }
+        call.respond { $0.writeRepeatingByte(1, count: Self.replyBytes) }
       }
       return service
     }
@@ -87,7 +87,7 @@ private final class PacedClient {
     try await NIOThreadPool.singleton.runIfActive(body)
   }
 
-  @Test func aSlowReaderWhoContinuesGetsAllAnswers() async throws {
+  @Test func aSlowReaderThatContinuesGetsAllReplies() async throws {
     try await withServer { server, connections in
       let port = server.port
       let bytes = try await Self.onThread {
@@ -99,10 +99,10 @@ private final class PacedClient {
           let pause = (begun + .milliseconds(Int64(62 * step))) - .now()
           if pause > .zero { usleep(UInt32(pause.nanoseconds / 1_000)) }
         }
-        while client.bytes < Self.calls * (Self.answerBytes + 5), client.read() {}
+        while client.bytes < Self.calls * (Self.replyBytes + 5), client.read() {}
         return client.bytes
       }
-      #expect(bytes >= Self.calls * (Self.answerBytes + 5))
+      #expect(bytes >= Self.calls * (Self.replyBytes + 5))
       #expect(connections.count(of: .unreadReplies) == 0)
     }
   }
@@ -114,7 +114,7 @@ private final class PacedClient {
         try await Task.sleep(for: .milliseconds(50))
       }
       while client.read() {}
-      #expect(client.bytes < Self.calls * Self.answerBytes)
+      #expect(client.bytes < Self.calls * Self.replyBytes)
     }
   }
 }

@@ -51,7 +51,7 @@ import Testing
     }
   }
 
-  /// Answers of 30 kB, and calls that wait from 64 KiB of them on.
+  /// Replies of 30 kB, and calls that wait from 64 KiB of them on.
   private func heldPair() throws -> (Pair, waiting: [HTTP2Stream], held: HTTP2Stream) {
     var configuration = ServerConfiguration()
     configuration.maxOutboundBytes = 64 << 10
@@ -94,7 +94,7 @@ import Testing
     #expect(call.state.isHeld)
   }
 
-  @Test func aCallThatWaitsForRoomElsewhereIsNotTold() throws {
+  @Test func aCallThatWaitsForRoomElsewhereIsNotNotified() throws {
     var configuration = ServerConfiguration()
     configuration.maxOutboundBytes = 64 << 10
     let pair = try Pair(configuration)

@@ -29,7 +29,7 @@ import Testing
     }
   }
 
-  @Test func answersMayComeBeforeTheHalfClose() throws {
+  @Test func repliesMayComeBeforeTheHalfClose() throws {
     let harness = try ServerHarness()
     harness.service.onMessage = { call, message in call.send { $0.writeBytes(message) } }
     let stream = try #require(harness.open(ScriptedService.streamPath))
@@ -247,7 +247,7 @@ import Testing
     #expect(harness.reads.reads == before + 1)
   }
 
-  @Test func callsWaitWhileTooManyAnswersAreNotTaken() throws {
+  @Test func callsWaitWhileTooManyRepliesAreNotRead() throws {
     var configuration = ServerConfiguration()
     configuration.maxOutboundBytes = 10_000
     configuration.maxMessageBytes = 5_000
@@ -268,7 +268,7 @@ import Testing
     harness.clientConsumes = true
     for stream in streams { harness.client.consume(stream, .max) }
     try harness.pump()
-    #expect(harness.service.events.count == 5, "five answered, and one gone while it waited")
+    #expect(harness.service.events.count == 5, "five with replies, and one gone while it waited")
     #expect(harness.seen.values.filter { $0.status == "0" }.count == 5)
   }
 }

@@ -8,7 +8,7 @@ import Testing
 @Suite struct UnaryRulesTests {
   static let hello = ServerHarness.frame(Array("hello".utf8))
 
-  @Test func aCallIsAnsweredWithMessageAndStatus() throws {
+  @Test func aReplyHasAMessageAndAStatus() throws {
     let harness = try ServerHarness()
     let call = try harness.call(body: Self.hello)
     #expect(call.httpStatus == 200)
@@ -176,7 +176,7 @@ import Testing
     #expect(call.fields["grpc-retry-pushback-ms"] == "-1")
   }
 
-  @Test func aCallIsAnsweredOnce() throws {
+  @Test func aCallGetsOneReply() throws {
     let harness = try ServerHarness()
     harness.service.onUnary = { call, _ in
       call.respond { $0.writeString("first") }
@@ -188,7 +188,7 @@ import Testing
     #expect(call.status == "0")
   }
 
-  @Test func anAnswerMayComeInALaterTick() throws {
+  @Test func aReplyMayComeInALaterTick() throws {
     let harness = try ServerHarness()
     var waiting: ServerCall?
     harness.service.onUnary = { call, _ in waiting = call }

@@ -16,7 +16,7 @@ import Testing
   init() throws { ours = try Certificates.ours.get() }
 
   @Test(arguments: [TLSVersion.tlsv12, .tlsv13])
-  func callsAreAnsweredInBothVersions(version: TLSVersion) async throws {
+  func callsGetTheirRepliesInBothVersions(version: TLSVersion) async throws {
     try await withEncryptedServer(.server(ours.router)) { (server: EncryptedServer) async throws in
       let tls = try ClientTLS.trusting(ours.authority) {
         $0.minimumTLSVersion = version
@@ -25,13 +25,13 @@ import Testing
       let channel = server.channel(tls)
       defer { channel.close() }
       for size in [0, 1, 16 << 10, 70_000, 3_000_000] {
-        let answer = try await channel.unary(path: "/t/Echo") {
+        let reply = try await channel.unary(path: "/t/Echo") {
           $0.writeRepeatingByte(9, count: size)
         }
-        #expect(answer.readableBytes == size)
+        #expect(reply.readableBytes == size)
         var sent = ByteBuffer()
         sent.writeRepeatingByte(9, count: size)
-        #expect(answer == sent)
+        #expect(reply == sent)
       }
     }
   }
@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  @Test func manyCallsAtOnceAreAnswered() async throws {
+  @Test func manyCallsAtOnceGetTheirReplies() async throws {
     try await withEncryptedServer(.server(ours.router), threads: 2) {
       (server: EncryptedServer) async throws in
       let tls = try ClientTLS.trusting(ours.authority)
@@ -60,10 +60,10 @@ import Testing
         for number in 0..<400 {
           group.addTask {
             let text = String(repeating: "\(number),", count: number * 20)
-            let answer = try await channels[number % 4].unary(path: "/t/Echo") {
+            let reply = try await channels[number % 4].unary(path: "/t/Echo") {
               $0.writeString(text)
             }
-            return String(buffer: answer) == text
+            return String(buffer: reply) == text
           }
         }
         for try await isRight in group { #expect(isRight) }
@@ -74,7 +74,7 @@ import Testing
 
   /// The client's window is shut again and again: it takes message after message, with pauses
   /// decided by what came.
-  @Test func aLongAnswerWaitsForItsReader() async throws {
+  @Test func aLongReplyWaitsForItsReader() async throws {
     try await withEncryptedServer(.server(ours.router)) { (server: EncryptedServer) async throws in
       let channel = server.channel(try .trusting(ours.authority))
       defer { channel.close() }
@@ -104,11 +104,11 @@ import Testing
         host: "127.0.0.1", port: server.port, eventLoop: group.next(), configuration: configuration)
       let messages = 20_000
       let stream = channel.stream(path: "/t/Count")
-      var answers = stream.messages.makeAsyncIterator()
+      var replies = stream.messages.makeAsyncIterator()
       // The connection is made before its loop is stopped.
       _ = try await channel.unary(path: "/t/Echo") { $0.writeString("x") }
       try await stream.send { $0.writeRepeatingByte(1, count: messages) }
-      #expect(try await answers.next()?.readableBytes == 1_000)
+      #expect(try await replies.next()?.readableBytes == 1_000)
       let continues = DispatchSemaphore(value: 0)
       group.next().execute { continues.wait() }
       // Until the server can send no more; sooner would only make the test easier.
@@ -119,8 +119,8 @@ import Testing
       }
       continues.signal()
       var count = 1
-      while count < messages, let answer = try await answers.next() {
-        #expect(answer.readableBytes == 1_000)
+      while count < messages, let reply = try await replies.next() {
+        #expect(reply.readableBytes == 1_000)
         count += 1
       }
       #expect(count == messages)

@@ -47,13 +47,13 @@ struct EncryptedServer {
       host: "127.0.0.1", port: port, eventLoop: group.next(), configuration: configuration)
   }
 
-  /// What one call comes to: nil if it was answered, else the words of its status.
+  /// What one call comes to: nil if it succeeded, else the words of its status.
   func call(_ tls: ClientTLS?) async -> String? {
     let channel = channel(tls)
     defer { channel.close() }
     do throws(RPCStatus) {
-      let answer = try await channel.unary(path: "/t/Echo") { $0.writeString("question") }
-      return String(buffer: answer) == "question" ? nil : "another answer"
+      let reply = try await channel.unary(path: "/t/Echo") { $0.writeString("question") }
+      return String(buffer: reply) == "question" ? nil : "another reply"
     } catch {
       return error.message
     }

@@ -137,8 +137,8 @@ import Testing
         // Some may be the beginning of something: they end when the client does.
         if bytes.count > 100 || bytes.first != 22 { _ = socket.readToEnd() }
         socket.close()
-        let answer = try await good.unary(path: "/t/Echo") { $0.writeString("x") }
-        #expect(String(buffer: answer) == "x")
+        let reply = try await good.unary(path: "/t/Echo") { $0.writeString("x") }
+        #expect(String(buffer: reply) == "x")
       }
       #expect(await eventually { server.connections.open == 1 })
     }
@@ -151,7 +151,7 @@ import Testing
         for _ in 0..<10 {
           let socket = try BareSocket(server.port)
           socket.send(Array(hello.prefix(length)))
-          // With the whole of it the server answers; that may be waited for or not.
+          // With the whole of it the server replies; that may be waited for or not.
           if length == hello.count { #expect(!socket.read().isEmpty) }
           socket.close()
         }

@@ -245,8 +245,8 @@ SLOW_ATTACKS = [
 @dataclass(frozen=True)
 class LineAttack:
     """The same bytes again and again, and the reason for which the node ends the connection; empty:
-    it answers each command. Then `counts` are the counters of Stats that show them, of a router or
-    of a shard."""
+    it replies to each command. Then `counts` are the counters of Stats that show them, of a router
+    or of a shard."""
 
     name: str
     piece: bytes

@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 # Generous: where this passes, something hangs.
-ANSWER_SECONDS = 60.0
+REPLY_SECONDS = 60.0
 MESSAGE_BYTES_MAX = 64 << 20
 
 _NAMES = ("chromium", "chromium-headless-shell", "chromium-browser")
@@ -90,15 +90,15 @@ class Browser:
         while data:
             data = data[os.write(self._write, data) :]
         while True:
-            answer = self._receive(ANSWER_SECONDS)
-            if answer is None:
-                raise PageError(f"no answer to {method}: {self._logged()}")
-            if answer.get("id") != number:
-                self._events.append(answer)
-            elif "error" in answer:
-                raise PageError(f"{method}: {answer['error']['message']}")
+            reply = self._receive(REPLY_SECONDS)
+            if reply is None:
+                raise PageError(f"no reply to {method}: {self._logged()}")
+            if reply.get("id") != number:
+                self._events.append(reply)
+            elif "error" in reply:
+                raise PageError(f"{method}: {reply['error']['message']}")
             else:
-                return answer["result"]
+                return reply["result"]
 
     def take_events(self, session: str) -> list[dict[str, Any]]:
         """What the browser has told of a tab since the last time."""
@@ -176,7 +176,7 @@ class Page:
 
     def until(self, expression: str) -> Any:
         """Waits until an expression is true, and returns what it is."""
-        end = time.monotonic() + ANSWER_SECONDS
+        end = time.monotonic() + REPLY_SECONDS
         while time.monotonic() < end:
             value = self.value(expression)
             if value:
@@ -214,7 +214,7 @@ class Page:
         return [e["params"] for e in self._events if e.get("method") == method]
 
     def complaints(self) -> list[str]:
-        """Uncaught errors, and what the console says of the policy (CSP) and of mistakes. Answers
+        """Uncaught errors, and what the console says of the policy (CSP) and of mistakes. Replies
         that are no success are the test's business."""
         found = [
             e["exceptionDetails"].get("exception", {}).get("description", "an exception")

@@ -5,7 +5,7 @@ import subprocess
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from harness.client import explain, open_channel
-from harness.history import ANSWERED, FAILED, READS, REFUSED, UNKNOWN, Operation, compact, now
+from harness.history import FAILED, READS, REFUSED, REPLIED, UNKNOWN, Operation, compact, now
 from harness.legacy import key_store
 from harness.process import binary, clean_environment
 from ringstore.v1 import keystore_pb2 as pb
@@ -64,27 +64,27 @@ def short(arguments: tuple) -> tuple:
 def take_reply(operation: Operation, reply) -> None:
     """Writes down a reply message."""
     call = operation.call
-    operation.kind = ANSWERED
+    operation.kind = REPLIED
     operation.version = getattr(reply, "version", 0)
     if call == "SET":
-        operation.answer = ("ok",)
+        operation.reply = ("ok",)
     elif call in ("GET", "LPOP", "RPOP"):
-        operation.answer = ("value", compact(reply.value) if reply.found else None)
+        operation.reply = ("value", compact(reply.value) if reply.found else None)
     elif call == "INCRBY":
-        operation.answer = ("integer", reply.value)
+        operation.reply = ("integer", reply.value)
     elif call == "TYPE":
-        operation.answer = ("type", reply.type)
+        operation.reply = ("type", reply.type)
     elif call == "LRANGE":
-        operation.answer = ("list", tuple(compact(one) for one in reply.values), reply.length)
+        operation.reply = ("list", tuple(compact(one) for one in reply.values), reply.length)
     else:
-        operation.answer = ("count", reply.count)
+        operation.reply = ("count", reply.count)
 
 
 def take_error(operation: Operation, code: str, reason: str, sentence: str = "") -> None:
     """Writes down a failure: what it says about the call is docs/CONSISTENCY.md's table."""
     operation.error = (code, reason)
     if reason in OBSERVATIONS:
-        operation.kind, operation.answer = REFUSED, ("refused", reason)
+        operation.kind, operation.reply = REFUSED, ("refused", reason)
     elif reason in NOT_DONE or operation.call in READS or sentence.startswith(NEVER_SENT):
         operation.kind = FAILED
     elif reason == "OUTCOME_UNKNOWN" or (not reason and code in OPEN_CODES):
@@ -147,18 +147,18 @@ class OlderCaller(UnaryCaller):
     @staticmethod
     def _take(operation: Operation, reply) -> None:
         call = operation.call
-        operation.kind = ANSWERED
+        operation.kind = REPLIED
         if call == "SET":
             assert reply.result == "OK", reply
-            operation.answer = ("ok",)
+            operation.reply = ("ok",)
         elif call in ("GET", "LPOP"):
             text = key_store.value(reply)
-            operation.answer = ("value", None if text is None else compact(text.encode()))
+            operation.reply = ("value", None if text is None else compact(text.encode()))
         elif call == "LRANGE":
             values = tuple(compact(one.encode()) for one in reply.data)
-            operation.answer = ("list", values, len(values))
+            operation.reply = ("list", values, len(values))
         else:
-            operation.answer = ("count", key_store.count(reply))
+            operation.reply = ("count", key_store.count(reply))
 
 
 class CliCaller:
@@ -186,7 +186,7 @@ class CliCaller:
     @staticmethod
     def _take(operation: Operation, text: str) -> None:
         call, lines = operation.call, text.splitlines()
-        operation.kind = ANSWERED
+        operation.kind = REPLIED
 
         def value(line: str) -> bytes:
             assert line[0] == line[-1] == '"' and "\\" not in line, line
@@ -194,21 +194,21 @@ class CliCaller:
 
         if call == "SET":
             assert lines == ["OK"], text
-            operation.answer = ("ok",)
+            operation.reply = ("ok",)
         elif call in ("GET", "LPOP", "RPOP"):
-            operation.answer = ("value", None if lines == ["(nil)"] else value(lines[0]))
+            operation.reply = ("value", None if lines == ["(nil)"] else value(lines[0]))
         elif call == "TYPE":
-            operation.answer = ("type", ["none", "string", "list"].index(lines[0]))
+            operation.reply = ("type", ["none", "string", "list"].index(lines[0]))
         elif call == "LRANGE":
             # The whole list, or its length would not be known.
             assert operation.arguments == (0, -1)
             got = () if lines == ["(empty array)"] else lines
             values = tuple(value(line.split(") ", 1)[1]) for line in got)
-            operation.answer = ("list", values, len(values))
+            operation.reply = ("list", values, len(values))
         else:
             word, number = lines[0].split(" ")
             assert word == "(integer)", text
-            operation.answer = ("integer" if call == "INCRBY" else "count", int(number))
+            operation.reply = ("integer" if call == "INCRBY" else "count", int(number))
 
     @staticmethod
     def _take_error(operation: Operation, text: str) -> None:

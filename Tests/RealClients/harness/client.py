@@ -198,6 +198,6 @@ def pipeline(client: Client, *batches: list[pb.Call]) -> dict[int, pb.Reply]:
     replies: dict[int, pb.Reply] = {}
     for batch in stream:
         for reply in batch.replies:
-            assert reply.id not in replies, f"id {reply.id} was answered twice"
+            assert reply.id not in replies, f"id {reply.id} has two replies"
             replies[reply.id] = reply
     return replies

@@ -70,7 +70,7 @@ def spans_of(body: bytes) -> list[Span]:
 
 
 class Collector:
-    """A context manager. `status` is the status of its answers; while it is `held` there is
+    """A context manager. `status` is the status of its replies; while it is `held` there is
     none."""
 
     def __init__(self, certificate: tuple[str, str] | None = None):
@@ -138,8 +138,8 @@ class Collector:
         def is_whole() -> bool:
             spans = self.of(trace)
             hops = {span.id for span in spans if span.kind == "client"}
-            answered = {span.parent for span in spans if span.service == "ringstore-shard"}
-            return any(span.parent == parent for span in spans) and hops == answered
+            executed = {span.parent for span in spans if span.service == "ringstore-shard"}
+            return any(span.parent == parent for span in spans) and hops == executed
 
         eventually(is_whole, f"all spans of {trace}", 60)
         return self.of(trace)

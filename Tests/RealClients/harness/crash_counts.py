@@ -190,13 +190,13 @@ class PipelineWorker(AppendingWorker):
             for batch in self.stub.Pipeline(batches, timeout=60):
                 for reply in batch.replies:
                     if reply.id in outcomes:
-                        self.notes.fault(f"{self.name}: id {reply.id} was answered twice")
+                        self.notes.fault(f"{self.name}: id {reply.id} has two replies")
                     outcomes[reply.id] = (self._outcome(reply), reply.response)
         except grpc.RpcError as error:
             self.notes.judge(error.code().name, "", f"{self.name} Pipeline ({error.details()})")
         else:
             if len(outcomes) != len(calls):
-                self.notes.fault(f"{self.name}: {len(calls) - len(outcomes)} calls not answered")
+                self.notes.fault(f"{self.name}: {len(calls) - len(outcomes)} calls without a reply")
         for one in calls:
             outcomes.setdefault(one.id, (UNKNOWN, b""))
         if any(outcome != OK for outcome, _ in outcomes.values()):
@@ -205,7 +205,7 @@ class PipelineWorker(AppendingWorker):
 
     def _outcome(self, reply: pb.Reply) -> str:
         if reply.code == 0:
-            self.notes.count_answer()
+            self.notes.count_reply()
             return OK
         reason = ""
         for detail in status_pb2.Status.FromString(reply.details).details:

@@ -1,12 +1,10 @@
 """Keys that shards may evict, while these are killed: what was gone for a reader stays gone."""
 
 import grpc
-from harness.crash_load import PAUSE_SECONDS, Worker
+from harness.crash_load import ABSENT, PAUSE_SECONDS, KnownStates, Worker
 from harness.filling import FAR
-from harness.outcomes import NOT_DONE, OK
+from harness.outcomes import OK
 from ringstore.v1 import keystore_pb2 as pb
-
-ABSENT = None
 
 
 class EvictedWorker(Worker):
@@ -21,7 +19,7 @@ class EvictedWorker(Worker):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.states: dict[bytes, set[bytes | None]] = {}
+        self.states = KnownStates(self.notes, may_go=self.MAY_GO)
 
     def step(self) -> None:
         numbers = self.chance.sample(range(self.KEYS), self.ITEMS)
@@ -44,20 +42,12 @@ class EvictedWorker(Worker):
             one = self._judge(told.error) if told and told.HasField("error") else outcome
             if one == OK:
                 self.notes.seen((0, item.key), told.status.version, item.value)
-                self.states[item.key] = {item.value} | self._gone()
-            elif one != NOT_DONE:
-                self.states[item.key] = self._known(item.key) | {item.value} | self._gone()
+            self.states.wrote(item.key, item.value, one)
 
     def _judge(self, error: pb.Error) -> str:
         code = {one.value[0]: one.name for one in grpc.StatusCode}[error.code]
         self.ending.wait(PAUSE_SECONDS / self.ITEMS)
         return self.notes.judge(code, error.reason, f"{self.name} item ({error.message})")
-
-    def _gone(self) -> set:
-        return {ABSENT} if self.MAY_GO else set()
-
-    def _known(self, key: bytes) -> set:
-        return self.states.get(key, {ABSENT})
 
     def _read(self, keys: list[bytes], make) -> None:
         request = pb.MGetRequest(keys=[pb.Key(key=key) for key in keys])
@@ -66,20 +56,12 @@ class EvictedWorker(Worker):
             if told.HasField("error"):
                 self._judge(told.error)
                 continue
-            found = told.value.value if told.value.found else ABSENT
-            if found not in self._known(key):
-                allowed = [f"{one!r:.40}" for one in self._known(key)]
-                self.notes.fault(f"{key} is {found!r:.40}, may be {allowed}")
-            # A write with an unknown outcome has happened by now, or it never will.
-            self.states[key] = {found} if found is ABSENT else {found} | self._gone()
+            self.states.read(key, told.value.value if told.value.found else ABSENT)
 
     def check(self) -> None:
-        keys = sorted(self.states)
+        keys = list(self.states)
         for first in range(0, len(keys), self.ITEMS):
-            self._read(keys[first : first + self.ITEMS], self._must)
-
-    def _must(self, rpc, message):
-        return OK, self.must(rpc, message)
+            self._read(keys[first : first + self.ITEMS], self.made)
 
 
 class LastingWorker(EvictedWorker):

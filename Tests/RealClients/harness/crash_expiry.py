@@ -72,10 +72,9 @@ class ExpiringWorker(Worker):
         return reply.found
 
     def check(self) -> None:
-        must = lambda rpc, request: (OK, self.must(rpc, request))  # noqa: E731
         soon = time.time() * 1_000 + 10_000
         for lease in self.leases[-1_000:]:
             if lease.expires_at < soon and not lease.seen_absent:
-                eventually(lambda one=lease: not self._look(one, must), f"{lease.key} expires")
+                eventually(lambda one=lease: not self._look(one, self.made), f"{lease.key} expires")
             else:
-                self._look(lease, must)
+                self._look(lease, self.made)

@@ -52,7 +52,7 @@ class LineWorker(AppendingWorker):
 
     def _outcome(self, reply: bytes) -> tuple[str, bytes]:
         if reply.startswith(b"+"):
-            self.notes.count_answer()
+            self.notes.count_reply()
             return OK, reply[1:]
         # All reasons that may be are of this code; others are faults with any.
         reason, _, sentence = reply.removeprefix(b"-").decode().partition(" ")

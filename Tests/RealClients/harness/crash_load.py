@@ -6,11 +6,46 @@ import time
 
 from harness.client import Client
 from harness.durable import DurableCluster
-from harness.outcomes import Notes
+from harness.outcomes import NOT_DONE, OK, Notes
 
 # After a call that was not done: the shard is away, and a busy loop would only slow its start.
 PAUSE_SECONDS = 0.01
 CALL_SECONDS = 60.0
+
+
+# The state of a key that there is not.
+ABSENT = None
+
+
+class KnownStates:
+    """What each key of a worker may hold, as far as the outcomes of its own calls tell: a set of
+    states for each. `may_go`: keys may be removed meanwhile."""
+
+    def __init__(self, notes: Notes, may_go: bool = False):
+        self._notes = notes
+        self._gone = {ABSENT} if may_go else set()
+        self._states: dict[bytes, set] = {}
+
+    def __getitem__(self, key: bytes) -> set:
+        return self._states.get(key, {ABSENT})
+
+    def __iter__(self):
+        return iter(sorted(self._states))
+
+    def wrote(self, key: bytes, state: object, outcome: str) -> None:
+        """A call that leaves the key in this state, if it was executed."""
+        if outcome == OK:
+            self._states[key] = {state} | self._gone
+        elif outcome != NOT_DONE:
+            self._states[key] = self[key] | {state} | self._gone
+
+    def read(self, key: bytes, found: object) -> None:
+        """What a read has found, behind all writes: one with an unknown outcome has been executed
+        by now, or it never will be."""
+        if found not in self[key]:
+            allowed = [f"{state!r:.200}" for state in self[key]]
+            self._notes.fault(f"{key} is {found!r:.200}, may be {allowed}")
+        self._states[key] = {found} if found is ABSENT else {found} | self._gone
 
 
 class Worker(threading.Thread):
@@ -51,9 +86,13 @@ class Worker(threading.Thread):
         return outcome, reply
 
     def must(self, rpc, message):
-        """A call of a check: the cluster serves, so it has to be answered."""
-        # A channel may still wait before it connects anew to a router that was restarted.
+        """A call of a check: the cluster serves, so it must succeed."""
+        # A channel may still wait before it connects again to a router that was restarted.
         return rpc(message, timeout=CALL_SECONDS, wait_for_ready=True)
+
+    def made(self, rpc, message):
+        """A call of a check, as `make` returns its outcome."""
+        return OK, self.must(rpc, message)
 
     def close(self) -> None:
         """Once the thread has ended."""
@@ -96,4 +135,4 @@ class Load:
 
     def report(self) -> str:
         notes = self.notes
-        return f"{notes.answered} answered, {notes.not_done} not done, {notes.unknown} unknown"
+        return f"{notes.replied} with replies, {notes.not_done} not done, {notes.unknown} unknown"

@@ -1,8 +1,8 @@
 """Workers that alone write to their keys, and hold every state that these may have."""
 
 import grpc
-from harness.crash_load import Worker
-from harness.outcomes import NOT_DONE, OK
+from harness.crash_load import ABSENT, KnownStates, Worker
+from harness.outcomes import NOT_DONE, OK, UNKNOWN
 from ringstore.v1 import keystore_pb2 as pb
 
 # An unknown outcome doubles the states; from so many on the key is read before it is written.
@@ -13,7 +13,7 @@ CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 class ModelWorker(Worker):
     """One key after another through all calls on strings and lists, with a model of them.
 
-    A state is None (no key), bytes, or a tuple of elements.
+    A state is ABSENT, bytes, or a tuple of elements.
     """
 
     KEYS = 8
@@ -21,38 +21,35 @@ class ModelWorker(Worker):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.keys = [b"model-%d-%d" % (self.number, n) for n in range(self.KEYS)]
-        self.states: dict[bytes, set] = {key: {None} for key in self.keys}
+        self.states = KnownStates(self.notes)
 
     def step(self) -> None:
         key = self.chance.choice(self.keys)
         states = self.states[key]
         if len(states) > 1 or self.chance.random() < 0.1:
-            self._read(key)
+            self._read(key, self.make)
             if len(states) > STATES_MAX:
                 return
         if len(self.states[key]) > 1:
             self._overwrite(key)
             return
         (state,) = self.states[key]
-        kind = "none" if state is None else "string" if isinstance(state, bytes) else "list"
+        kind = "none" if state is ABSENT else "string" if isinstance(state, bytes) else "list"
         rpc, request, after = self.chance.choice(getattr(self, "_on_" + kind)(key, state))
-        self._write(key, rpc, request, {after})
+        self._write(key, rpc, request, after)
 
-    def _write(self, key: bytes, rpc, request, after: set) -> None:
+    def _write(self, key: bytes, rpc, request, after: object) -> None:
         floor = self.notes.floor((0, key))
         outcome, reply = self.make(rpc, request)
         before = self.states[key]
-        if outcome == NOT_DONE:
-            return
-        self.states[key] = after if outcome == OK else before | after
+        self.states.wrote(key, after, outcome)
         version = getattr(reply, "version", 0)
-        if outcome == OK and version and after != {None}:
-            (content,) = after
-            self.notes.seen((0, key), version, content, 0 if before == after else floor)
+        if outcome == OK and version and after is not ABSENT:
+            self.notes.seen((0, key), version, after, 0 if before == {after} else floor)
 
     def _overwrite(self, key: bytes) -> None:
         value = self.unique()
-        self._write(key, self.stub.Set, pb.KeyValue(key=key, value=value), {value})
+        self._write(key, self.stub.Set, pb.KeyValue(key=key, value=value), value)
 
     def _on_none(self, key: bytes, _: object) -> list:
         value, more = self.unique(), self.unique()
@@ -112,8 +109,7 @@ class ModelWorker(Worker):
             (self.stub.Delete, pb.DeleteRequest(key=key), None),
         ]
 
-    def _read(self, key: bytes, must: bool = False) -> None:
-        make = (lambda rpc, request: (OK, self.must(rpc, request))) if must else self.make
+    def _read(self, key: bytes, make) -> None:
         outcome, kind = make(self.stub.Type, pb.Key(key=key))
         if outcome != OK:
             return
@@ -123,19 +119,15 @@ class ModelWorker(Worker):
         else:
             floor = self.notes.floor((0, key))
             outcome, reply = make(self.stub.Get, pb.Key(key=key))
-            found = reply.value if reply and reply.found else None
+            found = reply.value if reply and reply.found else ABSENT
             if reply and reply.found:
                 self.notes.seen((0, key), reply.version, found, floor)
-        if outcome != OK:
-            return
-        if found not in self.states[key]:
-            states = [f"{state!r:.200}" for state in self.states[key]]
-            self.notes.fault(f"{key} is {found!r:.200}, may be {states}")
-        self.states[key] = {found}
+        if outcome == OK:
+            self.states.read(key, found)
 
     def check(self) -> None:
         for key in self.keys:
-            self._read(key, must=True)
+            self._read(key, self.made)
 
 
 class ManyWorker(Worker):
@@ -146,7 +138,7 @@ class ManyWorker(Worker):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.keys = [b"many-%d-%d" % (self.number, n) for n in range(self.KEYS)]
-        self.states: dict[bytes, set] = {key: {None} for key in self.keys}
+        self.states = KnownStates(self.notes)
 
     def step(self) -> None:
         keys = self.chance.sample(self.keys, self.chance.randint(1, self.KEYS))
@@ -166,10 +158,7 @@ class ManyWorker(Worker):
                 error = reply.items[at].error
                 code = CODES.get(error.code, str(error.code))
                 ended = self.notes.judge(code, error.reason, f"{self.name} {error.message}")
-            if ended == OK:
-                self.states[key] = {after[key]}
-            elif ended != NOT_DONE:
-                self.states[key] = self.states[key] | {after[key]}
+            self.states.wrote(key, after[key], ended)
         if self.chance.random() < 0.5:
             self._read(self.make)
 
@@ -179,15 +168,13 @@ class ManyWorker(Worker):
         for key, item in zip(self.keys, reply.items if reply else (), strict=False):
             if item.HasField("error"):
                 continue
-            found = item.value.value if item.value.found else None
-            if found not in self.states[key]:
-                self.notes.fault(f"{key} is {found}, may be {self.states[key]}")
-            self.states[key] = {found}
+            found = item.value.value if item.value.found else ABSENT
+            self.states.read(key, found)
             if item.value.found:
                 self.notes.seen((0, key), item.value.version, found)
 
     def check(self) -> None:
-        self._read(lambda rpc, request: (OK, self.must(rpc, request)))
+        self._read(self.made)
 
 
 class EmptyingWorker(Worker):
@@ -196,14 +183,14 @@ class EmptyingWorker(Worker):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.database = 1 + self.number % 15
-        self.states: dict[bytes, set] = {}
+        self.states = KnownStates(self.notes)
 
     def step(self) -> None:
         if self.chance.random() < 0.03:
             outcome, _ = self.make(self.stub.Reset, pb.ResetRequest(database=self.database))
-            for key in list(self.states):
+            for key in self.states:
                 # A shard that is away keeps its part, and the others are emptied.
-                self.states[key] = {None} if outcome == OK else self.states[key] | {None}
+                self.states.wrote(key, ABSENT, OK if outcome == OK else UNKNOWN)
             if outcome == OK:
                 self._compare(self.make)
             return
@@ -211,28 +198,21 @@ class EmptyingWorker(Worker):
         value = self.unique()
         outcome, _ = self.make(
             self.stub.Set, pb.KeyValue(key=key, value=value, database=self.database))
-        if outcome != NOT_DONE:
-            before = self.states.get(key, {None})
-            self.states[key] = {value} if outcome == OK else before | {value}
+        self.states.wrote(key, value, outcome)
 
     def _compare(self, make) -> None:
         outcome, reply = make(self.stub.Keys, pb.KeysRequest(database=self.database))
         if outcome != OK:
             return
         for key in reply.keys:
-            if self.states.get(key, {None}) == {None}:
+            if self.states[key] == {ABSENT}:
                 self.notes.fault(f"{key} came back to database {self.database}")
 
     def check(self) -> None:
-        must = lambda rpc, request: (OK, self.must(rpc, request))  # noqa: E731
-        self._compare(must)
-        for key, states in self.states.items():
+        self._compare(self.made)
+        for key in self.states:
             reply = self.must(self.stub.Get, pb.Key(key=key, database=self.database))
-            found = reply.value if reply.found else None
-            if found not in states:
-                self.notes.fault(
-                    f"{key} of database {self.database} is {found}, may be {states}")
-            self.states[key] = {found}
+            self.states.read(key, reply.value if reply.found else ABSENT)
 
 
 class LongListWorker(Worker):
@@ -290,4 +270,4 @@ class LongListWorker(Worker):
 
     def check(self) -> None:
         for key in self.keys:
-            self._read(key, lambda rpc, request: (OK, self.must(rpc, request)))
+            self._read(key, self.made)

@@ -2,8 +2,7 @@
 
 from collections import Counter
 
-from harness.crash_load import Worker
-from harness.outcomes import NOT_DONE, OK
+from harness.crash_load import ABSENT, KnownStates, Worker
 from ringstore.v1 import cluster_pb2
 from ringstore.v1 import keystore_pb2 as pb
 
@@ -37,25 +36,19 @@ class LargeWorker(Worker):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.states: dict[bytes, set] = {}
+        self.states = KnownStates(self.notes)
 
     def step(self) -> None:
         key = b"large-%d-%d" % (self.number, self.chance.randrange(self.KEYS))
         word = self.unique()
         value = (word + b",") * (self.BYTES // (len(word) + 1))
-        outcome, reply = self.make(self.stub.Set, pb.KeyValue(key=key, value=value))
-        if outcome != NOT_DONE:
-            before = self.states.get(key, {None})
-            self.states[key] = {value} if outcome == OK else before | {value}
+        outcome, _ = self.make(self.stub.Set, pb.KeyValue(key=key, value=value))
+        self.states.wrote(key, value, outcome)
 
     def check(self) -> None:
-        for key, states in self.states.items():
+        for key in self.states:
             reply = self.must(self.stub.Get, pb.Key(key=key))
-            found = reply.value if reply.found else None
-            if found not in states:
-                self.notes.fault(
-                    f"{key} is {found!r:.40}, may be {[f'{one!r:.40}' for one in states]}")
-            self.states[key] = {found}
+            self.states.read(key, reply.value if reply.found else ABSENT)
 
 
 class HugeWorker(LargeWorker):

@@ -1,5 +1,5 @@
-"""A node as its dashboard sees it, without a node: the page's own file, and answers that a test
-makes up. What a real node answers is tested in test_dashboard.py."""
+"""A node as its dashboard sees it, without a node: the page's own file, and replies that a test
+makes up. What a real node replies is tested in test_dashboard.py."""
 
 import base64
 import copy
@@ -140,7 +140,7 @@ class FakeNode:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                fake._answer(self)
+                fake._reply(self)
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -154,7 +154,7 @@ class FakeNode:
         self._server.shutdown()
         self._server.server_close()
 
-    def _answer(self, request: BaseHTTPRequestHandler) -> None:
+    def _reply(self, request: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(request.path)
         query = {k: v[0] for k, v in parse_qs(parts.query, keep_blank_values=True).items()}
         credential = request.headers.get("Authorization")
@@ -165,8 +165,8 @@ class FakeNode:
             html = PAGE.read_text()
             return self._send(request, 200, html.encode(), "text/html; charset=utf-8",
                               {"Content-Security-Policy": policy(html)})
-        status, answer = self._made(parts.path, query, credential)
-        self._send(request, status, json.dumps(answer).encode(), "application/json", {})
+        status, reply = self._made(parts.path, query, credential)
+        self._send(request, status, json.dumps(reply).encode(), "application/json", {})
 
     def _made(
         self, path: str, query: dict[str, str], credential: str | None
@@ -201,15 +201,15 @@ class FakeNode:
         request.end_headers()
         request.wfile.write(body)
 
-    # MARK: Answers
+    # MARK: Replies
 
     def _overview(self, query: dict[str, str]) -> dict[str, Any]:
-        answer = copy.deepcopy(self.overview)
-        if answer["map"] and query.get("epoch") == answer["map"]["epoch"]:
-            answer["map"]["ranges"] = None
-        answer["unix_millis"] = int(time.time() * 1000)
+        reply = copy.deepcopy(self.overview)
+        if reply["map"] and query.get("epoch") == reply["map"]["epoch"]:
+            reply["map"]["ranges"] = None
+        reply["unix_millis"] = int(time.time() * 1000)
         seconds = time.time() - self.started
-        lines = [n for n in answer["nodes"] if n["durations"] is not None]
+        lines = [n for n in reply["nodes"] if n["durations"] is not None]
         shards = max(1, sum(n["role"] == "shard" for n in lines))
         for number, node in enumerate(lines):
             # The share of a node differs a little from the others'.
@@ -220,10 +220,10 @@ class FakeNode:
             node["durations"] = buckets(
                 us90=calls * 70 // 100, us160=calls * 28 // 100, us600=calls * 17 // 1000,
                 us2500=calls * 3 // 1000)
-        for link in answer["links"] or []:
+        for link in reply["links"] or []:
             link["sent_bytes"] += int(seconds * 310_000)
             link["received_bytes"] += int(seconds * 2_400_000)
-        return answer
+        return reply
 
     def _keys(self, query: dict[str, str]) -> dict[str, Any]:
         prefix = unb64(query.get("prefix", ""))

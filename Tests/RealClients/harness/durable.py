@@ -141,7 +141,7 @@ class DurableCluster:
 class Killer:
     """Kills shards at random moments, and starts them again.
 
-    `progress` counts calls that were answered: a kill waits until some more of them were, so that
+    `progress` counts calls that had replies: a kill waits until some more of them had, so that
     each falls among calls under way and on data that has changed. Some wait for a pass as well: a
     worker must have passes made.
     """
@@ -159,7 +159,7 @@ class Killer:
         """One way of killing; counts each SIGKILL."""
         chance, cluster = self.chance, self.cluster
         wanted = self.progress() + chance.randrange(400)
-        eventually(lambda: self.progress() >= wanted, "calls answered between two kills")
+        eventually(lambda: self.progress() >= wanted, "replies between two kills")
         names = sorted(cluster.shards)
         if chance.random() < 0.2:
             victims = chance.sample(names, chance.randint(2, len(names)))

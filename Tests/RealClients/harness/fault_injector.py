@@ -20,7 +20,7 @@ REQUESTS = {
 CORRECT = "nothing"
 FAULTS = (
     "stale read", "lost update", "double execution", "reordered pops", "element popped twice",
-    "refused but done", "answered but not done",
+    "refused but done", "acknowledged but not done",
 )
 # It has its effect at every tenth opportunity.
 CHANCES = 10
@@ -36,9 +36,9 @@ def arguments(call: str, message) -> tuple:
     return (message.start, message.stop) if call == "LRANGE" else ()
 
 
-def reply(call: str, answer: tuple):
-    """The reply message with that answer, without a version."""
-    kind, *told = answer
+def reply(call: str, content: tuple):
+    """The reply message with that content, without a version."""
+    kind, *told = content
     if kind == "ok":
         return pb.Status(ok=True)
     if kind == "value":
@@ -73,42 +73,42 @@ class FaultInjector(grpc.GenericRpcHandler):
 
     def _serve(self, call: str, message, context: grpc.ServicerContext):
         with self.lock:
-            answer = self._execute(message.key, call, arguments(call, message))
-        if answer[0] == "refused" or answer is _OVERLOADED:
-            context.abort_with_status(_status(answer[1]))
-        return reply(call, answer)
+            content = self._execute(message.key, call, arguments(call, message))
+        if content[0] == "refused" or content is _OVERLOADED:
+            context.abort_with_status(_status(content[1]))
+        return reply(call, content)
 
     def _execute(self, key: bytes, call: str, given: tuple) -> tuple:
         before = self.held.get(key)
         effect = self._faulty(key, call, given)
         if effect is not None and next(self.chances) % CHANCES == 0:
-            after, answer = effect
+            after, content = effect
         else:
-            after, answer = model.apply(before, call, given)
+            after, content = model.apply(before, call, given)
         if before != after:
             self.past[key] = [*self.past[key], before][-3:]
         self.held[key] = after
-        return answer
+        return content
 
     def _faulty(self, key: bytes, call: str, given: tuple) -> model.Effect | None:
         """The state and the reply with the fault; None: it can have no effect here."""
         before = self.held.get(key)
-        after, answer = model.apply(before, call, given)
+        after, content = model.apply(before, call, given)
         changes = after != before
         several = isinstance(before, tuple) and len(before) > 1
         match self.fault:
             case "stale read" if call == "GET" and self.past[key]:
                 return before, model.apply(self.past[key][0], call, given)[1]
             case "lost update" if call == "INCRBY" and changes:
-                return before, answer
-            case "answered but not done" if call in ("SET", "RPUSH") and changes:
-                return before, answer
+                return before, content
+            case "acknowledged but not done" if call in ("SET", "RPUSH") and changes:
+                return before, content
             case "double execution" if call in ("INCRBY", "LPUSH", "RPUSH") and changes:
-                return model.apply(after, call, given)[0], answer
+                return model.apply(after, call, given)[0], content
             case "reordered pops" if call == "LPOP" and several:
                 return model.apply(before, "RPOP", ())
             case "element popped twice" if call in ("LPOP", "RPOP") and changes:
-                return before, answer
+                return before, content
             case "refused but done" if call in ("SET", "INCRBY") and changes:
                 return after, _OVERLOADED
         return None

@@ -11,7 +11,7 @@ PADDING = b"."
 TORN = b"TORN:"
 
 # How a call ended for the one who made it.
-ANSWERED = "answered"  # it happened, once
+REPLIED = "replied"  # it happened, once
 REFUSED = "refused"  # it did not happen, and the refusal tells something about the key
 FAILED = "failed"  # it did not happen
 UNKNOWN = "unknown"  # it may have happened, then or later
@@ -39,7 +39,7 @@ def compact(value: bytes) -> bytes:
 
 @dataclass(slots=True)
 class Operation:
-    """One call on one key. `answer` is what the model in harness/model.py would answer."""
+    """One call on one key. `reply` is the reply of the model in harness/model.py."""
 
     client: str
     key: bytes
@@ -47,8 +47,8 @@ class Operation:
     arguments: tuple = ()
     invoked: int = 0
     returned: int = 0
-    kind: str = ANSWERED
-    answer: tuple = ()
+    kind: str = REPLIED
+    reply: tuple = ()
     # The version that the reply carried; 0 where it carried none.
     version: int = 0
     # Code and reason of what failed.
@@ -59,7 +59,7 @@ class Operation:
 
     def __str__(self) -> str:
         ended = f"{self.returned}" if self.kind != UNKNOWN else "?"
-        told = self.answer if self.kind in (ANSWERED, REFUSED) else (self.kind, *self.error)
+        told = self.reply if self.kind in (REPLIED, REFUSED) else (self.kind, *self.error)
         version = f" v{self.version}" if self.version else ""
         where = f" {self.stream}[{self.position}]" if self.stream else ""
         arguments = " ".join(repr(one) for one in self.arguments)
@@ -70,7 +70,7 @@ class Operation:
 
 def wipe(key: bytes, begun: int, over: int) -> Operation:
     """The key's shard lost its memory at some moment between the two."""
-    return Operation("the test", key, "WIPE", (), begun, over, ANSWERED, ("ok",))
+    return Operation("the test", key, "WIPE", (), begun, over, REPLIED, ("ok",))
 
 
 @dataclass
@@ -85,10 +85,10 @@ class History:
             sorted_out.setdefault(operation.key, []).append(operation)
         return sorted_out
 
-    def of(self, *calls: str, kind: str = ANSWERED) -> list[Operation]:
+    def of(self, *calls: str, kind: str = REPLIED) -> list[Operation]:
         """The operations of those calls that ended so."""
         return [one for one in self.operations if one.call in calls and one.kind == kind]
 
     def errors(self) -> set[tuple]:
-        """(kind, code, reason) of everything that was not answered."""
-        return {(one.kind, *one.error) for one in self.operations if one.kind != ANSWERED}
+        """(kind, code, reason) of everything without a reply."""
+        return {(one.kind, *one.error) for one in self.operations if one.kind != REPLIED}

@@ -102,8 +102,8 @@ class Peer:
 
     def verdict(self) -> str:
         """What the node made of it all: an error's name for the connection ("GOAWAY code") or a
-        stream ("RST_STREAM code"), "closed", or "alive": two PINGs behind it were answered. (The
-        answer to the first may overtake other frames.)"""
+        stream ("RST_STREAM code"), "closed", or "alive": two PINGs behind it had replies. (The
+        reply to the first may overtake other frames.)"""
         for payload in (b"alive, 1", b"alive, 2"):
             self.send(frame(PING, 0, 0, payload))
             got = self.until(
@@ -120,7 +120,7 @@ class Peer:
         return f"{'GOAWAY' if got.kind == GOAWAY else 'RST_STREAM'} {CODES[code]}"
 
     def status(self, stream: int) -> int:
-        """The HTTP status that answers a request."""
+        """The HTTP status of the reply to a request."""
         got = self.until(lambda each: each.kind == HEADERS and each.stream == stream)
         assert got is not None, "no response"
         # One of these tests at a time gets its first response; no table is needed.

@@ -2,7 +2,7 @@
 
 The search is Wing and Gong's with Lowe's memory of what was tried ("Testing for linearizability",
 2017): take any call that began before every call still to be placed has ended, see whether a plain
-key would have answered the same, continue, and turn back where nothing fits. Calls whose outcome is
+key would have replied the same, continue, and turn back where nothing fits. Calls whose outcome is
 unknown may be placed at any time after they began, or never.
 
 Versions are checked as well: each write's is higher than all before it, and a read gives that of
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from harness import model
-from harness.history import ANSWERED, FAILED, READS, UNKNOWN, History, Operation
+from harness.history import FAILED, READS, REPLIED, UNKNOWN, History, Operation
 
 STEP_LIMIT = 3_000_000
 SHOWN = 12
@@ -28,7 +28,7 @@ class State(NamedTuple):
 
 
 class Violation(AssertionError):
-    """No order of the calls explains the answers."""
+    """No order of the calls explains the replies."""
 
 
 class Undecided(AssertionError):
@@ -36,14 +36,14 @@ class Undecided(AssertionError):
 
 
 def step(state: State, operation: Operation) -> State | None:
-    """The state after the operation, or None if its answer does not fit."""
-    held, answer = model.apply(state.held, operation.call, operation.arguments)
-    if operation.kind != UNKNOWN and answer != operation.answer:
+    """The state after the operation, or None if its reply does not fit."""
+    held, reply = model.apply(state.held, operation.call, operation.arguments)
+    if operation.kind != UNKNOWN and reply != operation.reply:
         return None
     if operation.call == "WIPE":
         return State()
     version = operation.version
-    if held is state.held and (operation.call != "SET" or answer[0] == "refused"):
+    if held is state.held and (operation.call != "SET" or reply[0] == "refused"):
         return _seen(state, version)
     if version:
         return State(held, version, True) if version > state.version else None
@@ -51,7 +51,7 @@ def step(state: State, operation: Operation) -> State | None:
 
 
 def _seen(state: State, version: int) -> State | None:
-    """Nothing was changed, and the answer may have told the version."""
+    """Nothing was changed, and the reply may have had the version."""
     if not version:
         return state
     fits = version == state.version if state.exact else version >= state.version
@@ -104,12 +104,12 @@ class _Search:
 
     def _order_versions(self) -> None:
         """Writes happened in the order of their versions; but a shard that lost its memory counts
-        anew."""
+        again."""
         if any(entry.operation.call == "WIPE" for entry in self.entries):
             return
         writes = [
             e for e in self.entries
-            if e.operation.version and e.operation.kind == ANSWERED
+            if e.operation.version and e.operation.kind == REPLIED
             and e.operation.call not in READS
         ]
         writes.sort(key=lambda entry: entry.operation.version)

@@ -24,7 +24,7 @@ def even_map(shards: dict[str, str], epoch: int = 1) -> cluster_pb2.SlotMap:
 
 
 class Link:
-    """One Exchange stream. `reply` is the shard's answer to the Hello.
+    """One Exchange stream. `reply` is the shard's reply to the Hello.
 
     An accepting shard is told that the map is in force, so that it serves by it.
     """

@@ -81,7 +81,7 @@ class Load:
 
 
 def failures(report: Report, *but: tuple[str, str]) -> list[Operation]:
-    """Operations without an answer, except those with one of these (kind, reason)."""
+    """Operations without a reply, except those with one of these (kind, reason)."""
     return [
         one
         for one in report.history.operations

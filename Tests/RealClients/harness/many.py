@@ -12,7 +12,7 @@ from harness.jobs import Job, Told
 from ringstore.v1 import keystore_pb2 as pb
 from ringstore.v1 import keystore_pb2_grpc
 
-# For each call: the call on many keys, its request's field, and where an item has its answer.
+# For each call: the call on many keys, its request's field, and where an item has its result.
 CALLS = {
     "SET": ("MSet", pb.MSetRequest, "items", "status"),
     "GET": ("MGet", pb.MGetRequest, "keys", "value"),

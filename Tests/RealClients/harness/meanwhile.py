@@ -9,16 +9,16 @@ from harness.client import Client
 
 @contextmanager
 def calls_meanwhile(client: Client, key: bytes):
-    """Another client's calls, all of which must be answered."""
+    """Another client's calls, all of which must succeed."""
     is_over = threading.Event()
     failures: list[Exception] = []
-    answered: list[int] = []
+    done: list[int] = []
 
     def run() -> None:
         while not is_over.is_set():
             try:
                 client.exists(key)
-                answered.append(1)
+                done.append(1)
             except grpc.RpcError as error:
                 failures.append(error)
 
@@ -30,4 +30,4 @@ def calls_meanwhile(client: Client, key: bytes):
         is_over.set()
         caller.join()
     assert not failures, failures[0]
-    assert answered
+    assert done

@@ -53,7 +53,7 @@ class Known:
 
 
 def get(port: int, path: str, headers=None, context=None, method="GET"):
-    """One request; the answer's status, headers and text."""
+    """One request; the reply's status, headers and text."""
     if context is None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
     else:
@@ -62,8 +62,8 @@ def get(port: int, path: str, headers=None, context=None, method="GET"):
         )
     try:
         connection.request(method, path, headers=headers or {})
-        answer = connection.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read().decode()
+        reply = connection.getresponse()
+        return reply.status, dict(reply.getheaders()), reply.read().decode()
     finally:
         connection.close()
 

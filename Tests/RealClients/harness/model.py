@@ -1,4 +1,4 @@
-"""One key as a sequential object: what each call does to it and what it answers.
+"""One key as a sequential object: what each call does to it and what it replies.
 
 Written from docs/PROTOCOL.md for plainness. A key holds None (nothing), bytes, or a tuple of bytes.
 """
@@ -98,5 +98,5 @@ CALLS: dict[str, Callable[..., Effect]] = {
 
 
 def apply(held: Held, call: str, arguments: tuple) -> Effect:
-    """What the key holds after the call, and the call's answer."""
+    """What the key holds after the call, and the call's reply."""
     return CALLS[call](held, *arguments)

@@ -96,13 +96,13 @@ class Talker:
     def _refused(self, attempt, name: str, wanted: tuple[str, str], told: Told) -> None:
         try:
             attempt()
-            told.complaints.append(f"{name} was answered")
+            told.complaints.append(f"{name} succeeded")
         except grpc.RpcError as error:
             refusal = explain(error)
             got = (refusal.code.name, refusal.reason)
             told.counts[got[1] or got[0]] = told.counts.get(got[1] or got[0], 0) + 1
             if got != wanted or not refusal.message:
-                told.complaints.append(f"{name} was answered with {refusal}, not {wanted}")
+                told.complaints.append(f"{name} was refused with {refusal}, not {wanted}")
 
     def _break_a_connection(self) -> None:
         """Bytes that are no HTTP/2, or the begin of a frame; then gone without a goodbye."""

@@ -25,7 +25,7 @@ class Rules:
     """What else may end a call: the router may be killed, or a caller may be in haste."""
 
     router_dies: bool = False
-    # A shard that leaves in good order answers what it has received: nothing is unknown.
+    # A shard that leaves in good order replies to what it has received: nothing is unknown.
     shards_leave: bool = True
     shards_die: bool = True
     disk_fills: bool = False
@@ -38,7 +38,7 @@ class Notes:
 
     rules: Rules
     faults: list[str] = field(default_factory=list)
-    answered: int = 0
+    replied: int = 0
     not_done: int = 0
     unknown: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -55,7 +55,7 @@ class Notes:
         assert not told, told
 
     def progress(self) -> int:
-        return self.answered
+        return self.replied
 
     def floor(self, key: tuple) -> int:
         """The newest version of the key that was told to anyone before now."""
@@ -101,9 +101,9 @@ class Notes:
                 self.not_done += 1
         return outcome
 
-    def count_answer(self) -> None:
+    def count_reply(self) -> None:
         with self.lock:
-            self.answered += 1
+            self.replied += 1
 
     def make(self, call: Callable[[], object], what: str, hasty: bool = False):
         """Makes a call: its outcome, and its reply where there is one."""
@@ -113,5 +113,5 @@ class Notes:
             refusal = explain(error)
             text = f"{what} ({refusal.message})"
             return self.judge(refusal.code.name, refusal.reason, text, hasty), None
-        self.count_answer()
+        self.count_reply()
         return OK, reply

@@ -77,7 +77,7 @@ def decode(block: bytes) -> tuple[tuple[str, str], ...]:
 
 
 @dataclass
-class Answer:
+class Reply:
     """What came back on one stream so far."""
 
     blocks: list[tuple[tuple[str, str], ...]] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Answer:
 
     @property
     def trailers(self) -> dict[str, str]:
-        """The last header block: trailers, or all there is in a Trailers-Only answer."""
+        """The last header block: trailers, or all there is in a Trailers-Only reply."""
         return dict(self.blocks[-1])
 
     @property
@@ -117,7 +117,7 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
-        self.answers: dict[int, Answer] = {}
+        self.replies: dict[int, Reply] = {}
         self.goaway: tuple[int, int] | None = None
         self.goaway_text = b""
         self.closed = False
@@ -144,7 +144,7 @@ class Connection:
             return None
         self._window -= len(body)
         stream = next(self._ids)
-        self.answers[stream] = Answer()
+        self.replies[stream] = Reply()
         self.open_streams += 1
         last = END_STREAM if end and not body else 0
         self.out += frame(HEADERS, END_HEADERS | last, stream, block)
@@ -191,21 +191,21 @@ class Connection:
             self._credit += len(payload)
             if flags & PADDED:
                 payload = payload[1 : len(payload) - payload[0]]
-            self.answers.setdefault(stream, Answer()).data += payload
+            self.replies.setdefault(stream, Reply()).data += payload
             self._end(stream, flags)
         elif kind in (HEADERS, CONTINUATION):
             assert not flags & (PADDED | PRIORITY), "a padded header block"
             self._block += payload
             if flags & END_HEADERS:
-                self.answers.setdefault(stream, Answer()).blocks.append(decode(self._block))
+                self.replies.setdefault(stream, Reply()).blocks.append(decode(self._block))
                 self._block = b""
             if kind == HEADERS:
                 self._end(stream, flags)
         elif kind == RST_STREAM:
-            answer = self.answers.get(stream)
-            if answer:
-                answer.reset = int.from_bytes(payload, "big")
-                if not answer.ended:
+            reply = self.replies.get(stream)
+            if reply:
+                reply.reset = int.from_bytes(payload, "big")
+                if not reply.ended:
                     self._end(stream, END_STREAM)
         elif kind == SETTINGS and not flags & ACK:
             self._settings(payload)
@@ -229,17 +229,17 @@ class Connection:
 
     def _end(self, stream: int, flags: int) -> None:
         if flags & END_STREAM:
-            self.answers[stream].ended = True
+            self.replies[stream].ended = True
             self.open_streams -= 1
             self.finished.append(stream)
 
-    def wait(self, stream: int) -> Answer:
-        """Blocks until that stream has its answer or the connection is gone."""
-        answer = self.answers[stream]
-        while not (answer.ended or answer.reset is not None or self.closed):
+    def wait(self, stream: int) -> Reply:
+        """Blocks until that stream has its reply or the connection is gone."""
+        reply = self.replies[stream]
+        while not (reply.ended or reply.reset is not None or self.closed):
             self.flush()
             self.receive()
-        return answer
+        return reply
 
     def push(self, data: bytes) -> None:
         """Sends bytes as they are, and takes in what comes meanwhile."""
@@ -262,17 +262,17 @@ class Connection:
         while not (self.closed or self.pong):
             self.receive()
 
-    def read_answers(self, count: int) -> None:
-        """Takes in so many whole answers, and forgets them."""
+    def read_replies(self, count: int) -> None:
+        """Takes in so many whole replies, and forgets them."""
         while count and not self.closed:
             if not self.finished:
                 self.receive()
                 continue
             stream = self.finished.popleft()
-            count -= self.answers.pop(stream).ended
+            count -= self.replies.pop(stream).ended
 
     def half_close(self) -> None:
-        """Sends what is queued and closes the sending side: answers may still come."""
+        """Sends what is queued and closes the sending side: replies may still come."""
         while self.out:
             self.flush()
         self.socket.shutdown(socket.SHUT_WR)
@@ -294,7 +294,7 @@ class Connection:
         while self.out:
             self.flush()
 
-    def call(self, path: str, body: bytes = b"", extra: Iterable[tuple[str, str]] = ()) -> Answer:
+    def call(self, path: str, body: bytes = b"", extra: Iterable[tuple[str, str]] = ()) -> Reply:
         """One unary call from begin to end."""
         stream = self.start(headers(path, extra), message(body))
         assert stream is not None
@@ -312,34 +312,34 @@ class Connection:
 
 @dataclass
 class Load:
-    """What a load was answered: every call is in exactly one of the counts."""
+    """The outcomes of a load: every call is in exactly one of the counts."""
 
     right: int = 0
     wrong: int = 0
     lost: int = 0
     first_wrong: str = ""
 
-    def add(self, answer: Answer, expected: bytes) -> None:
+    def add(self, reply: Reply, expected: bytes) -> None:
         good = (
-            answer.ended
-            and answer.reset in (None, 0)
-            and len(answer.blocks) == 2
-            and answer.status == 200
-            and answer.grpc_status == 0
-            and answer.data == expected
+            reply.ended
+            and reply.reset in (None, 0)
+            and len(reply.blocks) == 2
+            and reply.status == 200
+            and reply.grpc_status == 0
+            and reply.data == expected
         )
         if good:
             self.right += 1
             return
         self.wrong += 1
-        self.first_wrong = self.first_wrong or repr(answer)[:500]
+        self.first_wrong = self.first_wrong or repr(reply)[:500]
 
 
 def load(
     address: str, connections: int, streams: int, calls: int, block: bytes, body: bytes,
     expected: bytes,
 ) -> Load:
-    """Makes `calls` equal calls, `streams` at once on each connection, and checks every answer.
+    """Makes `calls` equal calls, `streams` at once on each connection, and checks every reply.
 
     `block`, `body` and `expected` are a header block, the request's and the reply's data bytes.
     """
@@ -371,7 +371,7 @@ def load(
             connection = entry.fileobj
             connection.receive()
             while connection.finished:
-                result.add(connection.answers.pop(connection.finished.popleft()), expected)
+                result.add(connection.replies.pop(connection.finished.popleft()), expected)
             if connection.closed:
                 selector.unregister(connection)
                 pending.discard(connection)

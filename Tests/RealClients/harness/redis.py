@@ -79,7 +79,7 @@ class Redis:
 
 
 class RedisError(str):
-    """An error that Redis answered."""
+    """An error that Redis replied."""
 
 
 def _encoded(words: tuple[bytes, ...]) -> bytes:

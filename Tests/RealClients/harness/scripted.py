@@ -5,7 +5,7 @@ import threading
 
 
 class ScriptedServer:
-    """Answers what each client sends first with `greeting`, and what it sends next with `words`.
+    """Replies to what each client sends first with `greeting`, and what it sends next with `words`.
 
     It then reads until the client closes its side.
     """

@@ -1,4 +1,4 @@
-"""Which shard owns a key: the rule as Redis Cluster's specification gives it, written anew."""
+"""Which shard owns a key: the rule as Redis Cluster's specification gives it, written again."""
 
 import binascii
 import itertools

@@ -14,7 +14,7 @@ def described(address: str, shard: str = "a") -> cluster_pb2.Node:
     return next(n for n in nodes if (n.id, n.role) == (shard, cluster_pb2.Node.SHARD))
 
 
-def assert_told_everywhere(address: str, reason: str, shard: str = "a") -> None:
+def assert_reported_everywhere(address: str, reason: str, shard: str = "a") -> None:
     """Describe of that node and the table of CLUSTER show why the shard refuses writes."""
     node = described(address, shard)
     assert node.state == cluster_pb2.Node.SERVING and node.detail.startswith(f"{reason}: "), node

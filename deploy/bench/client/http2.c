@@ -293,7 +293,7 @@ static int connect_to(const char *address) {
   return fd;
 }
 
-/* The call with the known answer: Exists of a key that is never set is Status{ok: true}. */
+/* The call with the known reply: Exists of a key that is never set is Status{ok: true}. */
 static const uint8_t exists[] = {0, 0, 0, 0, 9, 10, 7, 'n', 'o', '-', 's', 'u', 'c', 'h'};
 static const uint8_t status[] = {0, 0, 0, 0, 2, 8, 1};
 
@@ -307,7 +307,7 @@ static void known_ended(struct connection *connection, uint32_t stream, bool wel
   (void)stream, (void)well;
   const struct bytes *data = connection->owner, *last = &connection->last_block;
   if (data->used != sizeof status || memcmp(data->at, status, sizeof status))
-    die("the server does not answer Exists as a Ringstore node does");
+    die("the server does not reply to Exists as a Ringstore node does");
   append(&connection->ok_trailers, last->at, last->used);
 }
 
@@ -332,7 +332,7 @@ struct connection *connection_open(const char *address) {
   while (!connection->settled || !connection->ok_trailers.used) {
     connection_flush(connection);
     struct pollfd wait = {connection->fd, connection_events(connection), 0};
-    if (poll(&wait, 1, STALL_MILLIS) < 1) die("%s does not answer", address);
+    if (poll(&wait, 1, STALL_MILLIS) < 1) die("%s does not reply", address);
     connection_receive(connection);
   }
   connection->data = NULL;

@@ -4,7 +4,7 @@
  * the next) nor tell how long each single call took; and Python's own jitter is larger than what
  * is measured. This knows just enough of HTTP/2 to call a gRPC server: it asks for a header table
  * of size 0, so that equal header blocks have equal bytes, and learns what the trailers of a call
- * that went well look like from a call whose answer it knows.
+ * that went well look like from a call whose reply it knows.
  *
  * Whatever is not as it must be ends the program with one sentence and status 1.
  */
@@ -52,7 +52,7 @@ void append(struct bytes *, const void *, size_t);
 /* A whole file. */
 struct bytes file_bytes(const char *path);
 
-/* Connects to HOST:PORT (an address, no name) and makes one call, whose answer it knows. */
+/* Connects to HOST:PORT (an address, no name) and makes one call, whose reply it knows. */
 struct connection *connection_open(const char *address);
 /* Begins a call on a new stream; its body comes with connection_send. */
 uint32_t connection_call(struct connection *, const char *path);

@@ -3,10 +3,10 @@
  *   pipeline ADDRESS CONNECTIONS DEPTH PASSES BODIES [PREFIX]
  *
  * BODIES holds gRPC-framed CallBatch messages. Connection c plays the messages c, c + CONNECTIONS,
- * ... in this order, PASSES times, with the calls of at most DEPTH messages unanswered: with 1 it
- * waits for the replies to a message before it sends the next, as redis-benchmark -P does. A reply
- * is right if its code is 0 and its response begins with the bytes of the file PREFIX; besides,
- * the ids of all replies must add up to those of the calls.
+ * ... in this order, PASSES times, with the calls of at most DEPTH messages waiting for replies:
+ * with 1 it waits for the replies to a message before it sends the next, as redis-benchmark -P
+ * does. A reply is right if its code is 0 and its response begins with the bytes of the file
+ * PREFIX; besides, the ids of all replies must add up to those of the calls.
  *
  * Prints "CALLS calls, BYTES bytes of responses, SECONDS s".
  */
@@ -30,7 +30,7 @@ struct player {
   struct connection *connection;
   uint32_t stream;
   size_t next, passes_left;
-  uint64_t unanswered, ids_due;
+  uint64_t waiting, ids_due;
   struct bytes replies;
   bool begun, ended;
 };
@@ -78,8 +78,8 @@ static void take_reply(struct player *player, const struct field *reply) {
   if (code) die("call %lu failed with code %lu: %.*s", id, code, (int)text_size, text);
   if (response_size < prefix.used || (prefix.used && memcmp(response, prefix.at, prefix.used)))
     die("call %lu has another response than it must have", id);
-  if (!player->unanswered) die("reply %lu belongs to no call", id);
-  player->unanswered--;
+  if (!player->waiting) die("reply %lu belongs to no call", id);
+  player->waiting--;
   player->ids_due -= id;
   replies_seen++;
   response_bytes += response_size;
@@ -103,18 +103,18 @@ static void ended(struct connection *connection, uint32_t stream, bool well) {
   (void)stream;
   struct player *player = connection->owner;
   if (player->passes_left || !well) die("the server ended a Pipeline that was under way");
-  if (player->unanswered || player->ids_due || player->replies.used)
-    die("a Pipeline was ended with %lu calls unanswered", player->unanswered);
+  if (player->waiting || player->ids_due || player->replies.used)
+    die("a Pipeline was ended with %lu calls without a reply", player->waiting);
   player->ended = true;
 }
 
-/* Sends what DEPTH allows, and the end of the stream when all is answered. */
+/* Sends what DEPTH allows, and the end of the stream when all have their replies. */
 static void play(struct player *player, uint64_t depth) {
   struct connection *connection = player->connection;
   while (player->passes_left && !connection_is_sending(connection)) {
     struct batch *batch = &batches[player->next];
-    if (player->unanswered && player->unanswered + batch->calls > depth * calls_max) break;
-    player->unanswered += batch->calls;
+    if (player->waiting && player->waiting + batch->calls > depth * calls_max) break;
+    player->waiting += batch->calls;
     player->ids_due += batch->ids;
     player->next += connection_count;
     if (player->next >= batch_count) {

@@ -1,13 +1,13 @@
 /* How long single calls take under another load: one Get after the other at fixed times,
- * whether earlier ones are answered or not, so that a pause of the server is met by every Get that
- * falls into it.
+ * whether earlier ones have their replies or not, so that a pause of the server is met by every
+ * Get that falls into it.
  *
  *   probe ADDRESS CONNECTIONS CALLS_PER_SECOND SECONDS_MAX GET REPLY [GET REPLY]...
  *
  * GET and REPLY are files with the DATA bytes of a request and of its reply; the pairs take turns.
  * Every reply must have exactly these bytes and grpc-status 0. Ends after SECONDS_MAX or at
  * SIGTERM, and then prints a line "START LATENCY" for each call, in nanoseconds: when it was due,
- * by the monotonic clock, and how long after that its answer was here.
+ * by the monotonic clock, and how long after that its reply was here.
  */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -20,16 +20,16 @@
 
 #include "http2.h"
 
-enum { PAIRS_MAX = 64, UNANSWERED_MAX = 1000 };
+enum { PAIRS_MAX = 64, WAITING_MAX = 1000 };
 
 struct sample {
   uint64_t start, latency;
   size_t received;
-  bool answered;
+  bool replied;
 };
 
 static struct bytes gets[PAIRS_MAX], replies[PAIRS_MAX];
-static size_t pair_count, connection_count, sent, answered;
+static size_t pair_count, connection_count, sent, replied;
 static struct sample *samples;
 static volatile sig_atomic_t is_told_to_end;
 
@@ -51,7 +51,7 @@ static void data(
   struct sample *sample = &samples[call];
   if (size > reply->used - sample->received ||
       memcmp(bytes, reply->at + sample->received, size))
-    die("a Get was answered with other bytes than it must be");
+    die("the reply to a Get has other bytes than it must have");
   sample->received += size;
 }
 
@@ -60,8 +60,8 @@ static void ended(struct connection *connection, uint32_t stream, bool well) {
   struct sample *sample = &samples[call];
   if (!well || sample->received != replies[call % pair_count].used) die("a Get failed");
   sample->latency = now_nanos() - sample->start;
-  sample->answered = true;
-  answered++;
+  sample->replied = true;
+  replied++;
 }
 
 static void send_call(struct connection **connections, uint64_t due) {
@@ -81,7 +81,7 @@ static void receive_until(struct connection **connections, struct pollfd *waits,
   struct timespec wait = {(time_t)(left / 1000000000u), (long)(left % 1000000000u)};
   for (size_t i = 0; i < connection_count; i++)
     waits[i].events = connection_events(connections[i]);
-  if (!left && sent - answered >= UNANSWERED_MAX) wait.tv_nsec = 1000000;
+  if (!left && sent - replied >= WAITING_MAX) wait.tv_nsec = 1000000;
   if (ppoll(waits, connection_count, &wait, NULL) < 1) return;
   for (size_t i = 0; i < connection_count; i++) {
     if (waits[i].revents & ~POLLOUT) connection_receive(connections[i]);
@@ -119,11 +119,11 @@ int main(int count, char **arguments) {
   while (sent < calls && !is_told_to_end) {
     receive_until(connections, waits, due);
     /* While the server stands still for long, calls wait here; their time runs all the same. */
-    for (; sent < calls && sent - answered < UNANSWERED_MAX && now_nanos() >= due; due += period)
+    for (; sent < calls && sent - replied < WAITING_MAX && now_nanos() >= due; due += period)
       send_call(connections, due);
   }
-  for (uint64_t end = now_nanos() + 60000000000u; answered < sent;) {
-    if (now_nanos() > end) die("%zu Gets were not answered within a minute", sent - answered);
+  for (uint64_t end = now_nanos() + 60000000000u; replied < sent;) {
+    if (now_nanos() > end) die("%zu Gets had no reply within a minute", sent - replied);
     receive_until(connections, waits, end);
   }
   for (size_t i = 0; i < sent; i++) printf("%lu %lu\n", samples[i].start, samples[i].latency);

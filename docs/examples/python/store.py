@@ -32,7 +32,7 @@ OPTIONS = (
     ("grpc.keepalive_timeout_ms", 20_000),
 )
 
-Answer = TypeVar("Answer")
+Reply = TypeVar("Reply")
 
 
 def connect() -> keystore_pb2_grpc.KeyStoreStub:
@@ -85,7 +85,7 @@ class Failure:
         return self.code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
-def repeated(call: Callable[[], Answer], *, idempotent: bool, seconds: float = 10.0) -> Answer:
+def repeated(call: Callable[[], Reply], *, idempotent: bool, seconds: float = 10.0) -> Reply:
     """Makes a call again, while that is safe, until it succeeds or the time has passed.
 
     A call that is idempotent may be repeated although it may have been executed: a read, or a write

@@ -37,7 +37,7 @@ extension GRPCHealth {
       package static var serving: Self { Self(rawValue: 1) }
       @inlinable
       package static var notServing: Self { Self(rawValue: 2) }
-      /// answered by Watch for a service this node does not have
+      /// the reply of Watch for a service this node does not have
       @inlinable
       package static var serviceUnknown: Self { Self(rawValue: 3) }
 

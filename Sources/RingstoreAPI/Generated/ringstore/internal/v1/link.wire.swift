@@ -61,7 +61,7 @@ extension LinkV1 {
     /// ids of calls in this frame that had been returned, the first ones on their slots since.
     /// A shard that has returned a call returns all later ones on its slot that arrive over the
     /// same lane, until one of these arrives: none overtakes another
-    package var placedAnew: RepeatedNumbers = RepeatedNumbers()
+    package var placedAgain: RepeatedNumbers = RepeatedNumbers()
     /// a slot map for an open link, alone in its frame; IN_FORCE over both lanes
     package var offer: LinkV1.MapOffer? = nil
     package var calls: RepeatedMessages<LinkV1.LinkCall> = RepeatedMessages<LinkV1.LinkCall>()
@@ -76,15 +76,15 @@ extension LinkV1 {
     @inlinable
     package init(
       hello: LinkV1.Hello? = nil, heardMillis: UInt64 = 0,
-      cancels: RepeatedNumbers = RepeatedNumbers(), placedAnew: RepeatedNumbers = RepeatedNumbers(),
-      offer: LinkV1.MapOffer? = nil,
+      cancels: RepeatedNumbers = RepeatedNumbers(),
+      placedAgain: RepeatedNumbers = RepeatedNumbers(), offer: LinkV1.MapOffer? = nil,
       calls: RepeatedMessages<LinkV1.LinkCall> = RepeatedMessages<LinkV1.LinkCall>(),
       credits: RepeatedMessages<LinkV1.Credit> = RepeatedMessages<LinkV1.Credit>()
     ) {
       self.hello = hello
       self.heardMillis = heardMillis
       self.cancels = cancels
-      self.placedAnew = placedAnew
+      self.placedAgain = placedAgain
       self.offer = offer
       self.calls = calls
       self.credits = credits
@@ -98,7 +98,7 @@ extension LinkV1 {
     /// they are to be read one by one from their `encoded` form.
     package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
       self.cancels = RepeatedNumbers(in: encoded, 3, .varint)
-      self.placedAnew = RepeatedNumbers(in: encoded, 4, .varint)
+      self.placedAgain = RepeatedNumbers(in: encoded, 4, .varint)
       self.calls = RepeatedMessages<LinkV1.LinkCall>(in: encoded, 50)
       self.credits = RepeatedMessages<LinkV1.Credit>(in: encoded, 58)
       var reader = WireReader(encoded)
@@ -116,8 +116,8 @@ extension LinkV1 {
         case 26: try self.cancels.notePacked(try reader.readBytes())
         case 32:
           _ = try reader.readVarint()
-          self.placedAnew.count &+= 1
-        case 34: try self.placedAnew.notePacked(try reader.readBytes())
+          self.placedAgain.count &+= 1
+        case 34: try self.placedAgain.notePacked(try reader.readBytes())
         case 42:
           guard self.offer == nil else { throw .messageInPieces }
           let part = try LinkV1.MapOffer(try reader.readBytes(), checkingElements: checkingElements)
@@ -159,7 +159,7 @@ extension LinkV1 {
       if let value = self.hello { size &+= WireSize.bytesField(1, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(2, self.heardMillis)
       size &+= self.cancels.byteCount(field: 3, .varint)
-      size &+= self.placedAnew.byteCount(field: 4, .varint)
+      size &+= self.placedAgain.byteCount(field: 4, .varint)
       if let value = self.offer { size &+= WireSize.bytesField(5, count: value.byteCount) }
       size &+= self.calls.byteCount(field: 6)
       size &+= self.credits.byteCount(field: 7)
@@ -171,7 +171,7 @@ extension LinkV1 {
       if let value = self.hello { cursor.put(1, message: value) }
       cursor.put(2, optionalVarint: self.heardMillis)
       self.cancels.write(field: 3, .varint, to: &cursor)
-      self.placedAnew.write(field: 4, .varint, to: &cursor)
+      self.placedAgain.write(field: 4, .varint, to: &cursor)
       if let value = self.offer { cursor.put(5, message: value) }
       self.calls.write(field: 6, to: &cursor)
       self.credits.write(field: 7, to: &cursor)
@@ -190,7 +190,7 @@ extension LinkV1 {
       @inlinable
       package static var cancels: UIntField { UIntField(3) }
       @inlinable
-      package static var placedAnew: UIntField { UIntField(4) }
+      package static var placedAgain: UIntField { UIntField(4) }
       @inlinable
       package static var offer: BytesField { BytesField(5) }
       @inlinable
@@ -204,7 +204,7 @@ extension LinkV1 {
       case hello(UnsafeRawBufferPointer)
       case heardMillis(UInt64)
       case cancels(UInt64)
-      case placedAnew(UInt64)
+      case placedAgain(UInt64)
       case offer(UnsafeRawBufferPointer)
       case calls(UnsafeRawBufferPointer)
       case credits(UnsafeRawBufferPointer)
@@ -214,7 +214,7 @@ extension LinkV1 {
     package struct Parts {
       private var reader: WireReader
       private var cancelsRun = WireReader(noBytes)
-      private var placedAnewRun = WireReader(noBytes)
+      private var placedAgainRun = WireReader(noBytes)
 
       package init(_ encoded: UnsafeRawBufferPointer) {
         reader = WireReader(encoded)
@@ -228,8 +228,8 @@ extension LinkV1 {
         if !cancelsRun.isAtEnd {
           return .cancels(try cancelsRun.readVarint())
         }
-        if !placedAnewRun.isAtEnd {
-          return .placedAnew(try placedAnewRun.readVarint())
+        if !placedAgainRun.isAtEnd {
+          return .placedAgain(try placedAgainRun.readVarint())
         }
         while let tag = try reader.nextTag() {
           switch tag.rawValue {
@@ -239,10 +239,10 @@ extension LinkV1 {
           case 26:
             cancelsRun = WireReader(try reader.readBytes())
             if !cancelsRun.isAtEnd { return .cancels(try cancelsRun.readVarint()) }
-          case 32: return .placedAnew(try reader.readVarint())
+          case 32: return .placedAgain(try reader.readVarint())
           case 34:
-            placedAnewRun = WireReader(try reader.readBytes())
-            if !placedAnewRun.isAtEnd { return .placedAnew(try placedAnewRun.readVarint()) }
+            placedAgainRun = WireReader(try reader.readBytes())
+            if !placedAgainRun.isAtEnd { return .placedAgain(try placedAgainRun.readVarint()) }
           case 42: return .offer(try reader.readBytes())
           case 50: return .calls(try reader.readBytes())
           case 58: return .credits(try reader.readBytes())

@@ -51,7 +51,7 @@ package nonisolated struct Grpc_Health_V1_HealthCheckResponse: Sendable {
     case serving // = 1
     case notServing // = 2
 
-    /// answered by Watch for a service this node does not have
+    /// the reply of Watch for a service this node does not have
     case serviceUnknown // = 3
     case UNRECOGNIZED(Int)
 

@@ -107,9 +107,9 @@ package nonisolated struct Ringstore_Internal_V1_RouterFrame: @unchecked Sendabl
   }
 
   /// message, never a stream reset
-  package var placedAnew: [UInt64] {
-    get {_storage._placedAnew}
-    set {_uniqueStorage()._placedAnew = newValue}
+  package var placedAgain: [UInt64] {
+    get {_storage._placedAgain}
+    set {_uniqueStorage()._placedAgain = newValue}
   }
 
   /// since. A shard that has returned a call returns all later ones on its slot that
@@ -561,13 +561,13 @@ nonisolated extension Ringstore_Internal_V1_SlotMapStep: SwiftProtobuf._ProtoNam
 
 nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   package static let protoMessageName: String = _protobuf_package + ".RouterFrame"
-  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{3}heard_millis\0\u{1}cancels\0\u{3}placed_anew\0\u{1}offer\0\u{1}calls\0\u{1}credits\0")
+  package static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{3}heard_millis\0\u{1}cancels\0\u{3}placed_again\0\u{1}offer\0\u{1}calls\0\u{1}credits\0")
 
   fileprivate class _StorageClass {
     var _hello: Ringstore_Internal_V1_Hello? = nil
     var _heardMillis: UInt64 = 0
     var _cancels: [UInt64] = []
-    var _placedAnew: [UInt64] = []
+    var _placedAgain: [UInt64] = []
     var _offer: Ringstore_Internal_V1_MapOffer? = nil
     var _calls: [Ringstore_Internal_V1_LinkCall] = []
     var _credits: [Ringstore_Internal_V1_Credit] = []
@@ -584,7 +584,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
       _hello = source._hello
       _heardMillis = source._heardMillis
       _cancels = source._cancels
-      _placedAnew = source._placedAnew
+      _placedAgain = source._placedAgain
       _offer = source._offer
       _calls = source._calls
       _credits = source._credits
@@ -609,7 +609,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
         case 1: try { try decoder.decodeSingularMessageField(value: &_storage._hello) }()
         case 2: try { try decoder.decodeSingularUInt64Field(value: &_storage._heardMillis) }()
         case 3: try { try decoder.decodeRepeatedUInt64Field(value: &_storage._cancels) }()
-        case 4: try { try decoder.decodeRepeatedUInt64Field(value: &_storage._placedAnew) }()
+        case 4: try { try decoder.decodeRepeatedUInt64Field(value: &_storage._placedAgain) }()
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._offer) }()
         case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._calls) }()
         case 7: try { try decoder.decodeRepeatedMessageField(value: &_storage._credits) }()
@@ -634,8 +634,8 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
       if !_storage._cancels.isEmpty {
         try visitor.visitPackedUInt64Field(value: _storage._cancels, fieldNumber: 3)
       }
-      if !_storage._placedAnew.isEmpty {
-        try visitor.visitPackedUInt64Field(value: _storage._placedAnew, fieldNumber: 4)
+      if !_storage._placedAgain.isEmpty {
+        try visitor.visitPackedUInt64Field(value: _storage._placedAgain, fieldNumber: 4)
       }
       try { if let v = _storage._offer {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
@@ -658,7 +658,7 @@ nonisolated extension Ringstore_Internal_V1_RouterFrame: SwiftProtobuf.Message, 
         if _storage._hello != rhs_storage._hello {return false}
         if _storage._heardMillis != rhs_storage._heardMillis {return false}
         if _storage._cancels != rhs_storage._cancels {return false}
-        if _storage._placedAnew != rhs_storage._placedAnew {return false}
+        if _storage._placedAgain != rhs_storage._placedAgain {return false}
         if _storage._offer != rhs_storage._offer {return false}
         if _storage._calls != rhs_storage._calls {return false}
         if _storage._credits != rhs_storage._credits {return false}

@@ -7,8 +7,8 @@ import NIOCore
 import NIOEmbedded
 
 extension FuzzReader {
-  package static let answers = FuzzReader(
-    name: "answers", seeds: HTTP2Seeds.heads([1, 40, 0], [6, 200, 1], before: HTTP2Seeds.answers),
+  package static let replies = FuzzReader(
+    name: "replies", seeds: HTTP2Seeds.heads([1, 40, 0], [6, 200, 1], before: HTTP2Seeds.replies),
     triesInTests: 150
   ) { input in
     guard input.count > 3 else { return }

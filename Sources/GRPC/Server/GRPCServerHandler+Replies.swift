@@ -42,7 +42,7 @@ extension GRPCServerHandler {
     tellEnd(of: call, status)
     let stream = call.stream
     let wasKnown = retire(call)
-    tally.answer()
+    tally.reply()
     if status.isOK { tally.succeed() }
     if !stream.isAnnounced, stream.outboundBytes == 0 {
       ServerHeaders.trailersOnly(status, into: loop.statusBlock)

@@ -1,7 +1,7 @@
-// What a router's core tells clients: answers in one piece, in many, and streams; and clients that
+// What a router's core tells clients: replies in one piece, in many, and streams; and clients that
 // take their time to read them.
 //
-// Owns nothing; what has come of an answer so far is kept with its call.
+// Owns nothing; what has come of a reply so far is kept with its call.
 
 import NIOCore
 import NodeCore
@@ -9,22 +9,22 @@ import RingstoreAPI
 import RouterNode
 
 extension SimulatedRouter {
-  func answer(_ caller: SimulatedCall, response: UnsafeRawBufferPointer) {
+  func reply(to caller: SimulatedCall, response: UnsafeRawBufferPointer) {
     saboteur.heard(caller, response)
-    reply(to: caller, saboteur.drawn(caller) ?? ByteBuffer(bytes: response))
+    deliver(saboteur.drawn(caller) ?? ByteBuffer(bytes: response), to: caller)
   }
 
-  func reply(to caller: SimulatedCall, _ response: ByteBuffer) {
+  func deliver(_ response: ByteBuffer, to caller: SimulatedCall) {
     if let local = caller.local {
       local.respond(response)
     } else {
-      cluster.answered(caller, response)
+      cluster.replied(to: caller, response)
     }
   }
 
   func fail(_ caller: SimulatedCall, error: CallError) {
     if caller.announcedBytes != nil {
-      context.found(.wrongOutcome, "an answer that has begun is failed as if not: \(caller.text)")
+      context.found(.wrongOutcome, "a reply that has begun is failed as if not: \(caller.text)")
     }
     if error.reason == .outcomeUnknown, caller.unparkedEvent == context.eventNumber {
       cluster.probe.checkUnknown(caller)
@@ -37,34 +37,34 @@ extension SimulatedRouter {
     }
   }
 
-  // MARK: - Answers in pieces
+  // MARK: - Replies in pieces
 
   func takesPieces(_ caller: SimulatedCall) -> Bool {
     if case .oneKey = caller.kind { return !caller.client.isPipeline }
     return false
   }
 
-  func beginAnswer(_ caller: SimulatedCall, byteCount: Int) {
-    context.cover(.answeredInPieces)
+  func beginReply(_ caller: SimulatedCall, byteCount: Int) {
+    context.cover(.repliedInPieces)
     if caller.announcedBytes != nil {
-      context.found(.endedTwice, "an answer has begun twice: \(caller.text)")
+      context.found(.endedTwice, "a reply has begun twice: \(caller.text)")
     }
     caller.announcedBytes = byteCount
   }
 
-  func appendAnswer(_ caller: SimulatedCall, _ piece: UnsafeRawBufferPointer) {
+  func appendToReply(_ caller: SimulatedCall, _ piece: UnsafeRawBufferPointer) {
     caller.pieces.writeBytes(piece)
   }
 
-  func finishAnswer(_ caller: SimulatedCall) {
+  func finishReply(_ caller: SimulatedCall) {
     if caller.pieces.readableBytes != caller.announcedBytes {
-      context.found(.wrongOutcome, "an answer of another length than announced: \(caller.text)")
+      context.found(.wrongOutcome, "a reply of another length than announced: \(caller.text)")
     }
     caller.pieces.withUnsafeReadableBytes { saboteur.heard(caller, $0) }
-    cluster.answered(caller, caller.pieces)
+    cluster.replied(to: caller, caller.pieces)
   }
 
-  func failAnswer(_ caller: SimulatedCall, error: CallError) {
+  func failReply(_ caller: SimulatedCall, error: CallError) {
     context.cover(.failedInPieces)
     cluster.failed(caller, saboteur.changed(error, caller))
   }
@@ -85,7 +85,7 @@ extension SimulatedRouter {
   func finishStream(_ caller: SimulatedCall) {
     context.cover(.streamed)
     saboteur.streamed(caller)
-    cluster.answered(caller, ByteBuffer())
+    cluster.replied(to: caller, ByteBuffer())
   }
 
   // MARK: - Back-pressure
