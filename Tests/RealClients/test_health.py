@@ -104,7 +104,8 @@ def test_a_refused_handshake_is_a_sign_of_life():
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--alive", "--shards"), ("--timeout", "0"), ("--timeout", "61"), ("--timeout", "x"), ("--server", "x"), ("more",)],
+    [("--alive", "--shards"), ("--timeout", "0"), ("--timeout", "61"), ("--timeout", "x"),
+     ("--server", "x"), ("more",)],
 )
 def test_wrong_usage_says_so(arguments):
     ended = health(*arguments)

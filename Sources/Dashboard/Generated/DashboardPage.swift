@@ -3,13 +3,13 @@
 // swift-format-ignore-file
 
 enum DashboardPage {
-  static let policy = "default-src 'none'; script-src 'sha256-IvOZdA/ngmr+PyJJEFgCazp7xPMd1m6qu/+d/pPnY1I='; style-src 'sha256-hl8yCXU6r4DEWECGdrgqD+dVIN58OW/QgaDr0L+VrXg='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  static let policy = "default-src 'none'; script-src 'sha256-hyH30SSvPUQGKLNFjumR719fYeh3kdRfsbPUPMKffNg='; style-src 'sha256-rRSQ+lA4XRBEfMXKf8x2Bepld8JD7FxGtgNyJC0rxx8='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
   static let html = #"""
 <!DOCTYPE html>
 <!--
   The dashboard of a node: one page without outside assets, served at / of the admin port. It asks
-  api/overview every two seconds and keeps what it needs of earlier answers, so the node keeps
+  api/overview every two seconds and keeps what it needs of earlier replies, so the node keeps
   nothing for its viewers. docs/OPERATIONS.md, "The dashboard", says what it shows and to whom.
 
   Keys, values, names and messages are other people's bytes: they reach the document as text nodes
@@ -219,6 +219,8 @@ footer { padding: 4px 16px 28px; text-align: center; }
   table.rows th, table.rows td { border: 0; padding: 0; text-align: left; display: block; }
   table.rows tbody th { grid-column: 1 / -1; }
   table.rows td.all { grid-column: 2 / -1; }
+  /* A state other than a plain good one has a line of its own: it is long, or has a reason. */
+  table.rows td:has(> .state:not(.good), > .state + :not(:empty)) { grid-column: 1 / -1; }
   table.rows td[data-head]::before { content: attr(data-head); display: block; color: var(--soft);
     font-size: 12px; }
   table.rows td:empty, table.rows td.blank { display: none; }
@@ -590,7 +592,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
     const text = await answer.text();
     let message = text.trim().slice(0, 500);
     try { message = JSON.parse(text).error.message; } catch { }
-    throw new Refusal(answer.status, message || `The node answered ${answer.status}.`);
+    throw new Refusal(answer.status, message || `The node replied with ${answer.status}.`);
   }
 
   // ---- What was seen lately
@@ -869,7 +871,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
         : (states.find((one) => one[0] !== 'ready') || ['unreachable'])[0];
       cells[1].firstChild.className = `state ${moods[main] || 'bad'}`;
       put(cells[1].firstChild, words(main));
-      put(cells[1].lastChild, states.length > 1 || !link.up
+      put(cells[1].lastChild, states.some((one) => one[0] !== main)
         ? states.map((one) => `${one[1]} ${words(one[0])}`).join(', ') : '');
       put(cells[2], count(link.in_flight));
       put(cells[3], count(link.waiting));
@@ -940,7 +942,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
     } else {
       const seen = history.findLast((p) => names.some((n) => p[n] !== null));
       const text = seen ? `now ${say(seen)}; most in 5 minutes `
-        + format(Math.max(...values)) : 'figures come with the second answer';
+        + format(Math.max(...values)) : 'figures appear with the second reply';
       put($(`${id}-say`), text);
       svg.setAttribute('aria-label', text);
     }
@@ -984,7 +986,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
       make('td', {class: 'all'}, make('span', {class: `level-${e.level}`}, `${e.level}: `),
         e.message, make('div', {class: 'soft small'},
           e.fields.map(([name, value]) => `${name} ${value}`).join(' \u00b7 ')))));
-    return answer.events.length ? '' : 'Nothing has happened that is worth telling.';
+    return answer.events.length ? '' : 'There are no events.';
   });
 
   // A key that can be opened, or only the beginning of one.
@@ -1061,7 +1063,8 @@ footer { padding: 4px 16px 28px; text-align: center; }
       ours.items = ours.items.concat(answer.keys);
       ours.next = answer.next;
       const missing = answer.unreachable.length
-        ? ` Without those of ${answer.unreachable.map((u) => u.shard).join(', ')}.` : '';
+        ? ` Missing are those of unreachable shards: ${answer.unreachable.map((u) => u.shard)
+          .join(', ')}.` : '';
       put($('found'), `${ours.items.length ? count(ours.items.length) : 'No'} `
         + `${ours.items.length === 1 ? 'key' : 'keys'}${ours.next ? ', and there are more' : ''}.`
         + missing);
@@ -1174,7 +1177,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
     const age = failedSince ? Math.round((Date.now() - failedSince) / 1000) : 0;
     const [mood, text] = wantsToken ? ['warn', 'Needs a token']
       : paused ? ['', 'Paused']
-        : failedSince && latest ? ['bad', `No answer for ${age} s`]
+        : failedSince && latest ? ['bad', `No reply for ${age} s`]
           : failedSince ? ['bad', 'Can\u2019t be reached']
             : latest ? ['good', 'Live'] : ['', 'Connecting'];
     pill.className = `pill ${mood}`;
@@ -1222,7 +1225,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
       if (!failedSince && !wantsToken) failedSince = Date.now();
       $('trouble').hidden = wantsToken;
       put($('trouble'), isRefusal ? error.message
-        : 'The node can\u2019t be reached. What is shown is what it told last.');
+        : 'The node can\u2019t be reached. What is shown is from its last reply.');
       if (wantsToken) {
         put($('access-why'), error.message);
         showAccess(true);
