@@ -88,7 +88,7 @@ def test_a_node_that_replies_is_alive_in_any_state(cluster: Cluster):
     assert ended.returncode == 1
 
 
-def test_a_refused_handshake_is_a_sign_of_life():
+def test_a_refused_handshake_is_a_reply():
     with Certificates() as certificates:
         shard = start_shard("a", *certificates.mutual("shard"))
         try:

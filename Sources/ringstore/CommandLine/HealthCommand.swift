@@ -30,8 +30,8 @@ struct HealthCommand: AsyncParsableCommand {
 
   @Flag(
     help: """
-      Only check that the node replies, in any state: for liveness probes. It needs no credentials; \
-      a refusal of the client is a reply.
+      Only check that the node replies, in any state: for liveness probes. It needs no \
+      credentials; a refusal of the client is a reply.
       """)
   var alive = false
 
@@ -78,8 +78,8 @@ struct HealthCommand: AsyncParsableCommand {
     var configuration = RingstoreClient.Configuration()
     configuration.tls = try tlsOptions.configuration(environment)
     if let tls = configuration.tls, (try? tls.transport()) == nil {
-      // A node keeps its old certificate when the files become unusable, so it may be alive. Without
-      // them the handshake fails, but with a reply.
+      // A node keeps its old certificate when the files become unusable, so it may be alive.
+      // Without them the handshake fails, but with a reply.
       configuration.tls = RingstoreClient.TLS()
     }
     ProcessState.ignoreBrokenPipes()
