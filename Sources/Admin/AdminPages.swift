@@ -71,7 +71,7 @@ package struct AdminPages: Sendable {
     AdminResponse(
       .ok,
       body: """
-        Ringstore \(nodes.map { "\($0.role) \($0.name)" }.joined(separator: ", "))
+        Ringstore: \(nodes.map(Self.title).joined(separator: ", "))
 
         /          the dashboard, in a browser
         /metrics   metrics for Prometheus
@@ -81,6 +81,10 @@ package struct AdminPages: Sendable {
         /slowlog   slow and large calls
 
         """)
+  }
+
+  private static func title(_ node: NodeProbe) -> String {
+    node.name == node.role ? node.role : "\(node.role) \(node.name)"
   }
 
   private func metrics(_ request: AdminRequest) async -> AdminResponse {

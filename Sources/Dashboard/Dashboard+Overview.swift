@@ -103,6 +103,7 @@ extension Dashboard {
     let isKnown = node.state != .unreachable
     // A router's line has no calls: its event loops were queried for them.
     let durations = isShard ? node.durations : figures.durations.buckets
+    let calls = isShard ? durations.reduce(0, &+) : figures.calls
     let errors = isShard ? node.errors : figures.errors
     let limit = node.memoryLimitBytes
     func known(_ value: JSONValue, _ isTold: Bool = true) -> JSONValue {
@@ -118,7 +119,7 @@ extension Dashboard {
       .init("keys", known(.integer(node.keys), isShard)),
       .init("memory_bytes", known(.integer(node.memoryBytes), isShard)),
       .init("memory_limit_bytes", known(limit > 0 ? .integer(limit) : .null, isShard)),
-      .init("calls", known(.count(durations.reduce(0, &+)))),
+      .init("calls", known(.count(calls))),
       .init("errors", known(.count(errors))),
       .init("durations", known(.array(durations.map { .count($0) }))),
     ])

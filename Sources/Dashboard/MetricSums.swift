@@ -7,6 +7,8 @@ import TextForms
 struct MetricSums {
   /// How many calls have which duration.
   let durations: DurationCounts
+  /// All calls, those that were refused before they began included: these have no duration.
+  let calls: UInt64
   /// Calls that ended with an error of the node itself.
   let errors: UInt64
   private let metrics: MetricCollection
@@ -18,6 +20,7 @@ struct MetricSums {
       if case .durations(let counts) = series.value { durations.add(counts) }
     }
     self.durations = durations
+    calls = UInt64(clamping: Self.whole(Self.sum(of: NodeMetric.calls, [], metrics)))
     errors = UInt64(clamping: Self.whole(Self.sum(of: NodeMetric.callErrors, [], metrics)))
   }
 

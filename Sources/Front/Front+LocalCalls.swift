@@ -37,7 +37,10 @@ extension Front: LocalDispatcher {
     for caller: (any LocalCaller)?, reply: @escaping LocalReply
   ) -> LocalCall? {
     let call = LocalCall(command, for: caller, reply: reply)
-    if let audit, audit.notes(command) { audit.follow(call, of: context.principal) }
+    // A page of the admin port that stays open makes the same read again and again.
+    if let audit, audit.notes(command), caller != nil || !command.rpc.isReadOnly {
+      audit.follow(call, of: context.principal)
+    }
     var context = dispatcher.context(of: context)
     if tracer != nil { trace(call, nil, &context) }
     dispatcher.countCall(UInt32(command.id.rawValue))

@@ -71,6 +71,16 @@ def test_the_user_may_not_log_in_and_owns_nothing_but_data(root, uid):
     assert root.status("/var/lib/ringstore") == "root:ringstore 750"
 
 
+def test_the_pages_link_to_files_that_are_there(root, uid):
+    folder = root.path("/usr/share/doc/ringstore")
+    pages = sorted(folder.glob("*.md"))
+    assert len(pages) > 10
+    links = {(page.name, link) for page in pages
+             for link in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text())}
+    assert ("PYTHON.md", "examples/python/lock.py") in links
+    assert sorted((page, link) for page, link in links if not (folder / link).exists()) == []
+
+
 def test_nothing_is_enabled(root, uid):
     assert not list(root.path("/etc/systemd/system").glob("*.wants/ringstore*"))
 

@@ -79,7 +79,7 @@ def memory(used: float, evicted: float = 0) -> dict[str, str]:
 def disk(free: str) -> dict[str, str]:
     return {
         shard("ringstore_log_disk_free_bytes"): free,
-        shard("ringstore_memory_bytes", 'kind="store_used"'): always(10e9),
+        shard("ringstore_memory_bytes", 'kind="store_used"'): always(10e9, 2000),
     }
 
 
@@ -219,13 +219,20 @@ CASES = [
         "RingstoreMapsDiffer",
         {router("ringstore_map_epoch"): always(3), shard("ringstore_map_epoch"): "2x110 3x20"},
     ),
+    # A shard that a router refuses has no map.
+    Case(
+        "RingstoreMapsDiffer",
+        {router("ringstore_map_epoch"): always(5), shard("ringstore_map_epoch"): always(0)},
+    ),
     # --- disk ---
     Case("RingstoreDiskFull", {shard("ringstore_log_disk_full"): always(1)}, (OF_SHARD,)),
     Case("RingstoreDiskFull", {shard("ringstore_log_disk_full"): always(0)}),
     Case("RingstoreDiskFullSoon", disk(always(15e9)), (NODE,)),
     # 100 GB that go by 20 MB in each step: full within a day.
-    Case("RingstoreDiskFullSoon", disk(rising(-20e6, start=100e9)), (NODE,), "2h"),
-    Case("RingstoreDiskFullSoon", disk(always(100e9)), (), "2h"),
+    Case("RingstoreDiskFullSoon", disk(rising(-20e6, 2000, 100e9)), (NODE,), "7h"),
+    Case("RingstoreDiskFullSoon", disk(always(100e9, 2000)), (), "7h"),
+    # The same loss on a new cluster, which is being filled.
+    Case("RingstoreDiskFullSoon", disk(rising(-20e6, 2000, 100e9)), (), "2h"),
     Case(
         "RingstoreLogStalled", {shard("ringstore_log_stalled"): "0 0 1 " * 40}, (OF_SHARD,), "20m"
     ),

@@ -46,6 +46,13 @@ def test_prometheus_takes_the_rules_and_the_examples(tmp_path):
         run("promtool", "check", "config", "--syntax-only", tmp_path / name)
 
 
+@pytest.mark.skipif(
+    not shutil.which("amtool"), reason="amtool is missing (Debian's prometheus-alertmanager)"
+)
+def test_alertmanager_takes_the_example():
+    run("amtool", "check-config", FOLDER / "alertmanager.yaml")
+
+
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_says_how_bad_it_is_and_what_to_do(name):
     rule = ALERTS[name]
@@ -89,6 +96,30 @@ def test_what_an_expression_asks_for_is_found():
     found = asked('sum by (a) (rate(m_total{b=~"x|y"}[5m])) / on (c) n{d="z"} offset 1h > bool 2')
     assert found.series == [("m_total", {"b": '=~"x|y"'}), ("n", {"d": '="z"'})]
     assert found.labels == {"a", "c"}
+
+
+ROUTING = yaml.safe_load((FOLDER / "alertmanager.yaml").read_text())
+
+
+@pytest.mark.parametrize("number", range(len(ROUTING["inhibit_rules"])))
+def test_an_alert_that_suppresses_others_has_the_labels_by_which_it_does(number):
+    rule = ROUTING["inhibit_rules"][number]
+    for matchers in (rule["source_matchers"], rule["target_matchers"]):
+        (names,) = (re.fullmatch(r'alertname=~?"([\w|]+)"', one)[1] for one in matchers)
+        assert set(names.split("|")) <= set(ALERTS)
+        fires = [case.fires for case in CASES if case.alert in names.split("|") and case.fires]
+        for labels in (labels for case in fires for labels in case):
+            assert set(rule["equal"]) <= set(labels)
+
+
+def test_the_page_of_a_lost_shard_is_one():
+    """What fires with a shard that is down is in one group, and only its cause is sent."""
+    (critical,) = ROUTING["route"]["routes"]
+    assert critical["matchers"] == ['severity="critical"'] and critical["group_by"] == ["cluster"]
+    suppressed = " ".join(
+        rule["target_matchers"][0] for rule in ROUTING["inhibit_rules"]
+        if rule["source_matchers"] == ['alertname="RingstoreNodeDown"'])
+    assert {"RingstoreLinkDown", "RingstoreErrorsMany"} <= set(re.findall(r"\w+", suppressed))
 
 
 # --- when they come ------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ settings, secrets and probes. Paths and addresses are put in place; all else is 
 import os
 import subprocess
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from harness.polling import eventually
@@ -164,6 +165,48 @@ def test_a_router_that_reaches_no_shard_is_alive_and_not_ready(cluster, secrets,
         assert not router.ready()
     finally:
         node.stop()
+
+
+def expire(certificate: Path, key: Path, authority: Path, folder: Path) -> None:
+    """The same certificate, which ended a day ago."""
+    request = folder / "request.pem"
+    copied = ["-copy_extensions", "copyall"]
+    signed = ["-CA", authority / "certificate.pem", "-CAkey", authority / "key.pem"]
+    for words in (
+        ["-x509toreq", "-in", certificate, "-signkey", key, *copied, "-out", request],
+        ["-req", "-in", request, *signed, "-days", "-1", *copied, "-out", certificate],
+    ):
+        subprocess.run(["openssl", "x509", *words], check=True, capture_output=True)
+
+
+def test_no_credential_of_the_probe_makes_a_node_dead(pods, private, tmp_path):
+    """Otherwise a wrong token or an expired certificate would have every pod killed."""
+    for pod in pods.values():
+        eventually(pod.alive, f"{pod.name} alive", SECONDS)
+        secrets, tls = (pod._placed_path(f"/etc/ringstore/{name}") for name in ("secrets", "tls"))
+        token, certificate = Path(secrets, "probe-token"), Path(tls, "tls.crt")
+        authority = Path(tls, "ca.crt")
+        kept = {path: path.read_bytes() for path in (token, certificate, authority)}
+        try:
+            token.write_text("probe.rst_" + "0" * 64)
+            assert pod.alive()
+            expire(certificate, Path(tls, "tls.key"), private / "certificates" / "ca", tmp_path)
+            assert pod.alive()
+            authority.write_text("no certificate")
+            assert pod.alive()
+        finally:
+            for path, data in kept.items():
+                path.write_bytes(data)
+
+
+def test_a_node_that_stands_still_is_not_alive(pods):
+    pod = pods["ringstore-shard-0"]
+    eventually(pod.alive, "the shard alive", SECONDS)
+    pod.node.pause()
+    try:
+        assert not pod.alive()
+    finally:
+        pod.node.resume()
 
 
 def test_a_shard_that_comes_back_has_its_keys_and_its_id(pods, private):

@@ -5,6 +5,7 @@ import http.client
 import json
 from pathlib import Path
 
+import grpc
 import pytest
 from harness import browser as chromium
 from harness.client import Client, call, pipeline, refused
@@ -70,7 +71,8 @@ def test_browsers_get_the_page_and_others_the_list_of_pages(nodes):
     assert headers["Cache-Control"] == "no-store"
     status, headers, body = ask(port, "/")
     assert headers["Content-Type"].startswith("text/plain")
-    assert b"/metrics" in body
+    assert body.startswith(b"Ringstore: router\n") and b"/metrics" in body
+    assert ask(nodes[1]["a"].admin_port, "/")[2].startswith(b"Ringstore: shard a\n")
 
 
 # Data
@@ -87,7 +89,7 @@ def test_a_router_tells_of_the_cluster(nodes):
     assert lines["router"]["calls"] >= 62
     for line in lines.values():
         assert line["state"] == "serving"
-        assert sum(line["durations"]) == line["calls"]
+        assert sum(line["durations"]) <= line["calls"]
     assert [link["shard"] for link in reply["links"]] == ["a", "b"]
     assert all(link["up"] and link["sent_bytes"] > 0 for link in reply["links"])
     assert [s["id"] for s in reply["map"]["shards"]] == ["a", "b"]
@@ -163,6 +165,38 @@ def test_what_nodes_refuse_is_among_their_events():
     finally:
         for one in (router, lost, wrong, node, another, stranger):
             one.stop()
+
+
+def test_a_routers_calls_include_those_that_are_refused_at_once():
+    """In an outage they would otherwise look as if clients had gone."""
+    shards = {name: start_shard(name, *ADMIN) for name in "ab"}
+    router = start_router(shards, *ADMIN)
+
+    def line():
+        (line,) = (line for line in data(router.admin_port, "/api/overview")["nodes"]
+                   if line["role"] == "router")
+        return line
+
+    try:
+        for shard in shards.values():
+            shard.kill()
+        with Client(router.address) as client:
+            def refused() -> bool:
+                try:
+                    client.get(b"key")
+                except grpc.RpcError as error:
+                    return error.code() == grpc.StatusCode.UNAVAILABLE
+                return False
+
+            eventually(lambda: all(refused() for _ in range(3)), "the losses seen", 30)
+            before = line()
+            assert all(refused() for _ in range(100))
+            after = line()
+        assert after["calls"] - before["calls"] >= 100
+        assert after["errors"] - before["errors"] >= 100
+    finally:
+        for node in (router, *shards.values()):
+            node.stop()
 
 
 def test_keys_are_listed_page_by_page(nodes):
@@ -301,6 +335,19 @@ def test_each_user_sees_only_what_is_permitted(guarded, path):
         assert status == 401
         # By Basic the browser would ask by itself.
         assert headers.get_all("WWW-Authenticate") == ['Bearer realm="ringstore"']
+
+
+def test_an_open_page_does_not_fill_the_audit_log(guarded):
+    node, tokens = guarded
+    for _ in range(3):
+        assert data(node.admin_port, "/api/hotkeys", tokens["operator"])["unreachable"] == []
+    root = {"RINGSTORE_TOKEN": tokens["root"]}
+    ended = run("admin", "hotkeys", "--server", node.address, environment=root)
+    assert ended.returncode == 0, ended.stderr
+    (line,) = eventually(
+        lambda: [one for one in node.log_lines("ringstore.audit") if "call=HotKeys" in one],
+        "the call over gRPC is noted", 30)
+    assert "user=root" in line and "peer=127.0.0.1:" in line
 
 
 def test_callers_that_are_refused_are_among_the_events(guarded):

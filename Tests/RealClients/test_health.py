@@ -4,6 +4,7 @@ import socket
 
 import grpc
 import pytest
+from harness.certificates import Certificates
 from harness.client import Client
 from harness.cluster import Cluster, start_router, start_shard
 from harness.polling import eventually
@@ -68,9 +69,43 @@ def test_a_node_that_stands_still_is_not_healthy(cluster: Cluster):
     assert ended.stderr.startswith(f"ringstore health: {cluster.address} does not reply: ")
 
 
+def test_a_node_that_replies_is_alive_in_any_state(cluster: Cluster):
+    for shard in cluster.shards.values():
+        shard.kill()
+    server = ("--server", cluster.address)
+    eventually(lambda: health(*server).returncode == 1, "the losses seen")
+    ended = health(*server, "--alive", environment={"RINGSTORE_TOKEN": "no token"})
+    assert (ended.returncode, ended.stdout) == (0, f"{cluster.address} is alive\n")
+    gone = cluster.shards["a"].address
+    ended = health("--server", gone, "--alive")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"ringstore health: {gone} does not reply: ")
+    cluster.router.pause()
+    try:
+        ended = health(*server, "--alive", "--timeout", "0.5")
+    finally:
+        cluster.router.resume()
+    assert ended.returncode == 1
+
+
+def test_a_refused_handshake_is_a_reply():
+    with Certificates() as certificates:
+        shard = start_shard("a", *certificates.mutual("shard"))
+        try:
+            authority = ("--tls-ca", certificates.authority)
+            for options in (authority, ("--tls",), ("--tls-ca", __file__), ()):
+                ended = health("--server", shard.address, "--alive", *options)
+                assert ended.returncode == 0, ended.stderr
+                assert " is alive, but refuses this client: " in ended.stdout
+                assert health("--server", shard.address, *options).returncode == 1
+        finally:
+            shard.stop()
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [("--timeout", "0"), ("--timeout", "61"), ("--timeout", "x"), ("--server", "x"), ("more",)],
+    [("--alive", "--shards"), ("--timeout", "0"), ("--timeout", "61"), ("--timeout", "x"),
+     ("--server", "x"), ("more",)],
 )
 def test_wrong_usage_says_so(arguments):
     ended = health(*arguments)

@@ -3,7 +3,7 @@
 // swift-format-ignore-file
 
 enum DashboardPage {
-  static let policy = "default-src 'none'; script-src 'sha256-CfwbjDYisqOz0G/aHPKmte42RelHbqVGX4OzIEgnoqw='; style-src 'sha256-hl8yCXU6r4DEWECGdrgqD+dVIN58OW/QgaDr0L+VrXg='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  static let policy = "default-src 'none'; script-src 'sha256-Ua55efSpg4lXuc4Qva/3D9oa3ku6+EJqfjgh1JXC7Uk='; style-src 'sha256-rRSQ+lA4XRBEfMXKf8x2Bepld8JD7FxGtgNyJC0rxx8='; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
   static let html = #"""
 <!DOCTYPE html>
@@ -219,6 +219,8 @@ footer { padding: 4px 16px 28px; text-align: center; }
   table.rows th, table.rows td { border: 0; padding: 0; text-align: left; display: block; }
   table.rows tbody th { grid-column: 1 / -1; }
   table.rows td.all { grid-column: 2 / -1; }
+  /* A state other than a plain good one has a line of its own: it is long, or has a reason. */
+  table.rows td:has(> .state:not(.good), > .state + :not(:empty)) { grid-column: 1 / -1; }
   table.rows td[data-head]::before { content: attr(data-head); display: block; color: var(--soft);
     font-size: 12px; }
   table.rows td:empty, table.rows td.blank { display: none; }
@@ -590,7 +592,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
     const text = await reply.text();
     let message = text.trim().slice(0, 500);
     try { message = JSON.parse(text).error.message; } catch { }
-    throw new Refusal(reply.status, message || `The node replied ${reply.status}.`);
+    throw new Refusal(reply.status, message || `The node replied with ${reply.status}.`);
   }
 
   // ---- What was seen lately
@@ -869,7 +871,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
         : (states.find((one) => one[0] !== 'ready') || ['unreachable'])[0];
       cells[1].firstChild.className = `state ${moods[main] || 'bad'}`;
       put(cells[1].firstChild, words(main));
-      put(cells[1].lastChild, states.length > 1 || !link.up
+      put(cells[1].lastChild, states.some((one) => one[0] !== main)
         ? states.map((one) => `${one[1]} ${words(one[0])}`).join(', ') : '');
       put(cells[2], count(link.in_flight));
       put(cells[3], count(link.waiting));
@@ -940,7 +942,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
     } else {
       const seen = history.findLast((p) => names.some((n) => p[n] !== null));
       const text = seen ? `now ${say(seen)}; most in 5 minutes `
-        + format(Math.max(...values)) : 'figures come with the second reply';
+        + format(Math.max(...values)) : 'figures appear with the second reply';
       put($(`${id}-say`), text);
       svg.setAttribute('aria-label', text);
     }
@@ -984,7 +986,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
       make('td', {class: 'all'}, make('span', {class: `level-${e.level}`}, `${e.level}: `),
         e.message, make('div', {class: 'soft small'},
           e.fields.map(([name, value]) => `${name} ${value}`).join(' \u00b7 ')))));
-    return reply.events.length ? '' : 'Nothing has happened that is worth telling.';
+    return reply.events.length ? '' : 'There are no events.';
   });
 
   // A key that can be opened, or only the beginning of one.
@@ -1061,7 +1063,8 @@ footer { padding: 4px 16px 28px; text-align: center; }
       ours.items = ours.items.concat(reply.keys);
       ours.next = reply.next;
       const missing = reply.unreachable.length
-        ? ` Without those of ${reply.unreachable.map((u) => u.shard).join(', ')}.` : '';
+        ? ` Missing are those of unreachable shards: ${reply.unreachable.map((u) => u.shard)
+          .join(', ')}.` : '';
       put($('found'), `${ours.items.length ? count(ours.items.length) : 'No'} `
         + `${ours.items.length === 1 ? 'key' : 'keys'}${ours.next ? ', and there are more' : ''}.`
         + missing);
@@ -1222,7 +1225,7 @@ footer { padding: 4px 16px 28px; text-align: center; }
       if (!failedSince && !wantsToken) failedSince = Date.now();
       $('trouble').hidden = wantsToken;
       put($('trouble'), isRefusal ? error.message
-        : 'The node can\u2019t be reached. What is shown is what it told last.');
+        : 'The node can\u2019t be reached. What is shown is from its last reply.');
       if (wantsToken) {
         put($('access-why'), error.message);
         showAccess(true);

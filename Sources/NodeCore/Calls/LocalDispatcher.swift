@@ -41,7 +41,9 @@ package protocol LocalDispatcher: AnyObject {
   /// Makes a call that is made of parts and has one reply: MGet, Keys, Reset and so on. Streaming
   /// calls (Scan) and calls on one key get an error.
   ///
-  /// - Parameter request: the encoded request message of the call.
+  /// - Parameters:
+  ///   - request: the encoded request message of the call.
+  ///   - caller: nil: the node itself, for a page of the admin port. Its reads are not audited.
   @discardableResult
   func call(
     _ command: Command, request: ByteBuffer, _ context: CallContext,

@@ -4,6 +4,7 @@
 // it may be called.
 
 import ArgumentParser
+import GRPC
 import Glibc
 import RingstoreAPI
 import RingstoreClient
@@ -27,6 +28,13 @@ struct HealthCommand: AsyncParsableCommand {
   @Flag(help: "On a router: also check that every shard is reached and serves.")
   var shards = false
 
+  @Flag(
+    help: """
+      Only check that the node replies, in any state: for liveness probes. It needs no \
+      credentials; a refusal of the client is a reply.
+      """)
+  var alive = false
+
   @Option(parsing: .unconditional, help: "Seconds to wait for the reply: above 0, at most 60.")
   var timeout: Double = 5
 
@@ -36,6 +44,7 @@ struct HealthCommand: AsyncParsableCommand {
     }
     let environment = ProcessState.environment()
     let server = try ServerAddress.of(flag: server, environment: environment)
+    if alive { return try await checkLife(of: server, environment) }
     var configuration = try token.clientConfiguration()
     configuration.tls = try tlsOptions.configuration(environment)
     ProcessState.ignoreBrokenPipes()
@@ -59,6 +68,50 @@ struct HealthCommand: AsyncParsableCommand {
     if let reason = report.reason { throw Unhealthy("\(server): \(reason)") }
     Terminal.show(VisibleText.line(report.summary) + "\n")
   }
+
+  private func checkLife(
+    of server: HostPort, _ environment: [String: String]
+  ) async throws {
+    guard !shards else {
+      throw ConfigurationError("--alive and --shards can't be given together.")
+    }
+    var configuration = RingstoreClient.Configuration()
+    configuration.tls = try tlsOptions.configuration(environment)
+    if let tls = configuration.tls, (try? tls.transport()) == nil {
+      // A node keeps its old certificate when the files become unusable, so it may be alive.
+      // Without them the handshake fails, but with a reply.
+      configuration.tls = RingstoreClient.TLS()
+    }
+    ProcessState.ignoreBrokenPipes()
+    let client = RingstoreClient(
+      host: server.host, port: server.port, configuration: configuration)
+    defer { client.close() }
+    do {
+      _ = try await client.health(timeout: .seconds(timeout))
+      Terminal.show("\(server) is alive\n")
+    } catch {
+      guard error.isFromNode else { throw Unhealthy("\(server) does not reply: \(error.message)") }
+      let reason = "\(server) is alive, but refuses this client: \(error.message)"
+      Terminal.show(VisibleText.line(reason) + "\n")
+    }
+  }
+}
+
+extension RPCStatus {
+  /// Whether the node sent something or closed the connection: a process that hangs does neither,
+  /// and the system refuses connections to a port without one.
+  fileprivate var isFromNode: Bool {
+    switch code {
+    case .deadlineExceeded, .cancelled: false
+    case .unavailable: Self.replies.contains { message.contains($0) }
+    default: true
+    }
+  }
+
+  /// Parts of the messages of `ConnectionLoss` and `TLSFailure`.
+  private static let replies = [
+    "TLS: ", "the peer closed the connection", "the peer sent GOAWAY", "the connection failed: ",
+  ]
 }
 
 /// A node that doesn't serve, in one sentence.
