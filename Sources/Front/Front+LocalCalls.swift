@@ -37,7 +37,10 @@ extension Front: LocalDispatcher {
     for caller: (any LocalCaller)?, reply: @escaping LocalReply
   ) -> LocalCall? {
     let call = LocalCall(command, for: caller, reply: reply)
-    if let audit, audit.notes(command) { audit.follow(call, of: context.principal) }
+    var audited: AuditedReply?
+    if let audit, audit.notes(command) {
+      audited = request.withUnsafeReadableBytes { audit.follow(call, $0, of: context.principal) }
+    }
     var context = dispatcher.context(of: context)
     if tracer != nil { trace(call, nil, &context) }
     dispatcher.countCall(UInt32(command.id.rawValue))
@@ -54,16 +57,19 @@ extension Front: LocalDispatcher {
         front.dispatcher.afterEvent()
       }
     } else {
-      start(call, request, context)
+      start(call, request, context, audited)
     }
     dispatcher.afterEvent()
     return call.isOver ? nil : call
   }
 
-  private func start(_ call: LocalCall, _ request: ByteBuffer, _ context: CallContext) {
+  private func start(
+    _ call: LocalCall, _ request: ByteBuffer, _ context: CallContext, _ audited: AuditedReply? = nil
+  ) {
     call.id =
       request.withUnsafeReadableBytes {
-        start(call.command.id, $0, in: nil, context, endsAtDeadline: true, for: .local(call))
+        start(
+          call.command.id, $0, in: nil, context, endsAtDeadline: true, for: .local(call), audited)
       } ?? 0
   }
 
