@@ -37,9 +37,10 @@ extension Front: LocalDispatcher {
     for caller: (any LocalCaller)?, reply: @escaping LocalReply
   ) -> LocalCall? {
     let call = LocalCall(command, for: caller, reply: reply)
+    var audited: AuditedReply?
     // A page of the admin port that stays open makes the same read again and again.
     if let audit, audit.notes(command), caller != nil || !command.rpc.isReadOnly {
-      audit.follow(call, of: context.principal)
+      audited = request.withUnsafeReadableBytes { audit.follow(call, $0, of: context.principal) }
     }
     var context = dispatcher.context(of: context)
     if tracer != nil { trace(call, nil, &context) }
@@ -57,16 +58,19 @@ extension Front: LocalDispatcher {
         front.dispatcher.afterEvent()
       }
     } else {
-      start(call, request, context)
+      start(call, request, context, audited)
     }
     dispatcher.afterEvent()
     return call.isOver ? nil : call
   }
 
-  private func start(_ call: LocalCall, _ request: ByteBuffer, _ context: CallContext) {
+  private func start(
+    _ call: LocalCall, _ request: ByteBuffer, _ context: CallContext, _ audited: AuditedReply? = nil
+  ) {
     call.id =
       request.withUnsafeReadableBytes {
-        start(call.command.id, $0, in: nil, context, endsAtDeadline: true, for: .local(call))
+        start(
+          call.command.id, $0, in: nil, context, endsAtDeadline: true, for: .local(call), audited)
       } ?? 0
   }
 

@@ -162,7 +162,7 @@ package final class Front: ServerService {
     guard let id = CommandID(rawValue: call.methodID), let command = CommandTable.command(id),
       let audit, audit.notes(command)
     else { return }
-    audit.follow(call, command, key: AuditLog.key(command, message), of: principal)
+    audit.follow(call, command, message, key: AuditLog.key(command, message), of: principal)
   }
 
   /// The block that contains a large message, which may be kept.
@@ -178,8 +178,9 @@ package final class Front: ServerService {
     guard let command = CommandID(rawValue: call.methodID) else {
       return call.fail(RPCStatus(.unimplemented))
     }
+    var audited: AuditedReply?
     if let audit, let definition = CommandTable.command(command), audit.notes(definition) {
-      audit.follow(call, definition, of: principal)
+      audited = audit.follow(call, definition, message, of: principal)
     }
     var context = dispatcher.context(
       of: CallContext(principal, deadlineNanos: call.deadlineNanos))
@@ -200,16 +201,20 @@ package final class Front: ServerService {
       }
     }
     let id = start(
-      command, message, in: block(of: message, call), context, endsAtDeadline: false, for: caller)
+      command, message, in: block(of: message, call), context, endsAtDeadline: false, for: caller,
+      audited)
     if let id { call.tag = id }
   }
 
   /// Starts a call that is made of sub-requests. Returns its id; nil if its reply was sent.
   ///
-  /// - Parameter context: as `Dispatcher.context` has made it.
+  /// - Parameters:
+  ///   - context: as `Dispatcher.context` has made it.
+  ///   - audited: gets the reply of a call about a node; nil: the call isn't recorded.
   func start(
     _ command: CommandID, _ message: UnsafeRawBufferPointer, in block: LargeBlock?,
-    _ context: CallContext, endsAtDeadline: Bool, for caller: FrontCaller
+    _ context: CallContext, endsAtDeadline: Bool, for caller: FrontCaller,
+    _ audited: AuditedReply? = nil
   ) -> UInt64? {
     do throws(CallError) {
       guard context.isInTime else { throw .deadlineExceeded }
@@ -221,12 +226,15 @@ package final class Front: ServerService {
         }
       }
       if let response = try administer(command, message, context) {
-        respond(caller, response)
+        respond(caller, response, audited)
         return nil
       }
       let operation = try OperationFactory.make(
         command, message: message, in: block, context, limits: limits,
         describe: dispatcher.describe)
+      if let audited, audited.isWanted, let call = operation as? NodeCallOperation {
+        call.onReply = { audited.received($0) }
+      }
       return dispatcher.start(
         command, operation, context, endsAtDeadline: endsAtDeadline, for: caller)
     } catch {
@@ -247,15 +255,18 @@ package final class Front: ServerService {
   }
 
   /// Replies to a call when the node has done what it requests.
-  private func respond(_ caller: FrontCaller, _ response: EventLoopFuture<ByteBuffer>) {
+  private func respond(
+    _ caller: FrontCaller, _ response: EventLoopFuture<ByteBuffer>, _ audited: AuditedReply? = nil
+  ) {
     let pending = PendingCall()
     if case .unary(let call) = caller { call.context = pending }
-    let bound = NIOLoopBound((self, caller, pending), eventLoop: eventLoop)
+    let bound = NIOLoopBound((self, caller, pending, audited), eventLoop: eventLoop)
     response.whenComplete { outcome in
-      let (front, caller, pending) = bound.value
+      let (front, caller, pending, audited) = bound.value
       guard !pending.isOver else { return }
       switch outcome {
       case .success(let response):
+        if let audited { response.withUnsafeReadableBytes { audited.received($0) } }
         caller.respond(response, memory: front.dispatcher.replyMemory)
       case .failure(let error):
         front.dispatcher.fail(

@@ -217,6 +217,8 @@ package final class OpenSpan {
   var outcome: SpanOutcome?
   var childCount = 0
   var childrenOmitted = 0
+  /// The number of spans that were to begin below it, also of those that a limit has left out.
+  package var childrenWanted: Int { childCount + childrenOmitted }
   /// Whether it ends together with its one child. For a call whose end is not reported in another
   /// way.
   package var endsWithChild = false

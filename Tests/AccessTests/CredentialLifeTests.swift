@@ -388,6 +388,40 @@ struct CredentialLifeTests {
     }
   }
 
+  @Test func callsAboutANodeAreAuditedWithWhatTheyDidAndToWhich() async throws {
+    func level(_ level: String) -> ByteBuffer {
+      var request = ByteBuffer()
+      var level = level
+      level.withUTF8 {
+        V1.LogLevelRequest(level: UnsafeRawBufferPointer($0)).write(into: &request)
+      }
+      return request
+    }
+    func kill(_ id: UInt64, of node: String) -> ByteBuffer {
+      var request = ByteBuffer()
+      var node = node
+      node.withUTF8 {
+        V1.KillClientRequest(node: UnsafeRawBufferPointer($0), id: id).write(into: &request)
+      }
+      return request
+    }
+    try await AccessCluster.with { cluster in
+      let client = Client(port: cluster.router.port, as: "root")
+      defer { client.close() }
+      for node in ["", "a"] {
+        _ = await client.unary(V1.Cluster.killClient, kill(999_999, of: node))
+      }
+      _ = await client.unary(V1.Cluster.logLevel, level(""))
+      _ = await client.unary(V1.Cluster.logLevel, level("debug"))
+      let details = cluster.audited.all.map(\.details.fields)
+      #expect(
+        details == [
+          ["id": "999999", "found": "false"], ["id": "999999", "found": "false", "node": "a"], [:],
+          ["level": "debug"],
+        ])
+    }
+  }
+
   @Test func writesAreNotedWhereThatIsRequestedWithTheirKeys() async throws {
     try await AccessCluster.with(notesWrites: true) { cluster in
       let client = Client(port: cluster.router.port, as: "root")

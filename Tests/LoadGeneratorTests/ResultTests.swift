@@ -68,6 +68,12 @@ import Testing
     #expect(both.kinds.map(\.kind) == [.get, .set])
   }
 
+  @Test func aReasonThatIsNamedAfterItsCodeIsSaidOnce() {
+    #expect(LoadTally.name("PERMISSION_DENIED", "PERMISSION_DENIED") == "PERMISSION_DENIED")
+    #expect(LoadTally.name("UNAVAILABLE", "LOADING") == "UNAVAILABLE LOADING")
+    #expect(LoadTally.name("UNAVAILABLE", "") == "UNAVAILABLE")
+  }
+
   @Test func sortsOfFailuresAreBoundedAndAllAreCounted() {
     var tally = LoadTally()
     for number in 0..<(LoadTally.failureSortsMax + 10) {

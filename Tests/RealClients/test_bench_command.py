@@ -154,6 +154,9 @@ def test_two_results_are_compared(node: Node, tmp_path: Path):
     ended = bench("--compare", *map(str, files))
     assert ended.returncode == 0, ended.stderr
     assert "B / A" in ended.stdout and "p99, ms" in ended.stdout
+    # It has no such form, and says so.
+    refused = bench("--compare", *map(str, files), "--json")
+    assert (refused.returncode, refused.stdout) == (64, "") and "--json" in refused.stderr
     same = bench("--compare", str(files[0]), str(files[0]))
     assert "1.00" in same.stdout and "settings differ" not in same.stdout
 
@@ -208,6 +211,7 @@ def test_the_port_of_another_protocol_is_said(node: Node):
         ended = bench("--protocol", protocol, "--server", address, "--calls", "10")
         assert (ended.returncode, ended.stdout) == (1, "")
         assert "closed the connection" in ended.stderr
+        assert "check the port" in ended.stderr
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -83,6 +83,21 @@ def test_a_server_that_is_not_there_is_said_with_status_1():
     assert UNUSED_ADDRESS in ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan",), ("hotkeys",), ("bigkeys",), ("snapshot",), ("digest",), ("backup", "new"),
+        ("accept-loss", "a", "--yes"), ("top",), ("clients",), ("kill", "1"), ("loglevel",),
+        ("slowlog",), ("config",), ("drain",),
+    ],
+)
+def test_a_server_that_is_not_there_is_named_by_admin(words, tmp_path):
+    folder = [str(tmp_path / word) if word == "new" else word for word in words]
+    ended = run("admin", *folder, "--server", "127.0.0.1:1", "--timeout", "5")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "127.0.0.1:1 can't be reached: " in ended.stderr, ended.stderr
+
+
 def test_ranges_of_many_lists(cli):
     cli("RPUSH", "l", "a", "b")
     cli("RPUSH", "m", "c")

@@ -9,11 +9,13 @@ from harness.certificates import Certificates
 from harness.cluster import start_local, start_shard
 from harness.examples import (
     FOLDER,
+    GO_FOLDER,
     LANGUAGES,
     LARGE_VALUE,
     PRINTED,
     ROOT,
     ended,
+    go_page,
     printed,
     python_environment,
 )
@@ -57,6 +59,21 @@ def test_an_example_in_python_prints_what_it_should(served, client, example, nam
 @pytest.mark.parametrize("name", GO)
 def test_an_example_in_go_prints_what_it_should(served, client, example, name):
     assert output([*example("go", name), served.address]) == GO[name]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_rate_limiter_that_is_run_again_begins_again(served, client, example, language):
+    command = [*example(language, "rate_limiter"), served.address]
+    runs = [output(command), output(command)]
+    assert runs == [PRINTED[language]["rate_limiter"]] * 2
+
+
+def test_the_page_about_go_runs_an_example_and_says_what_it_prints(served, client, go_programs):
+    _, line, expected = go_page()
+    assert "127.0.0.1:50051" in line
+    placed = line.replace(GO_FOLDER, str(go_programs.parent))
+    placed = placed.replace("127.0.0.1:50051", served.address)
+    assert output(["bash", "-euc", placed]) == expected
 
 
 def test_the_examples_in_go_are_formatted(go_programs):

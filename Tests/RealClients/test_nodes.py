@@ -280,6 +280,7 @@ def test_a_node_that_does_not_exist_is_reported(cluster, node):
             with pytest.raises(grpc.RpcError) as refused:
                 call(request, timeout=60)
             assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+            assert f"doesn't know the node '{node[:64]}'." in refused.value.details()
         both = cluster_pb2.ShutdownRequest(node="a", whole_cluster=True)
         with pytest.raises(grpc.RpcError) as refused:
             client.cluster.Shutdown(both, timeout=60)

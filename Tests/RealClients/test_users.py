@@ -268,6 +268,30 @@ def test_the_command_line_takes_a_token_from_a_file_or_a_variable(nodes, users, 
     assert run("admin", "hotkeys", *server, "--token-file", str(secret)).returncode == 0
 
 
+def test_a_missing_token_names_the_flag_for_it(nodes, users):
+    server = ("--server", nodes[0].address)
+    for words in (
+        ("cli", *server, "GET", "k"), ("admin", "hotkeys", *server),
+        ("admin", "clients", *server), ("bench", *server, "--calls", "10"),
+    ):
+        ended = run(*words)
+        assert ended.returncode == 1
+        assert "--token-file FILE" in ended.stderr, words
+    ended = run("bench", *server, "--calls", "10",
+                environment={"RINGSTORE_TOKEN": users.tokens["tenant"]})
+    assert ended.stderr.count("PERMISSION_DENIED") == 1
+
+
+def test_top_says_why_a_user_sees_no_rates(nodes, users):
+    tenant = {"RINGSTORE_TOKEN": users.tokens["tenant"]}
+    top = ("admin", "top", "--count", "1", "--interval", "0.1", "--server", nodes[0].address)
+    ended = run(*top, environment=tenant)
+    assert ended.returncode == 0, ended.stderr
+    assert "no rates: " in ended.stdout
+    root = {"RINGSTORE_TOKEN": users.tokens["root"]}
+    assert "no rates: " not in run(*top, environment=root).stdout
+
+
 def test_health_needs_no_token(nodes, users):
     for node, summary in zip(nodes, ("router serving, 2 of 2 shards serving", "shard a serving")):
         ended = run("health", "--server", node.address, "--shards")

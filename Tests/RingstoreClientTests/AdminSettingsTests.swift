@@ -50,6 +50,42 @@ import ringstore
     }
   }
 
+  @Test func thatAddressIsNamedWithItsSetting() {
+    let open: [Setting: [String]] = [.adminPort: ["0"], .adminAddress: ["0.0.0.0"]]
+    let error = #expect(throws: ConfigurationError.self) {
+      try sources(open).adminConfiguration()
+    }
+    #expect(error?.sentence.hasPrefix("--admin-address: 0.0.0.0 can be reached") == true)
+    let ofNode = #expect(throws: ConfigurationError.self) {
+      try sources([:], environment: ["RINGSTORE_HOST": "0.0.0.0"]).shardConfiguration()
+    }
+    #expect(ofNode?.sentence.hasPrefix("RINGSTORE_HOST: 0.0.0.0 can be reached") == true)
+  }
+
+  @Test(
+    arguments: [
+      ([.port: ["7001"], .adminPort: ["7001"]], "gRPC"),
+      ([.adminPort: ["50061"]], "gRPC"),
+      ([.linePort: ["7002"], .adminPort: ["7002"]], "the line protocol"),
+      ([.host: ["::"], .insecure: ["true"], .port: ["7001"], .adminPort: ["7001"]], "gRPC"),
+    ] as [([Setting: [String]], String)])
+  func theNodesOwnPortsAreNotForTheAdminPort(flags: [Setting: [String]], other: String) {
+    let error = #expect(throws: ConfigurationError.self) {
+      try sources(flags).adminConfiguration()
+    }
+    #expect(
+      error?.sentence.hasPrefix("the admin port and \(other) can't share port ") == true,
+      "\(String(describing: error))")
+  }
+
+  @Test func theSamePortOfAnotherAddressIsAnother() throws {
+    let flags: [Setting: [String]] = [
+      .port: ["7001"], .adminPort: ["7001"], .adminAddress: ["127.0.0.2"],
+    ]
+    #expect(try sources(flags).adminConfiguration()?.port == 7_001)
+    #expect(try sources([.port: ["0"], .adminPort: ["0"]]).adminConfiguration()?.port == 0)
+  }
+
   @Test func thresholdsOfTheSlowLog0TurnsEachOff() throws {
     let defaults = try sources().shardConfiguration().slowLog
     #expect(defaults == SlowLogSettings())

@@ -84,6 +84,26 @@ import Testing
       ])
   }
 
+  @Test func everyChangeOfTheLevelIsWrittenHoweverQuicklyTheyFollow() {
+    let lines = LineBox()
+    let logs = NodeLogs(level: .info) { lines.append($0) }
+    let surroundings = ProcessSurroundings(logs, nil)
+    let levels = ["debug", "info", "debug", "info", "error"]
+    for level in levels { #expect(surroundings.setLogLevel(level)) }
+    logs.flush()
+    #expect(lines.all.count == levels.count)
+    for (line, level) in zip(lines.all, levels) { #expect(line.hasSuffix(" to=\(level)\n")) }
+    #expect(logs.events.latest.count == levels.count)
+  }
+
+  @Test func showingTheLevelAndSettingItAreLinesOfTheirOwn() {
+    let lines = LineBox()
+    let audit = NodeLogs(level: .info) { lines.append($0) }.auditLogger(isComplete: false)
+    audit.notice("call", metadata: ["call": "LogLevel", "outcome": "OK"])
+    audit.notice("call", metadata: ["call": "LogLevel", "outcome": "OK", "level": "debug"])
+    #expect(lines.all.count == 2)
+  }
+
   @Test func theAuditLogIsCompleteOnlyWhereCallersAreKnown() {
     let lines = LineBox()
     let logs = NodeLogs(level: .critical) { lines.append($0) }

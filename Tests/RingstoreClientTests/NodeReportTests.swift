@@ -123,6 +123,37 @@ import Testing
     #expect(quiet.json.text.contains(#""p50_micros":null,"p99_micros":null"#))
   }
 
+  @Test func topNamesTheColumnsForWhichATerminalIsTooNarrow() throws {
+    let cluster = try cluster(shard([]))
+    let look = TopLook(
+      time: .now, cluster: cluster, nodes: cluster.nodes.map { .init(node: $0, counters: [:]) })
+    let table = TopTable(before: look, now: look)
+    let lines = table.text(columns: 100).split(separator: "\n")
+    #expect(lines[1].hasSuffix("WAITING") && lines[1].count <= 100)
+    #expect(lines[3] == "(a wider terminal also shows EVICTED/S, EXPIRED/S, BUSIEST CALLS)")
+    let wide = table.text(columns: .max)
+    #expect(wide.contains("BUSIEST CALLS") && !wide.contains("a wider terminal"))
+    // However narrow it is, there is something.
+    #expect(table.text(columns: 10).contains("NODE"))
+  }
+
+  @Test func topSaysWhyThereAreNoRates() throws {
+    let cluster = try cluster(shard([]))
+    func look(_ problems: [String?]) -> TopLook {
+      TopLook(
+        time: .now, cluster: cluster,
+        nodes: problems.map { .init(node: cluster.nodes[0], counters: [:], problem: $0) })
+    }
+    func text(_ problems: [String?]) -> String {
+      TopTable(before: look(problems), now: look(problems)).text(columns: .max)
+    }
+    #expect(text(["no.", "no."]).hasSuffix("\nno rates: no."))
+    #expect(text(["no.", nil]).hasSuffix("\na: no rates: no."))
+    #expect(!text([nil, nil]).contains("no rates"))
+    let json = TopTable(before: look(["no."]), now: look(["no."])).json.text
+    #expect(json.contains(#""no_rates_because":"no.""#))
+  }
+
   @Test func topShowsCountersAtTheEndsOfTheirType() throws {
     let cluster = try cluster(shard([.max, .max]))
     func look(_ count: Int) -> TopLook {

@@ -79,6 +79,13 @@ import ringstore
     }
     let near = await sentence { _ = try await sources(file: "fsyncc: always\n") }
     #expect(near.hasSuffix("is not a setting of a shard node; did you mean fsync?"), "\(near)")
+    let ofOthers = await sentence { _ = try await sources(.router, file: "max_memroy: 1\n") }
+    #expect(
+      ofOthers.hasSuffix(
+        "of a router node; did you mean max_memory, a setting of shard and local nodes?"),
+      "\(ofOthers)")
+    let exact = await sentence { _ = try await sources(.router, file: "max_memory: 1\n") }
+    #expect(exact.hasSuffix("of a router node; it is one of shard and local nodes."), "\(exact)")
     let far = await sentence { _ = try await sources(file: "xy: 1\n") }
     #expect(far.contains("the settings are id, host,"), "\(far)")
     let empty = await sentence { _ = try await sources(file: "prot: {}\n") }

@@ -184,6 +184,62 @@ import Tracing
     #expect(whole["ringstore.spans_omitted"] == .number(1) && tracer.openCount == 0)
   }
 
+  // MARK: - Calls that are made of sub-requests
+
+  /// An MGet of a key of each of these shards, below a new span.
+  private func mGet(of shards: [Int]) throws -> OpenSpan {
+    let span = try #require(tracer.begin("s/M", parent: nil))
+    var context = CallContext()
+    context.span = span.number
+    let request: [UInt8] = try Ringstore_V1_MGetRequest.with {
+      $0.keys = shards.map { shard in .with { $0.key = .init(router.key(of: shard).utf8) } }
+    }.serializedBytes()
+    let operation = try request.withUnsafeBytes {
+      try OperationFactory.make(
+        .mGet, message: $0, in: nil, context, limits: router.core.limits,
+        describe: { DescribeMerge(cluster: "c", map: router.core.map, router: nil, shardIDs: []) })
+    }
+    _ = router.core.start(operation, context, caller: 1)
+    return span
+  }
+
+  @Test func aSubRequestThatCanNotBeSentHasASpanWithItsError() throws {
+    router.lose(0)
+    let span = try mGet(of: [0, 1])
+    let failed = try #require(ended().first)
+    #expect(failed.parentID == span.context.spanID && failed.kind == .client && failed.isError)
+    #expect(failed.outcome == SpanOutcome(.unavailable, reason: "SHARD_UNAVAILABLE"))
+    #expect(failed["ringstore.shard"] == .text("a"))
+    let sent = try #require(try router.sent(to: 1).calls.first)
+    try router.reply(sent.id, from: 1, .calls, [])
+    #expect(ended().map(\.outcome) == [.ok])
+    tracer.end(span.number)
+    let whole = try #require(ended().first)
+    #expect(whole["ringstore.parts_failed"] == .number(1))
+    #expect(whole["ringstore.parts_failed_reason"] == .text("SHARD_UNAVAILABLE"))
+  }
+
+  @Test func aSubRequestThatFailsLaterIsPartOfTheCallsSpanToo() throws {
+    let span = try mGet(of: [0, 1])
+    _ = try router.sent(to: 0)
+    let second = try #require(try router.sent(to: 1).calls.first)
+    router.lose(0)
+    try router.reply(second.id, from: 1, .calls, [])
+    #expect(Set(ended().map(\.outcome.code)) == [.unavailable, .ok])
+    tracer.end(span.number)
+    #expect(ended().first?["ringstore.parts_failed"] == .number(1))
+  }
+
+  @Test func aSubRequestThatIsRefusedForLackOfRoomHasOneSpan() throws {
+    let key = router.key(of: 0)
+    for caller in 2..<4 { router.get(key, caller: caller) }
+    let span = try mGet(of: [0])
+    router.advance(millis: 1_000)
+    #expect(ended().map(\.outcome.reason) == ["OVERLOADED"])
+    tracer.end(span.number)
+    #expect(ended().first?["ringstore.parts_failed"] == .number(1))
+  }
+
   @Test func aCallOnEveryShardHasASpanForEachOfThem() throws {
     let span = try #require(tracer.begin("s/M", parent: nil))
     var context = CallContext()

@@ -53,6 +53,9 @@ package struct LoadTally: Sendable {
     package let reason: String
     package let message: String
     package internal(set) var count: Int
+
+    /// Code and reason. Some reasons are named after their code.
+    package var name: String { LoadTally.name(code, reason) }
   }
 
   /// One for each kind, by its number; nil: there were no such calls.
@@ -66,6 +69,10 @@ package struct LoadTally: Sendable {
   package internal(set) var unsent = 0
   /// How much later than it could have been each call of an open loop was sent.
   package internal(set) var lags = LatencyHistogram()
+
+  package static func name(_ code: String, _ reason: String) -> String {
+    reason.isEmpty || reason == code ? code : "\(code) \(reason)"
+  }
 
   /// Kinds of failures that are counted separately; further ones count as the last.
   package static let failureSortsMax = 64

@@ -42,7 +42,7 @@ package enum LoadText {
     lines.append("")
     lines.append("failed calls: \(run.failed)")
     for failure in run.failures {
-      let name = failure.reason.isEmpty ? failure.code : "\(failure.code) \(failure.reason)"
+      let name = LoadTally.name(failure.code, failure.reason)
       let first = failure.count > 1 ? ", the first" : ""
       lines.append(VisibleText.line("  \(failure.count) x \(name)\(first): \(failure.message)"))
     }

@@ -118,9 +118,8 @@ package final class LoadGenerator: Sendable {
     var tally = LoadTally()
     for part in results { tally.add(part.tally) }
     guard let first = tally.failures.first else { return }
-    let name = first.reason.isEmpty ? first.code : "\(first.code) \(first.reason)"
     let count = tally.failed > 1 ? " (\(tally.failed) calls failed)" : ""
-    throw LoadFailure("\(what): \(name): \(first.message)\(count)")
+    throw LoadFailure("\(what): \(first.name): \(first.message)\(count)")
   }
 
   private func bulk(_ kind: CallKind, in spaces: [KeySpace]) async -> [LoadPart.Outcome] {

@@ -45,6 +45,9 @@ package final class Fanout {
   package var followsMap: Bool { operation.followsMap }
   /// Nil before it has started, and once it is over.
   package private(set) var transport: (any FanoutTransport)?
+  /// How many sub-requests have failed, and why the first did.
+  package private(set) var failures = 0
+  package private(set) var firstFailure: CallError?
   /// What `memory` counts for it.
   private var heldBytes = 0
 
@@ -75,6 +78,8 @@ package final class Fanout {
 
   package func failed(_ tag: Int, _ error: CallError) {
     guard !isOver else { return }
+    failures += 1
+    if firstFailure == nil { firstFailure = error }
     run(operation.failed(tag, error))
   }
 

@@ -25,7 +25,9 @@ package enum CallTarget {
   }
 }
 
-final class NodeCallOperation: FanoutOperation {
+package final class NodeCallOperation: FanoutOperation {
+  /// Gets the response before the caller does; valid during the call only.
+  package var onReply: ((UnsafeRawBufferPointer) -> Void)?
   private let node: String
   private let request: ByteBuffer
 
@@ -38,30 +40,33 @@ final class NodeCallOperation: FanoutOperation {
     self.request = request
   }
 
-  func start(on cluster: any FanoutCluster) -> [FanoutAction] {
+  package func start(on cluster: any FanoutCluster) -> [FanoutAction] {
     guard cluster.servesCluster, let shard = cluster.shardIDs.firstIndex(of: node) else {
-      return [.end(.failed(.noSuchNode))]
+      return [.end(.failed(.noSuchNode(node)))]
     }
     return [.send(SubRequest(.nodePart, shard: shard, request: request))]
   }
 
-  func received(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
+  package func received(_ tag: Int, _ response: UnsafeRawBufferPointer) -> [FanoutAction] {
     do throws(CallError) {
       let reply = try LinkV1.NodePartReply(decoding: response)
+      onReply?(reply.response)
       return [.end(.response(ByteBuffer(bytes: reply.response)))]
     } catch {
       return [.end(.failed(error))]
     }
   }
 
-  func failed(_ tag: Int, _ error: CallError) -> [FanoutAction] { [.end(.failed(error))] }
+  package func failed(_ tag: Int, _ error: CallError) -> [FanoutAction] { [.end(.failed(error))] }
 }
 
 extension CallError {
-  static var noSuchNode: CallError {
-    CallError(
+  static func noSuchNode(_ node: String) -> CallError {
+    // Of a request, so it may be long.
+    let name = String(String.UnicodeScalarView(node.unicodeScalars.prefix(64)))
+    return CallError(
       code: .notFound,
-      message: "This node doesn't know that node. Routers know themselves and "
+      message: "This node doesn't know the node '\(name)'. Routers know themselves and "
         + "their shards, shards only themselves.")
   }
 }

@@ -42,7 +42,7 @@ package final class ShutdownOperation: FanoutOperation {
 
   private func endShard(of cluster: any FanoutCluster) -> [FanoutAction] {
     guard cluster.servesCluster, let shard = cluster.shardIDs.firstIndex(of: node) else {
-      return [.end(.failed(.noSuchNode))]
+      return [.end(.failed(.noSuchNode(node)))]
     }
     isOfOneShard = true
     unfinished = 1

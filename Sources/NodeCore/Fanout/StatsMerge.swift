@@ -62,7 +62,7 @@ package struct StatsMerge: FanoutReducer {
     }
     if cluster.isThisNode(node) { return [] }
     guard let shard = cluster.shardIDs.firstIndex(of: node), cluster.servesCluster else {
-      throw .noSuchNode
+      throw .noSuchNode(node)
     }
     return [shard]
   }

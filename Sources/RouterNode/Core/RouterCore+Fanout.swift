@@ -63,6 +63,7 @@ final class RouterFanout<Driver: RouterDriver>: FanoutTransport {
 
   func ended(_ end: ReplyEnd, isRefused: Bool) {
     core.measure(end, place: place, since: startedNanos)
+    if fanout.context.span != 0 { core.noteFailures(of: fanout) }
     switch end {
     case .response(let response): core.driver.reply(to: caller, response: response)
     case .complete: core.driver.finishStream(caller)
@@ -127,11 +128,16 @@ extension RouterCore: FanoutCluster {
         shard: slot.map { links.owner(ofSlot: $0) } ?? running.shards[part.shard ?? 0],
         slot: slot.map { UInt16($0) } ?? Self.noSlot,
         lane: part.lane, isWrite: part.isWrite, bytes: request.count)
+      let (shard, slotNumber, spans) = (call.shard, call.slot, spansWanted(running.fanout))
       do throws(CallError) {
         return try place(
           call, key: key, method: part.method, request: request, in: part.request.block,
           running.fanout.context)
       } catch {
+        if spans >= 0, spans == spansWanted(running.fanout) {
+          tracePart(
+            part, of: running.fanout, slot: slotNumber, at: shard, bytes: request.count, error)
+        }
         operations.note(.init(fanout: running.fanout, tag: part.tag, error: error))
         return nil
       }

@@ -72,6 +72,39 @@ extension RouterCore {
     tracer.end(number, SpanOutcome(of: error))
   }
 
+  // MARK: - Calls that are made of sub-requests
+
+  /// The number of spans that sub-requests of a call have begun; -1: it isn't traced.
+  @inline(__always)
+  func spansWanted(_ fanout: Fanout) -> Int {
+    fanout.context.span == 0 ? -1 : tracer?.span(fanout.context.span)?.childrenWanted ?? -1
+  }
+
+  /// Makes the span of a sub-request that was refused before its span began.
+  @inline(never)
+  func tracePart(
+    _ part: SubRequest, of fanout: Fanout, slot: UInt16, at shard: Int, bytes: Int,
+    _ error: CallError
+  ) {
+    let number = beginSpan(
+      below: fanout.context.span, part.method, slot: slot, part.lane, bytes: bytes)
+    if number != 0, number != fanout.context.span {
+      endSpan(number, at: shard, error, replyBytes: 0)
+    }
+  }
+
+  /// Adds to the call's span how many sub-requests failed, and why the first did. The call itself
+  /// may succeed nevertheless, as one on many keys does.
+  @inline(never)
+  func noteFailures(of fanout: Fanout) {
+    guard let error = fanout.firstFailure, let span = tracer?.span(fanout.context.span) else {
+      return
+    }
+    span.attributes.append(SpanAttribute("ringstore.parts_failed", fanout.failures))
+    span.attributes.append(
+      SpanAttribute("ringstore.parts_failed_reason", error.reason?.rawValue ?? error.code.name))
+  }
+
   /// Ends the span of a call that was refused before it had a sub-request, if the sub-request's end
   /// would have ended it.
   @inline(never)

@@ -59,8 +59,9 @@ struct RestoreRun {
     } catch let error as RingstoreError where !error.isUnconnected {
       throw Refusal(
         sentence: "The cluster's keys could not be counted: "
-          + "\(ConnectionAdvice.sentence(error.message)) Nothing was written; run the restore "
-          + "again\(Self.moreTime(error)).")
+          + "\(ConnectionAdvice.sentence(error.message)) "
+          + (ConnectionAdvice.ofToken(error.message).map { "\($0) " } ?? "")
+          + "Nothing was written; run the restore again\(Self.moreTime(error)).")
     }
     var report = Report(manifest: manifest)
     let expected = try await write(manifest, &report)

@@ -132,7 +132,12 @@ struct BenchCommand: AsyncParsableCommand {
   var compare: [String] = []
 
   func run() async throws {
-    guard compare.isEmpty else { return try BenchFiles.compare(compare) }
+    guard compare.isEmpty else {
+      guard json == nil, plot == nil else {
+        throw ConfigurationError("--compare prints a table only; omit --json and --plot.")
+      }
+      return try BenchFiles.compare(compare)
+    }
     let settings: LoadSettings
     do {
       settings = try LoadSettings(loadOptions)

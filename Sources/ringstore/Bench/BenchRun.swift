@@ -30,7 +30,10 @@ struct BenchRun {
     do {
       outcome = .success(try await measure(generator))
     } catch let failure as LoadFailure {
-      outcome = .failure(Unhealthy("\(server): \(failure.sentence)"))
+      let reason =
+        ConnectionAdvice.ofToken(failure.sentence)
+        .map { "\(ConnectionAdvice.sentence(failure.sentence)) \($0)" } ?? failure.sentence
+      outcome = .failure(Unhealthy("\(server): \(reason)"))
     } catch {
       outcome = .failure(error)
     }

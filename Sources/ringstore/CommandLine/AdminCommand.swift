@@ -192,8 +192,9 @@ struct AdminCommand: AsyncParsableCommand {
         try await lookIntoNode(client, options)
       }
     } catch let error as RingstoreError {
-      let reason = ConnectionAdvice.added(
+      let advised = ConnectionAdvice.added(
         to: error.message, isEncrypted: configuration.tls != nil)
+      let reason = error.isUnconnected ? "\(server) can't be reached: \(advised)" : advised
       throw Unhealthy(
         error.code == .deadlineExceeded
           ? "\(ConnectionAdvice.sentence(reason)) --timeout SECONDS allows more time." : reason)

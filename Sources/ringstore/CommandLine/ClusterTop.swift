@@ -46,8 +46,12 @@ struct ClusterTop {
     var nodes: [TopLook.Node] = []
     for one in cluster.nodes where node.isEmpty || one.id == node {
       // For a node that can't be queried, the reply of Describe is shown.
-      let counters = try? await client.stats(ofNode: one.id, options: options)
-      nodes.append(.init(node: one, counters: counters ?? [:]))
+      do throws(RingstoreError) {
+        nodes.append(
+          .init(node: one, counters: try await client.stats(ofNode: one.id, options: options)))
+      } catch {
+        nodes.append(.init(node: one, counters: [:], problem: error.message))
+      }
     }
     guard !nodes.isEmpty else { throw Unhealthy("the cluster has no node \(node)") }
     return TopLook(time: ContinuousClock.now, cluster: cluster, nodes: nodes)
@@ -60,10 +64,15 @@ package struct TopLook {
     package let node: RingstoreClusterDescription.Node
     /// Empty: it could not be queried.
     package let counters: [String: Int]
+    /// Why it could not be queried; nil: it could.
+    package let problem: String?
 
-    package init(node: RingstoreClusterDescription.Node, counters: [String: Int]) {
+    package init(
+      node: RingstoreClusterDescription.Node, counters: [String: Int], problem: String? = nil
+    ) {
       self.node = node
       self.counters = counters
+      self.problem = problem
     }
   }
 
@@ -101,6 +110,8 @@ package struct TopTable {
     package let parkedCalls: Int?
     /// Calls by name, the most frequent first, with calls a second.
     package let busiest: [(name: String, perSecond: Double)]
+    /// Why it has no rates; nil: it has, or an earlier look is missing.
+    package let problem: String?
   }
 
   package let cluster: RingstoreClusterDescription
@@ -144,10 +155,11 @@ package struct TopTable {
       evictedPerSecond: rate("evicted_keys_total"), expiredPerSecond: rate("expired_keys_total"),
       connections: now.counters[prefix + "connections_open"],
       parkedCalls: now.counters[prefix + "parked_calls"],
-      busiest: Array(busiest.prefix(busiestMax)))
+      busiest: Array(busiest.prefix(busiestMax)), problem: now.problem)
   }
 
-  /// - Parameter columns: its maximum width: the rest is cut off.
+  /// - Parameter columns: its maximum width. Columns that don't fit are left out and named below;
+  ///   the last one, and other lines, are cut off.
   package func text(columns: Int) -> String {
     var cells = [Self.columns]
     for row in rows {
@@ -166,11 +178,40 @@ package struct TopTable {
       ])
     }
     var lines = [VisibleText.line("cluster \(cluster.cluster), slot map epoch \(cluster.epoch)")]
-    lines += ClusterTable.aligned(cells)
+    lines += Self.aligned(cells, columns: columns)
+    lines += problems
     for row in rows where !row.node.detail.isEmpty {
       lines.append(VisibleText.line("\(row.node.id): \(row.node.detail)"))
     }
     return lines.map { String($0.prefix(columns)) }.joined(separator: "\n")
+  }
+
+  /// As many of the columns as fit, and a line that names the others.
+  private static func aligned(_ cells: [[String]], columns: Int) -> [String] {
+    for count in stride(from: Self.columns.count, to: 1, by: -1) {
+      let lines = ClusterTable.aligned(cells.map { Array($0.prefix(count)) })
+      // Of the last column, the names may be cut.
+      let width = count == Self.columns.count ? lines[0].count : lines.map(\.count).max() ?? 0
+      guard width <= columns else { continue }
+      let hidden = Self.columns.dropFirst(count)
+      return hidden.isEmpty
+        ? lines : lines + ["(a wider terminal also shows \(hidden.joined(separator: ", ")))"]
+    }
+    return ClusterTable.aligned(cells)
+  }
+
+  /// Why nodes have no rates: one line if it is the same for all of them. A node that isn't reached
+  /// has a line about that.
+  private var problems: [String] {
+    let found = rows.compactMap { row -> (id: String, problem: String)? in
+      guard row.node.detail.isEmpty, let problem = row.problem else { return nil }
+      return (row.node.id, problem)
+    }
+    guard let first = found.first else { return [] }
+    if found.count == rows.count, found.allSatisfy({ $0.problem == first.problem }) {
+      return [VisibleText.line("no rates: \(first.problem)")]
+    }
+    return found.map { VisibleText.line("\($0.id): no rates: \($0.problem)") }
   }
 
   private static func shown(_ rate: Double?) -> String {
@@ -218,6 +259,7 @@ package struct TopTable {
                 .init("call", .string($0.name)), .init("per_second", .number($0.perSecond)),
               ])
             })),
+        .init("no_rates_because", row.problem.map { .string($0) } ?? .null),
       ])
     }
     return .object([

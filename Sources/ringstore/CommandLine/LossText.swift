@@ -19,7 +19,7 @@ package enum LossText {
 
   /// Used where stdin is not a terminal, so that nothing can be typed.
   package static func needsYes(_ shard: String) -> String {
-    "accept-loss abandons the data of shard \(shard) had; add --yes, since there is no terminal "
+    "accept-loss abandons the data that shard \(shard) had; add --yes, since there is no terminal "
       + "to ask on."
   }
 

@@ -96,8 +96,13 @@ package struct Printer {
         ConnectionAdvice.added(to: error.message, isEncrypted: isEncrypted))
       return remark(linePrefix + "Could not connect to ringstore at \(server): \(reason)")
     }
-    guard case .line = origin else { return _ = show(.error(error)) }
-    note(ShownReply.error(error).line)
+    let advice = ConnectionAdvice.ofToken(error.message)
+    guard case .line = origin else {
+      _ = show(.error(error))
+      if let advice { note(advice) }
+      return
+    }
+    note(ShownReply.error(error).line + (advice.map { " \($0)" } ?? ""))
   }
 
   /// Prints the error in a command's words.

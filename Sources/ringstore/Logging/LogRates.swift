@@ -14,7 +14,7 @@ struct LogRates {
     let fields: [String: String]
 
     /// Fields that describe what happened, not to which client, and have few values.
-    static let fieldNames = ["reason", "shard", "lane", "call", "outcome"]
+    static let fieldNames = ["reason", "shard", "lane", "call", "outcome", "level", "found"]
   }
 
   /// Events of a class that were passed over.

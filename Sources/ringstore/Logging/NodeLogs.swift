@@ -42,9 +42,12 @@ package struct NodeLogs: Sendable {
   /// Lines that stderr did not take in time.
   package var linesDropped: UInt64 { queue?.linesDropped ?? 0 }
 
-  package func logger(_ label: String, _ metadata: Logger.Metadata = [:]) -> Logger {
+  /// - Parameter isComplete: whether all events are written, in any number.
+  package func logger(
+    _ label: String, _ metadata: Logger.Metadata = [:], isComplete: Bool = false
+  ) -> Logger {
     var logger = Logger(label: label) { [level, sink] label in
-      StructuredLogHandler(label: label, level: level, sink: sink)
+      StructuredLogHandler(label: label, level: level, sink: sink, isComplete: isComplete)
     }
     for (key, value) in metadata { logger[metadataKey: key] = value }
     return logger
@@ -115,11 +118,13 @@ final class LogSink: Sendable {
     level: Logger.Level, label: String, message: String, metadata: Logger.Metadata,
     isComplete: Bool
   ) {
-    if level >= .info, !isComplete {
-      var fields: [String: String] = [:]
-      for name in LogRates.Class.fieldNames { fields[name] = metadata[name].map { "\($0)" } }
-      let event = LogRates.Class(label: label, level: level, message: message, fields: fields)
-      guard admit(event) else { return }
+    if level >= .info {
+      if !isComplete {
+        var fields: [String: String] = [:]
+        for name in LogRates.Class.fieldNames { fields[name] = metadata[name].map { "\($0)" } }
+        let event = LogRates.Class(label: label, level: level, message: message, fields: fields)
+        guard admit(event) else { return }
+      }
       if label != NodeLogs.auditLabel { keep(level, message, metadata) }
     }
     write(

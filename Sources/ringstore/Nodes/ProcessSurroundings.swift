@@ -13,7 +13,8 @@ struct ProcessSurroundings: NodeSurroundings {
   init(_ logs: NodeLogs, _ ledger: SettingLedger?) {
     self.logs = logs
     self.ledger = ledger
-    logger = logs.logger("ringstore")
+    // With a change left out, the log would end with another level than the one in force.
+    logger = logs.logger("ringstore", isComplete: true)
   }
 
   var logLevel: (inForce: String, configured: String) {

@@ -19,8 +19,27 @@ extension SettingSources {
     guard let port = try adminPort() else { return nil }
     admin.port = port
     admin.tls = try serverTLS()
-    try checkAddress(admin.host, isEncrypted: admin.tls != nil, hasUsers: try hasUsers())
+    try checkPort(of: admin)
+    try checkAddress(
+      admin.host, of: .adminAddress, isEncrypted: admin.tls != nil, hasUsers: try hasUsers())
     return admin
+  }
+
+  /// Refuses a port that the node itself listens on.
+  private func checkPort(of admin: AdminConfiguration) throws(ConfigurationError) {
+    let (port, host) = (admin.port, try host())
+    // Other addresses have ports of their own.
+    let all = ["0.0.0.0", "::"]
+    guard port != 0, host == admin.host || all.contains(host) || all.contains(admin.host) else {
+      return
+    }
+    let callPort = try callPort()
+    let other =
+      port == callPort
+      ? "gRPC" : port == (try linePort(beside: callPort)) ? "the line protocol" : nil
+    guard let other else { return }
+    throw ConfigurationError(
+      "the admin port and \(other) can't share port \(port); --admin-port names another.")
   }
 
   func adminPort() throws(ConfigurationError) -> Int? {

@@ -27,13 +27,27 @@ package struct ConfigFile: Sendable {
     let file = ConfigFile(path: path, keys: keys.all, reader: reader)
     let known = kind.settings.map(\.rawValue)
     if let unknown = file.keys.subtracting(known).min() {
-      let meant = EnvironmentNames.nearest(unknown, of: known)
       throw ConfigurationError(
         "'\(unknown)' in \(path) is not a setting of a \(kind.rawValue) node; "
-          + (meant.map { "did you mean \($0)?" }
+          + (meant(by: unknown, for: kind)
             ?? "the settings are \(known.joined(separator: ", "))."))
     }
     return file
+  }
+
+  /// A setting with nearly that name, of this kind of node or else of others; nil: there is none.
+  private static func meant(by unknown: String, for kind: NodeKind) -> String? {
+    if let name = EnvironmentNames.nearest(unknown, of: kind.settings.map(\.rawValue)) {
+      return "did you mean \(name)?"
+    }
+    let all = Setting.allCases.map(\.rawValue)
+    guard let name = EnvironmentNames.nearest(unknown, of: all),
+      let setting = Setting(rawValue: name)
+    else { return nil }
+    let kinds = NodeKind.allCases.filter { $0.settings.contains(setting) }.map(\.rawValue)
+    let owners = "\(kinds.joined(separator: " and ")) nodes"
+    return name == unknown
+      ? "it is one of \(owners)." : "did you mean \(name), a setting of \(owners)?"
   }
 
   private static func provider(

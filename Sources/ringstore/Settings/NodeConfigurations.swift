@@ -24,7 +24,7 @@ extension SettingSources {
     var shard = ShardConfiguration(id: id)
     shard.cluster = try cluster(default: shard.cluster)
     shard.host = try host()
-    shard.port = try integer(.port, Self.ports, default: Self.shardPort)
+    shard.port = try callPort()
     shard.linePort = try linePort(beside: shard.port)
     shard.limits = try limits()
     shard.memory = try memoryLimit()
@@ -71,7 +71,7 @@ extension SettingSources {
     var router = RouterConfiguration(shards: shards)
     router.cluster = try cluster(default: router.cluster)
     router.host = try host()
-    router.port = try integer(.port, Self.ports, default: Self.routerPort)
+    router.port = try callPort()
     router.linePort = try linePort(beside: router.port)
     router.threads = try integer(.threads, Self.threadCounts, default: router.threads)
     router.limits = try limits()
@@ -131,10 +131,16 @@ extension SettingSources {
     return StorageConfiguration(directory: directory.value, policy: policy)
   }
 
+  /// The port for gRPC.
+  func callPort() throws(ConfigurationError) -> Int {
+    try integer(
+      .port, Self.ports, default: kind == .shard ? Self.shardPort : Self.routerPort)
+  }
+
   /// Nil if the line protocol is off.
   ///
   /// - Parameter callPort: the one for gRPC, which must be another; 0 is no port yet.
-  private func linePort(beside callPort: Int) throws(ConfigurationError) -> Int? {
+  func linePort(beside callPort: Int) throws(ConfigurationError) -> Int? {
     let port = try givenLinePort()
     if let port, port == callPort, port != 0 {
       throw ConfigurationError(

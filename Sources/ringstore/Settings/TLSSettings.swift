@@ -62,14 +62,16 @@ extension SettingSources {
 
   /// Refuses to listen on an address where others could read and change everything.
   ///
-  /// - Parameter hasUsers: whether callers must identify themselves.
+  /// - Parameters:
+  ///   - setting: the one that has the address.
+  ///   - hasUsers: whether callers must identify themselves.
   func checkAddress(
-    _ host: String, isEncrypted: Bool, hasUsers: Bool
+    _ host: String, of setting: Setting = .host, isEncrypted: Bool, hasUsers: Bool
   ) throws(ConfigurationError) {
     let isAllowed = try boolean(.insecure, default: false)
     if isAllowed || isEncrypted || hasUsers || Self.isLoopback(host) { return }
     throw ConfigurationError(
-      "\(host) can be reached from other machines, so any client could read and change "
+      "\(try text(setting)?.origin ?? setting.rawValue): \(host) can be reached from other machines, so any client could read and change "
         + "everything: set --tls-certificate and --tls-key, or --users, or "
         + "--insecure.")
   }

@@ -4,17 +4,16 @@ They get the environment of a user who has set nothing for Ringstore, except wha
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from harness.pages import blocks
 from harness.process import RUN_SECONDS, clean_environment
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs" / "examples"
-PROTO = "ringstore/v1/keystore.proto"
 LANGUAGES = ("python", "go")
 
 # What the programs print when all is well.
@@ -43,6 +42,9 @@ PRINTED = {
 GO_PACKAGES = Path("/usr/share/gocode")
 GO_PLUGIN = Path("/usr/bin/protoc-gen-go")
 GO_BUILD_SECONDS = 280.0
+GO_PAGE = ROOT / "docs" / "GO.md"
+# Where the page builds them.
+GO_FOLDER = ".build-try/go"
 
 # A program that writes and reads a value as long as LENGTH says. No example has a large one.
 LARGE_VALUE = {
@@ -109,32 +111,25 @@ def printed(command: list[str], seconds: float = RUN_SECONDS, **more) -> str:
     return done.stdout
 
 
-def build_go(folder: Path, names: list[str]) -> Path | None:
-    """The folder of the programs, built with Debian's packages; None where those are missing."""
+def go_page() -> tuple[str, str, str]:
+    """What GO.md has readers copy: the lines that build the programs, the line that runs one of
+    them, and what that prints."""
+    (block,) = [found for found in blocks(GO_PAGE) if found.expected is not None]
+    building, _, running = block.commands.rpartition("\n")
+    return building, running, block.expected + "\n"
+
+
+def build_go(folder: Path) -> Path | None:
+    """The folder of the programs, built with Debian's packages by the lines of GO.md; None where
+    those packages are missing."""
     needed = [GO_PACKAGES / "src" / "google.golang.org" / "grpc", GO_PLUGIN]
     if not (shutil.which("go") and shutil.which("protoc") and all(p.exists() for p in needed)):
         return None
-    source = folder / "src" / "ringstore"
-    shutil.copytree(FOLDER / "go", source / "examples")
-    large = source / "examples" / "large_value" / "main.go"
-    large.parent.mkdir()
+    large = folder / "src" / "ringstore" / "examples" / "large_value" / "main.go"
+    large.parent.mkdir(parents=True)
     large.write_text(LARGE_VALUE["go"])
-    # Debian's plugin is older than `optional`; on the wire it makes no difference.
-    proto = folder / "protos" / PROTO
-    proto.parent.mkdir(parents=True)
-    text = (ROOT / "Sources" / "RingstoreAPI" / "Protos" / PROTO).read_text()
-    proto.write_text(re.sub(r"^(\s*)optional ", r"\1", text, flags=re.MULTILINE))
-    printed([
-        "protoc", "-I", str(folder / "protos"), f"--plugin=protoc-gen-go={GO_PLUGIN}",
-        f"--go_out=plugins=grpc,M{PROTO}=ringstore/v1:{folder / 'src'}", PROTO])
-    environment = os.environ | {
-        "GO111MODULE": "off", "GOFLAGS": "", "GOPATH": f"{folder}:{GO_PACKAGES}",
-        "GOCACHE": str(folder / "cache"), "CGO_ENABLED": "0",
-    }
-    programs = folder / "bin"
-    programs.mkdir()
-    packages = [f"ringstore/examples/{name}" for name in [*names, "large_value"]]
+    lines, _, _ = go_page()
     printed(
-        ["go", "build", "-o", f"{programs}/", *packages], seconds=GO_BUILD_SECONDS, cwd=folder,
-        env=environment)
-    return programs
+        ["bash", "-euc", lines.replace(GO_FOLDER, str(folder))], seconds=GO_BUILD_SECONDS, cwd=ROOT,
+        env=clean_environment({"GOFLAGS": "", "GOCACHE": str(folder / "cache")}))
+    return folder / "bin"
