@@ -158,7 +158,7 @@ import Testing
 
   @Test func theSizeOfAllDatabasesNeedsNoDatabase() throws {
     let port = FakePort(shards: 1)
-    port.answer = { call in
+    port.reply = { call in
       let view = call.request.withUnsafeBytes { try? V1.DbSizeRequest($0) }
       var reply = ByteBuffer()
       V1.DbSizeResponse(keys: view?.database == 0 && view?.allDatabases == true ? 7 : -1)
@@ -168,7 +168,7 @@ import Testing
     let request = Ringstore_V1_DbSizeRequest.with { ($0.database, $0.allDatabases) = (99, true) }
     let run = try OperationRun(.dbSize, request, on: port)
     port.runAll()
-    #expect(try run.answer(Ringstore_V1_DbSizeResponse.self).keys == 7)
+    #expect(try run.reply(Ringstore_V1_DbSizeResponse.self).keys == 7)
   }
 
   /// Draws of a fixed seed: the check can't fail by bad luck.

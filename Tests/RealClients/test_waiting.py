@@ -272,4 +272,4 @@ def test_a_stream_that_ends_for_a_malformed_message_ends_its_waiting_calls(serve
         client.rpush(key, b"v")
         assert client.llen(key) == 1
         other.finish()
-        assert all(not other.answers[stream].data for stream in later)
+        assert all(not other.replies[stream].data for stream in later)
