@@ -62,7 +62,7 @@ def test_15_000_cancelled_waits_cut_no_connection(client, key):
     path = "/ringstore.v1.KeyStore/LPop"
     pop = headers(path)
     body = message(pb.PopRequest(key=key, wait_millis=WAIT).SerializeToString())
-    with closing(Connection(client.address)) as connection:
+    with closing(Connection(client.address, window=1 << 16)) as connection:
         connection.exchange_settings()
         for _ in range(15):
             streams = []
@@ -72,15 +72,14 @@ def test_15_000_cancelled_waits_cut_no_connection(client, key):
                 connection.allow(stream, 1 << 16)
                 streams.append(stream)
             connection.push(b"")
+            assert connection.goaway is None, connection.goaway_text
             parked(client, len(streams))
             connection.push(
                 b"".join(frame(RST_STREAM, 0, one, struct.pack(">I", 8)) for one in streams)
             )
             parked(client, 0)
-            connection.finish()
-            assert connection.goaway is None, connection.goaway_text
         client.rpush(key, b"a")
-        answer = connection.call(path, message(pb.PopRequest(key=key).SerializeToString()))
+        answer = connection.call(path, pb.PopRequest(key=key).SerializeToString())
         assert answer.grpc_status == 0 and connection.goaway is None
 
 
