@@ -62,6 +62,8 @@ package protocol Dispatcher: StandardServicesNode {
 
   /// The caller of a call in progress has disconnected. Does nothing for a call that has ended.
   func cancel(_ id: UInt64)
+  /// The caller of a call in progress waits for a value no longer, and still gets its reply.
+  func endWait(_ id: UInt64)
   /// The client of a Pipeline with calls in progress has disconnected.
   func cancelCalls(of pipeline: FrontPipeline)
   /// Users have lost credentials or permissions: their calls that wait for values end, and those

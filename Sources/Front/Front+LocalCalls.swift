@@ -82,6 +82,11 @@ extension Front: LocalDispatcher {
     dispatcher.afterEvent()
   }
 
+  package func endWait(_ call: LocalCall) {
+    if !call.isOver, call.id != 0 { dispatcher.endWait(call.id) }
+    dispatcher.afterEvent()
+  }
+
   package func countError(_ error: CallError) {
     dispatcher.countError(error)
   }

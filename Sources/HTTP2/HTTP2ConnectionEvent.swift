@@ -45,13 +45,13 @@ package struct HTTP2Counters: Sendable, Hashable {
   package var usefulFramesSent = 0
   /// Frames from the peer, large DATA and CONTINUATION apart.
   package var framesReceived = 0
-  /// HEADERS and DATA among them that carried part of a call: a block for an open stream, body
-  /// bytes without padding, or the end of the stream.
+  /// Those among them that carried part of a call: a block for an open stream, body bytes without
+  /// padding, the end of the stream, or its reset. Resets have limits of their own.
   package var callFramesReceived = 0
   /// Streams that the peer opened.
   package var streamsOpened = 0
 
   /// Frames from the peer that carry nothing of a call: PING, SETTINGS, PRIORITY, WINDOW_UPDATE,
-  /// RST_STREAM, unknown types, DATA that is empty or padded, frames of streams that are closed.
+  /// unknown types, DATA that is empty or padded, frames of streams that are closed.
   package var controlFramesReceived: Int { framesReceived - callFramesReceived }
 }

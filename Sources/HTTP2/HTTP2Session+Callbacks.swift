@@ -283,6 +283,7 @@ extension HTTP2Session {
     withStream(handle, CNGHTTP2_frame_stream(frame)) { stream in
       guard let stream else { return }
       counters.resetsReceived += 1
+      counters.callFramesReceived += 1
       if stream.bodyBytesSent == 0 { counters.resetsBeforeResponse += 1 }
     }
   }

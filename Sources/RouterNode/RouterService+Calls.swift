@@ -98,6 +98,8 @@ extension RouterService: Dispatcher {
 
   func cancel(_ id: UInt64) { core.cancel(id) }
 
+  func endWait(_ id: UInt64) { core.endWait(id) }
+
   func isThisNode(_ node: String) -> Bool { core.isThisNode(node) }
 
   func endRevokedCalls() { core.endRevokedCalls() }

@@ -264,6 +264,8 @@ extension ShardService: Dispatcher {
     core.boundViews()
   }
 
+  func endWait(_ id: UInt64) { later[id]?.handle.endWait() }
+
   func isThisNode(_ node: String) -> Bool { core.isThisNode(node) }
 
   func endRevokedCalls() {

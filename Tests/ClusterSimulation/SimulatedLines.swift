@@ -28,6 +28,9 @@ final class LineClientConnection: ClientConnection {
   private var replies = LineReplies()
   private var isWorkPlanned = false
   private var isClientReading = true
+  /// Calls that came after the client had closed its side: they are made over the next connection.
+  private var later: [SimulatedCall] = []
+  private var isHalfClosed = false
 
   init(
     router: SimulatedRouter, limits: Limits, context: SimulationContext, cluster: SimulatedCluster
@@ -39,7 +42,9 @@ final class LineClientConnection: ClientConnection {
 
   override var carriesDeadlines: Bool { false }
 
-  override var isIdle: Bool { awaited.isEmpty && unread.readableBytes == 0 && !session.isBusy }
+  override var isIdle: Bool {
+    awaited.isEmpty && later.isEmpty && unread.readableBytes == 0 && !session.isBusy
+  }
 
   private func newSession() -> LineSession {
     LineSession(
@@ -48,6 +53,10 @@ final class LineClientConnection: ClientConnection {
   }
 
   override func deliver(_ batch: [SimulatedCall]) {
+    if isHalfClosed {
+      later += batch
+      return
+    }
     for call in batch {
       call.items[0].call.writeLine(key: call.items[0].key, into: &unread)
       notMade.append(call)
@@ -62,10 +71,35 @@ final class LineClientConnection: ClientConnection {
     session.disconnected()
     let untold = awaited
     (notMade, awaited) = ([], [])
+    comeBack()
+    for call in untold { cluster.gaveUp(call) }
+  }
+
+  private func comeBack() {
     unread.clear()
     replies = LineReplies()
     session = newSession()
-    for call in untold { cluster.gaveUp(call) }
+    isHalfClosed = false
+    let batch = later
+    later = []
+    if !batch.isEmpty { deliver(batch) }
+  }
+
+  /// The client sends no more over this connection, and reads until its end.
+  private func closeSide() {
+    context.cover(.lineHalfClosed)
+    isHalfClosed = true
+    session.inputClosed()
+  }
+
+  /// The session has ended the connection.
+  private func ended() {
+    for call in awaited {
+      context.found(.wrongOutcome, "a client that had closed its side got no reply to \(call.text)")
+    }
+    session.disconnected()
+    awaited = []
+    comeBack()
   }
 
   // MARK: - The session's loop
@@ -87,6 +121,9 @@ final class LineClientConnection: ClientConnection {
       session.advance()
     }
     if unread.readableBytes > 0 { context.cover(.lineUnread) }
+    if !isHalfClosed, unread.readableBytes == 0, !awaited.isEmpty, context.chance(0.004) {
+      closeSide()
+    }
     session.advance()
     if isClientReading, context.chance(0.05) { stopReading() }
     guard isClientReading else { return }
@@ -95,6 +132,7 @@ final class LineClientConnection: ClientConnection {
     }
     if session.hasWork || unread.readableBytes > 0 && session.wantsBytes { planWork() }
     while let reply = replies.next() { take(reply) }
+    if isHalfClosed, session.isFinished { ended() }
   }
 
   private func stopReading() {
@@ -154,6 +192,11 @@ final class LineClientConnection: ClientConnection {
     router.eventHandled()
   }
 
+  fileprivate func endWait(_ call: LocalCall) {
+    if !call.isOver, call.id != 0 { router.core.endWait(call.id) }
+    router.eventHandled()
+  }
+
   fileprivate func takesMore(_ call: LocalCall) {
     if !call.isOver, call.id != 0 { router.core.callerWritable(call.id) }
     router.eventHandled()
@@ -185,6 +228,7 @@ private final class LinePort: LocalDispatcher {
   }
 
   func cancel(_ call: LocalCall) { connection.cancel(call) }
+  func endWait(_ call: LocalCall) { connection.endWait(call) }
   func countError(_ error: CallError) {}
   func callerTakesMore(_ call: LocalCall) { connection.takesMore(call) }
 }

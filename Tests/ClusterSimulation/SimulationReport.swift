@@ -69,7 +69,7 @@ package enum SimulationCoverage: Sendable, Hashable, CaseIterable {
   case cancelStorm, repliedInPieces, failedInPieces, streamed, slowReader, scanned, scanResumed
   case streamedInParts, linkFull, viewExpired, keysWalked, walkFiltered, pageEmpty
   case mapConflict, mapChanged, mapReaddressed, mapChangeRefused
-  case lineReplied, lineUnread, lineClosed
+  case lineReplied, lineUnread, lineClosed, lineHalfClosed
   case fenced, helloStale, cancelledInTime, staleNews, manyKeys, everyShard, reset
   case keyDue, timeCounted, clockSetForward, clockSetBack, keyDrawn
   case conditionMet, conditionUnmet, previousTold, severalSet

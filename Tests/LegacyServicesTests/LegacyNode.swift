@@ -56,6 +56,7 @@ final class ScriptedPort: LocalDispatcher {
     cancelled.succeed()
   }
 
+  func endWait(_ call: LocalCall) {}
   func countError(_ error: CallError) { errors += 1 }
   func callerTakesMore(_ call: LocalCall) {}
 }

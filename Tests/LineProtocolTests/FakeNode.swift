@@ -17,6 +17,7 @@ final class FakeNode: LocalDispatcher {
   var limits = Limits()
   private(set) var waiting: [Waiting] = []
   private(set) var cancelled: [CommandID] = []
+  private(set) var endedWaits: [CommandID] = []
   /// What the session was told about its large replies.
   private(set) var wokenCalls = 0
   private(set) var errors = 0
@@ -58,6 +59,10 @@ final class FakeNode: LocalDispatcher {
     cancelled.append(call.command.id)
     waiting.removeAll { $0.call === call }
     call.drop()
+  }
+
+  func endWait(_ call: LocalCall) {
+    endedWaits.append(call.command.id)
   }
 
   func countError(_ error: CallError) {

@@ -110,13 +110,70 @@ import Testing
     #expect(talk.read() == "+A\r\n*2\r\nq\r\nx\r\n+B\r\n+PONG\r\n")
   }
 
-  @Test func whoSendsNoMoreWaitsForNothing() {
+  private func popped(_ text: String, of list: String) -> (inout ByteBuffer) -> Void {
+    { response in
+      Array(list.utf8).withUnsafeBytes { key in
+        Array(text.utf8).withUnsafeBytes {
+          V1.Value(value: $0, found: true, key: key).write(into: &response)
+        }
+      }
+    }
+  }
+
+  @Test func aClientThatSendsNoMoreGetsTheNodesReplyToACommandThatWaits() {
     talk.send("BLPOP q 0\nPING\n")
+    #expect(node.endedWaits.isEmpty)
     talk.session.inputClosed()
     talk.run()
-    #expect(node.cancelled == [.lPop])
-    #expect(talk.read() == "-not found\r\n+PONG\r\n")
+    // Only the node knows whether the call has taken a value.
+    #expect(node.endedWaits == [.lPop] && node.cancelled.isEmpty)
+    #expect(talk.read() == "" && !talk.session.isFinished)
+    node.reply(popped("x", of: "q"))
+    talk.run()
+    #expect(talk.read() == "*2\r\nq\r\nx\r\n+PONG\r\n")
     #expect(talk.session.isFinished)
+  }
+
+  @Test func aCommandThatWaitsGetsTheReplyOfAnEmptyListWhenItsClientSendsNoMore() {
+    let commands: [(String, String)] = [
+      ("BLPOP q 0", "-not found"), ("BRPOP q r 5", "-not found"),
+      ("BLMOVE q r LEFT RIGHT 0", "-invalid key q"), ("BRPOPLPUSH q r 5", "-invalid key q"),
+    ]
+    for (command, reply) in commands {
+      let talk = Conversation()
+      talk.send("\(command)\nPING\n")
+      talk.session.inputClosed()
+      talk.run()
+      talk.node.reply { _ in }
+      talk.run()
+      #expect(talk.read() == "\(reply)\r\n+PONG\r\n", "\(command)")
+      #expect(talk.session.isFinished)
+    }
+  }
+
+  @Test func commandsThatWaitBehindTheEndOfTheInputEndTheirWaitsToo() {
+    talk.send("BLPOP q 0\nBLPOP r 0\nBLMOVE q r LEFT LEFT 0\n")
+    talk.session.inputClosed()
+    talk.run()
+    node.reply { _ in }
+    talk.run()
+    node.reply(popped("y", of: "r"))
+    talk.run()
+    #expect(node.endedWaits == [.lPop, .lPop, .lMove] && node.cancelled.isEmpty)
+    node.fail(.shardUnavailable("s1", "no route"))
+    talk.run()
+    #expect(
+      talk.read() == "-not found\r\n*2\r\nr\r\ny\r\n"
+        + "-SHARD_UNAVAILABLE Shard s1 can't be reached: no route\r\n")
+    #expect(talk.session.isFinished)
+  }
+
+  @Test func aClientThatIsGoneAfterItHasClosedItsSideCancelsItsCommandThatWaits() {
+    talk.send("BLPOP q 0\n")
+    talk.session.inputClosed()
+    talk.run()
+    talk.session.disconnected()
+    #expect(node.cancelled == [.lPop])
   }
 
   // MARK: - Bounds

@@ -158,7 +158,7 @@ import Testing
 
   @Test func theSizeOfAllDatabasesNeedsNoDatabase() throws {
     let port = FakePort(shards: 1)
-    port.reply = { call in
+    port.respond = { call in
       let view = call.request.withUnsafeBytes { try? V1.DbSizeRequest($0) }
       var reply = ByteBuffer()
       V1.DbSizeResponse(keys: view?.database == 0 && view?.allDatabases == true ? 7 : -1)

@@ -32,6 +32,7 @@ private final class Deaf: LocalDispatcher {
   }
 
   func cancel(_ call: LocalCall) { cancelled.succeed() }
+  func endWait(_ call: LocalCall) {}
   func countError(_ error: CallError) {}
   func callerTakesMore(_ call: LocalCall) {}
 }

@@ -1,6 +1,7 @@
 """Pops that wait for a value: workers ask once and get the next one, whatever happens meanwhile."""
 
 import signal
+import struct
 import subprocess
 import sys
 from contextlib import closing
@@ -11,7 +12,7 @@ from harness.client import Client, call, explain, pipeline, refused
 from harness.cluster import Cluster, start_router
 from harness.lines import Lines
 from harness.polling import eventually
-from harness.raw_http2 import DATA, Connection, frame, headers, message
+from harness.raw_http2 import DATA, RST_STREAM, Connection, frame, headers, message
 from ringstore.v1 import keystore_pb2 as pb
 
 WAIT = 60_000
@@ -54,6 +55,32 @@ def test_waits_may_be_cancelled_as_often_as_one_likes(client, key):
         parked(client, 1)
     client.rpush(key, b"a")
     assert bystander.result().value == b"a"
+
+
+def test_15_000_cancelled_waits_cut_no_connection(client, key):
+    """PROTOCOL.md permits 20,000 at once. As grpcio does, each call announces a window first."""
+    path = "/ringstore.v1.KeyStore/LPop"
+    pop = headers(path)
+    body = message(pb.PopRequest(key=key, wait_millis=WAIT).SerializeToString())
+    with closing(Connection(client.address, window=1 << 16)) as connection:
+        connection.exchange_settings()
+        for _ in range(15):
+            streams = []
+            for _ in range(1_000):
+                stream = connection.start(pop, body)
+                assert stream is not None
+                connection.allow(stream, 1 << 16)
+                streams.append(stream)
+            connection.push(b"")
+            assert connection.goaway is None, connection.goaway_text
+            parked(client, len(streams))
+            connection.push(
+                b"".join(frame(RST_STREAM, 0, one, struct.pack(">I", 8)) for one in streams)
+            )
+            parked(client, 0)
+        client.rpush(key, b"a")
+        reply = connection.call(path, pb.PopRequest(key=key).SerializeToString())
+        assert reply.grpc_status == 0 and connection.goaway is None
 
 
 def test_at_the_end_of_its_time_there_is_nothing(client, key):

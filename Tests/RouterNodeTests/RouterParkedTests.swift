@@ -71,6 +71,94 @@ import Testing
     #expect(router.isTidy && router.core.callsParked == 0)
   }
 
+  @Test func aLargeValueForACallerThatIsGoneIsCancelledWhenItsNoticeComes() throws {
+    let id = try parked(1)
+    router.driver.gone.insert(1)
+    router.core.cancel(id)
+    #expect(try router.sent(to: 0).cancels == [id])
+    try router.announce(id, from: 0, bytes: 100_000)
+    #expect(try router.sent(to: 0).cancels == [id])
+    try router.refuse(id, from: 0)
+    #expect(router.isTidy)
+  }
+
+  @Test func aLargeValueIsCancelledTwiceSinceTheShardMayTakeTheFirstForOneThatCrossedIt() throws {
+    let id = try parked(1)
+    router.driver.full.insert(1)
+    try router.announce(id, from: 0, bytes: 100_000)
+    router.driver.gone.insert(1)
+    router.core.cancel(id)
+    #expect(try router.sent(to: 0).cancels == [id, id])
+  }
+
+  // MARK: - Callers that wait no longer
+
+  @Test func aParkedCallThatEndsItsWaitHasFoundNothingIfItsShardReleasesIt() throws {
+    let id = try parked(1)
+    router.core.endWait(id)
+    router.core.endWait(id)
+    #expect(try router.sent(to: 0).cancels == [id], "once: it may have a value by then")
+    #expect(router.driver.outcomes.isEmpty)
+    try router.refuse(id, from: 0)
+    #expect(router.driver.outcomes == [1: .replied([])])
+    #expect(router.isTidy && router.core.callsParked == 0)
+  }
+
+  @Test func aValueThatCrossesTheEndOfAWaitIsDelivered() throws {
+    let (small, large) = (try parked(1), try parked(2))
+    router.core.endWait(small)
+    router.core.endWait(large)
+    try router.reply(small, from: 0, .calls, [7])
+    try router.announce(large, from: 0, bytes: 100_000)
+    #expect(try router.sent(to: 0).cancels == [small, large])
+    #expect(try router.sent(to: 0, .bulk).credits.map(\.bytes) == [100_000])
+    try router.reply(large, from: 0, .bulk, Array(repeating: 7, count: 100_000))
+    #expect(router.driver.outcomes[1] == .replied([7]))
+    #expect(router.driver.outcomes[2] == .replied(Array(repeating: 7, count: 100_000)))
+    #expect(router.isTidy)
+  }
+
+  @Test func aCallOnItsWayIsNotCancelledWhenItsWaitEnds() throws {
+    let ids = try (1...2).map { try #require(router.pop("q", caller: $0, waitMillis: 60_000)) }
+    let calls = try router.sent(to: 0).calls
+    for id in ids { router.core.endWait(id) }
+    #expect(try router.sent(to: 0).cancels.isEmpty, "it may find a value")
+    try router.reply(ids[0], from: 0, .calls, [7])
+    #expect(router.driver.outcomes[1] == .replied([7]))
+    try router.park(calls[1], from: 0)
+    #expect(try router.sent(to: 0).cancels == [ids[1]])
+    try router.refuse(ids[1], from: 0)
+    #expect(router.driver.outcomes[2] == .replied([]))
+    #expect(router.isTidy && router.driver.parked.isEmpty)
+  }
+
+  @Test func aWaitThatEndsWhileItsLinkIsLostIsTriedOnceMore() throws {
+    let (id, ran) = (try parked(1), try parked(2))
+    router.lose(0)
+    router.core.endWait(id)
+    router.core.endWait(ran)
+    router.advance(millis: 1_000)
+    try router.accept(0, ran: [ran])
+    #expect(router.driver.outcomes[2]?.error?.reason == .outcomeUnknown)
+    let frame = try router.sent(to: 0)
+    #expect(frame.calls.map(\.id) == [id] && frame.cancels.isEmpty)
+    try router.park(try #require(frame.calls.first), from: 0)
+    #expect(try router.sent(to: 0).cancels == [id])
+    try router.refuse(id, from: 0)
+    #expect(router.driver.outcomes[1] == .replied([]))
+    #expect(router.isTidy)
+  }
+
+  @Test func aDrainAfterTheEndOfAWaitAsksForNothingMore() throws {
+    let id = try parked(1)
+    router.core.endWait(id)
+    router.core.endParked()
+    #expect(try router.sent(to: 0).cancels == [id])
+    try router.refuse(id, from: 0)
+    #expect(router.driver.outcomes[1]?.error?.reason == .shardUnavailable)
+    #expect(router.isTidy)
+  }
+
   @Test func aCallerOverItsLimitIsRefusedWhenTheShardHasReleasedTheCall() throws {
     router.driver.parkedMax = 1
     _ = try parked(1)

@@ -210,25 +210,6 @@ typealias LinkReply = Ringstore_Internal_V1_LinkReply
     #expect(Set(link.calls.take().map(\.id)) == [1, 2])
   }
 
-  /// Its router would tell the caller that nothing was taken.
-  @Test func whatIsHeldIsNotCancelledAsIfItHadNotRun() throws {
-    for id in 1...2 { _ = link.call(UInt64(id), .lPop, Requests.pop("q", waitMillis: 1_000)) }
-    let marks = shard.holding()
-    #expect(link.call(3, .rPush, Requests.push("q", ["a", pattern(200_000)])).isEmpty)
-    link.calls.give {
-      for id in 1...2 as ClosedRange<UInt64> {
-        $0.bytes.append(LinkV1.RouterFrame.Field.cancels, id)
-      }
-    }
-    #expect(link.calls.take().isEmpty)
-    marks.commit()
-    let replies = link.calls.take()
-    #expect(try value(replies.first { $0.id == 1 }) == "a")
-    let large = replies.filter { $0.id == 2 }
-    #expect(large.first?.noticedBytes != nil, "which tells that it was executed")
-    #expect(large.map(\.code) == [0, StatusCode.cancelled.rawValue])
-  }
-
   // MARK: - How waiting ends otherwise
 
   @Test func atTheEndOfItsTimeAWaitingCallGetsNoValue() throws {
@@ -253,27 +234,6 @@ typealias LinkReply = Ringstore_Internal_V1_LinkReply
     let replies = link.calls.take()
     #expect(replies.map(\.id) == [1] && replies.allSatisfy { $0.code == 0 && !$0.more })
     #expect(try value(replies[0]) == nil)
-  }
-
-  @Test func aCancelEndsIt() throws {
-    _ = link.call(1, .lPop, Requests.pop("q", waitMillis: 1_000))
-    _ = link.call(2, .lPop, Requests.pop("q", waitMillis: 1_000))
-    link.calls.give { $0.bytes.append(LinkV1.RouterFrame.Field.cancels, 1) }
-    let cancelled = try #require(link.calls.take().first)
-    #expect(cancelled.id == 1 && cancelled.code == StatusCode.cancelled.rawValue)
-    #expect(link.call(3, .rPush, Requests.push("q", ["a"])).map(\.id) == [3, 2])
-  }
-
-  /// Over the other lane the cancel's reply could overtake the notice, and a router that has
-  /// recalled the call would say that nothing was taken.
-  @Test func aCancelOfALargeValueGetsItsReplyBehindTheNotice() throws {
-    _ = link.call(1, .lPop, Requests.pop("q", waitMillis: 1_000))
-    let notice = link.call(2, .rPush, Requests.push("q", [pattern(200_000)])).last
-    #expect(notice?.noticedBytes != nil)
-    link.calls.give { $0.bytes.append(LinkV1.RouterFrame.Field.cancels, 1) }
-    let cancelled = try #require(link.calls.take().first)
-    #expect(cancelled.id == 1 && cancelled.code == StatusCode.cancelled.rawValue)
-    #expect(link.bulk.take().isEmpty)
   }
 
   @Test func aDeadlineEndsItBeforeAnythingIsTaken() throws {

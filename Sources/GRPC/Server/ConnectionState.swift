@@ -93,6 +93,7 @@ struct FloodWatch {
   /// What there was when the current period began.
   private var controlFrames = 0
   private var usefulFrames = 0
+  private var streams = 0
   private var sinceNanos: UInt64
 
   init(_ configuration: ServerConfiguration, nowNanos: UInt64) {
@@ -124,8 +125,13 @@ struct FloodWatch {
   private mutating func isFlood(_ counters: HTTP2Counters, nowNanos: UInt64) -> Bool {
     let frames = counters.controlFramesReceived - controlFrames
     let useful = counters.usefulFramesSent - usefulFrames
-    if nowNanos &- sinceNanos < periodNanos { return frames > controlFramesMax + 10 * useful }
+    // Clients send a WINDOW_UPDATE for the reply of each call, long before there is a reply.
+    let opened = counters.streamsOpened - streams
+    if nowNanos &- sinceNanos < periodNanos {
+      return frames > controlFramesMax + 10 * useful + opened
+    }
     sinceNanos = nowNanos
+    streams = counters.streamsOpened
     controlFrames = counters.controlFramesReceived
     usefulFrames = counters.usefulFramesSent
     return false

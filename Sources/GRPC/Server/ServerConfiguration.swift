@@ -67,7 +67,7 @@ package struct ServerConfiguration: Sendable {
   /// reply.
   package var maxErrorResets = 100
   /// Frames that carry nothing of a call (`HTTP2Counters.controlFramesReceived`) accepted in
-  /// `controlFramePeriodNanos`, beyond ten for each frame we sent.
+  /// `controlFramePeriodNanos`, beyond ten for each frame we sent and one for each stream.
   package var maxControlFrames = 10_000
   package var controlFramePeriodNanos: UInt64 = 10 * 1_000_000_000
   /// Time to send the preface and SETTINGS, and to complete a header block.

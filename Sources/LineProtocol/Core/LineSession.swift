@@ -103,7 +103,7 @@ package final class LineSession {
 
   /// The client sends no more: its commands so far still get replies. It may also be gone
   /// completely, which looks the same, so a command stops waiting for a value: the value it would
-  /// remove would be lost.
+  /// remove would be lost. A client that still reads gets the value if it was removed already.
   package func inputClosed() {
     inputEnded = true
     endWaiting()
@@ -113,10 +113,7 @@ package final class LineSession {
   private func endWaiting() {
     guard let number = waitingNumber, let index = index(of: number), let call = entries[index].call
     else { return }
-    port.cancel(call)
-    var reply = ByteBuffer()
-    reply.writeLine(error: .notFound)
-    completed(number, reply)
+    port.endWait(call)
   }
 
   /// Accepts no further commands. Those in progress get their replies; the first one that has

@@ -54,6 +54,11 @@ package protocol LocalDispatcher: AnyObject {
   /// been executed or not. Does nothing for an ended call.
   func cancel(_ call: LocalCall)
 
+  /// The caller waits for a value no longer. A call that has found none so far is not executed, and
+  /// gets the reply of a call that found nothing; one that has taken its value gets that. Only the
+  /// shard knows which, so the reply may come later. Does nothing for a call that doesn't wait.
+  func endWait(_ call: LocalCall)
+
   /// Counts a call that was refused before it was made here, or whose reply could not be
   /// translated, as an error.
   func countError(_ error: CallError)

@@ -47,6 +47,8 @@ struct PendingCall<Caller> {
   /// Whether calls of the other lane on its key may have to wait for it.
   fileprivate(set) var isOrdered = false
   fileprivate(set) var reply: Reply
+  /// Whether its caller waits for a value no longer.
+  fileprivate(set) var endsWait = false
   /// The position among its lane's calls, which shows whether it had been given to the socket when
   /// a link breaks; 0 while the call waits.
   fileprivate(set) var order: UInt64 = 0
@@ -234,6 +236,12 @@ struct CallTable<Caller>: ~Copyable {
     calls[index].reply = .parked
     calls[index].place = -1
     calls[index].timesReturned = 0
+  }
+
+  /// The caller of a call waits for a value no longer.
+  mutating func endWait(_ id: UInt64) {
+    guard let index = index(of: id) else { return }
+    calls[index].endsWait = true
   }
 
   /// A parked call must be routed again; it waits until then. Small calls keep their place in the

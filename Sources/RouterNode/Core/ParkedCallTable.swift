@@ -28,7 +28,9 @@ struct ParkedCall {
   fileprivate(set) var principal: Principal?
   /// The link over which it was parked is lost.
   fileprivate(set) var isAdrift = false
-  /// The error for its caller if it was not executed: the shard was asked to release it.
+  /// Whether the shard was asked to release it.
+  fileprivate(set) var isReleased = false
+  /// The error for its caller if it is released without having been executed.
   fileprivate(set) var recall: CallError?
 }
 
@@ -60,6 +62,13 @@ struct ParkedCallTable {
   mutating func remove(_ id: UInt64) -> ParkedCall? { calls.removeValue(forKey: id) }
 
   mutating func recall(_ id: UInt64, _ error: CallError) { calls[id]?.recall = error }
+
+  /// Whether a call's shard can be asked to release it, and has not been yet. It counts as asked.
+  mutating func mayRelease(_ id: UInt64) -> Bool {
+    guard let call = calls[id], !call.isAdrift, !call.isReleased else { return false }
+    calls[id]?.isReleased = true
+    return true
+  }
 
   // MARK: - Links that are lost
 

@@ -49,7 +49,9 @@ extension RouterCore {
     } catch {
       return recall(id, error)
     }
-    if driver.parked(caller) { parkedCalls.told(id) } else { recall(id, .tooManyWaitingCalls) }
+    guard driver.parked(caller) else { return recall(id, .tooManyWaitingCalls) }
+    parkedCalls.told(id)
+    if call.endsWait { release(id, call) }
   }
 
   /// Who waits, as of now; nil: the router has no users.
@@ -73,9 +75,12 @@ extension RouterCore {
   func parkedEnded(_ reply: LinkV1.LinkReply, _ call: PendingCall<Caller>) {
     let parked = unpark(reply.id, call)
     links[call.shard].parkedEnded()
-    if reply.code != 0 { links[call.shard].callFailed() }
     var error = reply.error
-    if let recall = parked?.recall, error?.code == .cancelled { error = recall }
+    if error?.code == .cancelled {
+      // The response is empty, as that of a call that found nothing.
+      error = parked?.recall ?? (call.endsWait ? nil : error)
+    }
+    if error != nil { links[call.shard].callFailed() }
     if error == nil { endSpan(call, nil, replyBytes: reply.response.count) }
     switch (error, call.target) {
     case (let error?, _): reportFailure(call, error)
@@ -100,9 +105,27 @@ extension RouterCore {
   private func recall(_ id: UInt64, _ error: CallError) {
     guard let call = calls[id], !call.isAbandoned else { return }
     parkedCalls.recall(id, error)
-    guard parkedCalls[id]?.isAdrift == false else { return }
+    release(id, call)
+  }
+
+  /// Asks the shard to release a call, once: a second cancel would mean that the value isn't wanted
+  /// either. A call whose link is lost is released when the link is back.
+  private func release(_ id: UInt64, _ call: PendingCall<Caller>) {
+    if parkedCalls.mayRelease(id) { cancelAtShard(id, call) }
+  }
+
+  func cancelAtShard(_ id: UInt64, _ call: PendingCall<Caller>) {
     links[call.shard][call.lane].cancel(id)
     hasOutput(call.shard, call.lane)
+  }
+
+  /// The caller of a call waits for a value no longer: the call is released if its shard has parked
+  /// it, or as soon as it does. A call that is on its way is not cancelled: it may find a value.
+  package func endWait(_ id: UInt64) {
+    guard let call = calls[id], !call.isAbandoned else { return }
+    calls.endWait(id)
+    release(id, call)
+    finishEvent()
   }
 
   /// The router drains: no call waits any more.

@@ -86,7 +86,11 @@ extension RouterCore {
       return
     }
     if reply.parked { return parked(shard, reply, call) }
-    guard !call.isAbandoned else { return }
+    guard !call.isAbandoned else {
+      // The notice of a call that has waited: its shard holds the value until it is cancelled now.
+      if call.reply == .parked { cancelAtShard(reply.id, call) }
+      return
+    }
     switch call.reply {
     case .whole, .parked:
       announced(reply, call)

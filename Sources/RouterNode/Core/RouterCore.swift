@@ -264,6 +264,8 @@ package final class RouterCore<Driver: RouterDriver> {
     }
     calls.abandon(id)
     links[call.shard][call.lane].cancel(id)
+    // A shard takes the first cancel of a call that has waited for one that crossed the notice.
+    if call.reply == .inParts { links[call.shard][call.lane].cancel(id) }
     hasOutput(call.shard, call.lane)
   }
 

@@ -105,9 +105,14 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
     }
   }
 
-  /// Its time is over: it gets a reply without a value, which waits for the mark of its lists.
+  /// Its time is over.
   func deadlinePassed(_ id: UInt64) {
     end = nil
+    endWait()
+  }
+
+  /// It waits no longer: it gets a reply without a value, which waits for the mark of its lists.
+  func endWait() {
     guard !isOver, let reply else { return }
     var response = ByteBuffer()
     do throws(CallError) {
@@ -126,6 +131,20 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
   private func respond(_ reply: ReplyHandle, _ response: ByteBuffer) {
     leave()
     reply.respond(response, after: core.latestMark)
+  }
+
+  /// Its router doesn't want it to wait any longer, and may tell its caller that the lists have no
+  /// values. So this reply waits for their mark too.
+  func cancelled() {
+    guard !isOver, let reply else { return }
+    var response = ByteBuffer()
+    do throws(CallError) {
+      guard case .wait? = try again(into: &response) else { return respond(reply, response) }
+    } catch {
+      // It changes nothing in this case either.
+    }
+    leave()
+    reply.fail(.cancelled, after: core.latestMark)
   }
 
   /// Ends the call, which has changed nothing.

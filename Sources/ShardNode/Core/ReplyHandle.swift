@@ -125,7 +125,7 @@ package final class ReplyHandle: GateWaiter {
   /// the client's call.
   private var span: UInt32
 
-  /// Whether its caller disconnected while its reply was held.
+  /// Whether the call was executed after it had waited, and a cancel has come since.
   private var isCancelled = false
   private let isWrite: Bool
   private unowned let core: ShardCore
@@ -249,11 +249,24 @@ package final class ReplyHandle: GateWaiter {
     if credit > 0 { wake() }
   }
 
-  /// The caller disconnected and gets its final reply. A call that has waited and was executed must
-  /// not be reported as not executed: its router may recall it, and use that reply for its caller.
+  /// The caller disconnected and gets its final reply, or the router doesn't want the call to wait.
+  ///
+  /// A router's cancel may cross the value that the call has waited for. The caller may still want
+  /// it: so what was executed is not reported as if it had not been, and a large value is dropped
+  /// only at the second cancel, which the router sends when it knows of the value. (Credit for it
+  /// comes over another lane, and may overtake the first cancel.)
   func cancel() {
-    if isParked, !held.isEmpty { isCancelled = true } else { end(.failed(.cancelled)) }
+    if let call = work as? ParkedCall, !call.isOver {
+      call.cancelled()
+    } else if isParked, !held.isEmpty || !isCancelled {
+      isCancelled = true
+    } else {
+      end(.failed(.cancelled))
+    }
   }
+
+  /// The caller waits for a value no longer, and gets the final reply.
+  func endWait() { (work as? ParkedCall)?.endWait() }
 
   /// The caller has disconnected and gets nothing.
   package func drop() {
@@ -315,9 +328,7 @@ package final class ReplyHandle: GateWaiter {
   private func perform(_ step: Step) {
     guard !isOver else { return }
     switch step {
-    case .begin(let stream):
-      stream.start()
-      if isCancelled { end(.failed(.cancelled)) }
+    case .begin(let stream): stream.start()
     case .message(let bytes):
       send(ReplyPiece(byteCount: bytes.readableBytes, isLast: false)) {
         $0.writeImmutableBuffer(bytes)

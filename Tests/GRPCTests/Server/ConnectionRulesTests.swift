@@ -185,6 +185,26 @@ import Testing
     #expect(harness.channel.isActive)
   }
 
+  /// Each sends a WINDOW_UPDATE for a reply that doesn't come, and a RST_STREAM.
+  @Test func cancelledWaitsAreNotTakenForAFlood() throws {
+    var configuration = ServerConfiguration()
+    configuration.maxControlFrames = 100
+    configuration.maxExcessResets = 10
+    let harness = try ServerHarness(configuration)
+    harness.service.onUnary = { call, _ in call.countAsReplied() }
+    for _ in 0..<300 {
+      let stream = try #require(harness.open(ScriptedService.unaryPath))
+      harness.send(stream, Self.hello, isLast: true)
+      try harness.pump()
+      try harness.channel.writeInbound(
+        ByteBuffer(bytes: rawFrame(8, stream: UInt32(stream.id), [0, 0, 0, 1])))
+      harness.client.reset(stream, code: .cancel)
+      try harness.pump()
+      guard harness.channel.isActive else { break }
+    }
+    #expect(harness.channel.isActive && harness.handler.tally.open == 0)
+  }
+
   @Test func controlFramesAreBounded() throws {
     var configuration = ServerConfiguration()
     configuration.maxControlFrames = 100
