@@ -58,12 +58,12 @@ import Testing
     var counters = HTTP2Counters()
     counters.framesReceived = 16
     counters.streamsOpened = 6
-    #expect(floods.look(counters, answered: 0, nowNanos: 1) == nil)
+    #expect(floods.look(counters, replied: 0, nowNanos: 1) == nil)
     counters.framesReceived = 17
-    #expect(floods.look(counters, answered: 0, nowNanos: 1) == .tooManyControlFrames)
-    #expect(floods.look(counters, answered: 0, nowNanos: second) == nil, "a new period")
+    #expect(floods.look(counters, replied: 0, nowNanos: 1) == .tooManyControlFrames)
+    #expect(floods.look(counters, replied: 0, nowNanos: second) == nil, "a new period")
     counters.framesReceived = 28
-    #expect(floods.look(counters, answered: 0, nowNanos: second) == .tooManyControlFrames)
+    #expect(floods.look(counters, replied: 0, nowNanos: second) == .tooManyControlFrames)
   }
 
   // MARK: - Preface
