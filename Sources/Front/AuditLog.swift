@@ -59,7 +59,7 @@ package struct AuditLog: Sendable {
   /// - Returns: gets the reply, if that is part of the record.
   @discardableResult
   func follow(
-    _ call: ServerCall, _ command: Command, _ message: UnsafeRawBufferPointer,
+    _ call: ServerCall, _ command: Command, _ message: UnsafeRawBufferPointer?,
     key: [UInt8]? = nil, of principal: Principal?
   ) -> AuditedReply {
     let peer = call.connection?.remoteAddress ?? ""

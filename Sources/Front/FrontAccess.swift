@@ -100,7 +100,7 @@ extension Front {
       try KeyAccess.check(command, CallContext(principal, deadlineNanos: nil))
     } catch {
       // The call doesn't come to where it would be recorded.
-      if let audit, audit.notes(command) { audit.follow(call, command, of: principal) }
+      if let audit, audit.notes(command) { audit.follow(call, command, nil, of: principal) }
       throw error
     }
   }
