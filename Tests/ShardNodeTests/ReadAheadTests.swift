@@ -124,7 +124,7 @@ import Testing
     let ahead = ReadAhead<V1.Call>(shard.core.keyspace)
     // A call that ends within its first tag, a call longer than the batch, and no field.
     for end: [UInt8] in [[10, 1, 0xff], [10, 9, 8], [0xff]] {
-      var bytes = batch(of: count)
+      var bytes = try batch(of: count)
       bytes.writeBytes(end)
       bytes.withUnsafeReadableBytes { bytes in
         #expect(throws: WireError.self) { try ahead.read(bytes) }
@@ -137,11 +137,12 @@ import Testing
     }
   }
 
-  private func batch(of count: Int) -> ByteBuffer {
+  private func batch(of count: Int) throws -> ByteBuffer {
     var bytes = ByteBuffer()
     for id in 0..<count {
-      Requests.key("k\(id)").withUnsafeReadableBytes { request in
-        bytes.writeCall(.pipeline, id: UInt64(id), method: 2, request: request)
+      let request: [UInt8] = try Requests.key("k\(id)").serializedBytes()
+      request.withUnsafeBytes {
+        bytes.writeCall(.pipeline, id: UInt64(id), method: 2, request: $0)
       }
     }
     return bytes
