@@ -127,7 +127,7 @@ import Testing
       var bytes = try batch(of: count)
       bytes.writeBytes(end)
       bytes.withUnsafeReadableBytes { bytes in
-        #expect(throws: WireError.self) { try ahead.read(bytes) }
+        _ = #expect(throws: WireError.self) { try ahead.read(bytes) }
       }
     }
     try batch(of: 3).withUnsafeReadableBytes { bytes in

@@ -104,7 +104,8 @@ extension LineCommands {
       }
       do throws(CallError) {
         try KeyAccess.check(
-          database: number, CallContext(context.principal, deadlineNanos: nil), KeyLimits(context.limits))
+          database: number, CallContext(context.principal, deadlineNanos: nil),
+          KeyLimits(context.limits))
       } catch {
         throw LineError(error)
       }
