@@ -280,9 +280,11 @@ struct CredentialLifeTests {
       #expect(refused.allSatisfy { $0.reason == .rateLimited && $0.code == .resourceExhausted })
       #expect(refused.allSatisfy { $0.retryDelayMillis ?? 0 > 0 })
       // One bound for all entrances.
-      var reasons: [ErrorReason?] = []
-      for _ in 0..<20 {
-        reasons.append(await client.unary(V1.KeyStore.get, Requests.key("k"))?.reason)
+      let reasons = await withTaskGroup(of: ErrorReason?.self) { calls in
+        for _ in 0..<200 {
+          calls.addTask { await client.unary(V1.KeyStore.get, Requests.key("k"))?.reason }
+        }
+        return await calls.reduce(into: []) { $0.append($1) }
       }
       #expect(reasons.contains(.rateLimited))
       let root = Client(port: cluster.router.port, as: "root")

@@ -65,7 +65,7 @@ import ringstore
   /// Whatever names a file that is checked for changes says so by its values.
   @Test func onlySettingsThatNameFilesHaveContents() throws {
     let files = try rows().filter { $0.change == SettingChange.contents.rawValue }.flatMap(\.keys)
-    #expect(files.count == 9)
+    #expect(files.count == 10)
     #expect(files.allSatisfy { !$0.hasSuffix("_certificates") && !$0.hasSuffix("_name") })
   }
 }

@@ -46,7 +46,7 @@ import Users
     #expect(router.driver.outcomes.keys.sorted() == [1])
     #expect(router.driver.outcomes[1]?.error?.reason == .permissionDenied)
     #expect(router.driver.emitted[1] == [[1]])
-    #expect(try router.sent(to: 0, .bulk).cancels == [id])
+    #expect(try router.sent(to: 0, .bulk).cancels == [id, id])
     // The shard has more on its way.
     try router.reply(id, from: 0, .bulk, [2], more: true)
     try router.refuse(id, from: 0, .bulk)
