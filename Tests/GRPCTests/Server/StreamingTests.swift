@@ -106,7 +106,7 @@ import Testing
 
   /// The call's object becomes another call's: a service that still held it would reply to that.
   @Test(arguments: [[7, 0, 0, 0, 0], [1, 0, 0, 0, 1, 0], [0, 0xff, 0, 0, 0]] as [[UInt8]])
-  func theServiceIsToldOfTheEndOfAStreamWithAMalformedMessage(_ bytes: [UInt8]) throws {
+  func theServiceGetsTheEndOfAStreamWithAMalformedMessage(_ bytes: [UInt8]) throws {
     let harness = try ServerHarness()
     let seen = try harness.call(ScriptedService.streamPath, body: ServerHarness.frame([1]) + bytes)
     #expect(["8", "13"].contains(seen.status))
