@@ -20,10 +20,11 @@ package struct SimulationSeeds: Sendable {
     package fileprivate(set) var failed: [UInt64] = []
     fileprivate var coverage: [SimulationCoverage: Int] = [:]
 
-    /// What came up least often.
+    /// What came up least often, or never.
     package var rarest: [(what: SimulationCoverage, count: Int)] {
-      coverage.sorted { ($0.value, "\($0.key)") < ($1.value, "\($1.key)") }.prefix(Self.rarestMax)
-        .map { (what: $0.key, count: $0.value) }
+      SimulationCoverage.allCases.map { (what: $0, count: coverage[$0] ?? 0) }
+        .sorted { ($0.count, "\($0.what)") < ($1.count, "\($1.what)") }
+        .prefix(Self.rarestMax).map { $0 }
     }
 
     private static let rarestMax = 12
