@@ -321,7 +321,7 @@ extension ShardService: Dispatcher {
     _ command: CommandID, _ message: UnsafeRawBufferPointer
   ) -> EventLoopFuture<ByteBuffer>? { nil }
 
-  /// A shard counts what it executes.
+  /// Calls on one key are counted by their execution, and don't come here.
   func countCall(_ method: UInt32) { core.counters.called(method) }
 
   func countError(_ error: CallError) { core.counters.failed(error) }
