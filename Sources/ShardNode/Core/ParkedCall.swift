@@ -76,21 +76,27 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
   /// left.
   func execute() -> Bool {
     guard !isOver, let reply else { return true }
-    var response = ByteBuffer()
     do throws(CallError) {
-      switch try again(into: &response) {
-      case .wait?, .search?, .part?: return false
-      case .source(let source)?:
-        leave()
-        reply.ran()
-        source.start(reply, after: core.latestMark)
-      case nil:
-        leave()
-        reply.ran()
-        reply.respond(response, after: core.latestMark)
-      }
+      return try takes(reply)
     } catch {
       fail(error, after: core.latestMark)
+      return true
+    }
+  }
+
+  /// Executes the call. Returns whether it has found what it waits for, and so gets its reply.
+  private func takes(_ reply: ReplyHandle) throws(CallError) -> Bool {
+    var response = ByteBuffer()
+    switch try again(into: &response) {
+    case .wait?, .search?, .part?: return false
+    case .source(let source)?:
+      leave()
+      reply.ran()
+      source.start(reply, after: core.latestMark)
+    case nil:
+      leave()
+      reply.ran()
+      reply.respond(response, after: core.latestMark)
     }
     return true
   }
@@ -111,12 +117,12 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
     endWait()
   }
 
-  /// It waits no longer: it gets a reply without a value, which waits for the mark of its lists.
+  /// It waits no longer: without a value it gets an empty reply, which waits for the mark of its
+  /// lists.
   func endWait() {
     guard !isOver, let reply else { return }
-    var response = ByteBuffer()
     do throws(CallError) {
-      guard case .wait? = try again(into: &response) else { return respond(reply, response) }
+      if try takes(reply) { return }
     } catch {
       // A list that has become something else is no list with a value, and a shard without memory
       // for a move has looked at none.
@@ -124,25 +130,16 @@ package final class ParkedCall: ReplyWork, DeadlineTaker {
         return fail(error, after: core.latestMark)
       }
     }
-    response.clear()
-    respond(reply, response)
-  }
-
-  private func respond(_ reply: ReplyHandle, _ response: ByteBuffer) {
     leave()
-    reply.respond(response, after: core.latestMark)
+    reply.respond(ByteBuffer(), after: core.latestMark)
   }
 
   /// Its router doesn't want it to wait any longer, and may tell its caller that the lists have no
   /// values. So this reply waits for their mark too.
   func cancelled() {
     guard !isOver, let reply else { return }
-    var response = ByteBuffer()
-    do throws(CallError) {
-      guard case .wait? = try again(into: &response) else { return respond(reply, response) }
-    } catch {
-      // It changes nothing in this case either.
-    }
+    // An error says as well that nothing was taken.
+    if let hasTaken = try? takes(reply), hasTaken { return }
     leave()
     reply.fail(.cancelled, after: core.latestMark)
   }
