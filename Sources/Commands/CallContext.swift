@@ -5,25 +5,26 @@
 
 import Users
 
+@usableFromInline
 package struct CallContext: Sendable {
   /// Who calls; nil: the node has no users, or a router has let the call in. Everything is allowed
   /// then.
-  package var principal: Principal?
+  @usableFromInline package var principal: Principal?
   /// The database that the call is about; known once its request has been read.
-  package var database: UInt32 = 0
+  @usableFromInline package var database: UInt32 = 0
   /// The number of the call's span in the tracer of its loop; 0: the call isn't traced. It is in
   /// space that would be padding, so it needs no memory.
-  package var span: UInt32 = 0
+  @usableFromInline package var span: UInt32 = 0
   /// The time after which the call must not be executed, and ends with DEADLINE_EXCEEDED, in
   /// nanoseconds of the node's clock; 0: none.
-  package var deadlineNanos: UInt64 = 0
+  @usableFromInline package var deadlineNanos: UInt64 = 0
   /// The time after which it was in transit for too long to be executed (see LinkClock); 0: none.
-  package var staleNanos: UInt64 = 0
+  @usableFromInline package var staleNanos: UInt64 = 0
   /// The time of the last clock reading where the call arrived; 0: none, because the call has just
   /// arrived.
-  package var nowNanos: UInt64 = 0
+  @usableFromInline package var nowNanos: UInt64 = 0
   /// The wall clock of the tick, in milliseconds since 1970.
-  package var wallMillis: Int64 = 0
+  @usableFromInline package var wallMillis: Int64 = 0
 
   package init() {}
 
@@ -38,6 +39,7 @@ package struct CallContext: Sendable {
     self.wallMillis = wallMillis
   }
 
+  @inlinable
   package var hasDeadline: Bool { deadlineNanos > 0 }
 
   /// Which keys and databases the caller may touch; nil: all.

@@ -3,13 +3,14 @@
 import RingstoreAPI
 
 /// The ranges of numbers. They never overlap.
+@usableFromInline
 package enum CallNumbers {
   /// Calls that may travel in a batch: those of enum Method. They never change.
   package static let batched = 1..<64
   /// Parts of fan-outs, between routers and shards only: `InternalMethod`.
   package static let parts = 64..<1_000
   /// The other commands. These numbers, and those below, never leave a process.
-  package static let local = 1_000..<10_000
+  @usableFromInline package static let local = 1_000..<10_000
   /// The link of a router.
   package static let link = 10_000
   /// The calls of the services from before ringstore.v1.
@@ -18,13 +19,15 @@ package enum CallNumbers {
   package static let standard = 30_000..<31_000
 
   /// The size of a table with an entry for each command and each part.
-  package static let places = 192
-  private static let localPlaces = 128
+  @inlinable
+  package static var places: Int { 192 }
+  @inlinable
+  static var localPlaces: Int { 128 }
   /// The places of parts in such a table.
   package static let partPlaces = parts.lowerBound..<localPlaces
 
   /// The place of a command or a part in such a table; nil for a number of neither.
-  @inline(__always)
+  @inlinable
   package static func place(of number: Int) -> Int? {
     if number < localPlaces { return number }
     let place = number &- local.lowerBound &+ localPlaces

@@ -52,13 +52,24 @@ package struct ResumedSearch {
 
 /// How a call is to be executed.
 struct ExecutionContext {
-  /// Who calls, and when.
-  let call: CallContext
+  /// The value of the execution's caller: a copy would count a reference.
+  private let callPointer: UnsafePointer<CallContext>
   /// The block that holds the request, if it may be kept. The caller of an execution retains it
   /// until the end, so it is passed on without reference counting.
   unowned(unsafe) let block: LargeBlock?
   /// A reply longer than this must come from a source.
   let bytesMin: Int
+
+  /// Who calls, and when.
+  @inline(__always)
+  var call: CallContext { callPointer.pointee }
+
+  /// - Parameter call: valid until the end of the execution.
+  init(_ call: UnsafePointer<CallContext>, block: LargeBlock?, bytesMin: Int) {
+    callPointer = call
+    self.block = block
+    self.bytesMin = bytesMin
+  }
 }
 
 package struct Execution: Sendable {
@@ -113,7 +124,6 @@ extension Command {
   ) -> KeyCommand<Request, Reply> {
     let encoded: Execution.Encoded = {
       message, isWrite, keyspace, call, block, bytesMin, response throws(CallError) in
-      let context = ExecutionContext(call: call, block: block, bytesMin: bytesMin)
       let request = try Request(request: message)
       // A condition must never be passed over.
       if isWrite { try keyspace.refuseUnserved(request) }
@@ -122,17 +132,22 @@ extension Command {
         ? try keyspace.find(request.key, request.database, call)
         : try keyspace.look(request.key, request.database, call)
       var reply = Reply()
-      switch try execute(request, place, keyspace, context, &reply) {
+      let outcome = try withUnsafePointer(to: call) { call throws(CallError) in
+        try execute(
+          request, place, keyspace, ExecutionContext(call, block: block, bytesMin: bytesMin),
+          &reply)
+      }
+      switch outcome {
       case .done:
         reply.write(into: &response)
         return nil
       case .list(let view, let isTaken):
-        return try view.reply(keyspace, context, isTaken: isTaken, into: &response).map {
-          .source($0)
-        }
+        return try view.reply(
+          keyspace, largerThan: bytesMin, isTaken: isTaken, into: &response
+        ).map { .source($0) }
       case .source(let source): return .source(source)
       case .encoded(let reply):
-        if reply.readableBytes > context.bytesMin { return .source(BytesSource(reply)) }
+        if reply.readableBytes > bytesMin { return .source(BytesSource(reply)) }
         response.writeImmutableBuffer(reply)
         return nil
       case .unfinished(let search): return .search(search)

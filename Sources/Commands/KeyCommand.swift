@@ -120,17 +120,22 @@ private struct TypedCall<Request: KeyedMessage, Reply: ReplyMessage>: KeyedCall 
     on keyspace: Keyspace, _ call: CallContext, largerThan bytesMin: Int,
     _ respond: (CallReply) -> Void
   ) throws(CallError) -> Remainder? {
-    let context = ExecutionContext(call: call, block: nil, bytesMin: bytesMin)
     if definition.access == .write { try keyspace.refuseUnserved(request) }
     let place =
       Request.usesKey
       ? try keyspace.find(request.key, request.database, call)
       : try keyspace.look(request.key, request.database, call)
     var reply = Reply()
-    switch try definition.execute(request, place, keyspace, context, &reply) {
+    let outcome = try withUnsafePointer(to: call) { call throws(CallError) in
+      try definition.execute(
+        request, place, keyspace, ExecutionContext(call, block: nil, bytesMin: bytesMin), &reply)
+    }
+    switch outcome {
     case .done: respond(reply.reply)
     case .list(let view, let isTaken):
-      return try view.reply(keyspace, context, isTaken: isTaken, respond).map { .source($0) }
+      return try view.reply(keyspace, largerThan: bytesMin, isTaken: isTaken, respond).map {
+        .source($0)
+      }
     case .source(let source): return .source(source)
     case .encoded(let encoded):
       if encoded.readableBytes > bytesMin { return .source(BytesSource(encoded)) }

@@ -53,11 +53,13 @@ extension Store.ListView {
   /// - Throws: RESPONSE_TOO_LARGE.
   @inline(never)
   func reply(
-    _ keyspace: Keyspace, _ context: ExecutionContext, isTaken: Bool,
+    _ keyspace: Keyspace, largerThan bytesMin: Int, isTaken: Bool,
     into response: inout ByteBuffer
   ) throws(CallError) -> (any ReplySource)? {
     let bounds = ListReplySize.bounds(self)
-    if let source = try source(keyspace, context, bounds, isTaken: isTaken) { return source }
+    if let source = try source(keyspace, largerThan: bytesMin, bounds, isTaken: isTaken) {
+      return source
+    }
     response.reserveCapacity(minimumWritableBytes: bounds.upperBound)
     forEach { value in
       response.append(V1.ListValues.Field.values, value)
@@ -71,9 +73,10 @@ extension Store.ListView {
   ///
   /// - Throws: RESPONSE_TOO_LARGE.
   func reply(
-    _ keyspace: Keyspace, _ context: ExecutionContext, isTaken: Bool, _ respond: (CallReply) -> Void
+    _ keyspace: Keyspace, largerThan bytesMin: Int, isTaken: Bool, _ respond: (CallReply) -> Void
   ) throws(CallError) -> (any ReplySource)? {
-    if let source = try source(keyspace, context, ListReplySize.bounds(self), isTaken: isTaken) {
+    let bounds = ListReplySize.bounds(self)
+    if let source = try source(keyspace, largerThan: bytesMin, bounds, isTaken: isTaken) {
       return source
     }
     withUnsafeTemporaryAllocation(of: UnsafeRawBufferPointer.self, capacity: count) { values in
@@ -112,15 +115,15 @@ extension Store.ListView {
   /// - Throws: RESPONSE_TOO_LARGE.
   @inline(__always)
   private func source(
-    _ keyspace: Keyspace, _ context: ExecutionContext, _ bounds: ClosedRange<Int>, isTaken: Bool
+    _ keyspace: Keyspace, largerThan bytesMin: Int, _ bounds: ClosedRange<Int>, isTaken: Bool
   ) throws(CallError) -> ListMessageSource? {
     let messageMax = keyspace.limits.maxMessageBytes
     guard bounds.lowerBound <= messageMax else {
       throw .responseTooLarge(streamingCall: "LRangeStream")
     }
-    if bounds.upperBound <= min(context.bytesMin, messageMax) { return nil }
+    if bounds.upperBound <= min(bytesMin, messageMax) { return nil }
     let source = ListMessageSource(self, isTaken: isTaken)
-    guard context.bytesMin == .max else { return source }
+    guard bytesMin == .max else { return source }
     while !source.measure() {}
     guard let byteCount = source.byteCount, byteCount <= messageMax else {
       throw .responseTooLarge(streamingCall: "LRangeStream")

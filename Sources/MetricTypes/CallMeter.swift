@@ -20,17 +20,18 @@
   import Darwin
 #endif
 
+@usableFromInline
 package final class CallMeter {
   /// One row: the buckets, then the sum of nanoseconds.
   private static let stride = DurationBuckets.count + 1
 
-  private let places: Int
+  @usableFromInline let places: Int
   private let cells: UnsafeMutablePointer<UInt64>
   /// Calls by row that wait to be counted, and which rows have any.
-  private let pending: UnsafeMutablePointer<UInt32>
-  private let touched: UnsafeMutablePointer<UInt32>
-  private var touchedCount = 0
-  private var begunNanos: UInt64 = 0
+  @usableFromInline let pending: UnsafeMutablePointer<UInt32>
+  @usableFromInline let touched: UnsafeMutablePointer<UInt32>
+  @usableFromInline var touchedCount = 0
+  @usableFromInline var begunNanos: UInt64 = 0
   /// What is kept of slow and large calls.
   package var slowLog: SlowLog
 
@@ -71,7 +72,7 @@ package final class CallMeter {
   }
 
   /// Notes a call of the tick that began at a moment of the loop's clock.
-  @inline(__always)
+  @inlinable
   package func note(_ place: Int, isError: Bool, tickNanos: UInt64) {
     guard place >= 0, place < places else { return }
     let row = 2 &* place &+ (isError ? 1 : 0)

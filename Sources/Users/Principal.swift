@@ -7,6 +7,7 @@
 import RingstoreAPI
 
 /// Sendable although it has state: it is used on its loop only.
+@usableFromInline
 package final class Principal: @unchecked Sendable {
   package let name: String
   package let permissions: Permissions

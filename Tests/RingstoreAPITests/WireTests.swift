@@ -65,6 +65,37 @@ import Testing
     #expect(failure(of: [0x79, 0, 0, 0, 0, 0, 0, 0]) == .truncated)
   }
 
+  /// Fields whose tags have one and two bytes, and lengths of one to three bytes.
+  @Test(arguments: [1, 15, 16, 2_047], [0, 1, 126, 127, 128, 16_384])
+  func elementsOfARepeatedFieldAreFoundBetweenOthers(_ number: Int, _ count: Int) throws {
+    let field = BytesField(number)
+    let element = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: count)
+    var ends = [0]
+    var bytes = [UInt8]()
+    for index in 0..<3 {
+      bytes += element.withUnsafeBytes { element in written { $0.append(field, element) } }
+      ends.append(bytes.count)
+      bytes += written { $0.append(UIntField(number + index + 1), 300) }
+      ends.append(bytes.count)
+    }
+    func elements(_ length: Int) throws(WireError) -> [[UInt8]] {
+      try bytes[..<length].withUnsafeBytes { message throws(WireError) in
+        var found = [[UInt8]]()
+        var elements = RepeatedBytes.Iterator(in: message, field)
+        while let next = try elements.read() { found.append(next.array) }
+        return found
+      }
+    }
+    #expect(try elements(bytes.count) == [element, element, element])
+    for length in 0..<bytes.count {
+      if let place = ends.firstIndex(of: length) {
+        #expect(try elements(length).count == (place + 1) / 2)
+      } else {
+        #expect(throws: WireError.self) { try elements(length) }
+      }
+    }
+  }
+
   @Test func groupsAreSkippedWholeAndOnlyWhole() {
     #expect(failure(of: [0x7b, 0x0a, 0x01, 0x61, 0x7b, 0x7c, 0x7c]) == nil)
     #expect(failure(of: [0x7b]) == .truncated)

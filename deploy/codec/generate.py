@@ -14,7 +14,7 @@ from google.protobuf import descriptor_pb2
 
 from comparisons import write_comparisons
 from descriptors import write_descriptors
-from messages import MessageWriter, Text, write_enum, write_outline
+from messages import VISIBLE, MessageWriter, Text, write_enum, write_outline
 from schema import Schema
 from services import write_paths, write_service
 
@@ -81,7 +81,7 @@ def main():
     text.add(header("all .proto files"))
     for namespace, package in sorted(namespaces.items()):
         text.doc(f"The messages and services of {package}.")
-        text.add(f"package enum {namespace} {{}}", "")
+        text.add(f"{VISIBLE} enum {namespace} {{}}", "")
     pathlib.Path(sources, "Namespaces.wire.swift").write_text(str(text), encoding="utf-8")
     write_descriptors(
         descriptor_set, header("all .proto files"), pathlib.Path(sources, "Descriptors.swift"))

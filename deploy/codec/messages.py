@@ -25,6 +25,9 @@ CONSTANTS = {
 # The most bytes of a number; 10 by default.
 MOST_BYTES = {"bool": 1, "uint32": 5, "fixed64": 8, "double": 8}
 
+# Of all that inlinable code uses: without it, nothing of a package type is inlined elsewhere.
+VISIBLE = "@usableFromInline package"
+
 # Rows of parts that are read one by one as they come, not as a whole.
 IN_PARTS = {"ringstore.internal.v1.RouterFrame", "ringstore.internal.v1.ShardFrame"}
 
@@ -114,18 +117,18 @@ class MessageWriter:
         text.doc(" ".join(message.comment) or f"`{message.full_name[1:]}`.")
         keyed = self.key_fields()
         text.add(
-            f"package struct {message.name}: {'KeyedMessage' if keyed else 'WireMessage'} {{",
-            f'package static let name = "{message.full_name[1:]}"')
+            f"{VISIBLE} struct {message.name}: {'KeyedMessage' if keyed else 'WireMessage'} {{",
+            f'{VISIBLE} static let name = "{message.full_name[1:]}"')
         if keyed:
             text.add(
-                "package static let keyFields = KeyFields("
-                f"key: {keyed[0].tag}, database: {keyed[1].tag})")
+                "@inlinable", "package static var keyFields: KeyFields {",
+                f"KeyFields(key: {keyed[0].tag}, database: {keyed[1].tag})", "}")
         for name, type_name, value, comment, _ in self.properties():
             if comment:
                 text.doc(" ".join(comment))
-            text.add(f"package var {quoted(name)}: {type_name} = {value}")
+            text.add(f"{VISIBLE} var {quoted(name)}: {type_name} = {value}")
         text.doc("Whether the message carried a field, at any level, that is not in the contract.")
-        text.add("package private(set) var hasUnknownField = false", "")
+        text.add(f"{VISIBLE} private(set) var hasUnknownField = false", "")
         self.write_init()
         self.write_reading()
         self.write_unserved()
@@ -166,21 +169,21 @@ class MessageWriter:
         message, text = self.message, self.text
         if message.has_elements:
             text.add(
-                "package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {",
+                f"{VISIBLE} init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {{",
                 "try self.init(encoded, checkingElements: true)", "}", "")
             text.doc("- Parameter checkingElements: whether repeated messages are read as well. "
                      "Where not, they are to be read one by one from their `encoded` form.")
-            text.add("package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) "
+            text.add(f"{VISIBLE} init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) "
                      "throws(WireError) {")
         elif message.has_lists:
-            text.add("package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {")
+            text.add(f"{VISIBLE} init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {{")
         else:
             text.add(
-                "package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {",
+                f"{VISIBLE} init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {{",
                 "self.init()", "try merge(encoded)", "}", "")
             text.doc("Reads a message on top of what was read before.")
             text.add("@inline(__always)")
-            text.add("package mutating func merge(_ encoded: UnsafeRawBufferPointer) "
+            text.add(f"{VISIBLE} mutating func merge(_ encoded: UnsafeRawBufferPointer) "
                      "throws(WireError) {")
         if message.has_lists:
             for each in message.fields:
@@ -290,7 +293,7 @@ class MessageWriter:
         text = self.text
         text.doc("The contract's name of a field that was set and that this version does not "
                  "serve; nil: there is none.")
-        text.add("package var unservedField: String? {")
+        text.add(f"{VISIBLE} var unservedField: String? {{")
         for each in self.message.fields:
             mode = self.unserved.get(f"{self.message.full_name[1:]}.{each.name}")
             name = f"self.{each.swift}"
@@ -319,17 +322,17 @@ class MessageWriter:
         text = self.text
         fields = self.message.fields
         if not fields:
-            text.add("package var byteCount: Int { 0 }",
-                     "package func write(to cursor: inout WireCursor) {}",
-                     "package func write(into buffer: inout ByteBuffer) {}", "")
+            text.add(f"{VISIBLE} var byteCount: Int {{ 0 }}",
+                     f"{VISIBLE} func write(to cursor: inout WireCursor) {{}}",
+                     f"{VISIBLE} func write(into buffer: inout ByteBuffer) {{}}", "")
             return
-        text.add("@inline(__always)", "package var byteCount: Int {", "var size = 0")
+        text.add("@inline(__always)", f"{VISIBLE} var byteCount: Int {{", "var size = 0")
         self.write_parts(self.size_of)
         text.add("return size", "}", "")
-        text.add("@inline(__always)", "package func write(to cursor: inout WireCursor) {")
+        text.add("@inline(__always)", f"{VISIBLE} func write(to cursor: inout WireCursor) {{")
         self.write_parts(self.put_of)
         text.add("}", "")
-        text.add("package func write(into buffer: inout ByteBuffer) {",
+        text.add(f"{VISIBLE} func write(into buffer: inout ByteBuffer) {{",
                  f"buffer.writeFields(size: {self.size_bound() or 'byteCount'}) "
                  "{ write(to: &$0) }", "}", "")
 
@@ -414,7 +417,7 @@ class MessageWriter:
         if not self.message.fields:
             return
         self.text.doc("The message's fields, for code that writes them one by one.")
-        self.text.add("package enum Field {")
+        self.text.add(f"{VISIBLE} enum Field {{")
         for each in self.message.fields:
             kind = CONSTANTS[each.kind]
             self.text.add(
@@ -458,7 +461,7 @@ class MessageWriter:
     def write_oneof(self, oneof):
         text = self.text
         text.doc(f"Which field of `{oneof}` is set: the last one that came.")
-        text.add(f"package enum {self.oneof_type(oneof)} {{")
+        text.add(f"{VISIBLE} enum {self.oneof_type(oneof)} {{")
         for each in self.message.members(oneof):
             if each.comment:
                 text.doc(" ".join(each.comment))
@@ -470,7 +473,7 @@ class MessageWriter:
 def write_outline(message, text):
     """The name and the field numbers of a message that is read and written field by field."""
     text.doc(" ".join(message.comment) or f"`{message.full_name[1:]}`.")
-    text.add(f"package enum {message.name} {{")
+    text.add(f"{VISIBLE} enum {message.name} {{")
     MessageWriter(message, {}, {}, text).write_constants()
     for enum in message.enums:
         write_enum(enum, text)
@@ -481,17 +484,17 @@ def write_outline(message, text):
 
 def write_enum(enum, text):
     text.doc(" ".join(enum.comment) or f"`{enum.full_name[1:]}`.")
-    text.add(f"package struct {enum.name}: WireEnum {{", "package let rawValue: Int32", "",
+    text.add(f"{VISIBLE} struct {enum.name}: WireEnum {{", f"{VISIBLE} let rawValue: Int32", "",
              "@inlinable", "package init(rawValue: Int32) {", "self.rawValue = rawValue", "}", "")
     for name, number, comment in enum.values:
         if comment:
             text.doc(" ".join(comment))
         text.add("@inlinable",
                  f"package static var {quoted(name)}: Self {{ Self(rawValue: {number}) }}")
-    text.add("", "package static let allCases: [Self] = [")
+    text.add("", f"{VISIBLE} static let allCases: [Self] = [")
     text.add(", ".join(f".{name}" for name, _, _ in enum.values), "]", "")
     text.doc("The value's name, or its number where the contract has no name for it.")
-    text.add("package var description: String {", "switch rawValue {")
+    text.add(f"{VISIBLE} var description: String {{", "switch rawValue {")
     for name, number, _ in enum.values:
         text.add(f'case {number}: "{name}"')
     text.add("default: String(rawValue)", "}", "}", "}", "")

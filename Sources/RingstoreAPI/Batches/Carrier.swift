@@ -4,6 +4,7 @@
 
 import StatusCodes
 
+@usableFromInline
 package enum Carrier: Sendable {
   /// Call in CallBatch, Reply in ReplyBatch.
   case pipeline
@@ -20,6 +21,7 @@ package enum Carrier: Sendable {
 }
 
 /// A call of a batch, in a Pipeline or on a link.
+@usableFromInline
 package protocol BatchedCall: WireMessage {
   static var carrier: Carrier { get }
   var id: UInt64 { get }
@@ -35,9 +37,12 @@ package protocol BatchedCall: WireMessage {
 }
 
 extension V1.Call: BatchedCall {
+  @inlinable
   package static var carrier: Carrier { .pipeline }
+  @inlinable
   package var methodNumber: UInt32 { UInt32(bitPattern: method.rawValue) }
 
+  @usableFromInline
   package static func read(
     _ encoded: UnsafeRawBufferPointer, into call: UnsafeMutablePointer<Self>
   ) throws(WireError) {
@@ -47,9 +52,12 @@ extension V1.Call: BatchedCall {
 }
 
 extension LinkV1.LinkCall: BatchedCall {
+  @inlinable
   package static var carrier: Carrier { .link }
+  @inlinable
   package var methodNumber: UInt32 { method }
 
+  @usableFromInline
   package static func read(
     _ encoded: UnsafeRawBufferPointer, into call: UnsafeMutablePointer<Self>
   ) throws(WireError) {
@@ -58,6 +66,7 @@ extension LinkV1.LinkCall: BatchedCall {
 }
 
 /// A reply of a batch, in a Pipeline or on a link.
+@usableFromInline
 package protocol BatchedReply: WireMessage {
   var id: UInt64 { get }
   /// The number as sent: 0 is OK.

@@ -4,28 +4,28 @@
 // Edit that instead, then run deploy/generate to regenerate this file.
 
 /// The messages and services of grpc.channelz.v1.
-package enum GRPCChannelz {}
+@usableFromInline package enum GRPCChannelz {}
 
 /// The messages and services of grpc.health.v1.
-package enum GRPCHealth {}
+@usableFromInline package enum GRPCHealth {}
 
 /// The messages and services of grpc.reflection.v1.
-package enum GRPCReflection {}
+@usableFromInline package enum GRPCReflection {}
 
 /// The messages and services of grpc.reflection.v1alpha.
-package enum GRPCReflectionAlpha {}
+@usableFromInline package enum GRPCReflectionAlpha {}
 
 /// The messages and services of google.protobuf.
-package enum GoogleProtobuf {}
+@usableFromInline package enum GoogleProtobuf {}
 
 /// The messages and services of google.rpc.
-package enum GoogleRPC {}
+@usableFromInline package enum GoogleRPC {}
 
 /// The messages and services of legacy.
-package enum Legacy {}
+@usableFromInline package enum Legacy {}
 
 /// The messages and services of ringstore.internal.v1.
-package enum LinkV1 {}
+@usableFromInline package enum LinkV1 {}
 
 /// The messages and services of ringstore.v1.
-package enum V1 {}
+@usableFromInline package enum V1 {}

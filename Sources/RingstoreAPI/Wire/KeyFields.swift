@@ -5,10 +5,12 @@
 import NIOCore
 
 /// The tags of `key` and `database` in the request of a call on one key.
+@usableFromInline
 package struct KeyFields: Hashable, Sendable {
-  private let key: UInt32
-  private let database: UInt32
+  @usableFromInline let key: UInt32
+  @usableFromInline let database: UInt32
 
+  @inlinable
   init(key: UInt32, database: UInt32) {
     self.key = key
     self.database = database
@@ -25,6 +27,8 @@ package struct KeyFields: Hashable, Sendable {
   ) throws(WireError) -> (key: UnsafeRawBufferPointer, database: UInt32) {
     var found = (key: noBytes, database: UInt32(0))
     var reader = WireReader(message)
+    // Most requests begin with a short key, and many have nothing else.
+    if let first = reader.readShortBytes(key) { found.key = first }
     while let tag = try reader.nextTag() {
       if tag.rawValue == key {
         found.key = try reader.readBytes()

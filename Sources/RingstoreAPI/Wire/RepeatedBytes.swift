@@ -2,6 +2,7 @@
 // found during iteration, or a collection of slices elsewhere. Both without a copy. Valid as long
 // as the bytes are; any thread.
 
+@usableFromInline
 package struct RepeatedBytes: Sequence {
   /// The message, or the memory of the slices.
   private let base: UnsafeRawBufferPointer
@@ -10,6 +11,7 @@ package struct RepeatedBytes: Sequence {
   package internal(set) var count: Int
 
   /// No elements.
+  @usableFromInline
   package init() {
     self.init(in: noBytes, 0)
   }
@@ -28,6 +30,7 @@ package struct RepeatedBytes: Sequence {
     count = 0
   }
 
+  @usableFromInline
   package func makeIterator() -> Iterator { Iterator(base, tag) }
 
   package var first: UnsafeRawBufferPointer? {
@@ -35,12 +38,13 @@ package struct RepeatedBytes: Sequence {
     return elements.next()
   }
 
+  @usableFromInline
   package struct Iterator: IteratorProtocol {
     private var reader: WireReader
     private let tag: UInt32
 
-    /// The occurrences of a field in a message that was decoded before and so is known to be well
-    /// formed; malformed bytes end the iteration early.
+    /// The occurrences of a field in a message. `next` is for one that was decoded before and so is
+    /// known to be well formed; malformed bytes end its iteration early.
     package init(in message: UnsafeRawBufferPointer, _ field: BytesField) {
       self.init(message, WireTag.bytes(field.number).rawValue)
     }
@@ -50,15 +54,19 @@ package struct RepeatedBytes: Sequence {
       self.tag = tag
     }
 
+    @usableFromInline
     package mutating func next() -> UnsafeRawBufferPointer? {
       guard tag != 0 else { return reader.nextElement(UnsafeRawBufferPointer.self) }
-      do throws(WireError) {
-        while let next = try reader.nextTag() {
-          if next.rawValue == tag { return try reader.readBytes() }
-          try reader.skip(next)
-        }
-      } catch {
-        // Can't happen on a checked message; ending is safe in any case.
+      // It can't throw on a checked message; ending is safe in any case.
+      return try? read()
+    }
+
+    /// The next occurrence of the field, in a message that was not decoded before.
+    package mutating func read() throws(WireError) -> UnsafeRawBufferPointer? {
+      if let next = reader.readShortBytes(tag) { return next }
+      while let next = try reader.nextTag() {
+        if next.rawValue == tag { return try reader.readBytes() }
+        try reader.skip(next)
       }
       return nil
     }
@@ -78,12 +86,14 @@ package struct RepeatedBytes: Sequence {
 }
 
 /// A repeated field of messages: encoded, or made elsewhere.
+@usableFromInline
 package struct RepeatedMessages<Element: WireMessage>: Sequence {
   private let base: UnsafeRawBufferPointer
   private let tag: UInt32
   package internal(set) var count: Int
 
   /// No elements.
+  @usableFromInline
   package init() {
     self.init(in: noBytes, 0)
   }
@@ -111,6 +121,7 @@ package struct RepeatedMessages<Element: WireMessage>: Sequence {
     return encoded
   }
 
+  @usableFromInline
   package func makeIterator() -> Iterator { Iterator(base, tag) }
 
   package var first: Element? {
@@ -118,6 +129,7 @@ package struct RepeatedMessages<Element: WireMessage>: Sequence {
     return elements.next()
   }
 
+  @usableFromInline
   package struct Iterator: IteratorProtocol {
     private var reader: WireReader
     private let tag: UInt32
@@ -128,6 +140,7 @@ package struct RepeatedMessages<Element: WireMessage>: Sequence {
     }
 
     /// With unchecked elements, a malformed one ends the iteration.
+    @usableFromInline
     package mutating func next() -> Element? {
       guard tag != 0 else { return reader.nextElement(Element.self) }
       do throws(WireError) {

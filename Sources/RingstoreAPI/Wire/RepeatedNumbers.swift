@@ -1,6 +1,7 @@
 // A repeated field of numbers, packed or one by one or both: in an encoded message, or elsewhere.
 // Valid as long as the bytes are; any thread.
 
+@usableFromInline
 package struct RepeatedNumbers: Sequence {
   enum Encoding: UInt32 {
     case varint = 0
@@ -15,6 +16,7 @@ package struct RepeatedNumbers: Sequence {
   package internal(set) var count = 0
 
   /// No numbers.
+  @usableFromInline
   package init() {
     self.init(in: noBytes, 0, .varint)
   }
@@ -42,10 +44,12 @@ package struct RepeatedNumbers: Sequence {
     }
   }
 
+  @usableFromInline
   package func makeIterator() -> Iterator {
     Iterator(reader: WireReader(base), field: field, encoding: encoding)
   }
 
+  @usableFromInline
   package struct Iterator: IteratorProtocol {
     fileprivate var reader: WireReader
     /// The rest of a packed run.
@@ -59,6 +63,7 @@ package struct RepeatedNumbers: Sequence {
       self.encoding = encoding
     }
 
+    @usableFromInline
     package mutating func next() -> UInt64? {
       do throws(WireError) {
         guard field != 0 else {

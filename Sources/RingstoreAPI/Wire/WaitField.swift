@@ -4,6 +4,7 @@
 
 import NIOCore
 
+@usableFromInline
 package struct WaitField: Sendable {
   private let field: UIntField
 
@@ -33,9 +34,11 @@ package struct WaitField: Sendable {
 }
 
 extension V1.PopRequest {
+  @usableFromInline
   package static var waitField: WaitField? { WaitField(Field.waitMillis) }
 }
 
 extension V1.ListMoveRequest {
+  @usableFromInline
   package static var waitField: WaitField? { WaitField(Field.waitMillis) }
 }

@@ -2,6 +2,7 @@
 // fields costs one capacity check instead of one per byte. Lives inside one closure over a buffer's
 // memory; the caller has computed the size with `WireSize`, so nothing is checked here again.
 
+@usableFromInline
 package struct WireCursor {
   private let memory: UnsafeMutableRawBufferPointer
   /// Where the next byte goes: an index into the buffer.

@@ -9,6 +9,7 @@
 
 import NIOCore
 
+@usableFromInline
 package protocol WireMessage: SendableMetatype {
   /// The message's full name in its .proto.
   static var name: String { get }
@@ -38,10 +39,12 @@ package protocol WireMessage: SendableMetatype {
 }
 
 extension WireMessage {
+  @inlinable
   package var unservedField: String? { nil }
 }
 
 /// The request of a call on one key.
+@usableFromInline
 package protocol KeyedMessage: WireMessage {
   static var keyFields: KeyFields { get }
   var key: UnsafeRawBufferPointer { get }
@@ -58,7 +61,9 @@ package protocol KeyedMessage: WireMessage {
 extension KeyedMessage {
   @inlinable
   package static var usesKey: Bool { true }
+  @inlinable
   package static var waitField: WaitField? { nil }
+  @inlinable
   package var waitMillis: UInt32 { 0 }
 }
 
@@ -68,6 +73,7 @@ extension V1.InspectRequest {
 }
 
 /// An enum of the contract. Open, as protobuf has it: a newer peer may send numbers without a name.
+@usableFromInline
 package protocol WireEnum: RawRepresentable, Hashable, Sendable, CaseIterable,
   CustomStringConvertible
 where RawValue == Int32 {

@@ -74,6 +74,20 @@ package struct WireReader {
     return UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
   }
 
+  /// The bytes of the next field, if it has this tag of one byte and is shorter than 128 bytes, as
+  /// most are; nil: it may be another field, nothing was read.
+  @inline(__always)
+  mutating func readShortBytes(_ tag: UInt32) -> UnsafeRawBufferPointer? {
+    guard bytes.count &- offset >= 2, tag < 0x80, let memory = bytes.baseAddress else { return nil }
+    let next = memory + offset
+    let length = Int(next.load(fromByteOffset: 1, as: UInt8.self))
+    guard UInt32(next.load(as: UInt8.self)) == tag, length < 0x80,
+      length <= bytes.count &- offset &- 2
+    else { return nil }
+    offset &+= 2 &+ length
+    return UnsafeRawBufferPointer(start: next + 2, count: length)
+  }
+
   /// The next `count` bytes; nil if there are fewer.
   @inline(__always)
   mutating func takeMemory(_ count: Int) -> UnsafeRawPointer? {

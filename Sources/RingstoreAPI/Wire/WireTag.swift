@@ -2,6 +2,7 @@
 // Values only; any thread. Source: protobuf.dev, "Encoding".
 
 /// Why bytes are not a protobuf message. Always an error of the peer; the reply is INTERNAL.
+@usableFromInline
 package enum WireError: Error, Hashable, Sendable {
   /// A field ends after its message does.
   case truncated

@@ -24,33 +24,30 @@ extension LinkSession {
     _ frame: UnsafeRawBufferPointer, in block: LargeBlock?, _ controls: inout FrameControls,
     isHeld: Bool = false
   ) throws(WireError) -> Progress {
+    // The reference to the core is counted once a frame, not at each of its uses.
+    let core = core
     // Within a frame no slot changes hands.
     defer {
       core.linkCallsAhead.end()
       if !core.returnedSlots.isEmpty { barReturnedSlots() }
     }
     var parts = LinkV1.RouterFrame.Parts(frame)
-    var calls: Calls?
+    var calls = Calls()
     var position = 0
     while let part = try parts.next() {
       switch part {
       case .calls(let message):
-        if calls == nil {
+        if calls.peer == nil {
           if holdsCalls, !isHeld { return .held(position) }
           // The router has said that a map is in force, whose slots come in a moment.
           if let peer, core.coming?.wasReported(by: peer) == true { return .held(position) }
-          switch begin(controls) {
-          case .calls(let begun): calls = begun
-          case .ended(let after): return .ended(after)
-          }
+          if let after = begin(&calls, controls) { return .ended(after) }
         }
-        if let calls {
-          var following = parts
-          let call = try core.linkCallsAhead.call(message, calls.context) {
-            if case .calls(let message) = try? following.next() { message } else { nil }
-          }
-          execute(call.pointee, in: block, calls, controls)
+        var following = parts
+        let call = try core.linkCallsAhead.call(message, calls.context) {
+          if case .calls(let message) = try? following.next() { message } else { nil }
         }
+        execute(call.pointee, in: block, &calls, controls, core)
         guard output.readableBytes >= LinkProtocol.frameBytes, parts.position < frame.count
         else { break }
         flush()
@@ -78,52 +75,52 @@ extension LinkSession {
 
   /// What the calls of a frame have in common.
   private struct Calls {
-    let peer: RouterSession
-    let context: CallContext
+    /// Nil before the first call.
+    var peer: RouterSession?
+    /// Of each call in turn.
+    var context = CallContext()
     /// A longer response comes later, over the bulk lane.
-    let bytesMin: Int
-    let isBarred: Bool
+    var bytesMin = Int.max
+    var isBarred = false
   }
 
-  private enum Beginning {
-    case calls(Calls)
-    case ended(AfterFrame)
-  }
-
-  /// Whether calls may be executed.
-  private func begin(_ controls: FrameControls) -> Beginning {
-    guard let peer, !peer.isSuperseded else { return .ended(refuseCalls()) }
-    guard controls.heardMillis > 0 else { return .ended(Self.clockMissing) }
-    return .calls(
-      Calls(
-        peer: peer, context: core.frameContext(heardMillis: controls.heardMillis),
-        bytesMin: peer.hasBulkLane ? core.limits.bulkBytesMin : .max,
-        isBarred: !barredSlots.isEmpty))
+  /// Prepares the execution of a frame's calls. Returns the end of the link if they may not be
+  /// executed.
+  private func begin(_ calls: inout Calls, _ controls: FrameControls) -> AfterFrame? {
+    guard let peer, !peer.isSuperseded else { return refuseCalls() }
+    guard controls.heardMillis > 0 else { return Self.clockMissing }
+    calls.peer = peer
+    calls.context = core.frameContext(heardMillis: controls.heardMillis)
+    if peer.hasBulkLane { calls.bytesMin = core.limits.bulkBytesMin }
+    calls.isBarred = !barredSlots.isEmpty
+    return nil
   }
 
   @inline(__always)
   private func execute(
-    _ call: LinkV1.LinkCall, in block: LargeBlock?, _ calls: Calls, _ controls: FrameControls
+    _ call: LinkV1.LinkCall, in block: LargeBlock?, _ calls: inout Calls,
+    _ controls: FrameControls, _ core: ShardCore
   ) {
     let start = output.writerIndex
-    if controls.cancelled.contains(call.id) {
+    if !controls.cancelled.isEmpty, controls.cancelled.contains(call.id) {
       return output.writeReply(.link, id: call.id, error: .cancelled)
     }
     if calls.isBarred, returnsBarred(call, controls.placedAgain) { return }
-    var context = calls.context
-    context.deadlineNanos =
+    calls.context.deadlineNanos =
       call.deadlineMillis == 0 ? 0 : core.nanos(ofMillis: call.deadlineMillis)
-    if !call.traceContext.isEmpty { context.span = core.beginSpan(of: call, context) }
+    calls.context.span = 0
+    if !call.traceContext.isEmpty { calls.context.span = core.beginSpan(of: call, calls.context) }
     guard call.method < InternalMethod.firstNumber else {
-      return replyToPart(call, calls.peer, &context)
+      if let peer = calls.peer { replyToPart(call, peer, calls.context) }
+      return
     }
     if let later = core.reply(
-      to: call, in: block, into: &output, largerThan: calls.bytesMin, context)
+      to: call, in: block, into: &output, largerThan: calls.bytesMin, calls.context)
     {
-      begin(later, call, calls.peer, context)
+      if let peer = calls.peer { begin(later, call, peer, calls.context) }
     } else {
-      if context.span != 0 { core.replied(context.span, call.method) }
-      passGate(call.id, call.method, since: start)
+      if calls.context.span != 0 { core.replied(calls.context.span, call.method) }
+      passGate(call.id, call.method, since: start, core)
     }
     core.serveParked()
   }
@@ -150,13 +147,14 @@ extension LinkSession {
     if context.span != 0 { core.executes(context.span) }
     request.withUnsafeReadableBytes { core.reply(to: method, id: id, $0, into: &output, context) }
     if context.span != 0 { core.replied(context.span, method) }
-    passGate(id, method, since: start)
+    passGate(id, method, since: start, core)
     flushUnlessWorking()
   }
 
   private func replyToPart(
-    _ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: inout CallContext
+    _ call: LinkV1.LinkCall, _ peer: RouterSession, _ context: CallContext
   ) {
+    var context = context
     if let restriction = call.restriction {
       do throws(CallError) {
         context.principal = try RestrictionMessage.principal(restriction)
@@ -186,14 +184,14 @@ extension LinkSession {
         }
       }
       if context.span != 0 { core.replied(context.span, call.method) }
-      passGate(call.id, call.method, since: start)
+      passGate(call.id, call.method, since: start, core)
     default:
       let start = output.writerIndex
       if let later = core.reply(to: call, into: &output, context) {
         begin(later, call, peer, context)
       } else {
         if context.span != 0 { core.replied(context.span, call.method) }
-        passGate(call.id, call.method, since: start)
+        passGate(call.id, call.method, since: start, core)
       }
     }
   }

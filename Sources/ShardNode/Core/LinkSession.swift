@@ -261,7 +261,7 @@ package final class LinkSession {
   /// Holds the reply of a call just executed, which begins at `start` of the frame under
   /// construction, if it reveals a change that isn't committed.
   @inline(__always)
-  func passGate(_ id: UInt64, _ method: UInt32, since start: Int) {
+  func passGate(_ id: UInt64, _ method: UInt32, since start: Int, _ core: ShardCore) {
     if core.gate.holds(core.latestMark) { hold(id, method, since: start) }
   }
 

@@ -96,10 +96,10 @@ extension ReadAhead<V1.Call> {
   func read(_ batch: UnsafeRawBufferPointer) throws(WireError) {
     end()
     do throws(WireError) {
-      _ = try V1.CallBatch(batch, checkingElements: false)
       var messages = RepeatedBytes.Iterator(in: batch, V1.CallBatch.Field.calls)
-      while count < countMax, let message = messages.next() { try keep(message) }
-      while let message = messages.next() { _ = try V1.Call(message) }
+      while let message = try messages.read() {
+        if count < countMax { try keep(message) } else { _ = try V1.Call(message) }
+      }
     } catch {
       end()
       throw error

@@ -109,7 +109,7 @@ extension ShardCore {
     latestMark = .none
     let carrier = Swift.type(of: call).carrier
     let method = call.methodNumber
-    let reply = output.beginReply(carrier, id: call.id)
+    let reply = output.beginReply(carrier, id: call.id, sizeHint: 0, more: false)
     do throws(CallError) {
       if let field = call.unservedField { throw .unservedField(field) }
       // A router's frames are our own; a client's call may have an unknown condition.

@@ -7,11 +7,11 @@ import NIOCore
 
 extension Legacy {
   /// `Key`.
-  package struct Key: WireMessage {
-    package static let name = "Key"
-    package var keyName: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct Key: WireMessage {
+    @usableFromInline package static let name = "Key"
+    @usableFromInline package var keyName: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -21,14 +21,16 @@ extension Legacy {
       self.keyName = keyName
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -41,23 +43,23 @@ extension Legacy {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.keyName.count)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.keyName)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11 &+ self.keyName.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keyName: BytesField { BytesField(1) }
     }
@@ -65,11 +67,11 @@ extension Legacy {
   }
 
   /// `Value`.
-  package struct Value: WireMessage {
-    package static let name = "Value"
-    package var valueName: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct Value: WireMessage {
+    @usableFromInline package static let name = "Value"
+    @usableFromInline package var valueName: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -79,14 +81,16 @@ extension Legacy {
       self.valueName = valueName
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -99,23 +103,23 @@ extension Legacy {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.valueName.count)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.valueName)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11 &+ self.valueName.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var valueName: BytesField { BytesField(1) }
     }
@@ -123,12 +127,12 @@ extension Legacy {
   }
 
   /// `KeyValue`.
-  package struct KeyValue: WireMessage {
-    package static let name = "KeyValue"
-    package var key: Legacy.Key? = nil
-    package var value: Legacy.Value? = nil
+  @usableFromInline package struct KeyValue: WireMessage {
+    @usableFromInline package static let name = "KeyValue"
+    @usableFromInline package var key: Legacy.Key? = nil
+    @usableFromInline package var value: Legacy.Value? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -139,14 +143,16 @@ extension Legacy {
       self.value = value
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -168,7 +174,7 @@ extension Legacy {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       if let value = self.key { size &+= WireSize.bytesField(1, count: value.byteCount) }
       if let value = self.value { size &+= WireSize.bytesField(2, count: value.byteCount) }
@@ -176,17 +182,17 @@ extension Legacy {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       if let value = self.key { cursor.put(1, message: value) }
       if let value = self.value { cursor.put(2, message: value) }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -196,11 +202,11 @@ extension Legacy {
   }
 
   /// `Status`.
-  package struct Status: WireMessage {
-    package static let name = "Status"
-    package var result: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct Status: WireMessage {
+    @usableFromInline package static let name = "Status"
+    @usableFromInline package var result: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -210,14 +216,16 @@ extension Legacy {
       self.result = result
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -230,23 +238,23 @@ extension Legacy {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.result.count)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.result)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11 &+ self.result.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var result: BytesField { BytesField(1) }
     }
@@ -254,12 +262,12 @@ extension Legacy {
   }
 
   /// `Deque`.
-  package struct Deque: WireMessage {
-    package static let name = "Deque"
-    package var keyName: Legacy.Key? = nil
-    package var data: RepeatedBytes = RepeatedBytes()
+  @usableFromInline package struct Deque: WireMessage {
+    @usableFromInline package static let name = "Deque"
+    @usableFromInline package var keyName: Legacy.Key? = nil
+    @usableFromInline package var data: RepeatedBytes = RepeatedBytes()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -270,7 +278,7 @@ extension Legacy {
       self.data = data
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.data = RepeatedBytes(in: encoded, 18)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -291,7 +299,7 @@ extension Legacy {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       if let value = self.keyName { size &+= WireSize.bytesField(1, count: value.byteCount) }
       size &+= self.data.byteCount(field: 2)
@@ -299,17 +307,17 @@ extension Legacy {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       if let value = self.keyName { cursor.put(1, message: value) }
       self.data.write(field: 2, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keyName: BytesField { BytesField(1) }
       @inlinable
@@ -319,13 +327,13 @@ extension Legacy {
   }
 
   /// `ListRange`.
-  package struct ListRange: WireMessage {
-    package static let name = "ListRange"
-    package var key: Legacy.Key? = nil
-    package var start: Int32 = 0
-    package var stop: Int32 = 0
+  @usableFromInline package struct ListRange: WireMessage {
+    @usableFromInline package static let name = "ListRange"
+    @usableFromInline package var key: Legacy.Key? = nil
+    @usableFromInline package var start: Int32 = 0
+    @usableFromInline package var stop: Int32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -337,14 +345,16 @@ extension Legacy {
       self.stop = stop
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -363,7 +373,7 @@ extension Legacy {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       if let value = self.key { size &+= WireSize.bytesField(1, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: Int64(self.start)))
@@ -372,18 +382,18 @@ extension Legacy {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       if let value = self.key { cursor.put(1, message: value) }
       cursor.put(2, optionalVarint: UInt64(bitPattern: Int64(self.start)))
       cursor.put(3, optionalVarint: UInt64(bitPattern: Int64(self.stop)))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -395,11 +405,11 @@ extension Legacy {
   }
 
   /// `ResponseVal`.
-  package struct ResponseVal: WireMessage {
-    package static let name = "ResponseVal"
-    package var res: Res? = nil
+  @usableFromInline package struct ResponseVal: WireMessage {
+    @usableFromInline package static let name = "ResponseVal"
+    @usableFromInline package var res: Res? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -409,14 +419,16 @@ extension Legacy {
       self.res = res
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -435,7 +447,7 @@ extension Legacy {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       switch self.res {
       case .noval(let value):
@@ -448,7 +460,7 @@ extension Legacy {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       switch self.res {
       case .noval(let value):
         cursor.put(1, varint: (value ? 1 : 0))
@@ -458,12 +470,12 @@ extension Legacy {
       }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var noval: BoolField { BoolField(1) }
       @inlinable
@@ -471,7 +483,7 @@ extension Legacy {
     }
 
     /// Which field of `res` is set: the last one that came.
-    package enum Res {
+    @usableFromInline package enum Res {
       case noval(Bool)
       case value(Legacy.Value)
     }

@@ -7,12 +7,12 @@ import NIOCore
 
 extension Legacy {
   /// `SetRequest`.
-  package struct SetRequest: WireMessage {
-    package static let name = "SetRequest"
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var value: Int32 = 0
+  @usableFromInline package struct SetRequest: WireMessage {
+    @usableFromInline package static let name = "SetRequest"
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var value: Int32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -23,14 +23,16 @@ extension Legacy {
       self.value = value
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -44,7 +46,7 @@ extension Legacy {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: Int64(self.value)))
@@ -52,17 +54,17 @@ extension Legacy {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(bitPattern: Int64(self.value)))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 22 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -72,11 +74,11 @@ extension Legacy {
   }
 
   /// `SetResponse`.
-  package struct SetResponse: WireMessage {
-    package static let name = "SetResponse"
-    package var success: Bool = false
+  @usableFromInline package struct SetResponse: WireMessage {
+    @usableFromInline package static let name = "SetResponse"
+    @usableFromInline package var success: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -86,14 +88,16 @@ extension Legacy {
       self.success = success
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -106,23 +110,23 @@ extension Legacy {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, (self.success ? 1 : 0))
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: (self.success ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 2) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var success: BoolField { BoolField(1) }
     }
@@ -130,11 +134,11 @@ extension Legacy {
   }
 
   /// `GetRequest`.
-  package struct GetRequest: WireMessage {
-    package static let name = "GetRequest"
-    package var key: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct GetRequest: WireMessage {
+    @usableFromInline package static let name = "GetRequest"
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -144,14 +148,16 @@ extension Legacy {
       self.key = key
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -164,23 +170,23 @@ extension Legacy {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
     }
@@ -188,12 +194,12 @@ extension Legacy {
   }
 
   /// `GetResponse`.
-  package struct GetResponse: WireMessage {
-    package static let name = "GetResponse"
-    package var value: Int32 = 0
-    package var found: Bool = false
+  @usableFromInline package struct GetResponse: WireMessage {
+    @usableFromInline package static let name = "GetResponse"
+    @usableFromInline package var value: Int32 = 0
+    @usableFromInline package var found: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -204,14 +210,16 @@ extension Legacy {
       self.found = found
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -225,7 +233,7 @@ extension Legacy {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: Int64(self.value)))
       size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
@@ -233,17 +241,17 @@ extension Legacy {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: Int64(self.value)))
       cursor.put(2, optionalVarint: (self.found ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 13) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var value: IntField { IntField(1) }
       @inlinable

@@ -29,8 +29,8 @@ extension GoogleProtobuf {
   /// the custom JSON in addition to the `@type` field. Example (for message
   /// [google.protobuf.Duration][]): { "@type":
   /// "type.googleapis.com/google.protobuf.Duration", "value": "1.212s" }
-  package struct AnyMessage: WireMessage {
-    package static let name = "google.protobuf.Any"
+  @usableFromInline package struct AnyMessage: WireMessage {
+    @usableFromInline package static let name = "google.protobuf.Any"
     /// A URL/resource name that uniquely identifies the type of the serialized protocol buffer
     /// message. This string must contain at least one "/" character. The last segment of the
     /// URL's path must represent the fully qualified name of the type (as in
@@ -47,11 +47,11 @@ extension GoogleProtobuf {
     /// official protobuf release, and it is not used for type URLs beginning with
     /// type.googleapis.com. Schemes other than `http`, `https` (or the empty scheme) might be
     /// used with implementation specific semantics.
-    package var typeURL: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var typeURL: UnsafeRawBufferPointer = noBytes
     /// Must be a valid serialized protocol buffer of the above specified type.
-    package var value: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -63,14 +63,16 @@ extension GoogleProtobuf {
       self.value = value
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -84,7 +86,7 @@ extension GoogleProtobuf {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.typeURL.count)
       size &+= WireSize.optionalBytesField(2, count: self.value.count)
@@ -92,17 +94,17 @@ extension GoogleProtobuf {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.typeURL)
       cursor.put(2, optionalBytes: self.value)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 22 &+ self.typeURL.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var typeURL: BytesField { BytesField(1) }
       @inlinable

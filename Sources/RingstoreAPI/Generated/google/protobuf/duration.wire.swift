@@ -29,20 +29,20 @@ extension GoogleProtobuf {
   /// encoded in JSON format as "3s", while 3 seconds and 1 nanosecond should be expressed in
   /// JSON format as "3.000000001s", and 3 seconds and 1 microsecond should be expressed in
   /// JSON format as "3.000001s".
-  package struct Duration: WireMessage {
-    package static let name = "google.protobuf.Duration"
+  @usableFromInline package struct Duration: WireMessage {
+    @usableFromInline package static let name = "google.protobuf.Duration"
     /// Signed seconds of the span of time. Must be from -315,576,000,000 to +315,576,000,000
     /// inclusive. Note: these bounds are computed from: 60 sec/min * 60 min/hr * 24 hr/day *
     /// 365.25 days/year * 10000 years
-    package var seconds: Int64 = 0
+    @usableFromInline package var seconds: Int64 = 0
     /// Signed fractions of a second at nanosecond resolution of the span of time. Durations
     /// less than one second are represented with a 0 `seconds` field and a positive or negative
     /// `nanos` field. For durations of one second or more, a non-zero value for the `nanos`
     /// field must be of the same sign as the `seconds` field. Must be from -999,999,999 to
     /// +999,999,999 inclusive.
-    package var nanos: Int32 = 0
+    @usableFromInline package var nanos: Int32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -53,14 +53,16 @@ extension GoogleProtobuf {
       self.nanos = nanos
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -74,7 +76,7 @@ extension GoogleProtobuf {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: self.seconds))
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: Int64(self.nanos)))
@@ -82,17 +84,17 @@ extension GoogleProtobuf {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: self.seconds))
       cursor.put(2, optionalVarint: UInt64(bitPattern: Int64(self.nanos)))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 22) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var seconds: IntField { IntField(1) }
       @inlinable

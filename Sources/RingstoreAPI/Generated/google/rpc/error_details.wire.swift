@@ -8,17 +8,16 @@ import NIOCore
 extension GoogleRPC {
   /// Why a call failed, for programs: the reason is stable, the message of the status is for
   /// people.
-  package struct ErrorInfo: WireMessage {
-    package static let name = "google.rpc.ErrorInfo"
-    package var reason: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct ErrorInfo: WireMessage {
+    @usableFromInline package static let name = "google.rpc.ErrorInfo"
+    @usableFromInline package var reason: UnsafeRawBufferPointer = noBytes
     /// "ringstore"
-    package var domain: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var domain: UnsafeRawBufferPointer = noBytes
     /// "shard" where one shard is concerned
-    package var metadata: RepeatedMessages<GoogleRPC.ErrorInfo.MetadataEntry> = RepeatedMessages<
-      GoogleRPC.ErrorInfo.MetadataEntry
-    >()
+    @usableFromInline package var metadata: RepeatedMessages<GoogleRPC.ErrorInfo.MetadataEntry> =
+      RepeatedMessages<GoogleRPC.ErrorInfo.MetadataEntry>()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -35,13 +34,15 @@ extension GoogleRPC {
       self.metadata = metadata
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.metadata = RepeatedMessages<GoogleRPC.ErrorInfo.MetadataEntry>(in: encoded, 26)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -63,7 +64,7 @@ extension GoogleRPC {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.reason.count)
       size &+= WireSize.optionalBytesField(2, count: self.domain.count)
@@ -72,18 +73,18 @@ extension GoogleRPC {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.reason)
       cursor.put(2, optionalBytes: self.domain)
       self.metadata.write(field: 3, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var reason: BytesField { BytesField(1) }
       @inlinable
@@ -93,12 +94,12 @@ extension GoogleRPC {
     }
 
     /// `google.rpc.ErrorInfo.MetadataEntry`.
-    package struct MetadataEntry: WireMessage {
-      package static let name = "google.rpc.ErrorInfo.MetadataEntry"
-      package var key: UnsafeRawBufferPointer = noBytes
-      package var value: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package struct MetadataEntry: WireMessage {
+      @usableFromInline package static let name = "google.rpc.ErrorInfo.MetadataEntry"
+      @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+      @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
       /// Whether the message carried a field, at any level, that is not in the contract.
-      package private(set) var hasUnknownField = false
+      @usableFromInline package private(set) var hasUnknownField = false
 
       @inlinable
       package init() {}
@@ -109,14 +110,16 @@ extension GoogleRPC {
         self.value = value
       }
 
-      package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
         self.init()
         try merge(encoded)
       }
 
       /// Reads a message on top of what was read before.
       @inline(__always)
-      package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+        throws(WireError)
+      {
         var reader = WireReader(encoded)
         while let tag = try reader.nextTag() {
           switch tag.rawValue {
@@ -130,7 +133,7 @@ extension GoogleRPC {
       }
 
       @inline(__always)
-      package var byteCount: Int {
+      @usableFromInline package var byteCount: Int {
         var size = 0
         size &+= WireSize.optionalBytesField(1, count: self.key.count)
         size &+= WireSize.optionalBytesField(2, count: self.value.count)
@@ -138,17 +141,17 @@ extension GoogleRPC {
       }
 
       @inline(__always)
-      package func write(to cursor: inout WireCursor) {
+      @usableFromInline package func write(to cursor: inout WireCursor) {
         cursor.put(1, optionalBytes: self.key)
         cursor.put(2, optionalBytes: self.value)
       }
 
-      package func write(into buffer: inout ByteBuffer) {
+      @usableFromInline package func write(into buffer: inout ByteBuffer) {
         buffer.writeFields(size: 22 &+ self.key.count &+ self.value.count) { write(to: &$0) }
       }
 
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var key: BytesField { BytesField(1) }
         @inlinable
@@ -160,11 +163,11 @@ extension GoogleRPC {
   }
 
   /// How long a caller should wait before it tries again.
-  package struct RetryInfo: WireMessage {
-    package static let name = "google.rpc.RetryInfo"
-    package var retryDelay: GoogleProtobuf.Duration? = nil
+  @usableFromInline package struct RetryInfo: WireMessage {
+    @usableFromInline package static let name = "google.rpc.RetryInfo"
+    @usableFromInline package var retryDelay: GoogleProtobuf.Duration? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -174,14 +177,16 @@ extension GoogleRPC {
       self.retryDelay = retryDelay
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -198,23 +203,23 @@ extension GoogleRPC {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       if let value = self.retryDelay { size &+= WireSize.bytesField(1, count: value.byteCount) }
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       if let value = self.retryDelay { cursor.put(1, message: value) }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var retryDelay: BytesField { BytesField(1) }
     }

@@ -8,16 +8,15 @@ import NIOCore
 extension GoogleRPC {
   /// Travels encoded in the trailer grpc-status-details-bin and in the details of a batched
   /// reply.
-  package struct Status: WireMessage {
-    package static let name = "google.rpc.Status"
+  @usableFromInline package struct Status: WireMessage {
+    @usableFromInline package static let name = "google.rpc.Status"
     /// the same number as grpc-status
-    package var code: Int32 = 0
-    package var message: UnsafeRawBufferPointer = noBytes
-    package var details: RepeatedMessages<GoogleProtobuf.AnyMessage> = RepeatedMessages<
-      GoogleProtobuf.AnyMessage
-    >()
+    @usableFromInline package var code: Int32 = 0
+    @usableFromInline package var message: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var details: RepeatedMessages<GoogleProtobuf.AnyMessage> =
+      RepeatedMessages<GoogleProtobuf.AnyMessage>()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -34,13 +33,15 @@ extension GoogleRPC {
       self.details = details
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.details = RepeatedMessages<GoogleProtobuf.AnyMessage>(in: encoded, 26)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -62,7 +63,7 @@ extension GoogleRPC {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: Int64(self.code)))
       size &+= WireSize.optionalBytesField(2, count: self.message.count)
@@ -71,18 +72,18 @@ extension GoogleRPC {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: Int64(self.code)))
       cursor.put(2, optionalBytes: self.message)
       self.details.write(field: 3, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var code: IntField { IntField(1) }
       @inlinable

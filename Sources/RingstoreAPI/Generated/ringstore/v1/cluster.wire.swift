@@ -7,22 +7,24 @@ import NIOCore
 
 extension V1 {
   /// `ringstore.v1.DescribeRequest`.
-  package struct DescribeRequest: WireMessage {
-    package static let name = "ringstore.v1.DescribeRequest"
+  @usableFromInline package struct DescribeRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.DescribeRequest"
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -33,20 +35,20 @@ extension V1 {
       }
     }
 
-    package var byteCount: Int { 0 }
-    package func write(to cursor: inout WireCursor) {}
-    package func write(into buffer: inout ByteBuffer) {}
+    @usableFromInline package var byteCount: Int { 0 }
+    @usableFromInline package func write(to cursor: inout WireCursor) {}
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {}
 
   }
 
   /// `ringstore.v1.DescribeResponse`.
-  package struct DescribeResponse: WireMessage {
-    package static let name = "ringstore.v1.DescribeResponse"
-    package var cluster: UnsafeRawBufferPointer = noBytes
-    package var map: V1.SlotMap? = nil
-    package var nodes: RepeatedMessages<V1.Node> = RepeatedMessages<V1.Node>()
+  @usableFromInline package struct DescribeResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.DescribeResponse"
+    @usableFromInline package var cluster: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var map: V1.SlotMap? = nil
+    @usableFromInline package var nodes: RepeatedMessages<V1.Node> = RepeatedMessages<V1.Node>()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -61,13 +63,15 @@ extension V1 {
       self.nodes = nodes
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.nodes = RepeatedMessages<V1.Node>(in: encoded, 26)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -93,7 +97,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.cluster.count)
       if let value = self.map { size &+= WireSize.bytesField(2, count: value.byteCount) }
@@ -102,18 +106,18 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.cluster)
       if let value = self.map { cursor.put(2, message: value) }
       self.nodes.write(field: 3, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var cluster: BytesField { BytesField(1) }
       @inlinable
@@ -125,29 +129,29 @@ extension V1 {
   }
 
   /// `ringstore.v1.Node`.
-  package struct Node: WireMessage {
-    package static let name = "ringstore.v1.Node"
-    package var id: UnsafeRawBufferPointer = noBytes
-    package var role: V1.Node.Role = V1.Node.Role(rawValue: 0)
-    package var address: UnsafeRawBufferPointer = noBytes
-    package var state: V1.Node.State = V1.Node.State(rawValue: 0)
-    package var version: UnsafeRawBufferPointer = noBytes
-    package var uptimeMillis: Int64 = 0
-    package var keys: Int64 = 0
-    package var memoryBytes: Int64 = 0
+  @usableFromInline package struct Node: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.Node"
+    @usableFromInline package var id: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var role: V1.Node.Role = V1.Node.Role(rawValue: 0)
+    @usableFromInline package var address: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var state: V1.Node.State = V1.Node.State(rawValue: 0)
+    @usableFromInline package var version: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var uptimeMillis: Int64 = 0
+    @usableFromInline package var keys: Int64 = 0
+    @usableFromInline package var memoryBytes: Int64 = 0
     /// progress while loading, or why it is unreachable or not serving
-    package var detail: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var detail: UnsafeRawBufferPointer = noBytes
     /// of a shard: new at every start; 0 if unknown
-    package var incarnation: UInt64 = 0
+    @usableFromInline package var incarnation: UInt64 = 0
     /// of a shard: the limit of memory_bytes; 0: no limit
-    package var memoryLimitBytes: Int64 = 0
+    @usableFromInline package var memoryLimitBytes: Int64 = 0
     /// of a shard: failed calls since it started
-    package var errors: UInt64 = 0
+    @usableFromInline package var errors: UInt64 = 0
     /// Of a shard: a histogram of call durations since it started, in 97 buckets of
     /// microseconds; empty buckets at the end are left out. PROTOCOL.md has their bounds.
-    package var durations: RepeatedNumbers = RepeatedNumbers()
+    @usableFromInline package var durations: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -176,7 +180,7 @@ extension V1 {
       self.durations = durations
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.durations = RepeatedNumbers(in: encoded, 13, .varint)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -205,7 +209,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.id.count)
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: Int64(self.role.rawValue)))
@@ -224,7 +228,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.id)
       cursor.put(2, optionalVarint: UInt64(bitPattern: Int64(self.role.rawValue)))
       cursor.put(3, optionalBytes: self.address)
@@ -240,12 +244,12 @@ extension V1 {
       self.durations.write(field: 13, .varint, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var id: BytesField { BytesField(1) }
       @inlinable
@@ -275,8 +279,8 @@ extension V1 {
     }
 
     /// `ringstore.v1.Node.Role`.
-    package struct Role: WireEnum {
-      package let rawValue: Int32
+    @usableFromInline package struct Role: WireEnum {
+      @usableFromInline package let rawValue: Int32
 
       @inlinable
       package init(rawValue: Int32) {
@@ -290,12 +294,12 @@ extension V1 {
       @inlinable
       package static var shard: Self { Self(rawValue: 2) }
 
-      package static let allCases: [Self] = [
+      @usableFromInline package static let allCases: [Self] = [
         .unspecified, .router, .shard,
       ]
 
       /// The value's name, or its number where the contract has no name for it.
-      package var description: String {
+      @usableFromInline package var description: String {
         switch rawValue {
         case 0: "unspecified"
         case 1: "router"
@@ -306,8 +310,8 @@ extension V1 {
     }
 
     /// `ringstore.v1.Node.State`.
-    package struct State: WireEnum {
-      package let rawValue: Int32
+    @usableFromInline package struct State: WireEnum {
+      @usableFromInline package let rawValue: Int32
 
       @inlinable
       package init(rawValue: Int32) {
@@ -328,12 +332,12 @@ extension V1 {
       @inlinable
       package static var notServing: Self { Self(rawValue: 5) }
 
-      package static let allCases: [Self] = [
+      @usableFromInline package static let allCases: [Self] = [
         .unspecified, .loading, .serving, .draining, .unreachable, .notServing,
       ]
 
       /// The value's name, or its number where the contract has no name for it.
-      package var description: String {
+      @usableFromInline package var description: String {
         switch rawValue {
         case 0: "unspecified"
         case 1: "loading"
@@ -350,14 +354,18 @@ extension V1 {
 
   /// A stored, versioned document: made once for a new cluster, changed only by a rebalance,
   /// never computed again.
-  package struct SlotMap: WireMessage {
-    package static let name = "ringstore.v1.SlotMap"
-    package var epoch: UInt64 = 0
-    package var shards: RepeatedMessages<V1.SlotMap.Shard> = RepeatedMessages<V1.SlotMap.Shard>()
+  @usableFromInline package struct SlotMap: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.SlotMap"
+    @usableFromInline package var epoch: UInt64 = 0
+    @usableFromInline package var shards: RepeatedMessages<V1.SlotMap.Shard> = RepeatedMessages<
+      V1.SlotMap.Shard
+    >()
     /// sorted, gapless, 0..16383
-    package var ranges: RepeatedMessages<V1.SlotMap.Range> = RepeatedMessages<V1.SlotMap.Range>()
+    @usableFromInline package var ranges: RepeatedMessages<V1.SlotMap.Range> = RepeatedMessages<
+      V1.SlotMap.Range
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -373,13 +381,15 @@ extension V1 {
       self.ranges = ranges
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.shards = RepeatedMessages<V1.SlotMap.Shard>(in: encoded, 18)
       self.ranges = RepeatedMessages<V1.SlotMap.Range>(in: encoded, 26)
       var reader = WireReader(encoded)
@@ -408,7 +418,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.epoch)
       size &+= self.shards.byteCount(field: 2)
@@ -417,18 +427,18 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.epoch)
       self.shards.write(field: 2, to: &cursor)
       self.ranges.write(field: 3, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var epoch: UIntField { UIntField(1) }
       @inlinable
@@ -438,15 +448,15 @@ extension V1 {
     }
 
     /// `ringstore.v1.SlotMap.Shard`.
-    package struct Shard: WireMessage {
-      package static let name = "ringstore.v1.SlotMap.Shard"
-      package var id: UnsafeRawBufferPointer = noBytes
-      package var address: UnsafeRawBufferPointer = noBytes
-      package var weight: Double = 0
+    @usableFromInline package struct Shard: WireMessage {
+      @usableFromInline package static let name = "ringstore.v1.SlotMap.Shard"
+      @usableFromInline package var id: UnsafeRawBufferPointer = noBytes
+      @usableFromInline package var address: UnsafeRawBufferPointer = noBytes
+      @usableFromInline package var weight: Double = 0
       /// merged, never compared: not a part of the map's placement
-      package var lineage: V1.Lineage? = nil
+      @usableFromInline package var lineage: V1.Lineage? = nil
       /// Whether the message carried a field, at any level, that is not in the contract.
-      package private(set) var hasUnknownField = false
+      @usableFromInline package private(set) var hasUnknownField = false
 
       @inlinable
       package init() {}
@@ -462,14 +472,16 @@ extension V1 {
         self.lineage = lineage
       }
 
-      package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
         self.init()
         try merge(encoded)
       }
 
       /// Reads a message on top of what was read before.
       @inline(__always)
-      package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+        throws(WireError)
+      {
         var reader = WireReader(encoded)
         while let tag = try reader.nextTag() {
           switch tag.rawValue {
@@ -489,7 +501,7 @@ extension V1 {
       }
 
       @inline(__always)
-      package var byteCount: Int {
+      @usableFromInline package var byteCount: Int {
         var size = 0
         size &+= WireSize.optionalBytesField(1, count: self.id.count)
         size &+= WireSize.optionalBytesField(2, count: self.address.count)
@@ -499,19 +511,19 @@ extension V1 {
       }
 
       @inline(__always)
-      package func write(to cursor: inout WireCursor) {
+      @usableFromInline package func write(to cursor: inout WireCursor) {
         cursor.put(1, optionalBytes: self.id)
         cursor.put(2, optionalBytes: self.address)
         cursor.put(3, optionalFixed64: self.weight.bitPattern)
         if let value = self.lineage { cursor.put(4, message: value) }
       }
 
-      package func write(into buffer: inout ByteBuffer) {
+      @usableFromInline package func write(into buffer: inout ByteBuffer) {
         buffer.writeFields(size: byteCount) { write(to: &$0) }
       }
 
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var id: BytesField { BytesField(1) }
         @inlinable
@@ -525,15 +537,15 @@ extension V1 {
     }
 
     /// `ringstore.v1.SlotMap.Range`.
-    package struct Range: WireMessage {
-      package static let name = "ringstore.v1.SlotMap.Range"
-      package var first: UInt32 = 0
+    @usableFromInline package struct Range: WireMessage {
+      @usableFromInline package static let name = "ringstore.v1.SlotMap.Range"
+      @usableFromInline package var first: UInt32 = 0
       /// inclusive
-      package var last: UInt32 = 0
+      @usableFromInline package var last: UInt32 = 0
       /// index into shards
-      package var shard: UInt32 = 0
+      @usableFromInline package var shard: UInt32 = 0
       /// Whether the message carried a field, at any level, that is not in the contract.
-      package private(set) var hasUnknownField = false
+      @usableFromInline package private(set) var hasUnknownField = false
 
       @inlinable
       package init() {}
@@ -545,14 +557,16 @@ extension V1 {
         self.shard = shard
       }
 
-      package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
         self.init()
         try merge(encoded)
       }
 
       /// Reads a message on top of what was read before.
       @inline(__always)
-      package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+        throws(WireError)
+      {
         var reader = WireReader(encoded)
         while let tag = try reader.nextTag() {
           switch tag.rawValue {
@@ -567,7 +581,7 @@ extension V1 {
       }
 
       @inline(__always)
-      package var byteCount: Int {
+      @usableFromInline package var byteCount: Int {
         var size = 0
         size &+= WireSize.optionalVarintField(1, UInt64(self.first))
         size &+= WireSize.optionalVarintField(2, UInt64(self.last))
@@ -576,18 +590,18 @@ extension V1 {
       }
 
       @inline(__always)
-      package func write(to cursor: inout WireCursor) {
+      @usableFromInline package func write(to cursor: inout WireCursor) {
         cursor.put(1, optionalVarint: UInt64(self.first))
         cursor.put(2, optionalVarint: UInt64(self.last))
         cursor.put(3, optionalVarint: UInt64(self.shard))
       }
 
-      package func write(into buffer: inout ByteBuffer) {
+      @usableFromInline package func write(into buffer: inout ByteBuffer) {
         buffer.writeFields(size: 18) { write(to: &$0) }
       }
 
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var first: UIntField { UIntField(1) }
         @inlinable
@@ -603,16 +617,16 @@ extension V1 {
   /// The cluster's record of a shard's data. Of two records of a shard the one with more
   /// losses wins; with the same number, one with an id wins over one without; two different
   /// ids make a dispute.
-  package struct Lineage: WireMessage {
-    package static let name = "ringstore.v1.Lineage"
+  @usableFromInline package struct Lineage: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.Lineage"
     /// 16 bytes, created with the data; empty: unknown, or the shard is in memory only
-    package var id: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var id: UnsafeRawBufferPointer = noBytes
     /// how often an operator has accepted that the shard has other data than before
-    package var acceptedLosses: UInt64 = 0
+    @usableFromInline package var acceptedLosses: UInt64 = 0
     /// two ids were recorded: all data is refused until a loss is accepted
-    package var disputed: Bool = false
+    @usableFromInline package var disputed: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -626,14 +640,16 @@ extension V1 {
       self.disputed = disputed
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -648,7 +664,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.id.count)
       size &+= WireSize.optionalVarintField(2, self.acceptedLosses)
@@ -657,18 +673,18 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.id)
       cursor.put(2, optionalVarint: self.acceptedLosses)
       cursor.put(3, optionalVarint: (self.disputed ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 24 &+ self.id.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var id: BytesField { BytesField(1) }
       @inlinable
@@ -680,12 +696,12 @@ extension V1 {
   }
 
   /// `ringstore.v1.StatsRequest`.
-  package struct StatsRequest: WireMessage {
-    package static let name = "ringstore.v1.StatsRequest"
+  @usableFromInline package struct StatsRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.StatsRequest"
     /// the id of a single node; empty: this node and all shards
-    package var node: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var node: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -695,14 +711,16 @@ extension V1 {
       self.node = node
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -715,23 +733,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.node.count)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.node)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11 &+ self.node.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var node: BytesField { BytesField(1) }
     }
@@ -739,14 +757,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.StatsResponse`.
-  package struct StatsResponse: WireMessage {
-    package static let name = "ringstore.v1.StatsResponse"
+  @usableFromInline package struct StatsResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.StatsResponse"
     /// by name; docs/PROTOCOL.md lists them
-    package var counters: RepeatedMessages<V1.StatsResponse.CountersEntry> = RepeatedMessages<
-      V1.StatsResponse.CountersEntry
-    >()
+    @usableFromInline package var counters: RepeatedMessages<V1.StatsResponse.CountersEntry> =
+      RepeatedMessages<V1.StatsResponse.CountersEntry>()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -760,13 +777,15 @@ extension V1 {
       self.counters = counters
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.counters = RepeatedMessages<V1.StatsResponse.CountersEntry>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -786,34 +805,34 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.counters.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.counters.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var counters: BytesField { BytesField(1) }
     }
 
     /// `ringstore.v1.StatsResponse.CountersEntry`.
-    package struct CountersEntry: WireMessage {
-      package static let name = "ringstore.v1.StatsResponse.CountersEntry"
-      package var key: UnsafeRawBufferPointer = noBytes
-      package var value: Int64 = 0
+    @usableFromInline package struct CountersEntry: WireMessage {
+      @usableFromInline package static let name = "ringstore.v1.StatsResponse.CountersEntry"
+      @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+      @usableFromInline package var value: Int64 = 0
       /// Whether the message carried a field, at any level, that is not in the contract.
-      package private(set) var hasUnknownField = false
+      @usableFromInline package private(set) var hasUnknownField = false
 
       @inlinable
       package init() {}
@@ -824,14 +843,16 @@ extension V1 {
         self.value = value
       }
 
-      package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
         self.init()
         try merge(encoded)
       }
 
       /// Reads a message on top of what was read before.
       @inline(__always)
-      package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+        throws(WireError)
+      {
         var reader = WireReader(encoded)
         while let tag = try reader.nextTag() {
           switch tag.rawValue {
@@ -845,7 +866,7 @@ extension V1 {
       }
 
       @inline(__always)
-      package var byteCount: Int {
+      @usableFromInline package var byteCount: Int {
         var size = 0
         size &+= WireSize.optionalBytesField(1, count: self.key.count)
         size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: self.value))
@@ -853,17 +874,17 @@ extension V1 {
       }
 
       @inline(__always)
-      package func write(to cursor: inout WireCursor) {
+      @usableFromInline package func write(to cursor: inout WireCursor) {
         cursor.put(1, optionalBytes: self.key)
         cursor.put(2, optionalVarint: UInt64(bitPattern: self.value))
       }
 
-      package func write(into buffer: inout ByteBuffer) {
+      @usableFromInline package func write(into buffer: inout ByteBuffer) {
         buffer.writeFields(size: 22 &+ self.key.count) { write(to: &$0) }
       }
 
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var key: BytesField { BytesField(1) }
         @inlinable
@@ -875,13 +896,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.ShutdownRequest`.
-  package struct ShutdownRequest: WireMessage {
-    package static let name = "ringstore.v1.ShutdownRequest"
-    package var wholeCluster: Bool = false
+  @usableFromInline package struct ShutdownRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ShutdownRequest"
+    @usableFromInline package var wholeCluster: Bool = false
     /// the shard to stop; empty: this node
-    package var node: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var node: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -892,14 +913,16 @@ extension V1 {
       self.node = node
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -913,7 +936,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, (self.wholeCluster ? 1 : 0))
       size &+= WireSize.optionalBytesField(2, count: self.node.count)
@@ -921,17 +944,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: (self.wholeCluster ? 1 : 0))
       cursor.put(2, optionalBytes: self.node)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 13 &+ self.node.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var wholeCluster: BoolField { BoolField(1) }
       @inlinable
@@ -941,22 +964,24 @@ extension V1 {
   }
 
   /// `ringstore.v1.ShutdownResponse`.
-  package struct ShutdownResponse: WireMessage {
-    package static let name = "ringstore.v1.ShutdownResponse"
+  @usableFromInline package struct ShutdownResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ShutdownResponse"
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -967,20 +992,20 @@ extension V1 {
       }
     }
 
-    package var byteCount: Int { 0 }
-    package func write(to cursor: inout WireCursor) {}
-    package func write(into buffer: inout ByteBuffer) {}
+    @usableFromInline package var byteCount: Int { 0 }
+    @usableFromInline package func write(to cursor: inout WireCursor) {}
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {}
 
   }
 
   /// Makes a router read its list of shards again, and changes the cluster to it. Refused as
   /// a whole if a slot with keys would change its owner, or a shard can't be reached.
-  package struct ReloadRequest: WireMessage {
-    package static let name = "ringstore.v1.ReloadRequest"
+  @usableFromInline package struct ReloadRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ReloadRequest"
     /// report what would change, and change nothing
-    package var planOnly: Bool = false
+    @usableFromInline package var planOnly: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -990,14 +1015,16 @@ extension V1 {
       self.planOnly = planOnly
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1010,23 +1037,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, (self.planOnly ? 1 : 0))
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: (self.planOnly ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 2) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var planOnly: BoolField { BoolField(1) }
     }
@@ -1034,22 +1061,21 @@ extension V1 {
   }
 
   /// `ringstore.v1.ReloadResponse`.
-  package struct ReloadResponse: WireMessage {
-    package static let name = "ringstore.v1.ReloadResponse"
+  @usableFromInline package struct ReloadResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ReloadResponse"
     /// of the slot map that is in force now, or would be
-    package var epoch: UInt64 = 0
+    @usableFromInline package var epoch: UInt64 = 0
     /// ids of shards
-    package var added: RepeatedBytes = RepeatedBytes()
-    package var dropped: RepeatedBytes = RepeatedBytes()
+    @usableFromInline package var added: RepeatedBytes = RepeatedBytes()
+    @usableFromInline package var dropped: RepeatedBytes = RepeatedBytes()
     /// shards with another address
-    package var readdressed: RepeatedBytes = RepeatedBytes()
-    package var moves: RepeatedMessages<V1.ReloadResponse.Move> = RepeatedMessages<
-      V1.ReloadResponse.Move
-    >()
+    @usableFromInline package var readdressed: RepeatedBytes = RepeatedBytes()
+    @usableFromInline package var moves: RepeatedMessages<V1.ReloadResponse.Move> =
+      RepeatedMessages<V1.ReloadResponse.Move>()
     /// with plan_only: why the change would be refused; empty: it would not be
-    package var obstacle: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var obstacle: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1069,13 +1095,15 @@ extension V1 {
       self.obstacle = obstacle
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.added = RepeatedBytes(in: encoded, 18)
       self.dropped = RepeatedBytes(in: encoded, 26)
       self.readdressed = RepeatedBytes(in: encoded, 34)
@@ -1109,7 +1137,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.epoch)
       size &+= self.added.byteCount(field: 2)
@@ -1121,7 +1149,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.epoch)
       self.added.write(field: 2, to: &cursor)
       self.dropped.write(field: 3, to: &cursor)
@@ -1130,12 +1158,12 @@ extension V1 {
       cursor.put(6, optionalBytes: self.obstacle)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var epoch: UIntField { UIntField(1) }
       @inlinable
@@ -1151,13 +1179,13 @@ extension V1 {
     }
 
     /// `ringstore.v1.ReloadResponse.Move`.
-    package struct Move: WireMessage {
-      package static let name = "ringstore.v1.ReloadResponse.Move"
-      package var from: UnsafeRawBufferPointer = noBytes
-      package var to: UnsafeRawBufferPointer = noBytes
-      package var slots: UInt32 = 0
+    @usableFromInline package struct Move: WireMessage {
+      @usableFromInline package static let name = "ringstore.v1.ReloadResponse.Move"
+      @usableFromInline package var from: UnsafeRawBufferPointer = noBytes
+      @usableFromInline package var to: UnsafeRawBufferPointer = noBytes
+      @usableFromInline package var slots: UInt32 = 0
       /// Whether the message carried a field, at any level, that is not in the contract.
-      package private(set) var hasUnknownField = false
+      @usableFromInline package private(set) var hasUnknownField = false
 
       @inlinable
       package init() {}
@@ -1172,14 +1200,16 @@ extension V1 {
         self.slots = slots
       }
 
-      package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
         self.init()
         try merge(encoded)
       }
 
       /// Reads a message on top of what was read before.
       @inline(__always)
-      package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+        throws(WireError)
+      {
         var reader = WireReader(encoded)
         while let tag = try reader.nextTag() {
           switch tag.rawValue {
@@ -1194,7 +1224,7 @@ extension V1 {
       }
 
       @inline(__always)
-      package var byteCount: Int {
+      @usableFromInline package var byteCount: Int {
         var size = 0
         size &+= WireSize.optionalBytesField(1, count: self.from.count)
         size &+= WireSize.optionalBytesField(2, count: self.to.count)
@@ -1203,18 +1233,18 @@ extension V1 {
       }
 
       @inline(__always)
-      package func write(to cursor: inout WireCursor) {
+      @usableFromInline package func write(to cursor: inout WireCursor) {
         cursor.put(1, optionalBytes: self.from)
         cursor.put(2, optionalBytes: self.to)
         cursor.put(3, optionalVarint: UInt64(self.slots))
       }
 
-      package func write(into buffer: inout ByteBuffer) {
+      @usableFromInline package func write(into buffer: inout ByteBuffer) {
         buffer.writeFields(size: 28 &+ self.from.count &+ self.to.count) { write(to: &$0) }
       }
 
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var from: BytesField { BytesField(1) }
         @inlinable
@@ -1228,12 +1258,12 @@ extension V1 {
   }
 
   /// `ringstore.v1.HotKeysRequest`.
-  package struct HotKeysRequest: WireMessage {
-    package static let name = "ringstore.v1.HotKeysRequest"
+  @usableFromInline package struct HotKeysRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.HotKeysRequest"
     /// the maximum number of keys; 0: 10
-    package var count: UInt32 = 0
+    @usableFromInline package var count: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1243,14 +1273,16 @@ extension V1 {
       self.count = count
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1263,23 +1295,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.count))
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.count))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 6) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var count: UIntField { UIntField(1) }
     }
@@ -1287,14 +1319,16 @@ extension V1 {
   }
 
   /// `ringstore.v1.HotKeysResponse`.
-  package struct HotKeysResponse: WireMessage {
-    package static let name = "ringstore.v1.HotKeysResponse"
+  @usableFromInline package struct HotKeysResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.HotKeysResponse"
     /// of all databases, the most frequent first
-    package var keys: RepeatedMessages<V1.HotKey> = RepeatedMessages<V1.HotKey>()
+    @usableFromInline package var keys: RepeatedMessages<V1.HotKey> = RepeatedMessages<V1.HotKey>()
     /// unreachable shards, and the reason
-    package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+    @usableFromInline package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<
+      V1.Error
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1308,13 +1342,15 @@ extension V1 {
       self.unreachable = unreachable
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.keys = RepeatedMessages<V1.HotKey>(in: encoded, 10)
       self.unreachable = RepeatedMessages<V1.Error>(in: encoded, 18)
       var reader = WireReader(encoded)
@@ -1342,7 +1378,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.keys.byteCount(field: 1)
       size &+= self.unreachable.byteCount(field: 2)
@@ -1350,17 +1386,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.keys.write(field: 1, to: &cursor)
       self.unreachable.write(field: 2, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keys: BytesField { BytesField(1) }
       @inlinable
@@ -1370,22 +1406,25 @@ extension V1 {
   }
 
   /// `ringstore.v1.HotKey`.
-  package struct HotKey: KeyedMessage {
-    package static let name = "ringstore.v1.HotKey"
-    package static let keyFields = KeyFields(key: 10, database: 16)
+  @usableFromInline package struct HotKey: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.HotKey"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
     /// it may be missing in the store
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var slot: UInt32 = 0
-    package var shard: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var slot: UInt32 = 0
+    @usableFromInline package var shard: UnsafeRawBufferPointer = noBytes
     /// counts decay by half every minute
-    package var callsPerSecond: Double = 0
+    @usableFromInline package var callsPerSecond: Double = 0
     /// of all look-ups of the shard, 0 to 1
-    package var share: Double = 0
+    @usableFromInline package var share: Double = 0
     /// the relative error is about one over its square root
-    package var samples: Double = 0
+    @usableFromInline package var samples: Double = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1405,14 +1444,16 @@ extension V1 {
       self.samples = samples
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1431,7 +1472,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -1444,7 +1485,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: UInt64(self.slot))
@@ -1454,12 +1495,12 @@ extension V1 {
       cursor.put(7, optionalFixed64: self.samples.bitPattern)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 61 &+ self.key.count &+ self.shard.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -1479,14 +1520,14 @@ extension V1 {
   }
 
   /// `ringstore.v1.BigKeysRequest`.
-  package struct BigKeysRequest: WireMessage {
-    package static let name = "ringstore.v1.BigKeysRequest"
+  @usableFromInline package struct BigKeysRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.BigKeysRequest"
     /// the maximum number of keys in a ranking; 0: 10
-    package var count: UInt32 = 0
-    package var database: UInt32 = 0
-    package var allDatabases: Bool = false
+    @usableFromInline package var count: UInt32 = 0
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var allDatabases: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1498,14 +1539,16 @@ extension V1 {
       self.allDatabases = allDatabases
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1520,7 +1563,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.count))
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -1529,18 +1572,18 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.count))
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: (self.allDatabases ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 14) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var count: UIntField { UIntField(1) }
       @inlinable
@@ -1552,14 +1595,18 @@ extension V1 {
   }
 
   /// `ringstore.v1.BigKeysResponse`.
-  package struct BigKeysResponse: WireMessage {
-    package static let name = "ringstore.v1.BigKeysResponse"
+  @usableFromInline package struct BigKeysResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.BigKeysResponse"
     /// types that have keys
-    package var types: RepeatedMessages<V1.BigKeysOfType> = RepeatedMessages<V1.BigKeysOfType>()
+    @usableFromInline package var types: RepeatedMessages<V1.BigKeysOfType> = RepeatedMessages<
+      V1.BigKeysOfType
+    >()
     /// shards that are unreachable, or were lost meanwhile, and the reason
-    package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+    @usableFromInline package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<
+      V1.Error
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1573,13 +1620,15 @@ extension V1 {
       self.unreachable = unreachable
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.types = RepeatedMessages<V1.BigKeysOfType>(in: encoded, 10)
       self.unreachable = RepeatedMessages<V1.Error>(in: encoded, 18)
       var reader = WireReader(encoded)
@@ -1607,7 +1656,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.types.byteCount(field: 1)
       size &+= self.unreachable.byteCount(field: 2)
@@ -1615,17 +1664,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.types.write(field: 1, to: &cursor)
       self.unreachable.write(field: 2, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var types: BytesField { BytesField(1) }
       @inlinable
@@ -1635,19 +1684,23 @@ extension V1 {
   }
 
   /// `ringstore.v1.BigKeysOfType`.
-  package struct BigKeysOfType: WireMessage {
-    package static let name = "ringstore.v1.BigKeysOfType"
-    package var type: V1.ValueType = V1.ValueType(rawValue: 0)
+  @usableFromInline package struct BigKeysOfType: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.BigKeysOfType"
+    @usableFromInline package var type: V1.ValueType = V1.ValueType(rawValue: 0)
     /// all of the type
-    package var keys: Int64 = 0
+    @usableFromInline package var keys: Int64 = 0
     /// the bytes that these use together
-    package var bytes: Int64 = 0
+    @usableFromInline package var bytes: Int64 = 0
     /// the largest one first
-    package var byBytes: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
+    @usableFromInline package var byBytes: RepeatedMessages<V1.BigKey> = RepeatedMessages<
+      V1.BigKey
+    >()
     /// not for strings: those with the most values
-    package var byLength: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
+    @usableFromInline package var byLength: RepeatedMessages<V1.BigKey> = RepeatedMessages<
+      V1.BigKey
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1665,13 +1718,15 @@ extension V1 {
       self.byLength = byLength
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.byBytes = RepeatedMessages<V1.BigKey>(in: encoded, 34)
       self.byLength = RepeatedMessages<V1.BigKey>(in: encoded, 42)
       var reader = WireReader(encoded)
@@ -1702,7 +1757,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: Int64(self.type.rawValue)))
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: self.keys))
@@ -1713,7 +1768,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: Int64(self.type.rawValue)))
       cursor.put(2, optionalVarint: UInt64(bitPattern: self.keys))
       cursor.put(3, optionalVarint: UInt64(bitPattern: self.bytes))
@@ -1721,12 +1776,12 @@ extension V1 {
       self.byLength.write(field: 5, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var type: IntField { IntField(1) }
       @inlinable
@@ -1742,20 +1797,23 @@ extension V1 {
   }
 
   /// `ringstore.v1.BigKey`.
-  package struct BigKey: KeyedMessage {
-    package static let name = "ringstore.v1.BigKey"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var type: V1.ValueType = V1.ValueType(rawValue: 0)
+  @usableFromInline package struct BigKey: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.BigKey"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var type: V1.ValueType = V1.ValueType(rawValue: 0)
     /// of memory, as in Inspect
-    package var bytes: Int64 = 0
+    @usableFromInline package var bytes: Int64 = 0
     /// bytes of a string, values of a list
-    package var length: Int64 = 0
-    package var slot: UInt32 = 0
-    package var shard: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var length: Int64 = 0
+    @usableFromInline package var slot: UInt32 = 0
+    @usableFromInline package var shard: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1775,14 +1833,16 @@ extension V1 {
       self.shard = shard
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1801,7 +1861,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -1814,7 +1874,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: UInt64(bitPattern: Int64(self.type.rawValue)))
@@ -1824,12 +1884,12 @@ extension V1 {
       cursor.put(7, optionalBytes: self.shard)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 67 &+ self.key.count &+ self.shard.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -1849,22 +1909,24 @@ extension V1 {
   }
 
   /// `ringstore.v1.SnapshotRequest`.
-  package struct SnapshotRequest: WireMessage {
-    package static let name = "ringstore.v1.SnapshotRequest"
+  @usableFromInline package struct SnapshotRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.SnapshotRequest"
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1875,19 +1937,21 @@ extension V1 {
       }
     }
 
-    package var byteCount: Int { 0 }
-    package func write(to cursor: inout WireCursor) {}
-    package func write(into buffer: inout ByteBuffer) {}
+    @usableFromInline package var byteCount: Int { 0 }
+    @usableFromInline package func write(to cursor: inout WireCursor) {}
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {}
 
   }
 
   /// `ringstore.v1.SnapshotProgress`.
-  package struct SnapshotProgress: WireMessage {
-    package static let name = "ringstore.v1.SnapshotProgress"
+  @usableFromInline package struct SnapshotProgress: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.SnapshotProgress"
     /// those that have reported so far
-    package var shards: RepeatedMessages<V1.ShardSnapshot> = RepeatedMessages<V1.ShardSnapshot>()
+    @usableFromInline package var shards: RepeatedMessages<V1.ShardSnapshot> = RepeatedMessages<
+      V1.ShardSnapshot
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1898,13 +1962,15 @@ extension V1 {
       self.shards = shards
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.shards = RepeatedMessages<V1.ShardSnapshot>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -1924,23 +1990,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.shards.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.shards.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var shards: BytesField { BytesField(1) }
     }
@@ -1948,19 +2014,19 @@ extension V1 {
   }
 
   /// `ringstore.v1.ShardSnapshot`.
-  package struct ShardSnapshot: WireMessage {
-    package static let name = "ringstore.v1.ShardSnapshot"
-    package var shard: UnsafeRawBufferPointer = noBytes
-    package var complete: Bool = false
-    package var keysDone: Int64 = 0
+  @usableFromInline package struct ShardSnapshot: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ShardSnapshot"
+    @usableFromInline package var shard: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var complete: Bool = false
+    @usableFromInline package var keysDone: Int64 = 0
     /// that the shard has
-    package var keys: Int64 = 0
+    @usableFromInline package var keys: Int64 = 0
     /// written so far, about
-    package var bytes: Int64 = 0
+    @usableFromInline package var bytes: Int64 = 0
     /// since the pass began, which may have been before the call
-    package var elapsedMillis: Int64 = 0
+    @usableFromInline package var elapsedMillis: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1978,14 +2044,16 @@ extension V1 {
       self.elapsedMillis = elapsedMillis
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2003,7 +2071,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.shard.count)
       size &+= WireSize.optionalVarintField(2, (self.complete ? 1 : 0))
@@ -2015,7 +2083,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.shard)
       cursor.put(2, optionalVarint: (self.complete ? 1 : 0))
       cursor.put(3, optionalVarint: UInt64(bitPattern: self.keysDone))
@@ -2024,12 +2092,12 @@ extension V1 {
       cursor.put(6, optionalVarint: UInt64(bitPattern: self.elapsedMillis))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 57 &+ self.shard.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var shard: BytesField { BytesField(1) }
       @inlinable
@@ -2047,14 +2115,14 @@ extension V1 {
   }
 
   /// `ringstore.v1.DigestRequest`.
-  package struct DigestRequest: WireMessage {
-    package static let name = "ringstore.v1.DigestRequest"
+  @usableFromInline package struct DigestRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.DigestRequest"
     /// return the digest of each slot too
-    package var slots: Bool = false
+    @usableFromInline package var slots: Bool = false
     /// include versions and the encoding of integers: only for copies of one log
-    package var withVersions: Bool = false
+    @usableFromInline package var withVersions: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2065,14 +2133,16 @@ extension V1 {
       self.withVersions = withVersions
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2086,7 +2156,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, (self.slots ? 1 : 0))
       size &+= WireSize.optionalVarintField(2, (self.withVersions ? 1 : 0))
@@ -2094,17 +2164,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: (self.slots ? 1 : 0))
       cursor.put(2, optionalVarint: (self.withVersions ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 4) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var slots: BoolField { BoolField(1) }
       @inlinable
@@ -2114,13 +2184,17 @@ extension V1 {
   }
 
   /// `ringstore.v1.DigestResponse`.
-  package struct DigestResponse: WireMessage {
-    package static let name = "ringstore.v1.DigestResponse"
-    package var shards: RepeatedMessages<V1.ShardDigest> = RepeatedMessages<V1.ShardDigest>()
+  @usableFromInline package struct DigestResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.DigestResponse"
+    @usableFromInline package var shards: RepeatedMessages<V1.ShardDigest> = RepeatedMessages<
+      V1.ShardDigest
+    >()
     /// unreachable shards, and the reason
-    package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+    @usableFromInline package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<
+      V1.Error
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2134,13 +2208,15 @@ extension V1 {
       self.unreachable = unreachable
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.shards = RepeatedMessages<V1.ShardDigest>(in: encoded, 10)
       self.unreachable = RepeatedMessages<V1.Error>(in: encoded, 18)
       var reader = WireReader(encoded)
@@ -2168,7 +2244,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.shards.byteCount(field: 1)
       size &+= self.unreachable.byteCount(field: 2)
@@ -2176,17 +2252,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.shards.write(field: 1, to: &cursor)
       self.unreachable.write(field: 2, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var shards: BytesField { BytesField(1) }
       @inlinable
@@ -2196,22 +2272,24 @@ extension V1 {
   }
 
   /// Expired keys don't count, even if they are not deleted yet.
-  package struct ShardDigest: WireMessage {
-    package static let name = "ringstore.v1.ShardDigest"
-    package var shard: UnsafeRawBufferPointer = noBytes
-    package var keys: Int64 = 0
+  @usableFromInline package struct ShardDigest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ShardDigest"
+    @usableFromInline package var shard: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var keys: Int64 = 0
     /// of these, keys with an expiry
-    package var expiringKeys: Int64 = 0
+    @usableFromInline package var expiringKeys: Int64 = 0
     /// the sum of the slots', modulo 2^64
-    package var digest: UInt64 = 0
+    @usableFromInline package var digest: UInt64 = 0
     /// the same for keys without an expiry
-    package var lastingDigest: UInt64 = 0
+    @usableFromInline package var lastingDigest: UInt64 = 0
     /// slots whose keys changed meanwhile: their digests are not valid
-    package var slotsChanged: UInt32 = 0
+    @usableFromInline package var slotsChanged: UInt32 = 0
     /// those with keys, in ascending order
-    package var slots: RepeatedMessages<V1.SlotDigest> = RepeatedMessages<V1.SlotDigest>()
+    @usableFromInline package var slots: RepeatedMessages<V1.SlotDigest> = RepeatedMessages<
+      V1.SlotDigest
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2231,13 +2309,15 @@ extension V1 {
       self.slots = slots
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.slots = RepeatedMessages<V1.SlotDigest>(in: encoded, 58)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -2263,7 +2343,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.shard.count)
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: self.keys))
@@ -2276,7 +2356,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.shard)
       cursor.put(2, optionalVarint: UInt64(bitPattern: self.keys))
       cursor.put(3, optionalVarint: UInt64(bitPattern: self.expiringKeys))
@@ -2286,12 +2366,12 @@ extension V1 {
       self.slots.write(field: 7, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var shard: BytesField { BytesField(1) }
       @inlinable
@@ -2311,16 +2391,16 @@ extension V1 {
   }
 
   /// `ringstore.v1.SlotDigest`.
-  package struct SlotDigest: WireMessage {
-    package static let name = "ringstore.v1.SlotDigest"
-    package var slot: UInt32 = 0
-    package var keys: Int64 = 0
-    package var expiringKeys: Int64 = 0
-    package var digest: UInt64 = 0
-    package var lastingDigest: UInt64 = 0
-    package var changed: Bool = false
+  @usableFromInline package struct SlotDigest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.SlotDigest"
+    @usableFromInline package var slot: UInt32 = 0
+    @usableFromInline package var keys: Int64 = 0
+    @usableFromInline package var expiringKeys: Int64 = 0
+    @usableFromInline package var digest: UInt64 = 0
+    @usableFromInline package var lastingDigest: UInt64 = 0
+    @usableFromInline package var changed: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2338,14 +2418,16 @@ extension V1 {
       self.changed = changed
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2363,7 +2445,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.slot))
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: self.keys))
@@ -2375,7 +2457,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.slot))
       cursor.put(2, optionalVarint: UInt64(bitPattern: self.keys))
       cursor.put(3, optionalVarint: UInt64(bitPattern: self.expiringKeys))
@@ -2384,12 +2466,12 @@ extension V1 {
       cursor.put(6, optionalVarint: (self.changed ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 52) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var slot: UIntField { UIntField(1) }
       @inlinable
@@ -2407,22 +2489,24 @@ extension V1 {
   }
 
   /// `ringstore.v1.BackupRequest`.
-  package struct BackupRequest: WireMessage {
-    package static let name = "ringstore.v1.BackupRequest"
+  @usableFromInline package struct BackupRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.BackupRequest"
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2433,29 +2517,29 @@ extension V1 {
       }
     }
 
-    package var byteCount: Int { 0 }
-    package func write(to cursor: inout WireCursor) {}
-    package func write(into buffer: inout ByteBuffer) {}
+    @usableFromInline package var byteCount: Int { 0 }
+    @usableFromInline package func write(to cursor: inout WireCursor) {}
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {}
 
   }
 
   /// The next piece of one file of one shard. The shards' pieces come in any order.
-  package struct BackupPiece: WireMessage {
-    package static let name = "ringstore.v1.BackupPiece"
-    package var shard: UnsafeRawBufferPointer = noBytes
-    package var file: V1.BackupPiece.File = V1.BackupPiece.File(rawValue: 0)
-    package var data: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct BackupPiece: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.BackupPiece"
+    @usableFromInline package var shard: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var file: V1.BackupPiece.File = V1.BackupPiece.File(rawValue: 0)
+    @usableFromInline package var data: UnsafeRawBufferPointer = noBytes
     /// the shard's last piece
-    package var complete: Bool = false
-    package var keysDone: Int64 = 0
+    @usableFromInline package var complete: Bool = false
+    @usableFromInline package var keysDone: Int64 = 0
     /// that the shard has
-    package var keys: Int64 = 0
+    @usableFromInline package var keys: Int64 = 0
     /// with complete: the moment of the state in the files
-    package var takenUnixMillis: Int64 = 0
+    @usableFromInline package var takenUnixMillis: Int64 = 0
     /// how many the shard has, used or not
-    package var databases: UInt32 = 0
+    @usableFromInline package var databases: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2477,14 +2561,16 @@ extension V1 {
       self.databases = databases
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2504,7 +2590,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.shard.count)
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: Int64(self.file.rawValue)))
@@ -2518,7 +2604,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.shard)
       cursor.put(2, optionalVarint: UInt64(bitPattern: Int64(self.file.rawValue)))
       cursor.put(3, optionalBytes: self.data)
@@ -2529,12 +2615,12 @@ extension V1 {
       cursor.put(8, optionalVarint: UInt64(self.databases))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 74 &+ self.shard.count &+ self.data.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var shard: BytesField { BytesField(1) }
       @inlinable
@@ -2554,8 +2640,8 @@ extension V1 {
     }
 
     /// `ringstore.v1.BackupPiece.File`.
-    package struct File: WireEnum {
-      package let rawValue: Int32
+    @usableFromInline package struct File: WireEnum {
+      @usableFromInline package let rawValue: Int32
 
       @inlinable
       package init(rawValue: Int32) {
@@ -2572,12 +2658,12 @@ extension V1 {
       @inlinable
       package static var log: Self { Self(rawValue: 2) }
 
-      package static let allCases: [Self] = [
+      @usableFromInline package static let allCases: [Self] = [
         .unspecified, .pass, .log,
       ]
 
       /// The value's name, or its number where the contract has no name for it.
-      package var description: String {
+      @usableFromInline package var description: String {
         switch rawValue {
         case 0: "unspecified"
         case 1: "pass"
@@ -2590,12 +2676,12 @@ extension V1 {
   }
 
   /// `ringstore.v1.AcceptLossRequest`.
-  package struct AcceptLossRequest: WireMessage {
-    package static let name = "ringstore.v1.AcceptLossRequest"
+  @usableFromInline package struct AcceptLossRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.AcceptLossRequest"
     /// the id of a shard that is refused with DATA_LOST
-    package var shard: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var shard: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2605,14 +2691,16 @@ extension V1 {
       self.shard = shard
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2625,23 +2713,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.shard.count)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.shard)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11 &+ self.shard.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var shard: BytesField { BytesField(1) }
     }
@@ -2649,14 +2737,14 @@ extension V1 {
   }
 
   /// `ringstore.v1.AcceptLossResponse`.
-  package struct AcceptLossResponse: WireMessage {
-    package static let name = "ringstore.v1.AcceptLossResponse"
+  @usableFromInline package struct AcceptLossResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.AcceptLossResponse"
     /// ids of the other shards that have recorded it, durably if they have a disk
-    package var recorded: RepeatedBytes = RepeatedBytes()
+    @usableFromInline package var recorded: RepeatedBytes = RepeatedBytes()
     /// ids of those that could not be reached; they get the record when they are back
-    package var missing: RepeatedBytes = RepeatedBytes()
+    @usableFromInline package var missing: RepeatedBytes = RepeatedBytes()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2669,7 +2757,7 @@ extension V1 {
       self.missing = missing
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.recorded = RepeatedBytes(in: encoded, 10)
       self.missing = RepeatedBytes(in: encoded, 18)
       var reader = WireReader(encoded)
@@ -2689,7 +2777,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.recorded.byteCount(field: 1)
       size &+= self.missing.byteCount(field: 2)
@@ -2697,17 +2785,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.recorded.write(field: 1, to: &cursor)
       self.missing.write(field: 2, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var recorded: BytesField { BytesField(1) }
       @inlinable
@@ -2717,14 +2805,14 @@ extension V1 {
   }
 
   /// `ringstore.v1.ClientsRequest`.
-  package struct ClientsRequest: WireMessage {
-    package static let name = "ringstore.v1.ClientsRequest"
+  @usableFromInline package struct ClientsRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ClientsRequest"
     /// its id, as in Describe; empty: this node
-    package var node: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var node: UnsafeRawBufferPointer = noBytes
     /// the maximum number of connections; 0: 100; at most 10,000
-    package var count: UInt32 = 0
+    @usableFromInline package var count: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2735,14 +2823,16 @@ extension V1 {
       self.count = count
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2756,7 +2846,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.node.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.count))
@@ -2764,17 +2854,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.node)
       cursor.put(2, optionalVarint: UInt64(self.count))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 17 &+ self.node.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var node: BytesField { BytesField(1) }
       @inlinable
@@ -2784,14 +2874,16 @@ extension V1 {
   }
 
   /// `ringstore.v1.ClientsResponse`.
-  package struct ClientsResponse: WireMessage {
-    package static let name = "ringstore.v1.ClientsResponse"
+  @usableFromInline package struct ClientsResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ClientsResponse"
     /// those with the most held bytes first, then the oldest
-    package var clients: RepeatedMessages<V1.Client> = RepeatedMessages<V1.Client>()
+    @usableFromInline package var clients: RepeatedMessages<V1.Client> = RepeatedMessages<
+      V1.Client
+    >()
     /// connections that the node has
-    package var total: UInt32 = 0
+    @usableFromInline package var total: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2804,13 +2896,15 @@ extension V1 {
       self.total = total
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.clients = RepeatedMessages<V1.Client>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -2831,7 +2925,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.clients.byteCount(field: 1)
       size &+= WireSize.optionalVarintField(2, UInt64(self.total))
@@ -2839,17 +2933,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.clients.write(field: 1, to: &cursor)
       cursor.put(2, optionalVarint: UInt64(self.total))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var clients: BytesField { BytesField(1) }
       @inlinable
@@ -2859,26 +2953,26 @@ extension V1 {
   }
 
   /// One connection.
-  package struct Client: WireMessage {
-    package static let name = "ringstore.v1.Client"
+  @usableFromInline package struct Client: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.Client"
     /// never reused by the node while it runs
-    package var id: UInt64 = 0
+    @usableFromInline package var id: UInt64 = 0
     /// grpc, line, or link: that of a router to a shard
-    package var kind: UnsafeRawBufferPointer = noBytes
-    package var address: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var kind: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var address: UnsafeRawBufferPointer = noBytes
     /// of the latest call; empty: the node has no users, or there was no call
-    package var user: UnsafeRawBufferPointer = noBytes
-    package var encrypted: Bool = false
-    package var ageMillis: Int64 = 0
+    @usableFromInline package var user: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var encrypted: Bool = false
+    @usableFromInline package var ageMillis: Int64 = 0
     /// since it was last busy, to within a few seconds
-    package var idleMillis: Int64 = 0
-    package var openCalls: UInt32 = 0
+    @usableFromInline package var idleMillis: Int64 = 0
+    @usableFromInline package var openCalls: UInt32 = 0
     /// since it was opened; for a line connection its commands
-    package var calls: UInt64 = 0
+    @usableFromInline package var calls: UInt64 = 0
     /// of unfinished requests and unread replies
-    package var heldBytes: Int64 = 0
+    @usableFromInline package var heldBytes: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2902,14 +2996,16 @@ extension V1 {
       self.heldBytes = heldBytes
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2931,7 +3027,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.id)
       size &+= WireSize.optionalBytesField(2, count: self.kind.count)
@@ -2947,7 +3043,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.id)
       cursor.put(2, optionalBytes: self.kind)
       cursor.put(3, optionalBytes: self.address)
@@ -2960,14 +3056,14 @@ extension V1 {
       cursor.put(10, optionalVarint: UInt64(bitPattern: self.heldBytes))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 96 &+ self.kind.count &+ self.address.count &+ self.user.count) {
         write(to: &$0)
       }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var id: UIntField { UIntField(1) }
       @inlinable
@@ -2993,13 +3089,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.KillClientRequest`.
-  package struct KillClientRequest: WireMessage {
-    package static let name = "ringstore.v1.KillClientRequest"
+  @usableFromInline package struct KillClientRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.KillClientRequest"
     /// as in ClientsRequest
-    package var node: UnsafeRawBufferPointer = noBytes
-    package var id: UInt64 = 0
+    @usableFromInline package var node: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var id: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3010,14 +3106,16 @@ extension V1 {
       self.id = id
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -3031,7 +3129,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.node.count)
       size &+= WireSize.optionalVarintField(2, self.id)
@@ -3039,17 +3137,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.node)
       cursor.put(2, optionalVarint: self.id)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 22 &+ self.node.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var node: BytesField { BytesField(1) }
       @inlinable
@@ -3059,11 +3157,11 @@ extension V1 {
   }
 
   /// `ringstore.v1.KillClientResponse`.
-  package struct KillClientResponse: WireMessage {
-    package static let name = "ringstore.v1.KillClientResponse"
-    package var found: Bool = false
+  @usableFromInline package struct KillClientResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.KillClientResponse"
+    @usableFromInline package var found: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3073,14 +3171,16 @@ extension V1 {
       self.found = found
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -3093,23 +3193,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, (self.found ? 1 : 0))
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: (self.found ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 2) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var found: BoolField { BoolField(1) }
     }
@@ -3117,14 +3217,14 @@ extension V1 {
   }
 
   /// `ringstore.v1.LogLevelRequest`.
-  package struct LogLevelRequest: WireMessage {
-    package static let name = "ringstore.v1.LogLevelRequest"
+  @usableFromInline package struct LogLevelRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.LogLevelRequest"
     /// as in ClientsRequest
-    package var node: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var node: UnsafeRawBufferPointer = noBytes
     /// trace, debug, info, notice, warning, error or critical; empty: don't change it
-    package var level: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var level: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3135,14 +3235,16 @@ extension V1 {
       self.level = level
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -3156,7 +3258,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.node.count)
       size &+= WireSize.optionalBytesField(2, count: self.level.count)
@@ -3164,17 +3266,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.node)
       cursor.put(2, optionalBytes: self.level)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 22 &+ self.node.count &+ self.level.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var node: BytesField { BytesField(1) }
       @inlinable
@@ -3184,14 +3286,14 @@ extension V1 {
   }
 
   /// `ringstore.v1.LogLevelResponse`.
-  package struct LogLevelResponse: WireMessage {
-    package static let name = "ringstore.v1.LogLevelResponse"
+  @usableFromInline package struct LogLevelResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.LogLevelResponse"
     /// in force now
-    package var level: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var level: UnsafeRawBufferPointer = noBytes
     /// at the node's start
-    package var configured: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var configured: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3204,14 +3306,16 @@ extension V1 {
       self.configured = configured
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -3225,7 +3329,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.level.count)
       size &+= WireSize.optionalBytesField(2, count: self.configured.count)
@@ -3233,17 +3337,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.level)
       cursor.put(2, optionalBytes: self.configured)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 22 &+ self.level.count &+ self.configured.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var level: BytesField { BytesField(1) }
       @inlinable
@@ -3253,16 +3357,16 @@ extension V1 {
   }
 
   /// `ringstore.v1.SlowLogRequest`.
-  package struct SlowLogRequest: WireMessage {
-    package static let name = "ringstore.v1.SlowLogRequest"
+  @usableFromInline package struct SlowLogRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.SlowLogRequest"
     /// as in ClientsRequest
-    package var node: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var node: UnsafeRawBufferPointer = noBytes
     /// how many calls of each list at most; 0: 10
-    package var count: UInt32 = 0
+    @usableFromInline package var count: UInt32 = 0
     /// clear the list after this reply
-    package var reset: Bool = false
+    @usableFromInline package var reset: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3274,14 +3378,16 @@ extension V1 {
       self.reset = reset
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -3296,7 +3402,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.node.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.count))
@@ -3305,18 +3411,18 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.node)
       cursor.put(2, optionalVarint: UInt64(self.count))
       cursor.put(3, optionalVarint: (self.reset ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 19 &+ self.node.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var node: BytesField { BytesField(1) }
       @inlinable
@@ -3328,18 +3434,22 @@ extension V1 {
   }
 
   /// `ringstore.v1.SlowLogResponse`.
-  package struct SlowLogResponse: WireMessage {
-    package static let name = "ringstore.v1.SlowLogResponse"
+  @usableFromInline package struct SlowLogResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.SlowLogResponse"
     /// the slowest one first
-    package var slowest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>()
+    @usableFromInline package var slowest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<
+      V1.SlowCall
+    >()
     /// the largest one first
-    package var largest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<V1.SlowCall>()
+    @usableFromInline package var largest: RepeatedMessages<V1.SlowCall> = RepeatedMessages<
+      V1.SlowCall
+    >()
     /// the duration from which calls are kept; 0: none are
-    package var slowMillis: Int64 = 0
+    @usableFromInline package var slowMillis: Int64 = 0
     /// the size from which calls are kept; 0: none are
-    package var largeBytes: Int64 = 0
+    @usableFromInline package var largeBytes: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3356,13 +3466,15 @@ extension V1 {
       self.largeBytes = largeBytes
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.slowest = RepeatedMessages<V1.SlowCall>(in: encoded, 10)
       self.largest = RepeatedMessages<V1.SlowCall>(in: encoded, 18)
       var reader = WireReader(encoded)
@@ -3392,7 +3504,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.slowest.byteCount(field: 1)
       size &+= self.largest.byteCount(field: 2)
@@ -3402,19 +3514,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.slowest.write(field: 1, to: &cursor)
       self.largest.write(field: 2, to: &cursor)
       cursor.put(3, optionalVarint: UInt64(bitPattern: self.slowMillis))
       cursor.put(4, optionalVarint: UInt64(bitPattern: self.largeBytes))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var slowest: BytesField { BytesField(1) }
       @inlinable
@@ -3428,28 +3540,28 @@ extension V1 {
   }
 
   /// What is kept of one call, or of all calls of one tick of a shard's loop.
-  package struct SlowCall: WireMessage {
-    package static let name = "ringstore.v1.SlowCall"
+  @usableFromInline package struct SlowCall: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.SlowCall"
     /// call or tick
-    package var kind: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var kind: UnsafeRawBufferPointer = noBytes
     /// in lower case; of a tick, the one that most of its calls were
-    package var command: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var command: UnsafeRawBufferPointer = noBytes
     /// when it ended
-    package var unixMillis: Int64 = 0
+    @usableFromInline package var unixMillis: Int64 = 0
     /// 0: it was not measured
-    package var durationMicros: Int64 = 0
-    package var failed: Bool = false
+    @usableFromInline package var durationMicros: Int64 = 0
+    @usableFromInline package var failed: Bool = false
     /// of a tick
-    package var calls: UInt32 = 0
-    package var requestBytes: Int64 = 0
-    package var replyBytes: Int64 = 0
+    @usableFromInline package var calls: UInt32 = 0
+    @usableFromInline package var requestBytes: Int64 = 0
+    @usableFromInline package var replyBytes: Int64 = 0
     /// to which a router sent the call
-    package var shard: UnsafeRawBufferPointer = noBytes
-    package var slot: UInt32? = nil
-    package var database: UInt32? = nil
-    package var keyKept: KeyKept? = nil
+    @usableFromInline package var shard: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var slot: UInt32? = nil
+    @usableFromInline package var database: UInt32? = nil
+    @usableFromInline package var keyKept: KeyKept? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3475,14 +3587,16 @@ extension V1 {
       self.keyKept = keyKept
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -3507,7 +3621,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.kind.count)
       size &+= WireSize.optionalBytesField(2, count: self.command.count)
@@ -3531,7 +3645,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.kind)
       cursor.put(2, optionalBytes: self.command)
       cursor.put(3, optionalVarint: UInt64(bitPattern: self.unixMillis))
@@ -3552,12 +3666,12 @@ extension V1 {
       }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var kind: BytesField { BytesField(1) }
       @inlinable
@@ -3587,7 +3701,7 @@ extension V1 {
     }
 
     /// Which field of `key_kept` is set: the last one that came.
-    package enum KeyKept {
+    @usableFromInline package enum KeyKept {
       case keyDigest(UnsafeRawBufferPointer)
       /// its first 128 bytes
       case keyStart(UnsafeRawBufferPointer)
@@ -3596,12 +3710,12 @@ extension V1 {
   }
 
   /// `ringstore.v1.ConfigRequest`.
-  package struct ConfigRequest: WireMessage {
-    package static let name = "ringstore.v1.ConfigRequest"
+  @usableFromInline package struct ConfigRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ConfigRequest"
     /// as in ClientsRequest
-    package var node: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var node: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3611,14 +3725,16 @@ extension V1 {
       self.node = node
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -3631,23 +3747,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.node.count)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.node)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11 &+ self.node.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var node: BytesField { BytesField(1) }
     }
@@ -3655,14 +3771,16 @@ extension V1 {
   }
 
   /// `ringstore.v1.ConfigResponse`.
-  package struct ConfigResponse: WireMessage {
-    package static let name = "ringstore.v1.ConfigResponse"
+  @usableFromInline package struct ConfigResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ConfigResponse"
     /// of the process: shard, router or local
-    package var kind: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var kind: UnsafeRawBufferPointer = noBytes
     /// in the order of the documentation
-    package var settings: RepeatedMessages<V1.Setting> = RepeatedMessages<V1.Setting>()
+    @usableFromInline package var settings: RepeatedMessages<V1.Setting> = RepeatedMessages<
+      V1.Setting
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3676,13 +3794,15 @@ extension V1 {
       self.settings = settings
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.settings = RepeatedMessages<V1.Setting>(in: encoded, 18)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3703,7 +3823,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.kind.count)
       size &+= self.settings.byteCount(field: 2)
@@ -3711,17 +3831,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.kind)
       self.settings.write(field: 2, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var kind: BytesField { BytesField(1) }
       @inlinable
@@ -3731,17 +3851,17 @@ extension V1 {
   }
 
   /// `ringstore.v1.Setting`.
-  package struct Setting: WireMessage {
-    package static let name = "ringstore.v1.Setting"
+  @usableFromInline package struct Setting: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.Setting"
     /// as in a configuration file
-    package var name: UnsafeRawBufferPointer = noBytes
-    package var value: Value? = nil
+    @usableFromInline package var name: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var value: Value? = nil
     /// default, file, environment or flag
-    package var source: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var source: UnsafeRawBufferPointer = noBytes
     /// the flag, the variable, or the name and its file; empty for a default
-    package var from: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var from: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3757,7 +3877,7 @@ extension V1 {
       self.from = from
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -3780,7 +3900,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.name.count)
       switch self.value {
@@ -3800,7 +3920,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.name)
       switch self.value {
       case .number(let value):
@@ -3817,12 +3937,12 @@ extension V1 {
       cursor.put(7, optionalBytes: self.from)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var name: BytesField { BytesField(1) }
       @inlinable
@@ -3840,7 +3960,7 @@ extension V1 {
     }
 
     /// Which field of `value` is set: the last one that came.
-    package enum Value {
+    @usableFromInline package enum Value {
       case number(Int64)
       case flag(Bool)
       case text(UnsafeRawBufferPointer)
@@ -3850,11 +3970,11 @@ extension V1 {
   }
 
   /// `ringstore.v1.SettingList`.
-  package struct SettingList: WireMessage {
-    package static let name = "ringstore.v1.SettingList"
-    package var items: RepeatedBytes = RepeatedBytes()
+  @usableFromInline package struct SettingList: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.SettingList"
+    @usableFromInline package var items: RepeatedBytes = RepeatedBytes()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3864,7 +3984,7 @@ extension V1 {
       self.items = items
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.items = RepeatedBytes(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3880,23 +4000,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.items.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.items.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var items: BytesField { BytesField(1) }
     }

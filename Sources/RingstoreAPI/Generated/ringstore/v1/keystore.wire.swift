@@ -7,8 +7,8 @@ import NIOCore
 
 extension V1 {
   /// `ringstore.v1.SetCondition`.
-  package struct SetCondition: WireEnum {
-    package let rawValue: Int32
+  @usableFromInline package struct SetCondition: WireEnum {
+    @usableFromInline package let rawValue: Int32
 
     @inlinable
     package init(rawValue: Int32) {
@@ -24,12 +24,12 @@ extension V1 {
     @inlinable
     package static var ifVersion: Self { Self(rawValue: 3) }
 
-    package static let allCases: [Self] = [
+    @usableFromInline package static let allCases: [Self] = [
       .always, .ifAbsent, .ifPresent, .ifVersion,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
-    package var description: String {
+    @usableFromInline package var description: String {
       switch rawValue {
       case 0: "always"
       case 1: "ifAbsent"
@@ -41,8 +41,8 @@ extension V1 {
   }
 
   /// `ringstore.v1.ListEnd`.
-  package struct ListEnd: WireEnum {
-    package let rawValue: Int32
+  @usableFromInline package struct ListEnd: WireEnum {
+    @usableFromInline package let rawValue: Int32
 
     @inlinable
     package init(rawValue: Int32) {
@@ -54,12 +54,12 @@ extension V1 {
     @inlinable
     package static var tail: Self { Self(rawValue: 1) }
 
-    package static let allCases: [Self] = [
+    @usableFromInline package static let allCases: [Self] = [
       .head, .tail,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
-    package var description: String {
+    @usableFromInline package var description: String {
       switch rawValue {
       case 0: "head"
       case 1: "tail"
@@ -69,8 +69,8 @@ extension V1 {
   }
 
   /// `ringstore.v1.ValueType`.
-  package struct ValueType: WireEnum {
-    package let rawValue: Int32
+  @usableFromInline package struct ValueType: WireEnum {
+    @usableFromInline package let rawValue: Int32
 
     @inlinable
     package init(rawValue: Int32) {
@@ -84,12 +84,12 @@ extension V1 {
     @inlinable
     package static var list: Self { Self(rawValue: 2) }
 
-    package static let allCases: [Self] = [
+    @usableFromInline package static let allCases: [Self] = [
       .none, .string, .list,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
-    package var description: String {
+    @usableFromInline package var description: String {
       switch rawValue {
       case 0: "none"
       case 1: "string"
@@ -100,8 +100,8 @@ extension V1 {
   }
 
   /// How a value is stored in memory.
-  package struct ValueEncoding: WireEnum {
-    package let rawValue: Int32
+  @usableFromInline package struct ValueEncoding: WireEnum {
+    @usableFromInline package let rawValue: Int32
 
     @inlinable
     package init(rawValue: Int32) {
@@ -123,12 +123,12 @@ extension V1 {
     @inlinable
     package static var chunks: Self { Self(rawValue: 4) }
 
-    package static let allCases: [Self] = [
+    @usableFromInline package static let allCases: [Self] = [
       .none, .integer, .inline, .block, .chunks,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
-    package var description: String {
+    @usableFromInline package var description: String {
       switch rawValue {
       case 0: "none"
       case 1: "integer"
@@ -141,8 +141,8 @@ extension V1 {
   }
 
   /// As Redis's NX, XX, GT and LT. A key without an expiry counts as the latest.
-  package struct ExpireCondition: WireEnum {
-    package let rawValue: Int32
+  @usableFromInline package struct ExpireCondition: WireEnum {
+    @usableFromInline package let rawValue: Int32
 
     @inlinable
     package init(rawValue: Int32) {
@@ -163,12 +163,12 @@ extension V1 {
     @inlinable
     package static var ifSooner: Self { Self(rawValue: 4) }
 
-    package static let allCases: [Self] = [
+    @usableFromInline package static let allCases: [Self] = [
       .always, .ifNone, .ifAny, .ifLater, .ifSooner,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
-    package var description: String {
+    @usableFromInline package var description: String {
       switch rawValue {
       case 0: "always"
       case 1: "ifNone"
@@ -181,8 +181,8 @@ extension V1 {
   }
 
   /// Unary calls that can be sent in a batch. Numbers never change.
-  package struct Method: WireEnum {
-    package let rawValue: Int32
+  @usableFromInline package struct Method: WireEnum {
+    @usableFromInline package let rawValue: Int32
 
     @inlinable
     package init(rawValue: Int32) {
@@ -258,7 +258,7 @@ extension V1 {
     @inlinable
     package static var mSetIfAbsent: Self { Self(rawValue: 33) }
 
-    package static let allCases: [Self] = [
+    @usableFromInline package static let allCases: [Self] = [
       .unspecified, .set, .get, .delete, .lPush, .lRange, .lPop, .rPush, .rPop, .lLen, .exists,
       .type, .incrBy, .strLen, .append, .expire, .persist, .ttl, .getDel, .getEx, .getRange,
       .setRange, .lIndex, .lSet, .lTrim, .lRem, .lInsert, .lPos, .lPopMany, .rPopMany, .lMove,
@@ -266,7 +266,7 @@ extension V1 {
     ]
 
     /// The value's name, or its number where the contract has no name for it.
-    package var description: String {
+    @usableFromInline package var description: String {
       switch rawValue {
       case 0: "unspecified"
       case 1: "set"
@@ -308,13 +308,16 @@ extension V1 {
   }
 
   /// `ringstore.v1.Key`.
-  package struct Key: KeyedMessage {
-    package static let name = "ringstore.v1.Key"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
+  @usableFromInline package struct Key: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.Key"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -325,14 +328,16 @@ extension V1 {
       self.database = database
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -346,7 +351,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -354,17 +359,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 17 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -374,19 +379,22 @@ extension V1 {
   }
 
   /// `ringstore.v1.KeyValue`.
-  package struct KeyValue: KeyedMessage {
-    package static let name = "ringstore.v1.KeyValue"
-    package static let keyFields = KeyFields(key: 10, database: 24)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var value: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var expiry: Expiry? = nil
-    package var condition: V1.SetCondition = V1.SetCondition(rawValue: 0)
+  @usableFromInline package struct KeyValue: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.KeyValue"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 24)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var expiry: Expiry? = nil
+    @usableFromInline package var condition: V1.SetCondition = V1.SetCondition(rawValue: 0)
     /// with SET_CONDITION_IF_VERSION; 0: the key doesn't exist
-    package var ifVersion: UInt64 = 0
-    package var returnPrevious: Bool = false
+    @usableFromInline package var ifVersion: UInt64 = 0
+    @usableFromInline package var returnPrevious: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -407,14 +415,16 @@ extension V1 {
       self.returnPrevious = returnPrevious
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -443,13 +453,13 @@ extension V1 {
 
     /// The contract's name of a field that was set and that this version does not serve; nil:
     /// there is none.
-    package var unservedField: String? {
+    @usableFromInline package var unservedField: String? {
       if !self.condition.isKnown { return "condition" }
       return nil
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalBytesField(2, count: self.value.count)
@@ -470,7 +480,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalBytes: self.value)
       cursor.put(3, optionalVarint: UInt64(self.database))
@@ -488,12 +498,12 @@ extension V1 {
       cursor.put(9, optionalVarint: (self.returnPrevious ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 76 &+ self.key.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -515,7 +525,7 @@ extension V1 {
     }
 
     /// Which field of `expiry` is set: the last one that came.
-    package enum Expiry {
+    @usableFromInline package enum Expiry {
       /// > 0
       case ttlMillis(Int64)
       case expireAtUnixMillis(Int64)
@@ -525,14 +535,17 @@ extension V1 {
   }
 
   /// `ringstore.v1.DeleteRequest`.
-  package struct DeleteRequest: KeyedMessage {
-    package static let name = "ringstore.v1.DeleteRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var condition: Condition? = nil
+  @usableFromInline package struct DeleteRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.DeleteRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var condition: Condition? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -546,14 +559,16 @@ extension V1 {
       self.condition = condition
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -569,7 +584,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -584,7 +599,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       switch self.condition {
@@ -596,12 +611,12 @@ extension V1 {
       }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -613,7 +628,7 @@ extension V1 {
     }
 
     /// Which field of `condition` is set: the last one that came.
-    package enum Condition {
+    @usableFromInline package enum Condition {
       case ifVersion(UInt64)
       /// of a string
       case ifValue(UnsafeRawBufferPointer)
@@ -622,18 +637,18 @@ extension V1 {
   }
 
   /// `ringstore.v1.Value`.
-  package struct Value: WireMessage {
-    package static let name = "ringstore.v1.Value"
-    package var value: UnsafeRawBufferPointer = noBytes
-    package var found: Bool = false
+  @usableFromInline package struct Value: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.Value"
+    @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var found: Bool = false
     /// grows with every write of the key's slot; never reused for a key
-    package var version: UInt64 = 0
+    @usableFromInline package var version: UInt64 = 0
     /// remaining; absent if the key doesn't expire
-    package var ttlMillis: Int64? = nil
+    @usableFromInline package var ttlMillis: Int64? = nil
     /// of a pop with other_keys: the list of the value
-    package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -650,14 +665,16 @@ extension V1 {
       self.key = key
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -674,7 +691,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.value.count)
       size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
@@ -685,7 +702,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.value)
       cursor.put(2, optionalVarint: (self.found ? 1 : 0))
       cursor.put(3, optionalVarint: self.version)
@@ -693,12 +710,12 @@ extension V1 {
       cursor.put(5, optionalBytes: self.key)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 46 &+ self.value.count &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var value: BytesField { BytesField(1) }
       @inlinable
@@ -714,18 +731,18 @@ extension V1 {
   }
 
   /// `ringstore.v1.Status`.
-  package struct Status: WireMessage {
-    package static let name = "ringstore.v1.Status"
+  @usableFromInline package struct Status: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.Status"
     /// false: a condition was not met and nothing changed
-    package var ok: Bool = false
+    @usableFromInline package var ok: Bool = false
     /// keys removed or changed, elements now in the list, bytes of the string, ...
-    package var count: Int64 = 0
+    @usableFromInline package var count: Int64 = 0
     /// of the write; without a write the key's current version
-    package var version: UInt64 = 0
+    @usableFromInline package var version: UInt64 = 0
     /// with return_previous; found = false if there was none
-    package var previous: V1.Value? = nil
+    @usableFromInline package var previous: V1.Value? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -739,14 +756,16 @@ extension V1 {
       self.previous = previous
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -766,7 +785,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, (self.ok ? 1 : 0))
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: self.count))
@@ -776,19 +795,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: (self.ok ? 1 : 0))
       cursor.put(2, optionalVarint: UInt64(bitPattern: self.count))
       cursor.put(3, optionalVarint: self.version)
       if let value = self.previous { cursor.put(4, message: value) }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var ok: BoolField { BoolField(1) }
       @inlinable
@@ -802,17 +821,20 @@ extension V1 {
   }
 
   /// `ringstore.v1.ListInsert`.
-  package struct ListInsert: KeyedMessage {
-    package static let name = "ringstore.v1.ListInsert"
-    package static let keyFields = KeyFields(key: 10, database: 24)
-    package var key: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct ListInsert: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.ListInsert"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 24)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
     /// LPUSH k 1 2 3 leaves 3, 2, 1
-    package var values: RepeatedBytes = RepeatedBytes()
-    package var database: UInt32 = 0
+    @usableFromInline package var values: RepeatedBytes = RepeatedBytes()
+    @usableFromInline package var database: UInt32 = 0
     /// a missing list is not created: ok = false
-    package var onlyIfPresent: Bool = false
+    @usableFromInline package var onlyIfPresent: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -828,7 +850,7 @@ extension V1 {
       self.onlyIfPresent = onlyIfPresent
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.values = RepeatedBytes(in: encoded, 18)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -847,7 +869,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= self.values.byteCount(field: 2)
@@ -857,19 +879,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       self.values.write(field: 2, to: &cursor)
       cursor.put(3, optionalVarint: UInt64(self.database))
       cursor.put(4, optionalVarint: (self.onlyIfPresent ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -883,17 +905,20 @@ extension V1 {
   }
 
   /// `ringstore.v1.PopRequest`.
-  package struct PopRequest: KeyedMessage {
-    package static let name = "ringstore.v1.PopRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
+  @usableFromInline package struct PopRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.PopRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
     /// how long to wait for an element if there is none; then found = false
-    package var waitMillis: UInt32 = 0
+    @usableFromInline package var waitMillis: UInt32 = 0
     /// of the same slot, tried after `key` in this order
-    package var otherKeys: RepeatedBytes = RepeatedBytes()
+    @usableFromInline package var otherKeys: RepeatedBytes = RepeatedBytes()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -909,7 +934,7 @@ extension V1 {
       self.otherKeys = otherKeys
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.otherKeys = RepeatedBytes(in: encoded, 34)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -928,7 +953,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -938,19 +963,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: UInt64(self.waitMillis))
       self.otherKeys.write(field: 4, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -964,15 +989,18 @@ extension V1 {
   }
 
   /// `ringstore.v1.PopManyRequest`.
-  package struct PopManyRequest: KeyedMessage {
-    package static let name = "ringstore.v1.PopManyRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
+  @usableFromInline package struct PopManyRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.PopManyRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
     /// the maximum number
-    package var count: UInt32 = 0
+    @usableFromInline package var count: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -984,14 +1012,16 @@ extension V1 {
       self.count = count
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1006,7 +1036,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -1015,18 +1045,18 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: UInt64(self.count))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 23 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -1038,14 +1068,17 @@ extension V1 {
   }
 
   /// index: from 0, negative from the end.
-  package struct ListIndexRequest: KeyedMessage {
-    package static let name = "ringstore.v1.ListIndexRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var index: Int64 = 0
+  @usableFromInline package struct ListIndexRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.ListIndexRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var index: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1057,14 +1090,16 @@ extension V1 {
       self.index = index
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1079,7 +1114,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -1088,18 +1123,18 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: zigZag(self.index))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 28 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -1111,15 +1146,18 @@ extension V1 {
   }
 
   /// `ringstore.v1.ListSetRequest`.
-  package struct ListSetRequest: KeyedMessage {
-    package static let name = "ringstore.v1.ListSetRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var index: Int64 = 0
-    package var value: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct ListSetRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.ListSetRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var index: Int64 = 0
+    @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1135,14 +1173,16 @@ extension V1 {
       self.value = value
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1158,7 +1198,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -1168,19 +1208,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: zigZag(self.index))
       cursor.put(4, optionalBytes: self.value)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 39 &+ self.key.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -1195,15 +1235,18 @@ extension V1 {
 
   /// start and stop as in Redis: zero-based, inclusive, negative from the end, out of range
   /// is clamped.
-  package struct ListRange: KeyedMessage {
-    package static let name = "ringstore.v1.ListRange"
-    package static let keyFields = KeyFields(key: 10, database: 32)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var start: Int64 = 0
-    package var stop: Int64 = 0
-    package var database: UInt32 = 0
+  @usableFromInline package struct ListRange: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.ListRange"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 32)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var start: Int64 = 0
+    @usableFromInline package var stop: Int64 = 0
+    @usableFromInline package var database: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1218,14 +1261,16 @@ extension V1 {
       self.database = database
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1241,7 +1286,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, zigZag(self.start))
@@ -1251,19 +1296,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: zigZag(self.start))
       cursor.put(3, optionalVarint: zigZag(self.stop))
       cursor.put(4, optionalVarint: UInt64(self.database))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 39 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -1277,16 +1322,19 @@ extension V1 {
   }
 
   /// `ringstore.v1.ListRemoveRequest`.
-  package struct ListRemoveRequest: KeyedMessage {
-    package static let name = "ringstore.v1.ListRemoveRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
+  @usableFromInline package struct ListRemoveRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.ListRemoveRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
     /// how many from the head, if negative from the tail; 0: all
-    package var count: Int64 = 0
-    package var value: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var count: Int64 = 0
+    @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1302,14 +1350,16 @@ extension V1 {
       self.value = value
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1325,7 +1375,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -1335,19 +1385,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: zigZag(self.count))
       cursor.put(4, optionalBytes: self.value)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 39 &+ self.key.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -1361,17 +1411,20 @@ extension V1 {
   }
 
   /// `ringstore.v1.ListInsertRequest`.
-  package struct ListInsertRequest: KeyedMessage {
-    package static let name = "ringstore.v1.ListInsertRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var pivot: UnsafeRawBufferPointer = noBytes
-    package var value: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct ListInsertRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.ListInsertRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var pivot: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
     /// after the pivot, not before it
-    package var after: Bool = false
+    @usableFromInline package var after: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1389,14 +1442,16 @@ extension V1 {
       self.after = after
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1413,7 +1468,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -1424,7 +1479,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalBytes: self.pivot)
@@ -1432,14 +1487,14 @@ extension V1 {
       cursor.put(5, optionalVarint: (self.after ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 41 &+ self.key.count &+ self.pivot.count &+ self.value.count) {
         write(to: &$0)
       }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -1455,20 +1510,23 @@ extension V1 {
   }
 
   /// `ringstore.v1.ListPositionRequest`.
-  package struct ListPositionRequest: KeyedMessage {
-    package static let name = "ringstore.v1.ListPositionRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var value: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct ListPositionRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.ListPositionRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
     /// the first match to return: 1 (or 0) the first, -1 the first from the tail
-    package var rank: Int64 = 0
+    @usableFromInline package var rank: Int64 = 0
     /// the maximum number of matches, 0: all; absent: one
-    package var count: Int64? = nil
+    @usableFromInline package var count: Int64? = nil
     /// how many values are compared; 0: all
-    package var maxLength: Int64 = 0
+    @usableFromInline package var maxLength: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1487,14 +1545,16 @@ extension V1 {
       self.maxLength = maxLength
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1512,7 +1572,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -1524,7 +1584,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalBytes: self.value)
@@ -1533,12 +1593,12 @@ extension V1 {
       cursor.put(6, optionalVarint: UInt64(bitPattern: self.maxLength))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 61 &+ self.key.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -1556,13 +1616,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.ListPositions`.
-  package struct ListPositions: WireMessage {
-    package static let name = "ringstore.v1.ListPositions"
-    package var indexes: RepeatedNumbers = RepeatedNumbers()
+  @usableFromInline package struct ListPositions: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ListPositions"
+    @usableFromInline package var indexes: RepeatedNumbers = RepeatedNumbers()
     /// whether the list exists
-    package var found: Bool = false
+    @usableFromInline package var found: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1573,7 +1633,7 @@ extension V1 {
       self.found = found
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.indexes = RepeatedNumbers(in: encoded, 1, .varint)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -1591,7 +1651,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.indexes.byteCount(field: 1, .varint)
       size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
@@ -1599,17 +1659,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.indexes.write(field: 1, .varint, to: &cursor)
       cursor.put(2, optionalVarint: (self.found ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var indexes: UIntField { UIntField(1) }
       @inlinable
@@ -1619,20 +1679,23 @@ extension V1 {
   }
 
   /// Both keys must be in one slot: use {hash tags}.
-  package struct ListMoveRequest: KeyedMessage {
-    package static let name = "ringstore.v1.ListMoveRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
+  @usableFromInline package struct ListMoveRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.ListMoveRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
     /// the list that a value is removed from
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
     /// the list that gets the value
-    package var destination: UnsafeRawBufferPointer = noBytes
-    package var from: V1.ListEnd = V1.ListEnd(rawValue: 0)
-    package var to: V1.ListEnd = V1.ListEnd(rawValue: 0)
+    @usableFromInline package var destination: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var from: V1.ListEnd = V1.ListEnd(rawValue: 0)
+    @usableFromInline package var to: V1.ListEnd = V1.ListEnd(rawValue: 0)
     /// as in PopRequest
-    package var waitMillis: UInt32 = 0
+    @usableFromInline package var waitMillis: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1651,14 +1714,16 @@ extension V1 {
       self.waitMillis = waitMillis
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1677,14 +1742,14 @@ extension V1 {
 
     /// The contract's name of a field that was set and that this version does not serve; nil:
     /// there is none.
-    package var unservedField: String? {
+    @usableFromInline package var unservedField: String? {
       if !self.from.isKnown { return "from" }
       if !self.to.isKnown { return "to" }
       return nil
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -1696,7 +1761,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalBytes: self.destination)
@@ -1705,12 +1770,12 @@ extension V1 {
       cursor.put(6, optionalVarint: UInt64(self.waitMillis))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 56 &+ self.key.count &+ self.destination.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -1728,16 +1793,16 @@ extension V1 {
   }
 
   /// `ringstore.v1.ListValues`.
-  package struct ListValues: WireMessage {
-    package static let name = "ringstore.v1.ListValues"
-    package var values: RepeatedBytes = RepeatedBytes()
-    package var found: Bool = false
+  @usableFromInline package struct ListValues: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ListValues"
+    @usableFromInline package var values: RepeatedBytes = RepeatedBytes()
+    @usableFromInline package var found: Bool = false
     /// of the whole list in this view
-    package var length: Int64 = 0
+    @usableFromInline package var length: Int64 = 0
     /// index of values[0] in this view
-    package var firstIndex: Int64 = 0
+    @usableFromInline package var firstIndex: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1753,7 +1818,7 @@ extension V1 {
       self.firstIndex = firstIndex
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.values = RepeatedBytes(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -1772,7 +1837,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.values.byteCount(field: 1)
       size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
@@ -1782,19 +1847,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.values.write(field: 1, to: &cursor)
       cursor.put(2, optionalVarint: (self.found ? 1 : 0))
       cursor.put(3, optionalVarint: UInt64(bitPattern: self.length))
       cursor.put(4, optionalVarint: UInt64(bitPattern: self.firstIndex))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var values: BytesField { BytesField(1) }
       @inlinable
@@ -1808,11 +1873,11 @@ extension V1 {
   }
 
   /// `ringstore.v1.TypeResponse`.
-  package struct TypeResponse: WireMessage {
-    package static let name = "ringstore.v1.TypeResponse"
-    package var type: V1.ValueType = V1.ValueType(rawValue: 0)
+  @usableFromInline package struct TypeResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.TypeResponse"
+    @usableFromInline package var type: V1.ValueType = V1.ValueType(rawValue: 0)
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1822,14 +1887,16 @@ extension V1 {
       self.type = type
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1842,23 +1909,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: Int64(self.type.rawValue)))
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: Int64(self.type.rawValue)))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var type: IntField { IntField(1) }
     }
@@ -1866,13 +1933,16 @@ extension V1 {
   }
 
   /// `ringstore.v1.InspectRequest`.
-  package struct InspectRequest: KeyedMessage {
-    package static let name = "ringstore.v1.InspectRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
+  @usableFromInline package struct InspectRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.InspectRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1883,14 +1953,16 @@ extension V1 {
       self.database = database
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1904,7 +1976,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -1912,17 +1984,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 17 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -1932,26 +2004,26 @@ extension V1 {
   }
 
   /// `ringstore.v1.InspectResponse`.
-  package struct InspectResponse: WireMessage {
-    package static let name = "ringstore.v1.InspectResponse"
-    package var found: Bool = false
-    package var type: V1.ValueType = V1.ValueType(rawValue: 0)
-    package var encoding: V1.ValueEncoding = V1.ValueEncoding(rawValue: 0)
+  @usableFromInline package struct InspectResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.InspectResponse"
+    @usableFromInline package var found: Bool = false
+    @usableFromInline package var type: V1.ValueType = V1.ValueType(rawValue: 0)
+    @usableFromInline package var encoding: V1.ValueEncoding = V1.ValueEncoding(rawValue: 0)
     /// of memory that the key and its value use
-    package var bytes: Int64 = 0
+    @usableFromInline package var bytes: Int64 = 0
     /// bytes of a string, values of a list
-    package var length: Int64 = 0
+    @usableFromInline package var length: Int64 = 0
     /// since the last call that used the key
-    package var idleMillis: Int64 = 0
+    @usableFromInline package var idleMillis: Int64 = 0
     /// remaining; absent if the key doesn't expire
-    package var ttlMillis: Int64? = nil
-    package var version: UInt64 = 0
+    @usableFromInline package var ttlMillis: Int64? = nil
+    @usableFromInline package var version: UInt64 = 0
     /// of the key, also if it doesn't exist
-    package var slot: UInt32 = 0
+    @usableFromInline package var slot: UInt32 = 0
     /// the id of the shard that replied
-    package var shard: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var shard: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1975,14 +2047,16 @@ extension V1 {
       self.shard = shard
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2004,7 +2078,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, (self.found ? 1 : 0))
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: Int64(self.type.rawValue)))
@@ -2020,7 +2094,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: (self.found ? 1 : 0))
       cursor.put(2, optionalVarint: UInt64(bitPattern: Int64(self.type.rawValue)))
       cursor.put(3, optionalVarint: UInt64(bitPattern: Int64(self.encoding.rawValue)))
@@ -2033,12 +2107,12 @@ extension V1 {
       cursor.put(10, optionalBytes: self.shard)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 96 &+ self.shard.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var found: BoolField { BoolField(1) }
       @inlinable
@@ -2064,16 +2138,19 @@ extension V1 {
   }
 
   /// `ringstore.v1.IncrByRequest`.
-  package struct IncrByRequest: KeyedMessage {
-    package static let name = "ringstore.v1.IncrByRequest"
-    package static let keyFields = KeyFields(key: 10, database: 24)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var delta: Int64 = 0
-    package var database: UInt32 = 0
+  @usableFromInline package struct IncrByRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.IncrByRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 24)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var delta: Int64 = 0
+    @usableFromInline package var database: UInt32 = 0
     /// for a key that the call creates; 0: it doesn't expire
-    package var ttlMillis: Int64 = 0
+    @usableFromInline package var ttlMillis: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2089,14 +2166,16 @@ extension V1 {
       self.ttlMillis = ttlMillis
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2119,7 +2198,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, zigZag(self.delta))
@@ -2129,19 +2208,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: zigZag(self.delta))
       cursor.put(3, optionalVarint: UInt64(self.database))
       cursor.put(4, optionalVarint: UInt64(bitPattern: self.ttlMillis))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 39 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -2155,12 +2234,12 @@ extension V1 {
   }
 
   /// `ringstore.v1.IncrByResponse`.
-  package struct IncrByResponse: WireMessage {
-    package static let name = "ringstore.v1.IncrByResponse"
-    package var value: Int64 = 0
-    package var version: UInt64 = 0
+  @usableFromInline package struct IncrByResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.IncrByResponse"
+    @usableFromInline package var value: Int64 = 0
+    @usableFromInline package var version: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2171,14 +2250,16 @@ extension V1 {
       self.version = version
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2192,7 +2273,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, zigZag(self.value))
       size &+= WireSize.optionalVarintField(2, self.version)
@@ -2200,17 +2281,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: zigZag(self.value))
       cursor.put(2, optionalVarint: self.version)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 22) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var value: SIntField { SIntField(1) }
       @inlinable
@@ -2220,17 +2301,22 @@ extension V1 {
   }
 
   /// The keys must be in one slot: use {hash tags}.
-  package struct MSetIfAbsentRequest: KeyedMessage {
-    package static let name = "ringstore.v1.MSetIfAbsentRequest"
-    package static let keyFields = KeyFields(key: 10, database: 24)
+  @usableFromInline package struct MSetIfAbsentRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.MSetIfAbsentRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 24)
+    }
     /// the first key
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var value: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
     /// further keys; a key that is given twice gets its last value
-    package var others: RepeatedMessages<V1.KeyAndValue> = RepeatedMessages<V1.KeyAndValue>()
+    @usableFromInline package var others: RepeatedMessages<V1.KeyAndValue> = RepeatedMessages<
+      V1.KeyAndValue
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2247,13 +2333,15 @@ extension V1 {
       self.others = others
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.others = RepeatedMessages<V1.KeyAndValue>(in: encoded, 34)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -2276,7 +2364,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalBytesField(2, count: self.value.count)
@@ -2286,19 +2374,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalBytes: self.value)
       cursor.put(3, optionalVarint: UInt64(self.database))
       self.others.write(field: 4, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -2312,12 +2400,12 @@ extension V1 {
   }
 
   /// `ringstore.v1.KeyAndValue`.
-  package struct KeyAndValue: WireMessage {
-    package static let name = "ringstore.v1.KeyAndValue"
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var value: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct KeyAndValue: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.KeyAndValue"
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2328,14 +2416,16 @@ extension V1 {
       self.value = value
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2349,7 +2439,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalBytesField(2, count: self.value.count)
@@ -2357,17 +2447,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalBytes: self.value)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 22 &+ self.key.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -2377,14 +2467,17 @@ extension V1 {
   }
 
   /// `ringstore.v1.AppendRequest`.
-  package struct AppendRequest: KeyedMessage {
-    package static let name = "ringstore.v1.AppendRequest"
-    package static let keyFields = KeyFields(key: 10, database: 24)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var value: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
+  @usableFromInline package struct AppendRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.AppendRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 24)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2399,14 +2492,16 @@ extension V1 {
       self.database = database
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2421,7 +2516,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalBytesField(2, count: self.value.count)
@@ -2430,18 +2525,18 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalBytes: self.value)
       cursor.put(3, optionalVarint: UInt64(self.database))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 28 &+ self.key.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -2453,14 +2548,17 @@ extension V1 {
   }
 
   /// `ringstore.v1.GetExRequest`.
-  package struct GetExRequest: KeyedMessage {
-    package static let name = "ringstore.v1.GetExRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var expiry: Expiry? = nil
+  @usableFromInline package struct GetExRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.GetExRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var expiry: Expiry? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2473,14 +2571,16 @@ extension V1 {
       self.expiry = expiry
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2497,7 +2597,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -2514,7 +2614,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       switch self.expiry {
@@ -2528,12 +2628,12 @@ extension V1 {
       }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 41 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -2547,7 +2647,7 @@ extension V1 {
     }
 
     /// Which field of `expiry` is set: the last one that came.
-    package enum Expiry {
+    @usableFromInline package enum Expiry {
       /// > 0
       case ttlMillis(Int64)
       case expireAtUnixMillis(Int64)
@@ -2558,15 +2658,18 @@ extension V1 {
 
   /// start and stop in bytes, as in Redis: zero-based, inclusive, negative from the end, out
   /// of range is clamped.
-  package struct GetRangeRequest: KeyedMessage {
-    package static let name = "ringstore.v1.GetRangeRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var start: Int64 = 0
-    package var stop: Int64 = 0
+  @usableFromInline package struct GetRangeRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.GetRangeRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var start: Int64 = 0
+    @usableFromInline package var stop: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2581,14 +2684,16 @@ extension V1 {
       self.stop = stop
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2604,7 +2709,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -2614,19 +2719,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: zigZag(self.start))
       cursor.put(4, optionalVarint: zigZag(self.stop))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 39 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -2640,15 +2745,18 @@ extension V1 {
   }
 
   /// Zeros fill a gap between the end of the value and the offset.
-  package struct SetRangeRequest: KeyedMessage {
-    package static let name = "ringstore.v1.SetRangeRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var offset: UInt64 = 0
-    package var value: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct SetRangeRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.SetRangeRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var offset: UInt64 = 0
+    @usableFromInline package var value: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2664,14 +2772,16 @@ extension V1 {
       self.value = value
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2687,7 +2797,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -2697,19 +2807,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: self.offset)
       cursor.put(4, optionalBytes: self.value)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 39 &+ self.key.count &+ self.value.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -2724,15 +2834,18 @@ extension V1 {
 
   /// When a key expires: a time from now, or an absolute time. A time that is not in the
   /// future deletes the key.
-  package struct ExpireRequest: KeyedMessage {
-    package static let name = "ringstore.v1.ExpireRequest"
-    package static let keyFields = KeyFields(key: 10, database: 16)
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var database: UInt32 = 0
-    package var expiry: Expiry? = nil
-    package var condition: V1.ExpireCondition = V1.ExpireCondition(rawValue: 0)
+  @usableFromInline package struct ExpireRequest: KeyedMessage {
+    @usableFromInline package static let name = "ringstore.v1.ExpireRequest"
+    @inlinable
+    package static var keyFields: KeyFields {
+      KeyFields(key: 10, database: 16)
+    }
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var expiry: Expiry? = nil
+    @usableFromInline package var condition: V1.ExpireCondition = V1.ExpireCondition(rawValue: 0)
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2748,14 +2861,16 @@ extension V1 {
       self.condition = condition
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2773,13 +2888,13 @@ extension V1 {
 
     /// The contract's name of a field that was set and that this version does not serve; nil:
     /// there is none.
-    package var unservedField: String? {
+    @usableFromInline package var unservedField: String? {
       if !self.condition.isKnown { return "condition" }
       return nil
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -2795,7 +2910,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: UInt64(self.database))
       switch self.expiry {
@@ -2808,12 +2923,12 @@ extension V1 {
       cursor.put(5, optionalVarint: UInt64(bitPattern: Int64(self.condition.rawValue)))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 50 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -2827,7 +2942,7 @@ extension V1 {
     }
 
     /// Which field of `expiry` is set: the last one that came.
-    package enum Expiry {
+    @usableFromInline package enum Expiry {
       case ttlMillis(Int64)
       case expireAtUnixMillis(Int64)
     }
@@ -2835,15 +2950,15 @@ extension V1 {
   }
 
   /// `ringstore.v1.TtlResponse`.
-  package struct TtlResponse: WireMessage {
-    package static let name = "ringstore.v1.TtlResponse"
-    package var found: Bool = false
+  @usableFromInline package struct TtlResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.TtlResponse"
+    @usableFromInline package var found: Bool = false
     /// remaining; absent if the key doesn't expire
-    package var ttlMillis: Int64? = nil
-    package var expireAtUnixMillis: Int64? = nil
-    package var version: UInt64 = 0
+    @usableFromInline package var ttlMillis: Int64? = nil
+    @usableFromInline package var expireAtUnixMillis: Int64? = nil
+    @usableFromInline package var version: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2859,14 +2974,16 @@ extension V1 {
       self.version = version
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2882,7 +2999,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, (self.found ? 1 : 0))
       if let value = self.ttlMillis { size &+= WireSize.varintField(2, UInt64(bitPattern: value)) }
@@ -2894,19 +3011,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: (self.found ? 1 : 0))
       if let value = self.ttlMillis { cursor.put(2, varint: UInt64(bitPattern: value)) }
       if let value = self.expireAtUnixMillis { cursor.put(3, varint: UInt64(bitPattern: value)) }
       cursor.put(4, optionalVarint: self.version)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 35) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var found: BoolField { BoolField(1) }
       @inlinable
@@ -2920,16 +3037,16 @@ extension V1 {
   }
 
   /// The error of one item, inside a reply that is otherwise OK.
-  package struct Error: WireMessage {
-    package static let name = "ringstore.v1.Error"
+  @usableFromInline package struct Error: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.Error"
     /// google.rpc.Code
-    package var code: Int32 = 0
-    package var message: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var code: Int32 = 0
+    @usableFromInline package var message: UnsafeRawBufferPointer = noBytes
     /// as ErrorInfo.reason
-    package var reason: UnsafeRawBufferPointer = noBytes
-    package var shard: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var reason: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var shard: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -2945,14 +3062,16 @@ extension V1 {
       self.shard = shard
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -2968,7 +3087,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: Int64(self.code)))
       size &+= WireSize.optionalBytesField(2, count: self.message.count)
@@ -2978,21 +3097,21 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: Int64(self.code)))
       cursor.put(2, optionalBytes: self.message)
       cursor.put(3, optionalBytes: self.reason)
       cursor.put(4, optionalBytes: self.shard)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 44 &+ self.message.count &+ self.reason.count &+ self.shard.count) {
         write(to: &$0)
       }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var code: IntField { IntField(1) }
       @inlinable
@@ -3006,11 +3125,11 @@ extension V1 {
   }
 
   /// `ringstore.v1.MGetRequest`.
-  package struct MGetRequest: WireMessage {
-    package static let name = "ringstore.v1.MGetRequest"
-    package var keys: RepeatedMessages<V1.Key> = RepeatedMessages<V1.Key>()
+  @usableFromInline package struct MGetRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.MGetRequest"
+    @usableFromInline package var keys: RepeatedMessages<V1.Key> = RepeatedMessages<V1.Key>()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3020,13 +3139,15 @@ extension V1 {
       self.keys = keys
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.keys = RepeatedMessages<V1.Key>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3046,23 +3167,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.keys.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.keys.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keys: BytesField { BytesField(1) }
     }
@@ -3070,13 +3191,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.MGetResponse`.
-  package struct MGetResponse: WireMessage {
-    package static let name = "ringstore.v1.MGetResponse"
-    package var items: RepeatedMessages<V1.MGetResponse.Item> = RepeatedMessages<
+  @usableFromInline package struct MGetResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.MGetResponse"
+    @usableFromInline package var items: RepeatedMessages<V1.MGetResponse.Item> = RepeatedMessages<
       V1.MGetResponse.Item
     >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3088,13 +3209,15 @@ extension V1 {
       self.items = items
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.items = RepeatedMessages<V1.MGetResponse.Item>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3114,33 +3237,33 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.items.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.items.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var items: BytesField { BytesField(1) }
     }
 
     /// `ringstore.v1.MGetResponse.Item`.
-    package struct Item: WireMessage {
-      package static let name = "ringstore.v1.MGetResponse.Item"
-      package var outcome: Outcome? = nil
+    @usableFromInline package struct Item: WireMessage {
+      @usableFromInline package static let name = "ringstore.v1.MGetResponse.Item"
+      @usableFromInline package var outcome: Outcome? = nil
       /// Whether the message carried a field, at any level, that is not in the contract.
-      package private(set) var hasUnknownField = false
+      @usableFromInline package private(set) var hasUnknownField = false
 
       @inlinable
       package init() {}
@@ -3150,14 +3273,16 @@ extension V1 {
         self.outcome = outcome
       }
 
-      package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
         self.init()
         try merge(encoded)
       }
 
       /// Reads a message on top of what was read before.
       @inline(__always)
-      package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+        throws(WireError)
+      {
         var reader = WireReader(encoded)
         while let tag = try reader.nextTag() {
           switch tag.rawValue {
@@ -3181,7 +3306,7 @@ extension V1 {
       }
 
       @inline(__always)
-      package var byteCount: Int {
+      @usableFromInline package var byteCount: Int {
         var size = 0
         switch self.outcome {
         case .value(let value):
@@ -3194,7 +3319,7 @@ extension V1 {
       }
 
       @inline(__always)
-      package func write(to cursor: inout WireCursor) {
+      @usableFromInline package func write(to cursor: inout WireCursor) {
         switch self.outcome {
         case .value(let value):
           cursor.put(1, message: value)
@@ -3204,12 +3329,12 @@ extension V1 {
         }
       }
 
-      package func write(into buffer: inout ByteBuffer) {
+      @usableFromInline package func write(into buffer: inout ByteBuffer) {
         buffer.writeFields(size: byteCount) { write(to: &$0) }
       }
 
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var value: BytesField { BytesField(1) }
         @inlinable
@@ -3217,7 +3342,7 @@ extension V1 {
       }
 
       /// Which field of `outcome` is set: the last one that came.
-      package enum Outcome {
+      @usableFromInline package enum Outcome {
         case value(V1.Value)
         case error(V1.Error)
       }
@@ -3227,11 +3352,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.MSetRequest`.
-  package struct MSetRequest: WireMessage {
-    package static let name = "ringstore.v1.MSetRequest"
-    package var items: RepeatedMessages<V1.KeyValue> = RepeatedMessages<V1.KeyValue>()
+  @usableFromInline package struct MSetRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.MSetRequest"
+    @usableFromInline package var items: RepeatedMessages<V1.KeyValue> = RepeatedMessages<
+      V1.KeyValue
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3241,13 +3368,15 @@ extension V1 {
       self.items = items
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.items = RepeatedMessages<V1.KeyValue>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3268,7 +3397,7 @@ extension V1 {
 
     /// The contract's name of a field that was set and that this version does not serve; nil:
     /// there is none.
-    package var unservedField: String? {
+    @usableFromInline package var unservedField: String? {
       for element in self.items {
         if let field = element.unservedField { return field }
       }
@@ -3276,23 +3405,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.items.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.items.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var items: BytesField { BytesField(1) }
     }
@@ -3300,11 +3429,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.MSetResponse`.
-  package struct MSetResponse: WireMessage {
-    package static let name = "ringstore.v1.MSetResponse"
-    package var items: RepeatedMessages<V1.StatusItem> = RepeatedMessages<V1.StatusItem>()
+  @usableFromInline package struct MSetResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.MSetResponse"
+    @usableFromInline package var items: RepeatedMessages<V1.StatusItem> = RepeatedMessages<
+      V1.StatusItem
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3314,13 +3445,15 @@ extension V1 {
       self.items = items
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.items = RepeatedMessages<V1.StatusItem>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3340,23 +3473,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.items.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.items.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var items: BytesField { BytesField(1) }
     }
@@ -3364,11 +3497,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.MDeleteRequest`.
-  package struct MDeleteRequest: WireMessage {
-    package static let name = "ringstore.v1.MDeleteRequest"
-    package var keys: RepeatedMessages<V1.DeleteRequest> = RepeatedMessages<V1.DeleteRequest>()
+  @usableFromInline package struct MDeleteRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.MDeleteRequest"
+    @usableFromInline package var keys: RepeatedMessages<V1.DeleteRequest> = RepeatedMessages<
+      V1.DeleteRequest
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3378,13 +3513,15 @@ extension V1 {
       self.keys = keys
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.keys = RepeatedMessages<V1.DeleteRequest>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3404,23 +3541,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.keys.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.keys.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keys: BytesField { BytesField(1) }
     }
@@ -3428,11 +3565,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.MDeleteResponse`.
-  package struct MDeleteResponse: WireMessage {
-    package static let name = "ringstore.v1.MDeleteResponse"
-    package var items: RepeatedMessages<V1.StatusItem> = RepeatedMessages<V1.StatusItem>()
+  @usableFromInline package struct MDeleteResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.MDeleteResponse"
+    @usableFromInline package var items: RepeatedMessages<V1.StatusItem> = RepeatedMessages<
+      V1.StatusItem
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3442,13 +3581,15 @@ extension V1 {
       self.items = items
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.items = RepeatedMessages<V1.StatusItem>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3468,23 +3609,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.items.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.items.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var items: BytesField { BytesField(1) }
     }
@@ -3492,11 +3633,11 @@ extension V1 {
   }
 
   /// For MExists and MTouch.
-  package struct ManyKeysRequest: WireMessage {
-    package static let name = "ringstore.v1.ManyKeysRequest"
-    package var keys: RepeatedMessages<V1.Key> = RepeatedMessages<V1.Key>()
+  @usableFromInline package struct ManyKeysRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ManyKeysRequest"
+    @usableFromInline package var keys: RepeatedMessages<V1.Key> = RepeatedMessages<V1.Key>()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3506,13 +3647,15 @@ extension V1 {
       self.keys = keys
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.keys = RepeatedMessages<V1.Key>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3532,23 +3675,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.keys.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.keys.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keys: BytesField { BytesField(1) }
     }
@@ -3556,11 +3699,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.ManyStatusesResponse`.
-  package struct ManyStatusesResponse: WireMessage {
-    package static let name = "ringstore.v1.ManyStatusesResponse"
-    package var items: RepeatedMessages<V1.StatusItem> = RepeatedMessages<V1.StatusItem>()
+  @usableFromInline package struct ManyStatusesResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ManyStatusesResponse"
+    @usableFromInline package var items: RepeatedMessages<V1.StatusItem> = RepeatedMessages<
+      V1.StatusItem
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3570,13 +3715,15 @@ extension V1 {
       self.items = items
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.items = RepeatedMessages<V1.StatusItem>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3596,23 +3743,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.items.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.items.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var items: BytesField { BytesField(1) }
     }
@@ -3620,11 +3767,11 @@ extension V1 {
   }
 
   /// `ringstore.v1.StatusItem`.
-  package struct StatusItem: WireMessage {
-    package static let name = "ringstore.v1.StatusItem"
-    package var outcome: Outcome? = nil
+  @usableFromInline package struct StatusItem: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.StatusItem"
+    @usableFromInline package var outcome: Outcome? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3634,14 +3781,16 @@ extension V1 {
       self.outcome = outcome
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -3665,7 +3814,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       switch self.outcome {
       case .status(let value):
@@ -3678,7 +3827,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       switch self.outcome {
       case .status(let value):
         cursor.put(1, message: value)
@@ -3688,12 +3837,12 @@ extension V1 {
       }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var status: BytesField { BytesField(1) }
       @inlinable
@@ -3701,7 +3850,7 @@ extension V1 {
     }
 
     /// Which field of `outcome` is set: the last one that came.
-    package enum Outcome {
+    @usableFromInline package enum Outcome {
       case status(V1.Status)
       case error(V1.Error)
     }
@@ -3709,11 +3858,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.MLRangeRequest`.
-  package struct MLRangeRequest: WireMessage {
-    package static let name = "ringstore.v1.MLRangeRequest"
-    package var ranges: RepeatedMessages<V1.ListRange> = RepeatedMessages<V1.ListRange>()
+  @usableFromInline package struct MLRangeRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.MLRangeRequest"
+    @usableFromInline package var ranges: RepeatedMessages<V1.ListRange> = RepeatedMessages<
+      V1.ListRange
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3723,13 +3874,15 @@ extension V1 {
       self.ranges = ranges
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.ranges = RepeatedMessages<V1.ListRange>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3749,23 +3902,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.ranges.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.ranges.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var ranges: BytesField { BytesField(1) }
     }
@@ -3773,13 +3926,12 @@ extension V1 {
   }
 
   /// `ringstore.v1.MLRangeResponse`.
-  package struct MLRangeResponse: WireMessage {
-    package static let name = "ringstore.v1.MLRangeResponse"
-    package var items: RepeatedMessages<V1.MLRangeResponse.Item> = RepeatedMessages<
-      V1.MLRangeResponse.Item
-    >()
+  @usableFromInline package struct MLRangeResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.MLRangeResponse"
+    @usableFromInline package var items: RepeatedMessages<V1.MLRangeResponse.Item> =
+      RepeatedMessages<V1.MLRangeResponse.Item>()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3791,13 +3943,15 @@ extension V1 {
       self.items = items
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.items = RepeatedMessages<V1.MLRangeResponse.Item>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -3817,33 +3971,33 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.items.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.items.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var items: BytesField { BytesField(1) }
     }
 
     /// `ringstore.v1.MLRangeResponse.Item`.
-    package struct Item: WireMessage {
-      package static let name = "ringstore.v1.MLRangeResponse.Item"
-      package var outcome: Outcome? = nil
+    @usableFromInline package struct Item: WireMessage {
+      @usableFromInline package static let name = "ringstore.v1.MLRangeResponse.Item"
+      @usableFromInline package var outcome: Outcome? = nil
       /// Whether the message carried a field, at any level, that is not in the contract.
-      package private(set) var hasUnknownField = false
+      @usableFromInline package private(set) var hasUnknownField = false
 
       @inlinable
       package init() {}
@@ -3853,7 +4007,7 @@ extension V1 {
         self.outcome = outcome
       }
 
-      package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+      @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
         var reader = WireReader(encoded)
         while let tag = try reader.nextTag() {
           switch tag.rawValue {
@@ -3876,7 +4030,7 @@ extension V1 {
       }
 
       @inline(__always)
-      package var byteCount: Int {
+      @usableFromInline package var byteCount: Int {
         var size = 0
         switch self.outcome {
         case .list(let value):
@@ -3889,7 +4043,7 @@ extension V1 {
       }
 
       @inline(__always)
-      package func write(to cursor: inout WireCursor) {
+      @usableFromInline package func write(to cursor: inout WireCursor) {
         switch self.outcome {
         case .list(let value):
           cursor.put(1, message: value)
@@ -3899,12 +4053,12 @@ extension V1 {
         }
       }
 
-      package func write(into buffer: inout ByteBuffer) {
+      @usableFromInline package func write(into buffer: inout ByteBuffer) {
         buffer.writeFields(size: byteCount) { write(to: &$0) }
       }
 
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var list: BytesField { BytesField(1) }
         @inlinable
@@ -3912,7 +4066,7 @@ extension V1 {
       }
 
       /// Which field of `outcome` is set: the last one that came.
-      package enum Outcome {
+      @usableFromInline package enum Outcome {
         case list(V1.ListValues)
         case error(V1.Error)
       }
@@ -3922,11 +4076,11 @@ extension V1 {
   }
 
   /// `ringstore.v1.Pattern`.
-  package struct Pattern: WireMessage {
-    package static let name = "ringstore.v1.Pattern"
-    package var kind: Kind? = nil
+  @usableFromInline package struct Pattern: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.Pattern"
+    @usableFromInline package var kind: Kind? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -3936,14 +4090,16 @@ extension V1 {
       self.kind = kind
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -3958,7 +4114,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       switch self.kind {
       case .glob(let value):
@@ -3973,7 +4129,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       switch self.kind {
       case .glob(let value):
         cursor.put(1, bytes: value)
@@ -3985,12 +4141,12 @@ extension V1 {
       }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var glob: BytesField { BytesField(1) }
       @inlinable
@@ -4000,7 +4156,7 @@ extension V1 {
     }
 
     /// Which field of `kind` is set: the last one that came.
-    package enum Kind {
+    @usableFromInline package enum Kind {
       /// as in Redis
       case glob(UnsafeRawBufferPointer)
       /// RE2 syntax over bytes, must match from the first byte (Python's re.match)
@@ -4013,16 +4169,16 @@ extension V1 {
   /// All matching keys, or `limit` of them and a token for the rest. Without a limit a reply
   /// that would exceed the message limit fails with RESOURCE_EXHAUSTED, RESPONSE_TOO_LARGE:
   /// use Scan.
-  package struct KeysRequest: WireMessage {
-    package static let name = "ringstore.v1.KeysRequest"
+  @usableFromInline package struct KeysRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.KeysRequest"
     /// absent: every key
-    package var pattern: V1.Pattern? = nil
-    package var database: UInt32 = 0
-    package var limit: UInt32 = 0
-    package var pageToken: UnsafeRawBufferPointer = noBytes
-    package var allowPartial: Bool = false
+    @usableFromInline package var pattern: V1.Pattern? = nil
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var limit: UInt32 = 0
+    @usableFromInline package var pageToken: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var allowPartial: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4039,14 +4195,16 @@ extension V1 {
       self.allowPartial = allowPartial
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -4067,7 +4225,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       if let value = self.pattern { size &+= WireSize.bytesField(1, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -4078,7 +4236,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       if let value = self.pattern { cursor.put(1, message: value) }
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: UInt64(self.limit))
@@ -4086,12 +4244,12 @@ extension V1 {
       cursor.put(5, optionalVarint: (self.allowPartial ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var pattern: BytesField { BytesField(1) }
       @inlinable
@@ -4107,14 +4265,16 @@ extension V1 {
   }
 
   /// `ringstore.v1.KeysResponse`.
-  package struct KeysResponse: WireMessage {
-    package static let name = "ringstore.v1.KeysResponse"
-    package var keys: RepeatedBytes = RepeatedBytes()
-    package var nextPageToken: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct KeysResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.KeysResponse"
+    @usableFromInline package var keys: RepeatedBytes = RepeatedBytes()
+    @usableFromInline package var nextPageToken: UnsafeRawBufferPointer = noBytes
     /// only with allow_partial; the shard and the reason
-    package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+    @usableFromInline package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<
+      V1.Error
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4129,13 +4289,15 @@ extension V1 {
       self.unreachable = unreachable
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.keys = RepeatedBytes(in: encoded, 10)
       self.unreachable = RepeatedMessages<V1.Error>(in: encoded, 26)
       var reader = WireReader(encoded)
@@ -4160,7 +4322,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.keys.byteCount(field: 1)
       size &+= WireSize.optionalBytesField(2, count: self.nextPageToken.count)
@@ -4169,18 +4331,18 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.keys.write(field: 1, to: &cursor)
       cursor.put(2, optionalBytes: self.nextPageToken)
       self.unreachable.write(field: 3, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keys: BytesField { BytesField(1) }
       @inlinable
@@ -4193,19 +4355,19 @@ extension V1 {
 
   /// A key present during the whole scan is returned at least once; one written or deleted
   /// meanwhile may be returned or not.
-  package struct ScanRequest: WireMessage {
-    package static let name = "ringstore.v1.ScanRequest"
-    package var pattern: V1.Pattern? = nil
-    package var database: UInt32 = 0
+  @usableFromInline package struct ScanRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ScanRequest"
+    @usableFromInline package var pattern: V1.Pattern? = nil
+    @usableFromInline package var database: UInt32 = 0
     /// a hint
-    package var pageSize: UInt32 = 0
+    @usableFromInline package var pageSize: UInt32 = 0
     /// from any page of an earlier scan with the same pattern and database
-    package var resumeToken: UnsafeRawBufferPointer = noBytes
-    package var allowPartial: Bool = false
+    @usableFromInline package var resumeToken: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var allowPartial: Bool = false
     /// VALUE_TYPE_NONE: any
-    package var type: V1.ValueType = V1.ValueType(rawValue: 0)
+    @usableFromInline package var type: V1.ValueType = V1.ValueType(rawValue: 0)
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4224,14 +4386,16 @@ extension V1 {
       self.type = type
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -4254,13 +4418,13 @@ extension V1 {
 
     /// The contract's name of a field that was set and that this version does not serve; nil:
     /// there is none.
-    package var unservedField: String? {
+    @usableFromInline package var unservedField: String? {
       if !self.type.isKnown { return "type" }
       return nil
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       if let value = self.pattern { size &+= WireSize.bytesField(1, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -4272,7 +4436,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       if let value = self.pattern { cursor.put(1, message: value) }
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: UInt64(self.pageSize))
@@ -4281,12 +4445,12 @@ extension V1 {
       cursor.put(6, optionalVarint: UInt64(bitPattern: Int64(self.type.rawValue)))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var pattern: BytesField { BytesField(1) }
       @inlinable
@@ -4304,15 +4468,17 @@ extension V1 {
   }
 
   /// `ringstore.v1.ScanPage`.
-  package struct ScanPage: WireMessage {
-    package static let name = "ringstore.v1.ScanPage"
-    package var keys: RepeatedBytes = RepeatedBytes()
-    package var resumeToken: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct ScanPage: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ScanPage"
+    @usableFromInline package var keys: RepeatedBytes = RepeatedBytes()
+    @usableFromInline package var resumeToken: UnsafeRawBufferPointer = noBytes
     /// of 16384, for a progress bar
-    package var slotsDone: UInt32 = 0
-    package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+    @usableFromInline package var slotsDone: UInt32 = 0
+    @usableFromInline package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<
+      V1.Error
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4328,13 +4494,15 @@ extension V1 {
       self.unreachable = unreachable
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.keys = RepeatedBytes(in: encoded, 10)
       self.unreachable = RepeatedMessages<V1.Error>(in: encoded, 34)
       var reader = WireReader(encoded)
@@ -4360,7 +4528,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.keys.byteCount(field: 1)
       size &+= WireSize.optionalBytesField(2, count: self.resumeToken.count)
@@ -4370,19 +4538,19 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.keys.write(field: 1, to: &cursor)
       cursor.put(2, optionalBytes: self.resumeToken)
       cursor.put(3, optionalVarint: UInt64(self.slotsDone))
       self.unreachable.write(field: 4, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keys: BytesField { BytesField(1) }
       @inlinable
@@ -4396,13 +4564,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.DbSizeRequest`.
-  package struct DbSizeRequest: WireMessage {
-    package static let name = "ringstore.v1.DbSizeRequest"
-    package var database: UInt32 = 0
-    package var allDatabases: Bool = false
-    package var allowPartial: Bool = false
+  @usableFromInline package struct DbSizeRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.DbSizeRequest"
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var allDatabases: Bool = false
+    @usableFromInline package var allowPartial: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4414,14 +4582,16 @@ extension V1 {
       self.allowPartial = allowPartial
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -4436,7 +4606,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.database))
       size &+= WireSize.optionalVarintField(2, (self.allDatabases ? 1 : 0))
@@ -4445,18 +4615,18 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.database))
       cursor.put(2, optionalVarint: (self.allDatabases ? 1 : 0))
       cursor.put(3, optionalVarint: (self.allowPartial ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 10) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var database: UIntField { UIntField(1) }
       @inlinable
@@ -4468,12 +4638,14 @@ extension V1 {
   }
 
   /// `ringstore.v1.DbSizeResponse`.
-  package struct DbSizeResponse: WireMessage {
-    package static let name = "ringstore.v1.DbSizeResponse"
-    package var keys: Int64 = 0
-    package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<V1.Error>()
+  @usableFromInline package struct DbSizeResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.DbSizeResponse"
+    @usableFromInline package var keys: Int64 = 0
+    @usableFromInline package var unreachable: RepeatedMessages<V1.Error> = RepeatedMessages<
+      V1.Error
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4486,13 +4658,15 @@ extension V1 {
       self.unreachable = unreachable
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.unreachable = RepeatedMessages<V1.Error>(in: encoded, 18)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -4513,7 +4687,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: self.keys))
       size &+= self.unreachable.byteCount(field: 2)
@@ -4521,17 +4695,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: self.keys))
       self.unreachable.write(field: 2, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keys: IntField { IntField(1) }
       @inlinable
@@ -4541,11 +4715,11 @@ extension V1 {
   }
 
   /// `ringstore.v1.RandomKeyRequest`.
-  package struct RandomKeyRequest: WireMessage {
-    package static let name = "ringstore.v1.RandomKeyRequest"
-    package var database: UInt32 = 0
+  @usableFromInline package struct RandomKeyRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.RandomKeyRequest"
+    @usableFromInline package var database: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4555,14 +4729,16 @@ extension V1 {
       self.database = database
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -4575,23 +4751,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.database))
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.database))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 6) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var database: UIntField { UIntField(1) }
     }
@@ -4599,13 +4775,13 @@ extension V1 {
   }
 
   /// `ringstore.v1.RandomKeyResponse`.
-  package struct RandomKeyResponse: WireMessage {
-    package static let name = "ringstore.v1.RandomKeyResponse"
-    package var key: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct RandomKeyResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.RandomKeyResponse"
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
     /// false: the database is empty
-    package var found: Bool = false
+    @usableFromInline package var found: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4616,14 +4792,16 @@ extension V1 {
       self.found = found
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -4637,7 +4815,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
@@ -4645,17 +4823,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: (self.found ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 13 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -4665,12 +4843,12 @@ extension V1 {
   }
 
   /// `ringstore.v1.ResetRequest`.
-  package struct ResetRequest: WireMessage {
-    package static let name = "ringstore.v1.ResetRequest"
-    package var database: UInt32 = 0
-    package var allDatabases: Bool = false
+  @usableFromInline package struct ResetRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ResetRequest"
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var allDatabases: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4681,14 +4859,16 @@ extension V1 {
       self.allDatabases = allDatabases
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -4702,7 +4882,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.database))
       size &+= WireSize.optionalVarintField(2, (self.allDatabases ? 1 : 0))
@@ -4710,17 +4890,17 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.database))
       cursor.put(2, optionalVarint: (self.allDatabases ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 8) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var database: UIntField { UIntField(1) }
       @inlinable
@@ -4730,11 +4910,11 @@ extension V1 {
   }
 
   /// `ringstore.v1.ResetResponse`.
-  package struct ResetResponse: WireMessage {
-    package static let name = "ringstore.v1.ResetResponse"
-    package var keysRemoved: Int64 = 0
+  @usableFromInline package struct ResetResponse: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ResetResponse"
+    @usableFromInline package var keysRemoved: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4744,14 +4924,16 @@ extension V1 {
       self.keysRemoved = keysRemoved
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -4764,23 +4946,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: self.keysRemoved))
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: self.keysRemoved))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keysRemoved: IntField { IntField(1) }
     }
@@ -4788,11 +4970,11 @@ extension V1 {
   }
 
   /// `ringstore.v1.CallBatch`.
-  package struct CallBatch: WireMessage {
-    package static let name = "ringstore.v1.CallBatch"
-    package var calls: RepeatedMessages<V1.Call> = RepeatedMessages<V1.Call>()
+  @usableFromInline package struct CallBatch: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.CallBatch"
+    @usableFromInline package var calls: RepeatedMessages<V1.Call> = RepeatedMessages<V1.Call>()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4802,13 +4984,15 @@ extension V1 {
       self.calls = calls
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.calls = RepeatedMessages<V1.Call>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -4829,7 +5013,7 @@ extension V1 {
 
     /// The contract's name of a field that was set and that this version does not serve; nil:
     /// there is none.
-    package var unservedField: String? {
+    @usableFromInline package var unservedField: String? {
       for element in self.calls {
         if let field = element.unservedField { return field }
       }
@@ -4837,23 +5021,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.calls.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.calls.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var calls: BytesField { BytesField(1) }
     }
@@ -4861,11 +5045,11 @@ extension V1 {
   }
 
   /// `ringstore.v1.ReplyBatch`.
-  package struct ReplyBatch: WireMessage {
-    package static let name = "ringstore.v1.ReplyBatch"
-    package var replies: RepeatedMessages<V1.Reply> = RepeatedMessages<V1.Reply>()
+  @usableFromInline package struct ReplyBatch: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.ReplyBatch"
+    @usableFromInline package var replies: RepeatedMessages<V1.Reply> = RepeatedMessages<V1.Reply>()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4875,13 +5059,15 @@ extension V1 {
       self.replies = replies
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.replies = RepeatedMessages<V1.Reply>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -4901,23 +5087,23 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.replies.byteCount(field: 1)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.replies.write(field: 1, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var replies: BytesField { BytesField(1) }
     }
@@ -4925,19 +5111,19 @@ extension V1 {
   }
 
   /// `ringstore.v1.Call`.
-  package struct Call: WireMessage {
-    package static let name = "ringstore.v1.Call"
+  @usableFromInline package struct Call: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.Call"
     /// chosen by the caller, unique among its pending calls
-    package var id: UInt64 = 0
-    package var method: V1.Method = V1.Method(rawValue: 0)
+    @usableFromInline package var id: UInt64 = 0
+    @usableFromInline package var method: V1.Method = V1.Method(rawValue: 0)
     /// the encoded request message of that method
-    package var request: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var request: UnsafeRawBufferPointer = noBytes
     /// 0: none
-    package var timeoutMillis: UInt32 = 0
+    @usableFromInline package var timeoutMillis: UInt32 = 0
     /// optional, for calls that must not run twice (not supported yet: refused)
-    package var requestID: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var requestID: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -4955,14 +5141,16 @@ extension V1 {
       self.requestID = requestID
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -4987,13 +5175,13 @@ extension V1 {
 
     /// The contract's name of a field that was set and that this version does not serve; nil:
     /// there is none.
-    package var unservedField: String? {
+    @usableFromInline package var unservedField: String? {
       if !self.requestID.isEmpty { return "request_id" }
       return nil
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.id)
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: Int64(self.method.rawValue)))
@@ -5004,7 +5192,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.id)
       cursor.put(2, optionalVarint: UInt64(bitPattern: Int64(self.method.rawValue)))
       cursor.put(3, optionalBytes: self.request)
@@ -5012,12 +5200,12 @@ extension V1 {
       cursor.put(5, optionalBytes: self.requestID)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 50 &+ self.request.count &+ self.requestID.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var id: UIntField { UIntField(1) }
       @inlinable
@@ -5033,17 +5221,17 @@ extension V1 {
   }
 
   /// `ringstore.v1.Reply`.
-  package struct Reply: WireMessage {
-    package static let name = "ringstore.v1.Reply"
-    package var id: UInt64 = 0
+  @usableFromInline package struct Reply: WireMessage {
+    @usableFromInline package static let name = "ringstore.v1.Reply"
+    @usableFromInline package var id: UInt64 = 0
     /// google.rpc.Code; 0 is OK
-    package var code: Int32 = 0
-    package var message: UnsafeRawBufferPointer = noBytes
-    package var response: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var code: Int32 = 0
+    @usableFromInline package var message: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var response: UnsafeRawBufferPointer = noBytes
     /// google.rpc.Status, encoded, if code is not 0
-    package var details: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var details: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -5060,14 +5248,16 @@ extension V1 {
       self.details = details
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -5084,7 +5274,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.id)
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: Int64(self.code)))
@@ -5095,7 +5285,7 @@ extension V1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.id)
       cursor.put(2, optionalVarint: UInt64(bitPattern: Int64(self.code)))
       cursor.put(3, optionalBytes: self.message)
@@ -5103,14 +5293,14 @@ extension V1 {
       cursor.put(5, optionalBytes: self.details)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(
         size: 55 &+ self.message.count &+ self.response.count &+ self.details.count
       ) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var id: UIntField { UIntField(1) }
       @inlinable

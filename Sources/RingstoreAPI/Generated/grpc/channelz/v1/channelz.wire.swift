@@ -5,9 +5,9 @@
 
 extension GRPCChannelz {
   /// `grpc.channelz.v1.Channel`.
-  package enum Channel {
+  @usableFromInline package enum Channel {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var ref: BytesField { BytesField(1) }
       @inlinable
@@ -23,9 +23,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.Subchannel`.
-  package enum Subchannel {
+  @usableFromInline package enum Subchannel {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var ref: BytesField { BytesField(1) }
       @inlinable
@@ -41,16 +41,16 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.ChannelConnectivityState`.
-  package enum ChannelConnectivityState {
+  @usableFromInline package enum ChannelConnectivityState {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var state: IntField { IntField(1) }
     }
 
     /// `grpc.channelz.v1.ChannelConnectivityState.State`.
-    package struct State: WireEnum {
-      package let rawValue: Int32
+    @usableFromInline package struct State: WireEnum {
+      @usableFromInline package let rawValue: Int32
 
       @inlinable
       package init(rawValue: Int32) {
@@ -70,12 +70,12 @@ extension GRPCChannelz {
       @inlinable
       package static var shutdown: Self { Self(rawValue: 5) }
 
-      package static let allCases: [Self] = [
+      @usableFromInline package static let allCases: [Self] = [
         .unknown, .idle, .connecting, .ready, .transientFailure, .shutdown,
       ]
 
       /// The value's name, or its number where the contract has no name for it.
-      package var description: String {
+      @usableFromInline package var description: String {
         switch rawValue {
         case 0: "unknown"
         case 1: "idle"
@@ -91,9 +91,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.ChannelData`.
-  package enum ChannelData {
+  @usableFromInline package enum ChannelData {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var state: BytesField { BytesField(1) }
       @inlinable
@@ -113,9 +113,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.ChannelTraceEvent`.
-  package enum ChannelTraceEvent {
+  @usableFromInline package enum ChannelTraceEvent {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var description: BytesField { BytesField(1) }
       @inlinable
@@ -129,8 +129,8 @@ extension GRPCChannelz {
     }
 
     /// `grpc.channelz.v1.ChannelTraceEvent.Severity`.
-    package struct Severity: WireEnum {
-      package let rawValue: Int32
+    @usableFromInline package struct Severity: WireEnum {
+      @usableFromInline package let rawValue: Int32
 
       @inlinable
       package init(rawValue: Int32) {
@@ -146,12 +146,12 @@ extension GRPCChannelz {
       @inlinable
       package static var ctError: Self { Self(rawValue: 3) }
 
-      package static let allCases: [Self] = [
+      @usableFromInline package static let allCases: [Self] = [
         .ctUnknown, .ctInfo, .ctWarning, .ctError,
       ]
 
       /// The value's name, or its number where the contract has no name for it.
-      package var description: String {
+      @usableFromInline package var description: String {
         switch rawValue {
         case 0: "ctUnknown"
         case 1: "ctInfo"
@@ -165,9 +165,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.ChannelTrace`.
-  package enum ChannelTrace {
+  @usableFromInline package enum ChannelTrace {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var numEventsLogged: IntField { IntField(1) }
       @inlinable
@@ -179,9 +179,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.ChannelRef`.
-  package enum ChannelRef {
+  @usableFromInline package enum ChannelRef {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var channelID: IntField { IntField(1) }
       @inlinable
@@ -191,9 +191,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.SubchannelRef`.
-  package enum SubchannelRef {
+  @usableFromInline package enum SubchannelRef {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var subchannelID: IntField { IntField(7) }
       @inlinable
@@ -203,9 +203,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.SocketRef`.
-  package enum SocketRef {
+  @usableFromInline package enum SocketRef {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var socketID: IntField { IntField(3) }
       @inlinable
@@ -215,9 +215,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.ServerRef`.
-  package enum ServerRef {
+  @usableFromInline package enum ServerRef {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var serverID: IntField { IntField(5) }
       @inlinable
@@ -227,9 +227,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.Server`.
-  package enum Server {
+  @usableFromInline package enum Server {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var ref: BytesField { BytesField(1) }
       @inlinable
@@ -241,9 +241,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.ServerData`.
-  package enum ServerData {
+  @usableFromInline package enum ServerData {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var trace: BytesField { BytesField(1) }
       @inlinable
@@ -259,9 +259,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.Socket`.
-  package enum Socket {
+  @usableFromInline package enum Socket {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var ref: BytesField { BytesField(1) }
       @inlinable
@@ -279,9 +279,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.SocketData`.
-  package enum SocketData {
+  @usableFromInline package enum SocketData {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var streamsStarted: IntField { IntField(1) }
       @inlinable
@@ -313,9 +313,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.Address`.
-  package enum Address {
+  @usableFromInline package enum Address {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var tcpipAddress: BytesField { BytesField(1) }
       @inlinable
@@ -325,9 +325,9 @@ extension GRPCChannelz {
     }
 
     /// `grpc.channelz.v1.Address.TcpIpAddress`.
-    package enum TcpIpAddress {
+    @usableFromInline package enum TcpIpAddress {
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var ipAddress: BytesField { BytesField(1) }
         @inlinable
@@ -337,9 +337,9 @@ extension GRPCChannelz {
     }
 
     /// `grpc.channelz.v1.Address.UdsAddress`.
-    package enum UdsAddress {
+    @usableFromInline package enum UdsAddress {
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var filename: BytesField { BytesField(1) }
       }
@@ -347,9 +347,9 @@ extension GRPCChannelz {
     }
 
     /// `grpc.channelz.v1.Address.OtherAddress`.
-    package enum OtherAddress {
+    @usableFromInline package enum OtherAddress {
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var name: BytesField { BytesField(1) }
         @inlinable
@@ -361,9 +361,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.Security`.
-  package enum Security {
+  @usableFromInline package enum Security {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var tls: BytesField { BytesField(1) }
       @inlinable
@@ -371,9 +371,9 @@ extension GRPCChannelz {
     }
 
     /// `grpc.channelz.v1.Security.Tls`.
-    package enum Tls {
+    @usableFromInline package enum Tls {
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var standardName: BytesField { BytesField(1) }
         @inlinable
@@ -387,9 +387,9 @@ extension GRPCChannelz {
     }
 
     /// `grpc.channelz.v1.Security.OtherSecurity`.
-    package enum OtherSecurity {
+    @usableFromInline package enum OtherSecurity {
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var name: BytesField { BytesField(1) }
         @inlinable
@@ -401,9 +401,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.SocketOption`.
-  package enum SocketOption {
+  @usableFromInline package enum SocketOption {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var name: BytesField { BytesField(1) }
       @inlinable
@@ -415,9 +415,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetTopChannelsRequest`.
-  package enum GetTopChannelsRequest {
+  @usableFromInline package enum GetTopChannelsRequest {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var startChannelID: IntField { IntField(1) }
       @inlinable
@@ -427,9 +427,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetTopChannelsResponse`.
-  package enum GetTopChannelsResponse {
+  @usableFromInline package enum GetTopChannelsResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var channel: BytesField { BytesField(1) }
       @inlinable
@@ -439,9 +439,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetServersRequest`.
-  package enum GetServersRequest {
+  @usableFromInline package enum GetServersRequest {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var startServerID: IntField { IntField(1) }
       @inlinable
@@ -451,9 +451,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetServersResponse`.
-  package enum GetServersResponse {
+  @usableFromInline package enum GetServersResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var server: BytesField { BytesField(1) }
       @inlinable
@@ -463,9 +463,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetServerRequest`.
-  package enum GetServerRequest {
+  @usableFromInline package enum GetServerRequest {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var serverID: IntField { IntField(1) }
     }
@@ -473,9 +473,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetServerResponse`.
-  package enum GetServerResponse {
+  @usableFromInline package enum GetServerResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var server: BytesField { BytesField(1) }
     }
@@ -483,9 +483,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetServerSocketsRequest`.
-  package enum GetServerSocketsRequest {
+  @usableFromInline package enum GetServerSocketsRequest {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var serverID: IntField { IntField(1) }
       @inlinable
@@ -497,9 +497,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetServerSocketsResponse`.
-  package enum GetServerSocketsResponse {
+  @usableFromInline package enum GetServerSocketsResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var socketRef: BytesField { BytesField(1) }
       @inlinable
@@ -509,9 +509,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetChannelRequest`.
-  package enum GetChannelRequest {
+  @usableFromInline package enum GetChannelRequest {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var channelID: IntField { IntField(1) }
     }
@@ -519,9 +519,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetChannelResponse`.
-  package enum GetChannelResponse {
+  @usableFromInline package enum GetChannelResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var channel: BytesField { BytesField(1) }
     }
@@ -529,9 +529,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetSubchannelRequest`.
-  package enum GetSubchannelRequest {
+  @usableFromInline package enum GetSubchannelRequest {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var subchannelID: IntField { IntField(1) }
     }
@@ -539,9 +539,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetSubchannelResponse`.
-  package enum GetSubchannelResponse {
+  @usableFromInline package enum GetSubchannelResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var subchannel: BytesField { BytesField(1) }
     }
@@ -549,9 +549,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetSocketRequest`.
-  package enum GetSocketRequest {
+  @usableFromInline package enum GetSocketRequest {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var socketID: IntField { IntField(1) }
       @inlinable
@@ -561,9 +561,9 @@ extension GRPCChannelz {
   }
 
   /// `grpc.channelz.v1.GetSocketResponse`.
-  package enum GetSocketResponse {
+  @usableFromInline package enum GetSocketResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var socket: BytesField { BytesField(1) }
     }

@@ -5,9 +5,9 @@
 
 extension GRPCHealth {
   /// `grpc.health.v1.HealthCheckRequest`.
-  package enum HealthCheckRequest {
+  @usableFromInline package enum HealthCheckRequest {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var service: BytesField { BytesField(1) }
     }
@@ -15,16 +15,16 @@ extension GRPCHealth {
   }
 
   /// `grpc.health.v1.HealthCheckResponse`.
-  package enum HealthCheckResponse {
+  @usableFromInline package enum HealthCheckResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var status: IntField { IntField(1) }
     }
 
     /// `grpc.health.v1.HealthCheckResponse.ServingStatus`.
-    package struct ServingStatus: WireEnum {
-      package let rawValue: Int32
+    @usableFromInline package struct ServingStatus: WireEnum {
+      @usableFromInline package let rawValue: Int32
 
       @inlinable
       package init(rawValue: Int32) {
@@ -41,12 +41,12 @@ extension GRPCHealth {
       @inlinable
       package static var serviceUnknown: Self { Self(rawValue: 3) }
 
-      package static let allCases: [Self] = [
+      @usableFromInline package static let allCases: [Self] = [
         .unknown, .serving, .notServing, .serviceUnknown,
       ]
 
       /// The value's name, or its number where the contract has no name for it.
-      package var description: String {
+      @usableFromInline package var description: String {
         switch rawValue {
         case 0: "unknown"
         case 1: "serving"
@@ -60,21 +60,21 @@ extension GRPCHealth {
   }
 
   /// `grpc.health.v1.HealthListRequest`.
-  package enum HealthListRequest {
+  @usableFromInline package enum HealthListRequest {
   }
 
   /// `grpc.health.v1.HealthListResponse`.
-  package enum HealthListResponse {
+  @usableFromInline package enum HealthListResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var statuses: BytesField { BytesField(1) }
     }
 
     /// `grpc.health.v1.HealthListResponse.StatusesEntry`.
-    package enum StatusesEntry {
+    @usableFromInline package enum StatusesEntry {
       /// The message's fields, for code that writes them one by one.
-      package enum Field {
+      @usableFromInline package enum Field {
         @inlinable
         package static var key: BytesField { BytesField(1) }
         @inlinable

@@ -5,9 +5,9 @@
 
 extension GRPCReflection {
   /// `grpc.reflection.v1.ServerReflectionRequest`.
-  package enum ServerReflectionRequest {
+  @usableFromInline package enum ServerReflectionRequest {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var host: BytesField { BytesField(1) }
       @inlinable
@@ -25,9 +25,9 @@ extension GRPCReflection {
   }
 
   /// `grpc.reflection.v1.ExtensionRequest`.
-  package enum ExtensionRequest {
+  @usableFromInline package enum ExtensionRequest {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var containingType: BytesField { BytesField(1) }
       @inlinable
@@ -37,9 +37,9 @@ extension GRPCReflection {
   }
 
   /// `grpc.reflection.v1.ServerReflectionResponse`.
-  package enum ServerReflectionResponse {
+  @usableFromInline package enum ServerReflectionResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var validHost: BytesField { BytesField(1) }
       @inlinable
@@ -57,9 +57,9 @@ extension GRPCReflection {
   }
 
   /// `grpc.reflection.v1.FileDescriptorResponse`.
-  package enum FileDescriptorResponse {
+  @usableFromInline package enum FileDescriptorResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var fileDescriptorProto: BytesField { BytesField(1) }
     }
@@ -67,9 +67,9 @@ extension GRPCReflection {
   }
 
   /// `grpc.reflection.v1.ExtensionNumberResponse`.
-  package enum ExtensionNumberResponse {
+  @usableFromInline package enum ExtensionNumberResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var baseTypeName: BytesField { BytesField(1) }
       @inlinable
@@ -79,9 +79,9 @@ extension GRPCReflection {
   }
 
   /// `grpc.reflection.v1.ListServiceResponse`.
-  package enum ListServiceResponse {
+  @usableFromInline package enum ListServiceResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var service: BytesField { BytesField(1) }
     }
@@ -89,9 +89,9 @@ extension GRPCReflection {
   }
 
   /// `grpc.reflection.v1.ServiceResponse`.
-  package enum ServiceResponse {
+  @usableFromInline package enum ServiceResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var name: BytesField { BytesField(1) }
     }
@@ -99,9 +99,9 @@ extension GRPCReflection {
   }
 
   /// `grpc.reflection.v1.ErrorResponse`.
-  package enum ErrorResponse {
+  @usableFromInline package enum ErrorResponse {
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var errorCode: IntField { IntField(1) }
       @inlinable

@@ -7,8 +7,8 @@ import NIOCore
 
 extension LinkV1 {
   /// `ringstore.internal.v1.SlotMapStep`.
-  package struct SlotMapStep: WireEnum {
-    package let rawValue: Int32
+  @usableFromInline package struct SlotMapStep: WireEnum {
+    @usableFromInline package let rawValue: Int32
 
     @inlinable
     package init(rawValue: Int32) {
@@ -27,12 +27,12 @@ extension LinkV1 {
     @inlinable
     package static var inForce: Self { Self(rawValue: 3) }
 
-    package static let allCases: [Self] = [
+    @usableFromInline package static let allCases: [Self] = [
       .unspecified, .check, .adopt, .inForce,
     ]
 
     /// The value's name, or its number where the contract has no name for it.
-    package var description: String {
+    @usableFromInline package var description: String {
       switch rawValue {
       case 0: "unspecified"
       case 1: "check"
@@ -46,29 +46,33 @@ extension LinkV1 {
   /// A shard reads a frame in one pass and executes each call when it reads it. Data that
   /// concerns a call comes before it: so the fields are numbered in the order in which they
   /// are written.
-  package struct RouterFrame: WireMessage {
-    package static let name = "ringstore.internal.v1.RouterFrame"
+  @usableFromInline package struct RouterFrame: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.RouterFrame"
     /// in the first frame, and only there
-    package var hello: LinkV1.Hello? = nil
+    @usableFromInline package var hello: LinkV1.Hello? = nil
     /// the newest clock_millis that the router had received on this link when it began the
     /// frame. Calls of a frame that arrives too long after it are not executed, so bytes that
     /// were delayed on the way have no later effect. Also sent as a keep-alive, over both
     /// lanes, for each received clock_millis
-    package var heardMillis: UInt64 = 0
+    @usableFromInline package var heardMillis: UInt64 = 0
     /// ids of calls whose caller disconnected, also of this frame's calls; a cancel is a
     /// message, never a stream reset
-    package var cancels: RepeatedNumbers = RepeatedNumbers()
+    @usableFromInline package var cancels: RepeatedNumbers = RepeatedNumbers()
     /// ids of calls in this frame that had been returned, the first ones on their slots since.
     /// A shard that has returned a call returns all later ones on its slot that arrive over the
     /// same lane, until one of these arrives: none overtakes another
-    package var placedAgain: RepeatedNumbers = RepeatedNumbers()
+    @usableFromInline package var placedAgain: RepeatedNumbers = RepeatedNumbers()
     /// a slot map for an open link, alone in its frame; IN_FORCE over both lanes
-    package var offer: LinkV1.MapOffer? = nil
-    package var calls: RepeatedMessages<LinkV1.LinkCall> = RepeatedMessages<LinkV1.LinkCall>()
+    @usableFromInline package var offer: LinkV1.MapOffer? = nil
+    @usableFromInline package var calls: RepeatedMessages<LinkV1.LinkCall> = RepeatedMessages<
+      LinkV1.LinkCall
+    >()
     /// for streamed replies
-    package var credits: RepeatedMessages<LinkV1.Credit> = RepeatedMessages<LinkV1.Credit>()
+    @usableFromInline package var credits: RepeatedMessages<LinkV1.Credit> = RepeatedMessages<
+      LinkV1.Credit
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -90,13 +94,15 @@ extension LinkV1 {
       self.credits = credits
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.cancels = RepeatedNumbers(in: encoded, 3, .varint)
       self.placedAgain = RepeatedNumbers(in: encoded, 4, .varint)
       self.calls = RepeatedMessages<LinkV1.LinkCall>(in: encoded, 50)
@@ -146,7 +152,7 @@ extension LinkV1 {
 
     /// The contract's name of a field that was set and that this version does not serve; nil:
     /// there is none.
-    package var unservedField: String? {
+    @usableFromInline package var unservedField: String? {
       for element in self.calls {
         if let field = element.unservedField { return field }
       }
@@ -154,7 +160,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       if let value = self.hello { size &+= WireSize.bytesField(1, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(2, self.heardMillis)
@@ -167,7 +173,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       if let value = self.hello { cursor.put(1, message: value) }
       cursor.put(2, optionalVarint: self.heardMillis)
       self.cancels.write(field: 3, .varint, to: &cursor)
@@ -177,12 +183,12 @@ extension LinkV1 {
       self.credits.write(field: 7, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var hello: BytesField { BytesField(1) }
       @inlinable
@@ -258,20 +264,20 @@ extension LinkV1 {
   /// Sends a slot map to shards whose links are open. A shard serves a gained slot only after
   /// an offer that says that the map is in force: that all its shards have held it at one
   /// moment, and so have given up the slots that they lose.
-  package struct MapOffer: WireMessage {
-    package static let name = "ringstore.internal.v1.MapOffer"
-    package var step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0)
-    package var map: V1.SlotMap? = nil
+  @usableFromInline package struct MapOffer: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.MapOffer"
+    @usableFromInline package var step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0)
+    @usableFromInline package var map: V1.SlotMap? = nil
     /// as in Hello
-    package var inForceEpoch: UInt64 = 0
+    @usableFromInline package var inForceEpoch: UInt64 = 0
     /// of ADOPT: returned in the reply. A shard that has already adopted the map is queried
     /// again, and its reply confirms that it still holds the map
-    package var round: UInt64 = 0
+    @usableFromInline package var round: UInt64 = 0
     /// of IN_FORCE: the greatest that shards have reported, so a slot that a shard gains has
     /// had versions below it only; 0: no shard has reported one
-    package var versionsBelow: UInt64 = 0
+    @usableFromInline package var versionsBelow: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -288,13 +294,15 @@ extension LinkV1 {
       self.versionsBelow = versionsBelow
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -315,7 +323,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: Int64(self.step.rawValue)))
       if let value = self.map { size &+= WireSize.bytesField(2, count: value.byteCount) }
@@ -326,7 +334,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: Int64(self.step.rawValue)))
       if let value = self.map { cursor.put(2, message: value) }
       cursor.put(3, optionalVarint: self.inForceEpoch)
@@ -334,12 +342,12 @@ extension LinkV1 {
       cursor.put(5, optionalVarint: self.versionsBelow)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var step: IntField { IntField(1) }
       @inlinable
@@ -355,29 +363,29 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.Hello`.
-  package struct Hello: WireMessage {
-    package static let name = "ringstore.internal.v1.Hello"
+  @usableFromInline package struct Hello: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.Hello"
     /// 5
-    package var `protocol`: UInt32 = 0
-    package var cluster: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var `protocol`: UInt32 = 0
+    @usableFromInline package var cluster: UnsafeRawBufferPointer = noBytes
     /// id of router and event loop
-    package var router: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var router: UnsafeRawBufferPointer = noBytes
     /// increases with every (re)connection of this router loop: once a shard has seen a newer
     /// one, it executes nothing more from the older connection
-    package var generation: UInt64 = 0
-    package var expectedShard: UnsafeRawBufferPointer = noBytes
-    package var map: V1.SlotMap? = nil
+    @usableFromInline package var generation: UInt64 = 0
+    @usableFromInline package var expectedShard: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var map: V1.SlotMap? = nil
     /// a keyed digest of the cluster's hash seed and of this Hello; never the seed
-    package var hashSeedCheck: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var hashSeedCheck: UnsafeRawBufferPointer = noBytes
     /// of the newest map that the router knows to be in force; 0: it knows none. The shard
     /// adopts the map of this Hello, and serves the slots that it gains when an offer says that
     /// it is in force
-    package var inForceEpoch: UInt64 = 0
+    @usableFromInline package var inForceEpoch: UInt64 = 0
     /// over the calls lane: calls that were parked on this router loop's earlier links and have
     /// had no final reply. They no longer count as in progress
-    package var parkedCalls: RepeatedNumbers = RepeatedNumbers()
+    @usableFromInline package var parkedCalls: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -401,13 +409,15 @@ extension LinkV1 {
       self.parkedCalls = parkedCalls
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.parkedCalls = RepeatedNumbers(in: encoded, 9, .varint)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -436,7 +446,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.protocol))
       size &+= WireSize.optionalBytesField(2, count: self.cluster.count)
@@ -451,7 +461,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.protocol))
       cursor.put(2, optionalBytes: self.cluster)
       cursor.put(3, optionalBytes: self.router)
@@ -463,12 +473,12 @@ extension LinkV1 {
       self.parkedCalls.write(field: 9, .varint, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var `protocol`: UIntField { UIntField(1) }
       @inlinable
@@ -492,22 +502,22 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.LinkCall`.
-  package struct LinkCall: WireMessage {
-    package static let name = "ringstore.internal.v1.LinkCall"
-    package var id: UInt64 = 0
+  @usableFromInline package struct LinkCall: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.LinkCall"
+    @usableFromInline package var id: UInt64 = 0
     /// ringstore.v1.Method, or 64 and up for the internal parts of fan-outs
-    package var method: UInt32 = 0
+    @usableFromInline package var method: UInt32 = 0
     /// the client's message, unchanged
-    package var request: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var request: UnsafeRawBufferPointer = noBytes
     /// the client's deadline on the shard's clock (clock_millis); 0: none
-    package var deadlineMillis: UInt64 = 0
-    package var requestID: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var deadlineMillis: UInt64 = 0
+    @usableFromInline package var requestID: UnsafeRawBufferPointer = noBytes
     /// of a traced call: trace (16 bytes), span (8), flags (1), tracestate
-    package var traceContext: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var traceContext: UnsafeRawBufferPointer = noBytes
     /// of parts of fan-outs whose caller may not access everything; absent: it may
-    package var restriction: LinkV1.Restriction? = nil
+    @usableFromInline package var restriction: LinkV1.Restriction? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -527,13 +537,15 @@ extension LinkV1 {
       self.restriction = restriction
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -565,13 +577,13 @@ extension LinkV1 {
 
     /// The contract's name of a field that was set and that this version does not serve; nil:
     /// there is none.
-    package var unservedField: String? {
+    @usableFromInline package var unservedField: String? {
       if !self.requestID.isEmpty { return "request_id" }
       return nil
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.id)
       size &+= WireSize.optionalVarintField(2, UInt64(self.method))
@@ -584,7 +596,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.id)
       cursor.put(2, optionalVarint: UInt64(self.method))
       cursor.put(3, optionalBytes: self.request)
@@ -594,12 +606,12 @@ extension LinkV1 {
       if let value = self.restriction { cursor.put(7, message: value) }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var id: UIntField { UIntField(1) }
       @inlinable
@@ -619,17 +631,18 @@ extension LinkV1 {
   }
 
   /// The keys that a caller may access. Everything else is forbidden.
-  package struct Restriction: WireMessage {
-    package static let name = "ringstore.internal.v1.Restriction"
-    package var everyDatabase: Bool = false
-    package var databases: RepeatedMessages<LinkV1.DatabaseRange> = RepeatedMessages<
-      LinkV1.DatabaseRange
-    >()
-    package var everyKey: Bool = false
+  @usableFromInline package struct Restriction: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.Restriction"
+    @usableFromInline package var everyDatabase: Bool = false
+    @usableFromInline package var databases: RepeatedMessages<LinkV1.DatabaseRange> =
+      RepeatedMessages<LinkV1.DatabaseRange>()
+    @usableFromInline package var everyKey: Bool = false
     /// prefixes and globs; a key must match one
-    package var keys: RepeatedMessages<V1.Pattern> = RepeatedMessages<V1.Pattern>()
+    @usableFromInline package var keys: RepeatedMessages<V1.Pattern> = RepeatedMessages<
+      V1.Pattern
+    >()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -646,13 +659,15 @@ extension LinkV1 {
       self.keys = keys
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.databases = RepeatedMessages<LinkV1.DatabaseRange>(in: encoded, 18)
       self.keys = RepeatedMessages<V1.Pattern>(in: encoded, 34)
       var reader = WireReader(encoded)
@@ -682,7 +697,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, (self.everyDatabase ? 1 : 0))
       size &+= self.databases.byteCount(field: 2)
@@ -692,19 +707,19 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: (self.everyDatabase ? 1 : 0))
       self.databases.write(field: 2, to: &cursor)
       cursor.put(3, optionalVarint: (self.everyKey ? 1 : 0))
       self.keys.write(field: 4, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var everyDatabase: BoolField { BoolField(1) }
       @inlinable
@@ -718,13 +733,13 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.DatabaseRange`.
-  package struct DatabaseRange: WireMessage {
-    package static let name = "ringstore.internal.v1.DatabaseRange"
-    package var first: UInt32 = 0
+  @usableFromInline package struct DatabaseRange: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.DatabaseRange"
+    @usableFromInline package var first: UInt32 = 0
     /// inclusive
-    package var last: UInt32 = 0
+    @usableFromInline package var last: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -735,14 +750,16 @@ extension LinkV1 {
       self.last = last
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -756,7 +773,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.first))
       size &+= WireSize.optionalVarintField(2, UInt64(self.last))
@@ -764,17 +781,17 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.first))
       cursor.put(2, optionalVarint: UInt64(self.last))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 12) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var first: UIntField { UIntField(1) }
       @inlinable
@@ -784,12 +801,12 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.Credit`.
-  package struct Credit: WireMessage {
-    package static let name = "ringstore.internal.v1.Credit"
-    package var id: UInt64 = 0
-    package var bytes: UInt64 = 0
+  @usableFromInline package struct Credit: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.Credit"
+    @usableFromInline package var id: UInt64 = 0
+    @usableFromInline package var bytes: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -800,14 +817,16 @@ extension LinkV1 {
       self.bytes = bytes
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -821,7 +840,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.id)
       size &+= WireSize.optionalVarintField(2, self.bytes)
@@ -829,17 +848,17 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.id)
       cursor.put(2, optionalVarint: self.bytes)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 22) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var id: UIntField { UIntField(1) }
       @inlinable
@@ -849,22 +868,24 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.ShardFrame`.
-  package struct ShardFrame: WireMessage {
-    package static let name = "ringstore.internal.v1.ShardFrame"
+  @usableFromInline package struct ShardFrame: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.ShardFrame"
     /// in the first frame, and only there
-    package var hello: LinkV1.HelloReply? = nil
-    package var replies: RepeatedMessages<LinkV1.LinkReply> = RepeatedMessages<LinkV1.LinkReply>()
+    @usableFromInline package var hello: LinkV1.HelloReply? = nil
+    @usableFromInline package var replies: RepeatedMessages<LinkV1.LinkReply> = RepeatedMessages<
+      LinkV1.LinkReply
+    >()
     /// the shard is stopping: send nothing new; every received call gets its reply
-    package var draining: Bool = false
+    @usableFromInline package var draining: Bool = false
     /// the shard's clock, which starts with the shard: with each HelloReply, and every half
     /// second over the calls lane
-    package var clockMillis: UInt64 = 0
+    @usableFromInline package var clockMillis: UInt64 = 0
     /// to an offer
-    package var mapReply: LinkV1.MapReply? = nil
+    @usableFromInline package var mapReply: LinkV1.MapReply? = nil
     /// over another link the shard has adopted a map, or learned that it is in force
-    package var mapNews: LinkV1.MapNews? = nil
+    @usableFromInline package var mapNews: LinkV1.MapNews? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -884,13 +905,15 @@ extension LinkV1 {
       self.mapNews = mapNews
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.replies = RepeatedMessages<LinkV1.LinkReply>(in: encoded, 18)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -928,7 +951,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       if let value = self.hello { size &+= WireSize.bytesField(1, count: value.byteCount) }
       size &+= self.replies.byteCount(field: 2)
@@ -940,7 +963,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       if let value = self.hello { cursor.put(1, message: value) }
       self.replies.write(field: 2, to: &cursor)
       cursor.put(3, optionalVarint: (self.draining ? 1 : 0))
@@ -949,12 +972,12 @@ extension LinkV1 {
       if let value = self.mapNews { cursor.put(6, message: value) }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var hello: BytesField { BytesField(1) }
       @inlinable
@@ -1010,31 +1033,30 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.MapReply`.
-  package struct MapReply: WireMessage {
-    package static let name = "ringstore.internal.v1.MapReply"
-    package var step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0)
+  @usableFromInline package struct MapReply: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.MapReply"
+    @usableFromInline package var step: LinkV1.SlotMapStep = LinkV1.SlotMapStep(rawValue: 0)
     /// of the offered map
-    package var epoch: UInt64 = 0
-    package var accepted: Bool = false
+    @usableFromInline package var epoch: UInt64 = 0
+    @usableFromInline package var accepted: Bool = false
     /// as in HelloReply
-    package var refusal: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var refusal: UnsafeRawBufferPointer = noBytes
     /// what would move, if that is the reason
-    package var detail: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var detail: UnsafeRawBufferPointer = noBytes
     /// the shard's, if the offer was refused and it has one
-    package var map: V1.SlotMap? = nil
+    @usableFromInline package var map: V1.SlotMap? = nil
     /// whether the shard's map is in force
-    package var inForce: Bool = false
+    @usableFromInline package var inForce: Bool = false
     /// of the offer
-    package var round: UInt64 = 0
+    @usableFromInline package var round: UInt64 = 0
     /// if it was accepted: the records that the shard has now stored durably
-    package var lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<
-      LinkV1.ShardLineage
-    >()
+    @usableFromInline package var lineages: RepeatedMessages<LinkV1.ShardLineage> =
+      RepeatedMessages<LinkV1.ShardLineage>()
     /// if it was accepted: above all versions that the shard has assigned, and all that were
     /// reported to it. It assigns no more in slots that it has lost
-    package var versionsBelow: UInt64 = 0
+    @usableFromInline package var versionsBelow: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1060,13 +1082,15 @@ extension LinkV1 {
       self.versionsBelow = versionsBelow
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.lineages = RepeatedMessages<LinkV1.ShardLineage>(in: encoded, 74)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -1099,7 +1123,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: Int64(self.step.rawValue)))
       size &+= WireSize.optionalVarintField(2, self.epoch)
@@ -1115,7 +1139,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: Int64(self.step.rawValue)))
       cursor.put(2, optionalVarint: self.epoch)
       cursor.put(3, optionalVarint: (self.accepted ? 1 : 0))
@@ -1128,12 +1152,12 @@ extension LinkV1 {
       cursor.put(10, optionalVarint: self.versionsBelow)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var step: IntField { IntField(1) }
       @inlinable
@@ -1159,14 +1183,14 @@ extension LinkV1 {
   }
 
   /// (The map as a whole: two maps may have one epoch.)
-  package struct MapNews: WireMessage {
-    package static let name = "ringstore.internal.v1.MapNews"
-    package var map: V1.SlotMap? = nil
-    package var inForce: Bool = false
+  @usableFromInline package struct MapNews: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.MapNews"
+    @usableFromInline package var map: V1.SlotMap? = nil
+    @usableFromInline package var inForce: Bool = false
     /// as in MapReply
-    package var versionsBelow: UInt64 = 0
+    @usableFromInline package var versionsBelow: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1178,13 +1202,15 @@ extension LinkV1 {
       self.versionsBelow = versionsBelow
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1203,7 +1229,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       if let value = self.map { size &+= WireSize.bytesField(1, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(2, (self.inForce ? 1 : 0))
@@ -1212,18 +1238,18 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       if let value = self.map { cursor.put(1, message: value) }
       cursor.put(2, optionalVarint: (self.inForce ? 1 : 0))
       cursor.put(3, optionalVarint: self.versionsBelow)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var map: BytesField { BytesField(1) }
       @inlinable
@@ -1235,42 +1261,41 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.HelloReply`.
-  package struct HelloReply: WireMessage {
-    package static let name = "ringstore.internal.v1.HelloReply"
-    package var shard: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct HelloReply: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.HelloReply"
+    @usableFromInline package var shard: UnsafeRawBufferPointer = noBytes
     /// new at every start: distinguishes a restart from a reconnect
-    package var incarnation: UInt64 = 0
-    package var mapEpoch: UInt64 = 0
-    package var accepted: Bool = false
+    @usableFromInline package var incarnation: UInt64 = 0
+    @usableFromInline package var mapEpoch: UInt64 = 0
+    @usableFromInline package var accepted: Bool = false
     /// WRONG_CLUSTER, WRONG_SHARD, STALE_MAP (ours is newer), MAP_CONFLICT (same epoch, other
     /// content; or we hold keys that this map assigns to others; or it doesn't list a shard
     /// that may own slots), UNAUTHENTICATED, WRONG_HASH_SEED, DATA_LOST (the map has recorded
     /// another lineage for this shard than its data has)
-    package var refusal: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var refusal: UnsafeRawBufferPointer = noBytes
     /// the shard's, if the router's was refused and the shard has one
-    package var map: V1.SlotMap? = nil
+    @usableFromInline package var map: V1.SlotMap? = nil
     /// whether the shard's map is in force
-    package var mapInForce: Bool = false
+    @usableFromInline package var mapInForce: Bool = false
     /// which keys would be assigned to others, if that is the reason
-    package var detail: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var detail: UnsafeRawBufferPointer = noBytes
     /// whether it serves any slot: a new one doesn't until its map is in force
-    package var serving: Bool = false
+    @usableFromInline package var serving: Bool = false
     /// those of parked_calls that were executed, or may have been; the others were not. Another
     /// incarnation lists none: it has executed none of them
-    package var ranCalls: RepeatedNumbers = RepeatedNumbers()
+    @usableFromInline package var ranCalls: RepeatedNumbers = RepeatedNumbers()
     /// of the shard's data; empty: it is in memory only
-    package var lineage: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var lineage: UnsafeRawBufferPointer = noBytes
     /// if it was accepted: the shard's records, of all shards of its map
-    package var lineages: RepeatedMessages<LinkV1.ShardLineage> = RepeatedMessages<
-      LinkV1.ShardLineage
-    >()
+    @usableFromInline package var lineages: RepeatedMessages<LinkV1.ShardLineage> =
+      RepeatedMessages<LinkV1.ShardLineage>()
     /// the shard keeps its data, so calls of parked_calls that an earlier incarnation has
     /// executed took effect. Which of them is not known
-    package var recovers: Bool = false
+    @usableFromInline package var recovers: Bool = false
     /// as in MapReply
-    package var versionsBelow: UInt64 = 0
+    @usableFromInline package var versionsBelow: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1300,13 +1325,15 @@ extension LinkV1 {
       self.versionsBelow = versionsBelow
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.ranCalls = RepeatedNumbers(in: encoded, 12, .varint)
       self.lineages = RepeatedMessages<LinkV1.ShardLineage>(in: encoded, 114)
       var reader = WireReader(encoded)
@@ -1347,7 +1374,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.shard.count)
       size &+= WireSize.optionalVarintField(2, self.incarnation)
@@ -1367,7 +1394,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.shard)
       cursor.put(2, optionalVarint: self.incarnation)
       cursor.put(3, optionalVarint: self.mapEpoch)
@@ -1384,12 +1411,12 @@ extension LinkV1 {
       cursor.put(16, optionalVarint: self.versionsBelow)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var shard: BytesField { BytesField(1) }
       @inlinable
@@ -1423,12 +1450,12 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.ShardLineage`.
-  package struct ShardLineage: WireMessage {
-    package static let name = "ringstore.internal.v1.ShardLineage"
-    package var shard: UnsafeRawBufferPointer = noBytes
-    package var lineage: V1.Lineage? = nil
+  @usableFromInline package struct ShardLineage: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.ShardLineage"
+    @usableFromInline package var shard: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var lineage: V1.Lineage? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1439,14 +1466,16 @@ extension LinkV1 {
       self.lineage = lineage
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1464,7 +1493,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.shard.count)
       if let value = self.lineage { size &+= WireSize.bytesField(2, count: value.byteCount) }
@@ -1472,17 +1501,17 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.shard)
       if let value = self.lineage { cursor.put(2, message: value) }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var shard: BytesField { BytesField(1) }
       @inlinable
@@ -1492,24 +1521,24 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.LinkReply`.
-  package struct LinkReply: WireMessage {
-    package static let name = "ringstore.internal.v1.LinkReply"
-    package var id: UInt64 = 0
-    package var code: Int32 = 0
-    package var message: UnsafeRawBufferPointer = noBytes
-    package var response: UnsafeRawBufferPointer = noBytes
-    package var details: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct LinkReply: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.LinkReply"
+    @usableFromInline package var id: UInt64 = 0
+    @usableFromInline package var code: Int32 = 0
+    @usableFromInline package var message: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var response: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var details: UnsafeRawBufferPointer = noBytes
     /// further parts follow (bulk stream only). With a code that is not 0 the call was
     /// returned: it was not executed, because its key's slot isn't the shard's; `response` is
     /// then the LinkCall, to be routed again, and the error is the one that its caller gets if
     /// that isn't possible
-    package var more: Bool = false
+    @usableFromInline package var more: Bool = false
     /// with `more`: the call has found nothing and waits at the shard (wait_millis). It is no
     /// longer in progress for order and limits; `response` is the LinkCall. Another reply
     /// follows when it has been executed, or its time is over
-    package var parked: Bool = false
+    @usableFromInline package var parked: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1529,14 +1558,16 @@ extension LinkV1 {
       self.parked = parked
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1555,7 +1586,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.id)
       size &+= WireSize.optionalVarintField(2, UInt64(bitPattern: Int64(self.code)))
@@ -1568,7 +1599,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.id)
       cursor.put(2, optionalVarint: UInt64(bitPattern: Int64(self.code)))
       cursor.put(3, optionalBytes: self.message)
@@ -1578,14 +1609,14 @@ extension LinkV1 {
       cursor.put(7, optionalVarint: (self.parked ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(
         size: 59 &+ self.message.count &+ self.response.count &+ self.details.count
       ) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var id: UIntField { UIntField(1) }
       @inlinable

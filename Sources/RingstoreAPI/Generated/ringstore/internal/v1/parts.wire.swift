@@ -7,29 +7,29 @@ import NIOCore
 
 extension LinkV1 {
   /// Requests one slice of a shard's matching keys.
-  package struct KeysPartRequest: WireMessage {
-    package static let name = "ringstore.internal.v1.KeysPartRequest"
+  @usableFromInline package struct KeysPartRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.KeysPartRequest"
     /// absent: every key
-    package var pattern: V1.Pattern? = nil
-    package var database: UInt32 = 0
+    @usableFromInline package var pattern: V1.Pattern? = nil
+    @usableFromInline package var database: UInt32 = 0
     /// the slot to continue in; earlier slots are done
-    package var startSlot: UInt32 = 0
+    @usableFromInline package var startSlot: UInt32 = 0
     /// where in that slot; 0: at its beginning
-    package var cursor: UInt64 = 0
+    @usableFromInline package var cursor: UInt64 = 0
     /// limits of the slice, the first one reached: returned keys; 0: no limit
-    package var maxKeys: UInt32 = 0
+    @usableFromInline package var maxKeys: UInt32 = 0
     /// bytes of returned keys; the key that exceeds it is included
-    package var maxBytes: UInt32 = 0
+    @usableFromInline package var maxBytes: UInt32 = 0
     /// visited keys
-    package var maxVisits: UInt32 = 0
+    @usableFromInline package var maxVisits: UInt32 = 0
     /// only keys of this type; VALUE_TYPE_NONE: any
-    package var type: V1.ValueType = V1.ValueType(rawValue: 0)
+    @usableFromInline package var type: V1.ValueType = V1.ValueType(rawValue: 0)
     /// the slot before which the shard stops; 0: after the last
-    package var endSlot: UInt32 = 0
+    @usableFromInline package var endSlot: UInt32 = 0
     /// whether the reply must have the position of each key
-    package var wantsPositions: Bool = false
+    @usableFromInline package var wantsPositions: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -53,14 +53,16 @@ extension LinkV1 {
       self.wantsPositions = wantsPositions
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -86,7 +88,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       if let value = self.pattern { size &+= WireSize.bytesField(1, count: value.byteCount) }
       size &+= WireSize.optionalVarintField(2, UInt64(self.database))
@@ -102,7 +104,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       if let value = self.pattern { cursor.put(1, message: value) }
       cursor.put(2, optionalVarint: UInt64(self.database))
       cursor.put(3, optionalVarint: UInt64(self.startSlot))
@@ -115,12 +117,12 @@ extension LinkV1 {
       cursor.put(10, optionalVarint: (self.wantsPositions ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var pattern: BytesField { BytesField(1) }
       @inlinable
@@ -146,17 +148,17 @@ extension LinkV1 {
   }
 
   /// One slice of a shard's matching keys.
-  package struct KeysPartReply: WireMessage {
-    package static let name = "ringstore.internal.v1.KeysPartReply"
-    package var keys: RepeatedBytes = RepeatedBytes()
-    package var nextSlot: UInt32 = 0
-    package var nextCursor: UInt64 = 0
+  @usableFromInline package struct KeysPartReply: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.KeysPartReply"
+    @usableFromInline package var keys: RepeatedBytes = RepeatedBytes()
+    @usableFromInline package var nextSlot: UInt32 = 0
+    @usableFromInline package var nextCursor: UInt64 = 0
     /// no further keys before the end slot; else continue with next_slot, next_cursor
-    package var done: Bool = false
+    @usableFromInline package var done: Bool = false
     /// the cursor after each key in its slot, 0 if nothing can follow
-    package var positions: RepeatedNumbers = RepeatedNumbers()
+    @usableFromInline package var positions: RepeatedNumbers = RepeatedNumbers()
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -173,7 +175,7 @@ extension LinkV1 {
       self.positions = positions
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.keys = RepeatedBytes(in: encoded, 10)
       self.positions = RepeatedNumbers(in: encoded, 5, .fixed64)
       var reader = WireReader(encoded)
@@ -197,7 +199,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.keys.byteCount(field: 1)
       size &+= WireSize.optionalVarintField(2, UInt64(self.nextSlot))
@@ -208,7 +210,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.keys.write(field: 1, to: &cursor)
       cursor.put(2, optionalVarint: UInt64(self.nextSlot))
       cursor.put(3, optionalVarint: self.nextCursor)
@@ -216,12 +218,12 @@ extension LinkV1 {
       self.positions.write(field: 5, .fixed64, to: &cursor)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keys: BytesField { BytesField(1) }
       @inlinable
@@ -237,15 +239,15 @@ extension LinkV1 {
   }
 
   /// Removes one slice of a database's keys.
-  package struct ResetPartRequest: WireMessage {
-    package static let name = "ringstore.internal.v1.ResetPartRequest"
-    package var database: UInt32 = 0
-    package var allDatabases: Bool = false
-    package var startSlot: UInt32 = 0
+  @usableFromInline package struct ResetPartRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.ResetPartRequest"
+    @usableFromInline package var database: UInt32 = 0
+    @usableFromInline package var allDatabases: Bool = false
+    @usableFromInline package var startSlot: UInt32 = 0
     /// limit of the slice: keys removed or visited
-    package var maxVisits: UInt32 = 0
+    @usableFromInline package var maxVisits: UInt32 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -260,14 +262,16 @@ extension LinkV1 {
       self.maxVisits = maxVisits
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -283,7 +287,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.database))
       size &+= WireSize.optionalVarintField(2, (self.allDatabases ? 1 : 0))
@@ -293,19 +297,19 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.database))
       cursor.put(2, optionalVarint: (self.allDatabases ? 1 : 0))
       cursor.put(3, optionalVarint: UInt64(self.startSlot))
       cursor.put(4, optionalVarint: UInt64(self.maxVisits))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 20) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var database: UIntField { UIntField(1) }
       @inlinable
@@ -319,13 +323,13 @@ extension LinkV1 {
   }
 
   /// The number of keys that one slice of a reset removed.
-  package struct ResetPartReply: WireMessage {
-    package static let name = "ringstore.internal.v1.ResetPartReply"
-    package var removed: Int64 = 0
-    package var nextSlot: UInt32 = 0
-    package var done: Bool = false
+  @usableFromInline package struct ResetPartReply: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.ResetPartReply"
+    @usableFromInline package var removed: Int64 = 0
+    @usableFromInline package var nextSlot: UInt32 = 0
+    @usableFromInline package var done: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -337,14 +341,16 @@ extension LinkV1 {
       self.done = done
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -359,7 +365,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(bitPattern: self.removed))
       size &+= WireSize.optionalVarintField(2, UInt64(self.nextSlot))
@@ -368,18 +374,18 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(bitPattern: self.removed))
       cursor.put(2, optionalVarint: UInt64(self.nextSlot))
       cursor.put(3, optionalVarint: (self.done ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 19) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var removed: IntField { IntField(1) }
       @inlinable
@@ -391,13 +397,13 @@ extension LinkV1 {
   }
 
   /// Requests a random key.
-  package struct RandomKeyPartRequest: WireMessage {
-    package static let name = "ringstore.internal.v1.RandomKeyPartRequest"
-    package var database: UInt32 = 0
+  @usableFromInline package struct RandomKeyPartRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.RandomKeyPartRequest"
+    @usableFromInline package var database: UInt32 = 0
     /// the seed of the random draw
-    package var seed: UInt64 = 0
+    @usableFromInline package var seed: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -408,14 +414,16 @@ extension LinkV1 {
       self.seed = seed
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -429,7 +437,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.database))
       size &+= WireSize.optionalVarintField(2, self.seed)
@@ -437,17 +445,17 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.database))
       cursor.put(2, optionalVarint: self.seed)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 17) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var database: UIntField { UIntField(1) }
       @inlinable
@@ -457,19 +465,19 @@ extension LinkV1 {
   }
 
   /// A random key, all keys of the shard equally likely.
-  package struct RandomKeyPartReply: WireMessage {
-    package static let name = "ringstore.internal.v1.RandomKeyPartReply"
-    package var key: UnsafeRawBufferPointer = noBytes
-    package var found: Bool = false
+  @usableFromInline package struct RandomKeyPartReply: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.RandomKeyPartReply"
+    @usableFromInline package var key: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var found: Bool = false
     /// of the database on this shard: the weight of the key. For a caller that may see only
     /// some of them, an estimate of their number
-    package var keys: Int64 = 0
+    @usableFromInline package var keys: Int64 = 0
     /// all drawn keys had expired, and are deleted: try again
-    package var again: Bool = false
+    @usableFromInline package var again: Bool = false
     /// the caller may see none of the drawn keys
-    package var hidden: Bool = false
+    @usableFromInline package var hidden: Bool = false
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -486,14 +494,16 @@ extension LinkV1 {
       self.hidden = hidden
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -510,7 +520,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.key.count)
       size &+= WireSize.optionalVarintField(2, (self.found ? 1 : 0))
@@ -521,7 +531,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.key)
       cursor.put(2, optionalVarint: (self.found ? 1 : 0))
       cursor.put(3, optionalVarint: UInt64(bitPattern: self.keys))
@@ -529,12 +539,12 @@ extension LinkV1 {
       cursor.put(5, optionalVarint: (self.hidden ? 1 : 0))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 28 &+ self.key.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var key: BytesField { BytesField(1) }
       @inlinable
@@ -550,24 +560,24 @@ extension LinkV1 {
   }
 
   /// Requests the largest keys of one slice of a shard's keys.
-  package struct BigKeysPartRequest: WireMessage {
-    package static let name = "ringstore.internal.v1.BigKeysPartRequest"
+  @usableFromInline package struct BigKeysPartRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.BigKeysPartRequest"
     /// where the slice begins, as in KeysPartRequest
-    package var database: UInt32 = 0
+    @usableFromInline package var database: UInt32 = 0
     /// whether it continues with the next database
-    package var allDatabases: Bool = false
-    package var startSlot: UInt32 = 0
-    package var cursor: UInt64 = 0
+    @usableFromInline package var allDatabases: Bool = false
+    @usableFromInline package var startSlot: UInt32 = 0
+    @usableFromInline package var cursor: UInt64 = 0
     /// visited keys
-    package var maxVisits: UInt32 = 0
+    @usableFromInline package var maxVisits: UInt32 = 0
     /// only strings that use more memory,
-    package var stringBytesAbove: Int64 = 0
+    @usableFromInline package var stringBytesAbove: Int64 = 0
     /// and lists that do, or
-    package var listBytesAbove: Int64 = 0
+    @usableFromInline package var listBytesAbove: Int64 = 0
     /// that have more values
-    package var listLengthAbove: Int64 = 0
+    @usableFromInline package var listLengthAbove: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -588,14 +598,16 @@ extension LinkV1 {
       self.listLengthAbove = listLengthAbove
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -615,7 +627,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.database))
       size &+= WireSize.optionalVarintField(2, (self.allDatabases ? 1 : 0))
@@ -629,7 +641,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.database))
       cursor.put(2, optionalVarint: (self.allDatabases ? 1 : 0))
       cursor.put(3, optionalVarint: UInt64(self.startSlot))
@@ -640,12 +652,12 @@ extension LinkV1 {
       cursor.put(8, optionalVarint: UInt64(bitPattern: self.listLengthAbove))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 64) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var database: UIntField { UIntField(1) }
       @inlinable
@@ -667,20 +679,20 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.BigKeysPartReply`.
-  package struct BigKeysPartReply: WireMessage {
-    package static let name = "ringstore.internal.v1.BigKeysPartReply"
-    package var keys: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
-    package var nextDatabase: UInt32 = 0
-    package var nextSlot: UInt32 = 0
-    package var nextCursor: UInt64 = 0
-    package var done: Bool = false
+  @usableFromInline package struct BigKeysPartReply: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.BigKeysPartReply"
+    @usableFromInline package var keys: RepeatedMessages<V1.BigKey> = RepeatedMessages<V1.BigKey>()
+    @usableFromInline package var nextDatabase: UInt32 = 0
+    @usableFromInline package var nextSlot: UInt32 = 0
+    @usableFromInline package var nextCursor: UInt64 = 0
+    @usableFromInline package var done: Bool = false
     /// visited keys, and the memory that they use
-    package var strings: Int64 = 0
-    package var stringBytes: Int64 = 0
-    package var lists: Int64 = 0
-    package var listBytes: Int64 = 0
+    @usableFromInline package var strings: Int64 = 0
+    @usableFromInline package var stringBytes: Int64 = 0
+    @usableFromInline package var lists: Int64 = 0
+    @usableFromInline package var listBytes: Int64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -702,13 +714,15 @@ extension LinkV1 {
       self.listBytes = listBytes
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       try self.init(encoded, checkingElements: true)
     }
 
     /// - Parameter checkingElements: whether repeated messages are read as well. Where not,
     /// they are to be read one by one from their `encoded` form.
-    package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer, checkingElements: Bool)
+      throws(WireError)
+    {
       self.keys = RepeatedMessages<V1.BigKey>(in: encoded, 10)
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
@@ -736,7 +750,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= self.keys.byteCount(field: 1)
       size &+= WireSize.optionalVarintField(2, UInt64(self.nextDatabase))
@@ -751,7 +765,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       self.keys.write(field: 1, to: &cursor)
       cursor.put(2, optionalVarint: UInt64(self.nextDatabase))
       cursor.put(3, optionalVarint: UInt64(self.nextSlot))
@@ -763,12 +777,12 @@ extension LinkV1 {
       cursor.put(9, optionalVarint: UInt64(bitPattern: self.listBytes))
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var keys: BytesField { BytesField(1) }
       @inlinable
@@ -793,12 +807,12 @@ extension LinkV1 {
 
   /// Makes a shard start a pass, or requests the progress of one. The reply comes when there
   /// is progress.
-  package struct SnapshotPartRequest: WireMessage {
-    package static let name = "ringstore.internal.v1.SnapshotPartRequest"
+  @usableFromInline package struct SnapshotPartRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.SnapshotPartRequest"
     /// of the previous reply; 0: none
-    package var pass: UInt64 = 0
+    @usableFromInline package var pass: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -808,14 +822,16 @@ extension LinkV1 {
       self.pass = pass
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -828,23 +844,23 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.pass)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.pass)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var pass: UIntField { UIntField(1) }
     }
@@ -852,13 +868,13 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.SnapshotPartReply`.
-  package struct SnapshotPartReply: WireMessage {
-    package static let name = "ringstore.internal.v1.SnapshotPartReply"
+  @usableFromInline package struct SnapshotPartReply: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.SnapshotPartReply"
     /// the pass of this call; numbers begin at 1 with each start of a shard
-    package var pass: UInt64 = 0
-    package var progress: V1.ShardSnapshot? = nil
+    @usableFromInline package var pass: UInt64 = 0
+    @usableFromInline package var progress: V1.ShardSnapshot? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -869,14 +885,16 @@ extension LinkV1 {
       self.progress = progress
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -894,7 +912,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.pass)
       if let value = self.progress { size &+= WireSize.bytesField(2, count: value.byteCount) }
@@ -902,17 +920,17 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.pass)
       if let value = self.progress { cursor.put(2, message: value) }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var pass: UIntField { UIntField(1) }
       @inlinable
@@ -922,12 +940,12 @@ extension LinkV1 {
   }
 
   /// Requests the next piece of a backup, or begins one.
-  package struct BackupPartRequest: WireMessage {
-    package static let name = "ringstore.internal.v1.BackupPartRequest"
+  @usableFromInline package struct BackupPartRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.BackupPartRequest"
     /// of the previous reply; 0: a new one
-    package var backup: UInt64 = 0
+    @usableFromInline package var backup: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -937,14 +955,16 @@ extension LinkV1 {
       self.backup = backup
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -957,23 +977,23 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.backup)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.backup)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var backup: UIntField { UIntField(1) }
     }
@@ -981,12 +1001,12 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.BackupPartReply`.
-  package struct BackupPartReply: WireMessage {
-    package static let name = "ringstore.internal.v1.BackupPartReply"
-    package var backup: UInt64 = 0
-    package var piece: V1.BackupPiece? = nil
+  @usableFromInline package struct BackupPartReply: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.BackupPartReply"
+    @usableFromInline package var backup: UInt64 = 0
+    @usableFromInline package var piece: V1.BackupPiece? = nil
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -997,14 +1017,16 @@ extension LinkV1 {
       self.piece = piece
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1022,7 +1044,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.backup)
       if let value = self.piece { size &+= WireSize.bytesField(2, count: value.byteCount) }
@@ -1030,17 +1052,17 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.backup)
       if let value = self.piece { cursor.put(2, message: value) }
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: byteCount) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var backup: UIntField { UIntField(1) }
       @inlinable
@@ -1050,13 +1072,13 @@ extension LinkV1 {
   }
 
   /// A call about a shard that was made on a router.
-  package struct NodePartRequest: WireMessage {
-    package static let name = "ringstore.internal.v1.NodePartRequest"
+  @usableFromInline package struct NodePartRequest: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.NodePartRequest"
     /// the number of the call, as routers and shards know it
-    package var method: UInt32 = 0
-    package var request: UnsafeRawBufferPointer = noBytes
+    @usableFromInline package var method: UInt32 = 0
+    @usableFromInline package var request: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1067,14 +1089,16 @@ extension LinkV1 {
       self.request = request
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1088,7 +1112,7 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, UInt64(self.method))
       size &+= WireSize.optionalBytesField(2, count: self.request.count)
@@ -1096,17 +1120,17 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: UInt64(self.method))
       cursor.put(2, optionalBytes: self.request)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 17 &+ self.request.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var method: UIntField { UIntField(1) }
       @inlinable
@@ -1116,11 +1140,11 @@ extension LinkV1 {
   }
 
   /// `ringstore.internal.v1.NodePartReply`.
-  package struct NodePartReply: WireMessage {
-    package static let name = "ringstore.internal.v1.NodePartReply"
-    package var response: UnsafeRawBufferPointer = noBytes
+  @usableFromInline package struct NodePartReply: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.NodePartReply"
+    @usableFromInline package var response: UnsafeRawBufferPointer = noBytes
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1130,14 +1154,16 @@ extension LinkV1 {
       self.response = response
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1150,23 +1176,23 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalBytesField(1, count: self.response.count)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalBytes: self.response)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11 &+ self.response.count) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var response: BytesField { BytesField(1) }
     }
@@ -1176,12 +1202,12 @@ extension LinkV1 {
   /// The reply, on the call's own lane, in place of a response that is too long for that
   /// lane: the response follows in chunks on the bulk lane, as the router grants credit for
   /// them.
-  package struct LargeReplyNotice: WireMessage {
-    package static let name = "ringstore.internal.v1.LargeReplyNotice"
+  @usableFromInline package struct LargeReplyNotice: WireMessage {
+    @usableFromInline package static let name = "ringstore.internal.v1.LargeReplyNotice"
     /// the length of the response message
-    package var totalBytes: UInt64 = 0
+    @usableFromInline package var totalBytes: UInt64 = 0
     /// Whether the message carried a field, at any level, that is not in the contract.
-    package private(set) var hasUnknownField = false
+    @usableFromInline package private(set) var hasUnknownField = false
 
     @inlinable
     package init() {}
@@ -1191,14 +1217,16 @@ extension LinkV1 {
       self.totalBytes = totalBytes
     }
 
-    package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package init(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
       self.init()
       try merge(encoded)
     }
 
     /// Reads a message on top of what was read before.
     @inline(__always)
-    package mutating func merge(_ encoded: UnsafeRawBufferPointer) throws(WireError) {
+    @usableFromInline package mutating func merge(_ encoded: UnsafeRawBufferPointer)
+      throws(WireError)
+    {
       var reader = WireReader(encoded)
       while let tag = try reader.nextTag() {
         switch tag.rawValue {
@@ -1211,23 +1239,23 @@ extension LinkV1 {
     }
 
     @inline(__always)
-    package var byteCount: Int {
+    @usableFromInline package var byteCount: Int {
       var size = 0
       size &+= WireSize.optionalVarintField(1, self.totalBytes)
       return size
     }
 
     @inline(__always)
-    package func write(to cursor: inout WireCursor) {
+    @usableFromInline package func write(to cursor: inout WireCursor) {
       cursor.put(1, optionalVarint: self.totalBytes)
     }
 
-    package func write(into buffer: inout ByteBuffer) {
+    @usableFromInline package func write(into buffer: inout ByteBuffer) {
       buffer.writeFields(size: 11) { write(to: &$0) }
     }
 
     /// The message's fields, for code that writes them one by one.
-    package enum Field {
+    @usableFromInline package enum Field {
       @inlinable
       package static var totalBytes: UIntField { UIntField(1) }
     }
