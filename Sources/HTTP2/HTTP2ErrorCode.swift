@@ -1,10 +1,11 @@
 // The error codes of RFC 9113 section 7, as they travel in RST_STREAM and GOAWAY.
 
 /// An HTTP/2 error code. Any number may come from a peer, so this is not an enum.
+@usableFromInline
 package struct HTTP2ErrorCode: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
-  package let rawValue: UInt32
+  @usableFromInline package let rawValue: UInt32
 
-  package init(rawValue: UInt32) {
+  @usableFromInline package init(rawValue: UInt32) {
     self.rawValue = rawValue
   }
 
@@ -30,7 +31,7 @@ package struct HTTP2ErrorCode: RawRepresentable, Sendable, Hashable, CustomStrin
   ]
 
   /// The RFC's name, or the number if it has none.
-  package var description: String {
+  @usableFromInline package var description: String {
     rawValue < UInt32(Self.names.count) ? Self.names[Int(rawValue)] : "code \(rawValue)"
   }
 }

@@ -9,6 +9,7 @@ import NIOCore
 ///
 /// Objects are reused: after `HTTP2Session.recycle(_:)` the same object is used for another stream.
 /// Don't use it after that; commands on a closed stream do nothing.
+@usableFromInline
 package final class HTTP2Stream {
   /// The stream's number; 0 while the object is in the pool.
   package internal(set) var id: Int32 = 0
@@ -35,7 +36,7 @@ package final class HTTP2Stream {
   package internal(set) var bodyBytesSent = 0
 
   /// The state of the stream. Only the session changes it.
-  var state = StreamState()
+  @usableFromInline var state = StreamState()
   /// The pieces that are sent before `outbound`; nil if there are none.
   var ahead: OutboundPieces?
   /// Bytes of `unconsumed` for which the connection's window may have been credited already.
@@ -52,14 +53,18 @@ package final class HTTP2Stream {
   init() {}
 
   /// The header block is complete (for a client: the final one, not 1xx).
+  @inlinable
   package var headersReceived: Bool { state.hasHeaders }
   /// The trailers are complete.
   package var trailersReceived: Bool { state.hasTrailers }
   /// A block passed the limits of fields or bytes; the rest of it was thrown away.
+  @inlinable
   package var headersTooLarge: Bool { state.headersTooLarge }
   /// The peer ended its side.
+  @inlinable
   package var remoteEnded: Bool { state.hasPeerEnded }
   /// The stream has ended, in both directions. `closeCode` is the reason.
+  @inlinable
   package var isClosed: Bool { state.isClosed }
   /// The code the stream was closed with; `.noError` after a normal end.
   package var closeCode: HTTP2ErrorCode { state.closeCode }

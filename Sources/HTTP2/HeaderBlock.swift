@@ -8,8 +8,9 @@ import TextForms
 ///
 /// Names are lower case, as HTTP/2 requires. Every pointer returned is valid until the next change
 /// of the block.
+@usableFromInline
 package final class HeaderBlock {
-  let storage: UnsafeMutablePointer<HeaderStorage>
+  @usableFromInline let storage: UnsafeMutablePointer<HeaderStorage>
 
   /// Makes an empty block.
   package init() {
@@ -23,6 +24,7 @@ package final class HeaderBlock {
   }
 
   /// The number of fields.
+  @inlinable
   package var count: Int { storage.pointee.count }
 
   /// The block's size as SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113 section 6.5.2).
@@ -74,6 +76,7 @@ package final class HeaderBlock {
   }
 
   /// The name of the field at `index`, which must be below `count`.
+  @inlinable
   package func name(at index: Int) -> UnsafeRawBufferPointer {
     precondition(index >= 0 && index < count, "no such field")
     let field = storage.pointee.fields[index]
@@ -82,6 +85,7 @@ package final class HeaderBlock {
   }
 
   /// The value of the field at `index`, which must be below `count`.
+  @inlinable
   package func value(at index: Int) -> UnsafeRawBufferPointer {
     precondition(index >= 0 && index < count, "no such field")
     let field = storage.pointee.fields[index]

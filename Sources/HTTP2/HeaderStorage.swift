@@ -5,21 +5,23 @@
 // Invariants: used <= capacity; count <= fieldCapacity; field i lies within used. Memory is
 // allocated with the first field: most streams have no trailers.
 
+@usableFromInline
 struct HeaderStorage {
+  @usableFromInline
   struct Field {
-    var nameOffset: Int32
-    var nameLength: Int32
-    var valueLength: Int32
+    @usableFromInline var nameOffset: Int32
+    @usableFromInline var nameLength: Int32
+    @usableFromInline var valueLength: Int32
     var isIndexed: Bool
   }
 
   private static let firstCapacity = 512
   private static let firstFieldCapacity = 16
 
-  private(set) var bytes: UnsafeMutableRawPointer
+  @usableFromInline private(set) var bytes: UnsafeMutableRawPointer
   private(set) var used = 0
-  private(set) var fields: UnsafeMutablePointer<Field>
-  private(set) var count = 0
+  @usableFromInline private(set) var fields: UnsafeMutablePointer<Field>
+  @usableFromInline private(set) var count = 0
   private var capacity = 0
   private var fieldCapacity = 0
 

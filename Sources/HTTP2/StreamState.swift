@@ -6,8 +6,10 @@
 // Outgoing: silent -> body -> its last part, or its last part before trailers -> trailers.
 
 /// The state of one stream.
+@usableFromInline
 struct StreamState {
-  private enum Incoming {
+  @usableFromInline
+  enum Incoming {
     case headers
     case body
     case ended
@@ -27,7 +29,8 @@ struct StreamState {
     case trailers
   }
 
-  private enum Life {
+  @usableFromInline
+  enum Life {
     case open
     /// RST_STREAM is queued.
     case resetting
@@ -53,14 +56,14 @@ struct StreamState {
     case lastBeforeTrailers(Int)
   }
 
-  private var incoming = Incoming.headers
+  @usableFromInline private(set) var incoming = Incoming.headers
   private var outgoing = Outgoing.silent
-  private var life = Life.open
+  @usableFromInline private(set) var life = Life.open
   /// The library doesn't ask for more of the body until it is notified.
   private var isWaitedFor = false
 
   /// A header block passed the limits of fields or bytes; the rest of it was thrown away.
-  private(set) var headersTooLarge = false
+  @usableFromInline private(set) var headersTooLarge = false
   /// The HEADERS that open our side were handed to the output buffer. Kept for clients, and for
   /// responses without a body.
   private(set) var headersSent = false
@@ -69,12 +72,20 @@ struct StreamState {
 
   // MARK: - Queries
 
-  var hasHeaders: Bool { incoming != .headers }
+  @inlinable
+  var hasHeaders: Bool { if case .headers = incoming { false } else { true } }
   var hasTrailers: Bool { incoming == .endedByTrailers }
-  var hasPeerEnded: Bool { incoming == .ended || incoming == .endedByTrailers }
+  @inlinable
+  var hasPeerEnded: Bool {
+    switch incoming {
+    case .headers, .body: false
+    case .ended, .endedByTrailers: true
+    }
+  }
   var isAnnounced: Bool { outgoing != .silent }
   var haveWeEnded: Bool { outgoing != .silent && outgoing != .body }
 
+  @inlinable
   var isClosed: Bool {
     if case .closed = life { return true }
     return false

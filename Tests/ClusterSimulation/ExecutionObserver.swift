@@ -359,7 +359,10 @@ final class ExecutionObserver {
         cluster.executedWithoutReply(known, interval)
       }
     } else if let seen {
-      cluster.executed(known, item: 0, seen, interval)
+      // A shard may hold the calls of a connection, and executes them in their order later.
+      let isInOrder = !isMeasured && !isSearch && wait == nil && !known.wasParked
+      cluster.executed(
+        known, item: 0, seen, interval, behindOthersOf: isInOrder ? connection.number : nil)
     }
   }
 

@@ -16,15 +16,20 @@ package struct HistoryOperation: Sendable, Hashable {
   /// Nil: not returned. For `Outcome.unknown` it doesn't limit when the effect may come.
   package var returned: UInt64?
   package var outcome: Outcome
+  /// Operations of one connection happen in the order of their invocations; nil: it may happen
+  /// before and after any other.
+  package var connection: Int?
 
   package init(
-    client: Int, call: KeyCall, invoked: UInt64, returned: UInt64?, outcome: Outcome
+    client: Int, call: KeyCall, invoked: UInt64, returned: UInt64?, outcome: Outcome,
+    connection: Int? = nil
   ) {
     self.client = client
     self.call = call
     self.invoked = invoked
     self.returned = returned
     self.outcome = outcome
+    self.connection = connection
   }
 
   /// Whether it happened for certain.

@@ -13,6 +13,7 @@
 //  - An optional operation that would change nothing is left out; reads are always such.
 //  - Of optional operations with the same call only the earliest is tried: it can stand wherever a
 //    later one can.
+//  - One of a connection isn't tried before those that were invoked earlier on it.
 //  - One that has happened by a certain moment, if at all, doesn't follow what was invoked later.
 //  - What overwrites the key whatever it holds doesn't directly follow an optional operation, which
 //    would have been for nothing.
@@ -34,6 +35,8 @@ extension LinearizabilityChecker {
       let invoked: UInt64
       let returned: UInt64
       let changesNothing: Bool
+      /// The operation that must stand before it, because it came earlier over its connection.
+      var predecessor: Int?
     }
 
     /// Optional operations with one call: when each was invoked, ascending.
@@ -104,6 +107,7 @@ extension LinearizabilityChecker {
     private var next: [Int]
     private var previous: [Int]
     private let end: Int
+    private var isPlaced: [Bool]
     private var placedCount = 0
     private var configuration = Configuration()
     /// For each configuration met the sets of optional operations that had been used.
@@ -119,8 +123,13 @@ extension LinearizabilityChecker {
 
     init(_ operations: [HistoryOperation], initial: ObjectState, stepLimit: Int) {
       var required: [Required] = []
+      // Places of required operations, with their connections.
+      var connected: [(Int, Int)] = []
       var groups: [OptionalKey: Optionals] = [:]
       for operation in operations.sorted(by: { $0.invoked < $1.invoked }) {
+        if operation.isRequired, let connection = operation.connection {
+          connected.append((required.count, connection))
+        }
         switch operation.outcome {
         case .ok(let reply):
           required.append(Required(operation, reply))
@@ -139,7 +148,12 @@ extension LinearizabilityChecker {
           continue
         }
       }
+      var newest: [Int: Int] = [:]
+      for (index, connection) in connected {
+        required[index].predecessor = newest.updateValue(index, forKey: connection)
+      }
       self.required = required
+      isPlaced = Array(repeating: false, count: required.count)
       self.groups = groups.values.sorted {
         ($0.invoked[0], $0.returned) < ($1.invoked[0], $1.returned)
       }
@@ -196,6 +210,7 @@ extension LinearizabilityChecker {
 
     private mutating func tryRequired(_ index: Int, _ top: Int) -> Attempt {
       let operation = required[index]
+      if let predecessor = operation.predecessor, !isPlaced[predecessor] { return .rejected }
       if operation.call.overwrites == .stateAndReply, let group = frames[top].groupBefore,
         operation.call.undoes(groups[group].call)
       {
@@ -266,6 +281,7 @@ extension LinearizabilityChecker {
       case .required(let index):
         next[previous[index]] = next[index]
         previous[next[index]] = previous[index]
+        isPlaced[index] = true
         placedCount += 1
         configuration.toggle(UInt64(index))
       case .optional(let group):
@@ -281,6 +297,7 @@ extension LinearizabilityChecker {
       case .required(let index):
         next[previous[index]] = index
         previous[next[index]] = index
+        isPlaced[index] = false
         placedCount -= 1
         configuration.toggle(UInt64(index))
       case .optional(let group):

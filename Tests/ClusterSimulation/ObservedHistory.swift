@@ -33,11 +33,13 @@ struct ObservedHistory {
   private static let momentsPerEvent: UInt64 = 1 << 24
 
   /// A shard has executed a call for the first time, between two moments or at one.
+  ///
+  /// - Parameter connection: behind the earlier calls of this connection; nil: perhaps not.
   mutating func executed(
     _ item: SimulatedCall.Item, client: Int, _ reply: KeyReply,
-    _ interval: (from: UInt64, to: UInt64)
+    _ interval: (from: UInt64, to: UInt64), behindOthersOf connection: Int?
   ) {
-    add(item, client, from: interval.from, to: interval.to, .ok(reply))
+    add(item, client, from: interval.from, to: interval.to, .ok(reply), connection)
   }
 
   /// A shard has just lost its memory; all these objects are gone.
@@ -95,10 +97,12 @@ struct ObservedHistory {
   }
 
   private mutating func add(
-    _ item: SimulatedCall.Item, _ client: Int, from: UInt64, to: UInt64?, _ outcome: Outcome
+    _ item: SimulatedCall.Item, _ client: Int, from: UInt64, to: UInt64?, _ outcome: Outcome,
+    _ connection: Int? = nil
   ) {
     operations[item.object, default: []].append(
       HistoryOperation(
-        client: client, call: item.checked, invoked: from, returned: to, outcome: outcome))
+        client: client, call: item.checked, invoked: from, returned: to, outcome: outcome,
+        connection: connection))
   }
 }

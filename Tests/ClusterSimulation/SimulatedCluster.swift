@@ -461,10 +461,11 @@ package final class SimulatedCluster {
   /// two moments or at one; its client may know some day, or never will.
   func executed(
     _ call: SimulatedCall, item place: Int, _ reply: KeyReply,
-    _ interval: (from: UInt64, to: UInt64)
+    _ interval: (from: UInt64, to: UInt64), behindOthersOf connection: Int? = nil
   ) {
     call.items[place].seen = reply
-    observed.executed(call.items[place], client: call.client.number, reply, interval)
+    observed.executed(
+      call.items[place], client: call.client.number, reply, interval, behindOthersOf: connection)
   }
 
   /// A shard has executed a call that waited, and its large reply may never come.

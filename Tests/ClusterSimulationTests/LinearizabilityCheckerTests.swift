@@ -123,6 +123,24 @@ import Testing
     #expect(isViolation([set(1, 2, "a"), op(3, 4, "TYPE", .type(.absent))]))
   }
 
+  @Test func operationsOfOneConnectionHappenInTheirOrder() {
+    func on(_ connection: Int, _ operation: HistoryOperation) -> HistoryOperation {
+      var operation = operation
+      operation.connection = connection
+      return operation
+    }
+    // All were held for a while: only their connections tell their order.
+    let writes = [set(1, 9, "a"), set(2, 9, "b")]
+    #expect(isLinearizable(writes + [get(10, 11, "a")]))
+    #expect(isLinearizable(writes.map { on(1, $0) } + [get(10, 11, "b")]))
+    #expect(isViolation(writes.map { on(1, $0) } + [get(10, 11, "a")]))
+    #expect(isLinearizable([on(1, writes[0]), on(2, writes[1]), get(10, 11, "a")]))
+    // In the order of invocation, not of the list; others may stand in between.
+    let read = on(2, get(3, 9, "a"))
+    #expect(isLinearizable([on(1, writes[1]), read, on(1, writes[0]), get(10, 11, "b")]))
+    #expect(isViolation([on(1, get(3, 9, "a")), on(1, writes[1]), on(1, writes[0])]))
+  }
+
   @Test func theListingNamesTheReplyThatNothingExplains() {
     let good = (0..<60).map { set(UInt64($0) * 2, UInt64($0) * 2 + 1, "v\($0)") }
     let history = good + [get(200, 201, "v58"), get(202, 203, "v59")]

@@ -78,8 +78,8 @@ import Testing
       bytes += written { $0.append(UIntField(number + index + 1), 300) }
       ends.append(bytes.count)
     }
-    func elements(_ length: Int) throws(WireError) -> [[UInt8]] {
-      try bytes[..<length].withUnsafeBytes { message throws(WireError) in
+    func elements(_ length: Int) throws -> [[UInt8]] {
+      try bytes[..<length].withUnsafeBytes { message in
         var found = [[UInt8]]()
         var elements = RepeatedBytes.Iterator(in: message, field)
         while let next = try elements.read() { found.append(next.array) }

@@ -12,11 +12,11 @@ extension GRPCServerHandler {
       return
     }
     if call.state.isWaiting, stream.headersReceived {
-      begin(call)
+      begin(call, stream)
     } else if stream.headersTooLarge, call.isOpen {
       refuseTrailers(of: call)
     }
-    if call.isOpen, call.state.isAdmitted || admit(call) { deliver(call) }
+    if call.isOpen, call.state.isAdmitted || admit(call) { deliver(call, stream) }
     if call.state.isStalled { tellIfDrained(call) }
     if stream.isClosed { streamClosed(call) }
   }
@@ -70,8 +70,8 @@ extension GRPCServerHandler {
 
   // MARK: - Beginning
 
-  private func begin(_ call: ServerCall) {
-    let stream = call.stream
+  /// - Parameter stream: the call's, as a parameter: reading it from the call counts a reference.
+  private func begin(_ call: ServerCall, _ stream: HTTP2Stream) {
     let head = RequestHead(stream.headers)
     call.state.begin()
     tally.begin()

@@ -14,16 +14,15 @@ import LargeMemory
 import NIOCore
 
 extension GRPCServerHandler {
-  func deliver(_ call: ServerCall) {
+  func deliver(_ call: ServerCall, _ stream: HTTP2Stream) {
     if call.deadlineNanos != nil, !call.state.isDelivering, endIfExpired(call) { return }
     switch call.kind {
-    case .unary: deliverUnary(call)
-    case .streaming: deliverStreaming(call)
+    case .unary: deliverUnary(call, stream)
+    case .streaming: deliverStreaming(call, stream)
     }
   }
 
-  private func deliverUnary(_ call: ServerCall) {
-    let stream = call.stream
+  private func deliverUnary(_ call: ServerCall, _ stream: HTTP2Stream) {
     guard call.state.takesMessage else { return }
     if call.state.isGathering { return gather(call) }
     // A unary message is collected in the stream's own buffer, which is bounded by the message's
@@ -80,8 +79,7 @@ extension GRPCServerHandler {
     call.state.endDelivery()
   }
 
-  private func deliverStreaming(_ call: ServerCall) {
-    let stream = call.stream
+  private func deliverStreaming(_ call: ServerCall, _ stream: HTTP2Stream) {
     guard !call.state.isDelivering else { return }
     guard !call.state.isReadingPaused else {
       session.park(stream)
@@ -206,7 +204,7 @@ extension GRPCServerHandler {
     // by now, is served no worse for a second look.
     for _ in 0..<resumedCalls.count {
       guard let call = resumedCalls.popFirst(), call.isOpen, call.handler === self else { continue }
-      deliver(call)
+      deliver(call, call.stream)
       if call.stream.isClosed { streamClosed(call) }
     }
   }
