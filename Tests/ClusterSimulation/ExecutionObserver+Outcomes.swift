@@ -36,6 +36,11 @@ extension ExecutionObserver {
     call.id.flatMap { executions[CallKey(router: call.client.router.number, id: $0)] }
   }
 
+  /// Whether a call that waited was executed by a shard that has lost its memory since.
+  func isLost(_ call: SimulatedCall) -> Bool {
+    call.wasParked && !keepsData && executions(of: call).map(isOver) ?? false
+  }
+
   /// When and where a shard has received a call last.
   func arrival(of call: SimulatedCall) -> Arrival? {
     call.id.flatMap { arrivals[CallKey(router: call.client.router.number, id: $0)] }

@@ -58,15 +58,18 @@ struct ObservedHistory {
   }
 
   /// A client has just been told the outcome of a call.
+  ///
+  /// - Parameter isLost: what the call did is lost with its shard, so it may be said not to have
+  ///   been executed.
   mutating func ended(
-    _ item: SimulatedCall.Item, client: Int, _ outcome: Outcome, _ moment: UInt64
+    _ item: SimulatedCall.Item, client: Int, _ outcome: Outcome, _ moment: UInt64, isLost: Bool
   ) {
     switch outcome {
     case .ok where item.seen == nil && !item.isRecorded:
       add(item, client, from: item.invoked, to: moment, outcome)
     case .ok(let reply) where item.seen != reply:
       doubtful.insert(item.object)
-    case .notExecuted where item.changedSomething:
+    case .notExecuted where item.changedSomething && !isLost:
       doubtful.insert(item.object)
     case .ok, .executed, .notExecuted, .unknown, .perhaps, .pending: break
     }

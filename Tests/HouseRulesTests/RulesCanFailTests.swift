@@ -190,6 +190,7 @@ import Testing
     #expect(found("/// A list. \(reason)\n\(code)") == 0)
     #expect(found("/// \(reason)\nclass A: B,\n  \(marker)\n{\n}") == 0)
     #expect(found("class A: \(marker) {\n  // \(reason)\n}") == 0)
+    #expect(found("/// \(reason)\n@usableFromInline\npackage \(code)") == 0)
   }
 
   @Test func aSystemsLibraryInTheClientsRoomsIsFound() {

@@ -45,7 +45,8 @@ enum SafetyRules {
     func isComment(_ line: Substring) -> Bool {
       line.drop { $0 == " " }.hasPrefix("//")
     }
-    let above = Array(lines[..<first].reversed().prefix(while: isComment))
+    func isAttribute(_ line: Substring) -> Bool { line.drop { $0 == " " }.hasPrefix("@") }
+    let above = lines[..<first].reversed().drop(while: isAttribute).prefix(while: isComment)
     let below = lines[(number + 1)...].drop { $0 == "{" }.prefix(while: isComment)
     return comments(of: above.reversed() + below)
   }
