@@ -230,7 +230,8 @@ extension LinearizabilityChecker {
       return enter(state, after: operation.invoked, groupBefore: nil)
     }
 
-    /// Whether some optional operation that may stand here may not behind one that was invoked then.
+    /// Whether some optional operation that may stand here may not stand behind one that was
+    /// invoked then.
     private func ends(_ invoked: UInt64, _ top: Int) -> Bool {
       groups.contains {
         $0.returned < invoked && $0.returned >= frames[top].latestInvoked

@@ -62,7 +62,7 @@ struct ObservedHistory {
   /// - Parameter isLost: what the call did is lost with its shard, so it may be said not to have
   ///   been executed.
   mutating func ended(
-    _ item: SimulatedCall.Item, client: Int, _ outcome: Outcome, _ moment: UInt64, isLost: Bool
+    _ item: SimulatedCall.Item, _ client: Int, _ outcome: Outcome, _ moment: UInt64, isLost: Bool
   ) {
     switch outcome {
     case .ok where item.seen == nil && !item.isRecorded:

@@ -356,8 +356,7 @@ package final class SimulatedCluster {
       call.items[place].outcome = outcome
       let item = call.items[place]
       history.complete(item.record, outcome)
-      observed.ended(
-        item, client: call.client.number, outcome, moment(), isLost: probe.isLost(call))
+      observed.ended(item, call.client.number, outcome, moment(), isLost: probe.isLost(call))
       if mayHaveEmptiedTwice(call), case .ok = outcome {
         history.perhapsAgain(item.record)
         observed.perhapsExecuted(item, client: call.client.number, (item.invoked, moment()))
