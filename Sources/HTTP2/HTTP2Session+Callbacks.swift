@@ -97,7 +97,7 @@ func onDataChunk(
         session.connectionCredit += length
         return 0
       }
-      stream.inbound.writeBytes(UnsafeRawBufferPointer(start: data, count: length))
+      stream.inbound.append(UnsafeRawBufferPointer(start: data, count: length))
       stream.unconsumed += length
       session.touch(stream)
       return 0
@@ -214,7 +214,7 @@ extension HTTP2Session {
   /// little, as the rest must still be decoded to update the table, and the owner could not send
   /// the reason to the peer. The library limits the bytes of a block.
   fileprivate func headerOverrun() -> Int32 {
-    decoding?.state.overranHeaders()
+    headerDecoding.pointee.stream?._withUnsafeGuaranteedRef { $0.state.overranHeaders() }
     return 0
   }
 
@@ -228,9 +228,14 @@ extension HTTP2Session {
   }
 
   fileprivate func headersFrameReceived(_ frame: UnsafePointer<nghttp2_frame>) {
-    let id = CNGHTTP2_frame_stream(frame)
-    defer { endDecoding() }
-    guard let stream = decoding, stream.id == id else { return }
+    let decoding = headerDecoding.pointee
+    endDecoding()
+    guard decoding.streamID == CNGHTTP2_frame_stream(frame) else { return }
+    decoding.stream?._withUnsafeGuaranteedRef { headersReceived(frame, $0) }
+  }
+
+  @inline(__always)
+  private func headersReceived(_ frame: UnsafePointer<nghttp2_frame>, _ stream: HTTP2Stream) {
     if CNGHTTP2_frame_flags(frame) & paddedFlag == 0 { counters.callFramesReceived += 1 }
     let block = stream.state.receivedBlock(
       isInterim: role == .client && stream.headers.status.map { $0 < 200 } ?? false,

@@ -51,6 +51,21 @@ extension HTTP2Session {
     respond(stream, layOut(headers), hasBody: hasBody)
   }
 
+  /// Responds to a request with headers, the body that is in `stream.outbound`, and trailers: the
+  /// same as `submitResponse` and `finish`, in one step.
+  package func submitResponse(
+    _ stream: HTTP2Stream, headers: StaticHeaders, trailers: StaticHeaders
+  ) {
+    guard role == .server, isUsable, stream.id > 0, stream.state.announceWhole() else { return }
+    stream.staticTrailers = trailers
+    // A body of one frame has no turns to take.
+    let takesTurns = stream.outboundBytes > Self.frameBytes
+    submit(
+      stream, UnsafeBufferPointer(start: headers.fields, count: headers.count), hasBody: true,
+      takesTurns: takesTurns)
+    endWithTrailers(stream)
+  }
+
   /// To be called after appending to `stream.outbound`, or handing bytes over to the stream.
   package func bodyChanged(_ stream: HTTP2Stream) {
     guard isUsable, !stream.isClosed else { return }
@@ -200,6 +215,9 @@ extension HTTP2Session {
 
   // MARK: - Inside
 
+  /// Every peer accepts DATA frames of this size (RFC 9113 section 4.2).
+  private static let frameBytes = 16 << 10
+
   private var isUsable: Bool {
     assert(!isInsideLibrary, "nghttp2 may not be re-entered")
     return failure == nil && !isInsideLibrary
@@ -210,7 +228,15 @@ extension HTTP2Session {
   ) {
     guard role == .server, isUsable, stream.id > 0, stream.state.announce(hasBody: hasBody)
     else { return }
-    if hasBody { CNGHTTP2_make_incremental(handle, stream.id) }
+    submit(stream, fields, hasBody: hasBody, takesTurns: hasBody)
+  }
+
+  @inline(__always)
+  private func submit(
+    _ stream: HTTP2Stream, _ fields: UnsafeBufferPointer<nghttp2_nv>, hasBody: Bool,
+    takesTurns: Bool
+  ) {
+    if takesTurns { CNGHTTP2_make_incremental(handle, stream.id) }
     CNGHTTP2_submit_response(
       handle, stream.id, fields.baseAddress, fields.count, hasBody ? onReadBody : nil,
       Unmanaged.passUnretained(stream).toOpaque())

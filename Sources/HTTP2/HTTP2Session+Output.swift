@@ -33,7 +33,7 @@ extension HTTP2Session {
       var bytes: UnsafePointer<UInt8>?
       code = CNGHTTP2_mem_send(handle, &bytes)
       if code > 0 {
-        output.writeBytes(UnsafeRawBufferPointer(start: bytes, count: code))
+        output.append(UnsafeRawBufferPointer(start: bytes, count: code))
       } else if code < 0 || output.readableBytes < limit {
         break
       }
@@ -105,10 +105,15 @@ extension HTTP2Session {
     guard length <= stream.outboundBytes else {
       return Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
     }
-    output.writeBytes(UnsafeRawBufferPointer(start: frameHeader, count: 9))
-    let rest = stream.ahead == nil ? length : length - movePieces(of: stream, length)
+    var header = UnsafeRawBufferPointer(start: frameHeader, count: 9)
+    var rest = length
+    if stream.ahead != nil {
+      output.append(header)
+      header = UnsafeRawBufferPointer(start: nil, count: 0)
+      rest -= movePieces(of: stream, length)
+    }
     stream.outbound.readWithUnsafeReadableBytes { bytes in
-      output.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[..<rest]))
+      output.append(header, UnsafeRawBufferPointer(rebasing: bytes[..<rest]))
       return rest
     }
     stream.bodyBytesSent += length

@@ -9,7 +9,7 @@
 // that list after `receive` or `writePending` has returned and may then call any command:
 //
 //   session.receive(bytes)
-//   while let stream = session.nextTouchedStream() { ... any command ... }
+//   session.forEachTouchedStream { stream in ... any command ... }
 //   while let event = session.nextConnectionEvent() { ... any command ... }
 //   session.writePending(into: &buffer)            // may close streams: drain once more
 //
@@ -17,7 +17,8 @@
 // 1. A stream of nghttp2 is in `live`, which retains it for the library's raw pointer.
 // 2. A stream leaves `live` only by `recycle`, which the owner calls once it has seen `isClosed`.
 // 3. A stream is live, in the pool of its event loop, or freed.
-// 4. After a failure the library is never called again, except to free it.
+// 4. A touched stream is live, so the list of them counts no references.
+// 5. After a failure the library is never called again, except to free it.
 
 internal import CNGHTTP2
 import NIOCore
@@ -76,8 +77,7 @@ package final class HTTP2Session {
   var connectionCredit = 0
   /// What of `parkedBytes` the connection's window was credited for.
   var lentBytes = 0
-  /// The stream whose header block is being decoded, and the destination of its fields.
-  var decoding: HTTP2Stream?
+  /// The header block that is being decoded.
   let headerDecoding: UnsafeMutablePointer<HeaderDecoding>
   var isInsideLibrary = false
   var nghttp2Message: String?
@@ -86,8 +86,7 @@ package final class HTTP2Session {
   var fieldScratch: UnsafeMutablePointer<nghttp2_nv>?
   var fieldScratchCapacity = 0
 
-  private var touched: ContiguousArray<HTTP2Stream> = []
-  private var touchedHead = 0
+  private var touched = TouchedStreams()
   private var events: [HTTP2ConnectionEvent] = []
   private var eventsHead = 0
   private var live: ContiguousArray<HTTP2Stream> = []
@@ -143,19 +142,12 @@ package final class HTTP2Session {
     }
   }
 
-  /// The next stream to which something happened since it was returned last, or nil.
-  package func nextTouchedStream() -> HTTP2Stream? {
-    while touchedHead < touched.count {
-      let stream = touched[touchedHead]
-      touchedHead += 1
-      stream.isTouched = false
-      if stream.id != 0 { return stream }
-    }
-    if touchedHead != 0 {
-      touched.removeAll(keepingCapacity: true)
-      touchedHead = 0
-    }
-    return nil
+  /// Calls `body` for each stream to which something happened since it was passed to it last. What
+  /// happens meanwhile is part of it, and `body` may call this again.
+  @inline(__always)
+  package func forEachTouchedStream(_ body: (HTTP2Stream) -> Void) {
+    // `live` retains the stream until `body` recycles it, and then the pool.
+    while let stream = touched.popFirst() { pool.lend(stream, body) }
   }
 
   /// The next event of the connection, or nil.
@@ -198,19 +190,21 @@ package final class HTTP2Session {
   /// Gives a closed stream back. The owner calls it once it has seen `isClosed`.
   package func recycle(_ stream: HTTP2Stream) {
     guard stream.isClosed, stream.id != 0 else { return }
+    if stream.isTouched { touched.remove(stream) }
     connectionCredit += stream.unconsumed - repay(stream, stream.unconsumed)
     outboundBytes -= stream.accountedOutbound
     largeHeaderBytes -= stream.largeHeaderBytes
     let index = stream.liveIndex
-    if index >= 0, index < live.count, live[index] === stream {
-      let last = live.removeLast()
-      if last !== stream {
-        live[index] = last
-        last.liveIndex = index
-      }
+    guard index >= 0, index < live.count, live[index] === stream else { return }
+    // The caller may hold no reference of its own.
+    let kept = live[index]
+    let last = live.removeLast()
+    if last !== kept {
+      live[index] = last
+      last.liveIndex = index
     }
-    stream.clear()
-    pool.keep(stream)
+    kept.clear()
+    pool.keep(kept)
   }
 
   /// Forgets the owner's objects on all open streams. To be called when the connection is over.
@@ -230,7 +224,7 @@ package final class HTTP2Session {
   package var bytesReceived: Int { meter.bytes }
 
   /// Whether a header block has begun and not ended.
-  package var isInsideHeaderBlock: Bool { decoding != nil }
+  package var isInsideHeaderBlock: Bool { headerDecoding.pointee.stream != nil }
 
   // MARK: - For the extensions of this class
 
@@ -242,14 +236,14 @@ package final class HTTP2Session {
   }
 
   func beginDecoding(_ stream: HTTP2Stream) {
-    decoding = stream
-    let block = stream.headersReceived ? stream.trailers : stream.headers
+    headerDecoding.pointee.stream = .passUnretained(stream)
     headerDecoding.pointee.streamID = stream.id
-    headerDecoding.pointee.target = block.storage
+    headerDecoding.pointee.target =
+      stream.headersReceived ? stream.trailers.storage : stream.headers.storage
   }
 
   func endDecoding() {
-    decoding = nil
+    headerDecoding.pointee.stream = nil
     headerDecoding.pointee.target = nil
   }
 
@@ -269,9 +263,7 @@ package final class HTTP2Session {
   var isTerminated: Bool { termination == .sent }
 
   func touch(_ stream: HTTP2Stream) {
-    if stream.isTouched { return }
-    stream.isTouched = true
-    touched.append(stream)
+    if !stream.isTouched { touched.append(stream) }
   }
 
   func record(_ event: HTTP2ConnectionEvent) {

@@ -41,10 +41,13 @@ package final class HTTP2Stream {
   var ahead: OutboundPieces?
   /// Bytes of `unconsumed` for which the connection's window may have been credited already.
   var parked = 0
+  /// Whether it is on the session's list of touched streams, and the next one there.
   var isTouched = false
+  var nextTouched: Unmanaged<HTTP2Stream>?
   /// What this stream contributes to the session's `outboundBytes`.
   var accountedOutbound = 0
-  var staticTrailers: StaticHeaders?
+  /// Not retained: constants, which live as long as the process.
+  unowned(unsafe) var staticTrailers: StaticHeaders?
   var outboundTrailers: HeaderBlock?
   var liveIndex = -1
   /// What this stream contributes to the session's `largeHeaderBytes`.

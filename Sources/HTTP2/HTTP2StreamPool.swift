@@ -27,6 +27,9 @@ package final class HTTP2StreamPool {
 
   private let streamsMax: Int
   private var streams: ContiguousArray<HTTP2Stream> = []
+  /// Streams that found no place while the caller of their recycling may use them: see `lend`.
+  private var surplus: ContiguousArray<HTTP2Stream> = []
+  private var lendings = 0
   /// Capacity of the buffers that the streams keep.
   package private(set) var bytes = 0
 
@@ -42,8 +45,19 @@ package final class HTTP2StreamPool {
   /// Frees the streams.
   package func empty() {
     for stream in streams { stream.context = nil }
+    if lendings > 0 { surplus += streams }
     streams = []
     bytes = 0
+  }
+
+  /// Calls `body` with a stream whose references it does not count, although `body` may recycle it:
+  /// no stream is freed before the outermost `body` has returned.
+  @inline(__always)
+  func lend(_ stream: Unmanaged<HTTP2Stream>, _ body: (HTTP2Stream) -> Void) {
+    lendings += 1
+    stream._withUnsafeGuaranteedRef(body)
+    lendings -= 1
+    if lendings == 0, !surplus.isEmpty { surplus = [] }
   }
 
   func take() -> HTTP2Stream {
@@ -57,6 +71,7 @@ package final class HTTP2StreamPool {
   func keep(_ stream: HTTP2Stream) {
     guard streams.count < streamsMax else {
       stream.context = nil
+      if lendings > 0 { surplus.append(stream) }
       return
     }
     if bytes + stream.bufferCapacity > Self.bytesMax { stream.dropBuffers() }

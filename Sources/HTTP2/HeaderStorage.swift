@@ -95,6 +95,8 @@ struct HeaderStorage {
 
 /// The destination of the header block that is being decoded, and its limit.
 struct HeaderDecoding {
+  /// The stream, which is live; nil: no block is being decoded.
+  var stream: Unmanaged<HTTP2Stream>?
   var streamID: Int32 = 0
   var target: UnsafeMutablePointer<HeaderStorage>?
   var fieldsMax: Int

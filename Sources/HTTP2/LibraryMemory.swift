@@ -111,13 +111,20 @@ struct SessionMemory {
 
 // MARK: - As the library calls them
 
+@inline(__always)
 private func sessionAllocate(
   _ byteCount: Int, _ memory: UnsafeMutableRawPointer?
 ) -> UnsafeMutableRawPointer? {
   // Most requests are small: they need no look at the session.
-  guard byteCount >= LibraryMemory.frameBufferBytes.lowerBound, let memory else {
-    return malloc(byteCount)
-  }
+  if byteCount < LibraryMemory.frameBufferBytes.lowerBound { return malloc(byteCount) }
+  return sessionAllocateLarge(byteCount, memory)
+}
+
+@inline(never)
+private func sessionAllocateLarge(
+  _ byteCount: Int, _ memory: UnsafeMutableRawPointer?
+) -> UnsafeMutableRawPointer? {
+  guard let memory else { return malloc(byteCount) }
   return memory.assumingMemoryBound(to: SessionMemory.self).pointee.allocate(byteCount)
 }
 
@@ -129,6 +136,7 @@ private func sessionAllocateZeroed(
     .allocateZeroed(count, byteCount)
 }
 
+@inline(__always)
 private func sessionFree(_ block: UnsafeMutableRawPointer?, _ memory: UnsafeMutableRawPointer?) {
   guard let block else { return }
   guard let memory else { return free(block) }

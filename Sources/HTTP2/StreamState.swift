@@ -136,6 +136,13 @@ struct StreamState {
     return true
   }
 
+  /// Headers are submitted, and trailers follow what waits of the body. Returns as `announce` does.
+  mutating func announceWhole() -> Bool {
+    guard !isClosed, outgoing == .silent else { return false }
+    outgoing = .bodyBeforeTrailers
+    return true
+  }
+
   /// Ends our side with the body. Returns false if it isn't open.
   mutating func finish() -> Bool {
     guard !isClosed, outgoing == .body else { return false }

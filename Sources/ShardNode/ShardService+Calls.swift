@@ -38,14 +38,14 @@ extension ShardService: Dispatcher {
         id = begin(later, method, ByteBuffer(bytes: message), context, reply)
       } else if core.gate.holds(core.latestMark) {
         if span != 0 { core.tracer?.note("waits for the log", in: span) }
-        id = hold(.response(response), keep(method, 0, for: .unary(call)))
+        id = holdResponse(to: call, method)
       } else {
         response.withUnsafeReadableBytes { call.respond(message: $0) }
       }
     } catch {
       core.failed(method, error, context)
       if core.gate.holds(core.latestMark) {
-        id = hold(.failed(error), keep(method, 0, for: .unary(call)))
+        id = hold(error, for: call, method)
       } else {
         call.fail(error.status)
       }
@@ -84,6 +84,44 @@ extension ShardService: Dispatcher {
       call.end(.failure(error))
     }
     return nil
+  }
+
+  /// Holds the response that was just made until the gate opens for it.
+  @inline(never)
+  private func holdResponse(to call: ServerCall, _ method: UInt32) -> UInt64? {
+    guard response.readableBytes <= ChunkedReply.bytesMin else {
+      return hold(.response(response), keep(method, 0, for: .unary(call)))
+    }
+    guard let isWrite = mayHold(call, method) else { return nil }
+    return response.withUnsafeReadableBytes {
+      held(for: core.latestMark).append($0, to: call, isWrite: isWrite)
+    }
+  }
+
+  @inline(never)
+  private func hold(_ error: CallError, for call: ServerCall, _ method: UInt32) -> UInt64? {
+    guard let isWrite = mayHold(call, method) else { return nil }
+    return held(for: core.latestMark).append(error, to: call, isWrite: isWrite)
+  }
+
+  /// Whether the call is a write; nil if its reply can't be held, and the call has got an error.
+  private func mayHold(_ call: ServerCall, _ method: UInt32) -> Bool? {
+    let isWrite = SubRequest.isWrite(method: method)
+    guard core.gate.isFull, !isWrite else { return isWrite }
+    call.fail(CallError.heldTooMuch(core.limits).status)
+    return nil
+  }
+
+  private func held(for mark: ReplyMark) -> HeldUnaryReplies {
+    var place = heldUnary.endIndex
+    while place > 0, heldUnary[place - 1].mark > mark { place -= 1 }
+    if place > 0, heldUnary[place - 1].mark == mark { return heldUnary[place - 1] }
+    lastHeldNumber &+= 1
+    let held = HeldUnaryReplies(mark, number: lastHeldNumber, core: core) { [unowned self] ended in
+      heldUnary.removeAll { $0 === ended }
+    }
+    heldUnary.insert(held, at: place)
+    return held
   }
 
   private func begin(
@@ -259,9 +297,12 @@ extension ShardService: Dispatcher {
   }
 
   func cancel(_ id: UInt64) {
-    guard id > 0, let reply = later[id] else { return }
-    drop(reply)
-    core.boundViews()
+    if let number = HeldUnaryReplies.number(of: id) {
+      heldUnary.first { $0.has(number) }?.drop(id)
+    } else if id > 0, let reply = later[id] {
+      drop(reply)
+      core.boundViews()
+    }
   }
 
   func endWait(_ id: UInt64) { later[id]?.handle.endWait() }

@@ -27,6 +27,9 @@ final class ShardService: LinkService {
   /// Calls with later replies, by their ids.
   var later: [UInt64: LaterReply] = [:]
   var lastID: UInt64 = 0
+  /// Replies to unary calls that wait at the gate, by ascending mark.
+  var heldUnary: [HeldUnaryReplies] = []
+  var lastHeldNumber: UInt32 = 0
   private var links: [ObjectIdentifier: LinkStream] = [:]
   private let refusals = RefusalLog()
   private var isDraining = false

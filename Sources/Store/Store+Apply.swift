@@ -128,12 +128,13 @@ extension Store {
   }
 
   private func tell(_ effect: Effect) {
-    observer?.willApply(effect)
+    guard let observer else { return }
+    observer.willApply(effect)
     if let group = openGroup {
       precondition(group.slot == effect.slot, "a group is of one slot")
       openGroup?.isTold = true
     } else {
-      observer?.groupEnded(slot: effect.slot)
+      observer.groupEnded(slot: effect.slot)
     }
   }
 

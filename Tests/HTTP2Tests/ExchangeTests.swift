@@ -41,6 +41,75 @@ import Testing
     #expect(wire.serverCloses == [1: .noError])
   }
 
+  /// Replies with the request's body, in one step.
+  private func echoWhole(_ session: HTTP2Session, _ stream: HTTP2Stream) {
+    session.consume(stream, stream.unconsumed)
+    guard stream.remoteEnded, !stream.localEnded, !stream.isClosed else { return }
+    stream.outbound.writeBuffer(&stream.inbound)
+    session.submitResponse(stream, headers: Sample.response, trailers: Sample.trailers)
+    #expect(session.outboundBytes >= stream.outboundBytes && stream.localEnded)
+  }
+
+  @Test(arguments: [0, 1, 16_384, 16_385, 200_000])
+  func aReplyInOneStepIsTheSame(_ bytes: Int) throws {
+    let body = (0..<bytes).map { UInt8(truncatingIfNeeded: $0) }
+    let wire = try InMemoryWire()
+    let reply = Reply()
+    wire.onServer = echoWhole
+    wire.onClient = { session, stream in
+      if stream.headersReceived { reply.status = stream.headers.status }
+      reply.body += Array(stream.inbound.readableBytesView)
+      session.consume(stream, stream.inbound.readableBytes)
+      stream.inbound.clear()
+      if stream.trailersReceived {
+        reply.grpcStatus = stream.trailers.first("grpc-status").map { Array($0) }
+      }
+    }
+    _ = try #require(wire.request(body: body))
+    wire.pump()
+    #expect(reply.status == 200 && reply.body == body && reply.grpcStatus == Array("0".utf8))
+    #expect(wire.clientCloses == [1: .noError] && wire.serverCloses == [1: .noError])
+    #expect(wire.server.outboundBytes == 0)
+  }
+
+  @Test(arguments: [true, false])
+  func longRepliesTakeTurns(_ isInOneStep: Bool) throws {
+    let wire = try InMemoryWire()
+    wire.onServer = Sample.echo
+    if isInOneStep { wire.onServer = echoWhole }
+    var order: [Int32] = []
+    wire.onClient = { session, stream in
+      if stream.inbound.readableBytes > 0 { order.append(stream.id) }
+      session.consume(stream, stream.inbound.readableBytes)
+      stream.inbound.clear()
+    }
+    // The client sees each frame by itself.
+    wire.sliceBytes = 9 + 16_384
+    for _ in 0..<2 { _ = wire.request(body: Array(repeating: 1, count: 60_000)) }
+    wire.pump()
+    let first = try #require(order.first)
+    let change = try #require(order.firstIndex { $0 != first })
+    #expect(order[change...].contains(first), "\(order)")
+  }
+
+  @Test func appendedBytesAreThoseOfWriteBytes() {
+    var buffer = ByteBuffer()
+    var wanted: [UInt8] = []
+    for count in [0, 1, 0, 9, 100, 5_000] {
+      let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+      // Another owner of the memory keeps its bytes.
+      let copy = buffer
+      bytes.withUnsafeBytes { bytes in
+        buffer.append(bytes)
+        buffer.append(bytes, bytes)
+        buffer.append(UnsafeRawBufferPointer(start: nil, count: 0), bytes)
+      }
+      #expect(Array(copy.readableBytesView) == wanted)
+      for _ in 0..<4 { wanted += bytes }
+      #expect(Array(buffer.readableBytesView) == wanted)
+    }
+  }
+
   @Test(arguments: [1, 2, 3, 7, 9, 16])
   func bytesMayBeSplitAnywhere(_ sliceBytes: Int) throws {
     let wire = try InMemoryWire()

@@ -70,7 +70,7 @@ final class InMemoryWire {
     _ session: HTTP2Session, _ handler: (HTTP2Session, HTTP2Stream) -> Void,
     _ closes: inout [Int32: HTTP2ErrorCode], _ events: inout [HTTP2ConnectionEvent]
   ) {
-    while let stream = session.nextTouchedStream() {
+    session.forEachTouchedStream { stream in
       handler(session, stream)
       if stream.isClosed {
         closes[stream.id] = stream.closeCode

@@ -39,7 +39,7 @@ import Testing
     case .receiveGarbage:
       [UInt8](repeating: 0xff, count: 40).withUnsafeBytes { session.receive($0) }
     case .nestedDrain:
-      while session.nextTouchedStream() != nil {}
+      session.forEachTouchedStream { _ in }
       while session.nextConnectionEvent() != nil {}
     case .releaseContexts: session.releaseContexts()
     }

@@ -63,6 +63,44 @@ struct GateExitTests {
     }
   }
 
+  @Test func callsWithOneMarkWaitTogetherAndEndByThemselves() async throws {
+    try await GatedShard.with { shard in
+      let writes = ["a", "b", "c"].map { shard.begin(.set, Requests.set($0, "v")) }
+      let gone = shard.begin(.set, Requests.set("d", "v"), timeout: .seconds(3))
+      let wrongType = shard.begin(.lLen, Requests.key("a"))
+      try await shard.executed(5)
+      try await shard.nextBatch()
+      let later = shard.begin(.set, Requests.set("e", "v"))
+      let alone = shard.begin(.set, Requests.set("f", "v"), timeout: .seconds(3))
+      try await shard.executed(7)
+      #expect(try await shard.inLoop { $0.heldUnary.map(\.mark.number) } == [1, 2])
+      #expect(await gone.failure?.code == .deadlineExceeded)
+      #expect(await alone.failure?.code == .deadlineExceeded)
+
+      try await shard.commit(upTo: 1)
+      for write in writes {
+        #expect(try Ringstore_V1_Status(serializedBytes: try await write.bytes).ok)
+      }
+      #expect(await wrongType.failure?.code == .failedPrecondition)
+      let read = try await shard.call(.get, Requests.key("a"), as: Ringstore_V1_Value.self)
+      #expect(read.found && !later.isDone)
+
+      try await shard.commit()
+      #expect(try Ringstore_V1_Status(serializedBytes: try await later.bytes).ok)
+      #expect(try await shard.inLoop { $0.heldUnary.isEmpty && $0.core.gate.heldBytes == 0 })
+    }
+  }
+
+  @Test func callsThatEndBeforeTheCommitLeaveNothingHeld() async throws {
+    try await GatedShard.with { shard in
+      let calls = ["a", "b"].map { shard.begin(.set, Requests.set($0, "v"), timeout: .seconds(2)) }
+      try await shard.executed(2)
+      for call in calls { #expect(await call.failure?.code == .deadlineExceeded) }
+      try await shard.emptied()
+      #expect(try await shard.inLoop { $0.heldUnary.isEmpty && $0.core.gate.heldBytes == 0 })
+    }
+  }
+
   @Test func aFanoutWaitsForAllItsParts() async throws {
     try await GatedShard.with { shard in
       var request = Ringstore_V1_MSetRequest()

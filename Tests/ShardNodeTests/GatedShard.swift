@@ -118,6 +118,18 @@ final class GatedShard: Sendable {
     try await marks.eventLoop.submit { marks.value.commit() }.get()
   }
 
+  /// The batches up to one are committed. What is executed from now on belongs to a later one.
+  func commit(upTo batch: UInt64) async throws {
+    let marks = self.marks
+    try await marks.eventLoop.submit { marks.value.commit(batch) }.get()
+  }
+
+  /// What is executed from now on belongs to another batch.
+  func nextBatch() async throws {
+    let marks = self.marks
+    try await marks.eventLoop.submit { marks.value.nextBatch() }.get()
+  }
+
   /// Waits until so many keys have been given marks since the start.
   func executed(_ count: Int) async throws {
     let marks = self.marks

@@ -34,6 +34,16 @@ tell_disk() {
   say "Passes begin by $passes_by."
 }
 
+# slow_syncs MICROS : every sync of every program started from now on takes that much longer.
+slow_syncs() {
+  local compiler library=$bench_folder/slow_sync.so
+  compiler=$(command -v cc || command -v gcc || command -v clang)
+  "$compiler" -std=c11 -O2 -shared -fPIC -o "$library" "$ROOT/deploy/bench/client/slow_sync.c" ||
+    fail "$compiler could not compile client/slow_sync.c"
+  export LD_PRELOAD=$library SLOW_SYNC_MICROS=$1
+  say "Each sync is followed by a pause of $1 us."
+}
+
 # --- servers ----------------------------------------------------------------------------------
 
 # start_kept NAME FSYNC : a shard without a router that keeps data; it has loaded its data.

@@ -294,7 +294,7 @@ package final class ClientConnection: Flushable {
       // Events first: GOAWAY must be known before calls end because of it.
       while let event = session.nextConnectionEvent() { handle(event) }
       while let stream = revisited.popLast() { touched(stream) }
-      while let stream = session.nextTouchedStream() { touched(stream) }
+      session.forEachTouchedStream { touched($0) }
     } while drainsAgain
     isDraining = false
     closeIfDone()

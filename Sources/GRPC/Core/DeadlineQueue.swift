@@ -5,6 +5,7 @@
 // Invariants: slots[heap[i]].position == i for every i; a free slot's token is nil.
 
 /// A priority queue of (deadline, token) with removal.
+@usableFromInline
 package struct DeadlineQueue<Token> {
   /// Names one entry. A stale handle is recognised and ignored.
   package struct Handle: Sendable, Hashable {
@@ -21,7 +22,7 @@ package struct DeadlineQueue<Token> {
 
   private var slots: [Slot] = []
   private var free: [Int] = []
-  private var heap: [Int] = []
+  @usableFromInline private(set) var heap: [Int] = []
 
   package init() {}
 
@@ -29,6 +30,7 @@ package struct DeadlineQueue<Token> {
   package var count: Int { heap.count }
 
   /// Whether the queue is empty.
+  @inlinable
   package var isEmpty: Bool { heap.isEmpty }
 
   /// The earliest deadline, in nanoseconds of the owner's clock. O(1).

@@ -5,6 +5,7 @@
 // its buffer is swapped with the stream's, which is mostly empty. Pure functions on the caller's
 // buffer.
 
+import HTTP2
 import NIOCore
 
 /// Writes the five-byte prefix of a message.
@@ -86,8 +87,11 @@ package enum MessageFrame {
 
   /// Appends a complete message.
   package static func write(_ message: UnsafeRawBufferPointer, to buffer: inout ByteBuffer) {
-    buffer.writeMultipleIntegers(
-      UInt8(0), UInt32(message.count))
-    buffer.writeBytes(message)
+    precondition(message.count <= Int(UInt32.max), "a message must fit its prefix")
+    // The flag, and the length in big endian: the last five bytes of this word.
+    let word = UInt64(message.count).bigEndian
+    withUnsafeBytes(of: word) {
+      buffer.append(UnsafeRawBufferPointer(rebasing: $0[(8 - prefixBytes)...]), message)
+    }
   }
 }

@@ -27,7 +27,10 @@ package struct RPCStatus: Error, Sendable, Hashable {
   package static let ok = RPCStatus(.ok)
 
   /// Whether the code is OK.
-  package var isOK: Bool { code == .ok }
+  package var isOK: Bool {
+    // Not `==`, which another module's type gets from the generic protocol.
+    if case .ok = code { true } else { false }
+  }
 }
 
 extension RPCStatus: CustomStringConvertible {

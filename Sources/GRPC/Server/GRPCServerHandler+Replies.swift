@@ -44,7 +44,13 @@ extension GRPCServerHandler {
     let wasKnown = retire(call)
     tally.reply()
     if status.isOK { tally.succeed() }
-    if !stream.isAnnounced, stream.outboundBytes == 0 {
+    let isAnnounced = stream.isAnnounced
+    let isEmpty = !isAnnounced && stream.outboundBytes == 0
+    if !isAnnounced, !isEmpty, status.isOK, call.extras == nil, hasNamedEncodings {
+      // As nearly all unary calls end.
+      session.submitResponse(
+        stream, headers: ServerHeaders.response, trailers: ServerHeaders.okTrailers)
+    } else if isEmpty {
       ServerHeaders.trailersOnly(status, into: loop.statusBlock)
       if let extras = call.extras {
         ServerHeaders.append(extras.initialMetadata, to: loop.statusBlock)
@@ -52,7 +58,7 @@ extension GRPCServerHandler {
       }
       session.submitResponse(stream, headers: loop.statusBlock, hasBody: false)
     } else {
-      if !stream.isAnnounced { announce(call) }
+      if !isAnnounced { announce(call) }
       if status.isOK, call.extras == nil {
         session.finish(stream, trailers: ServerHeaders.okTrailers)
       } else {

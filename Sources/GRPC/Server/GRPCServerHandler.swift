@@ -242,7 +242,7 @@ final class GRPCServerHandler: ChannelDuplexHandler, Flushable, ServerConnection
   // MARK: - Draining the session
 
   func drain() {
-    while let stream = session.nextTouchedStream() { streamTouched(stream) }
+    session.forEachTouchedStream { streamTouched($0) }
     while let event = session.nextConnectionEvent() { connectionEvent(event) }
   }
 

@@ -9,24 +9,25 @@ struct MethodCache {
   }
 
   private static let slots = 256
+  /// A shorter path is never in the cache: there is none of a method.
+  private static let pathBytesMin = 3
   private var entries: [Entry?] = Array(repeating: nil, count: slots)
 
-  /// The method of `path`, from the cache or else from `lookUp`. O(length of path).
-  mutating func method(
-    _ path: UnsafeRawBufferPointer, lookUp: (UnsafeRawBufferPointer) -> ServerMethod?
-  ) -> ServerMethod? {
-    guard let base = path.baseAddress, path.count >= 3 else { return nil }
-    let slot = Self.slot(path)
-    if let entry = entries[slot], entry.path.count == path.count,
+  /// The method of `path`, if it is in the cache. O(length of path).
+  func method(_ path: UnsafeRawBufferPointer) -> ServerMethod? {
+    guard let base = path.baseAddress, path.count >= Self.pathBytesMin,
+      let entry = entries[Self.slot(path)], entry.path.count == path.count,
       entry.path.withUnsafeBytes({ bytes in
         bytes.baseAddress.map { memoryIsEqual($0, base, path.count) } ?? false
       })
-    {
-      return entry.method
-    }
-    guard let method = lookUp(path) else { return nil }
-    entries[slot] = Entry(path: Array(path), method: method)
-    return method
+    else { return nil }
+    return entry.method
+  }
+
+  /// Adds a method, in place of one whose path has the same slot. O(length of path).
+  mutating func keep(_ method: ServerMethod, of path: UnsafeRawBufferPointer) {
+    guard path.count >= Self.pathBytesMin else { return }
+    entries[Self.slot(path)] = Entry(path: Array(path), method: method)
   }
 
   /// Paths of one service differ in length and in their last letters.

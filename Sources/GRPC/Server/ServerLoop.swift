@@ -64,7 +64,10 @@ package final class ServerLoop: ListenerLoop {
   var nowNanos: UInt64 { eventLoop.now.uptimeNanoseconds }
 
   func method(path: UnsafeRawBufferPointer) -> ServerMethod? {
-    methods.method(path) { service.method(path: $0) }
+    if let method = methods.method(path) { return method }
+    guard let method = service.method(path: path) else { return nil }
+    methods.keep(method, of: path)
+    return method
   }
 
   // MARK: - Deadlines

@@ -34,7 +34,7 @@ package final class ShardLog: StoreObserver, MarkSource {
   }
 
   /// The maximum number of batches in flight; further changes are collected into one batch.
-  private static let batchesUnderWayMax = 2
+  private static let batchesUnderWayMax = 16
   /// A batch of this size is passed on even if more are in flight.
   private static let batchBytes = 256 << 10
   /// Bytes that may wait for the disk; past it writes are refused.

@@ -66,12 +66,13 @@ private struct SessionCheck {
   }
 
   private func drain() throws {
-    while let stream = session.nextTouchedStream() {
+    var isTooLong = false
+    session.forEachTouchedStream { stream in
       for block in [stream.headers, stream.trailers] {
         if block.count > session.configuration.maxHeaderFields
           || block.listBytes > session.configuration.maxHeaderListBytes
         {
-          throw Finding("a header list is longer than it may be")
+          isTooLong = true
         }
       }
       if parks, !stream.remoteEnded {
@@ -83,6 +84,7 @@ private struct SessionCheck {
       }
       if stream.isClosed { session.recycle(stream) }
     }
+    if isTooLong { throw Finding("a header list is longer than it may be") }
     while session.nextConnectionEvent() != nil {}
   }
 

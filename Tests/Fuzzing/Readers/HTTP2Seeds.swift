@@ -59,7 +59,7 @@ enum HTTP2Seeds {
   static func output(of session: HTTP2Session) -> [UInt8] {
     var buffer = ByteBuffer()
     while session.writePending(into: &buffer, limit: buffer.readableBytes + 65_536) {}
-    while session.nextTouchedStream() != nil {}
+    session.forEachTouchedStream { _ in }
     return Array(buffer.readableBytesView)
   }
 
@@ -102,9 +102,9 @@ enum HTTP2Seeds {
         session.receive($0)
       }
       let head = block([(":status", "200"), ("content-type", "application/grpc")] + reply.head)
-      while let stream = session.nextTouchedStream() {
+      session.forEachTouchedStream { stream in
         session.submitResponse(stream, headers: head, hasBody: reply.tail != nil)
-        guard let tail = reply.tail else { continue }
+        guard let tail = reply.tail else { return }
         stream.outbound.writeBytes(reply.body)
         session.bodyChanged(stream)
         session.finish(stream, trailers: block(tail))

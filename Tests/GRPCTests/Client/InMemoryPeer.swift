@@ -116,7 +116,7 @@ final class InMemoryPeer {
   }
 
   private func drain() {
-    while let stream = session.nextTouchedStream() {
+    session.forEachTouchedStream { stream in
       if !streams.contains(where: { $0 === stream }) { streams.append(stream) }
     }
     while let event = session.nextConnectionEvent() { events.append(event) }

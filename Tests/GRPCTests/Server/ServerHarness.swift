@@ -178,7 +178,7 @@ final class ServerHarness {
   }
 
   private func drainClient() {
-    while let stream = client.nextTouchedStream() {
+    client.forEachTouchedStream { stream in
       // Taken out, or its body would be copied at each change.
       var call = seen.removeValue(forKey: stream.id) ?? SeenCall()
       if stream.headersReceived {
