@@ -32,11 +32,22 @@ package enum LinkProtocol {
 }
 
 /// The two connections of a link. They share a generation, so that a newer link fences both.
+@usableFromInline
 package enum LinkLane: String, Sendable, CaseIterable {
   /// Small calls and their replies.
   case calls
   /// Large requests, large replies, streamed replies, slices of fan-outs with large replies.
   case bulk
+
+  /// Compared for each call and frame; that of enums with raw values is generic, and calls the
+  /// protocol's from other modules.
+  @inlinable
+  package static func == (one: LinkLane, other: LinkLane) -> Bool {
+    switch (one, other) {
+    case (.calls, .calls), (.bulk, .bulk): true
+    case (.calls, .bulk), (.bulk, .calls): false
+    }
+  }
 }
 
 extension CallError {

@@ -29,7 +29,7 @@ package struct PassTurns: Sendable {
 
 final class ShardPasses: CooperativeTask {
   /// Bytes that may wait for the disk. What they pin stays in memory meanwhile.
-  private static let bytesQueuedMax = 16 << 20
+  private static let bytesQueuedMax = 2 << 20
   /// When a pass that is ahead of its pace is looked at again.
   static let pauseNanos: UInt64 = 20_000_000
 
