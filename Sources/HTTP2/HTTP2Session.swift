@@ -191,6 +191,7 @@ package final class HTTP2Session {
   package func recycle(_ stream: HTTP2Stream) {
     guard stream.isClosed, stream.id != 0 else { return }
     if stream.isTouched { touched.remove(stream) }
+    if headerDecoding.pointee.streamID == stream.id { endDecoding() }
     connectionCredit += stream.unconsumed - repay(stream, stream.unconsumed)
     outboundBytes -= stream.accountedOutbound
     largeHeaderBytes -= stream.largeHeaderBytes

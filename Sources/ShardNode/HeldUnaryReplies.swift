@@ -42,6 +42,8 @@ final class HeldUnaryReplies: GateWaiter {
   private var bytes = ByteBuffer()
   /// Replies whose client is not gone.
   private var count = 0
+  /// What the gate is charged with: all replies, as their memory is freed together.
+  private var chargedBytes = 0
   private(set) var isHeld = true
   /// Called once it holds nothing any more.
   private let onEnd: (HeldUnaryReplies) -> Void
@@ -78,39 +80,40 @@ final class HeldUnaryReplies: GateWaiter {
   }
 
   private func append(_ reply: Reply) -> UInt64 {
-    core.gate.charge(reply.end.byteCount + ReplyGate.bytesPerReply)
+    let byteCount = reply.end.byteCount + ReplyGate.bytesPerReply
+    core.gate.charge(byteCount)
+    chargedBytes += byteCount
     replies.append(reply)
     count += 1
     return Self.idFlag | UInt64(number & 0x7fff_ffff) << 32 | UInt64(replies.count - 1)
   }
 
-  /// A client is gone: its call gets no reply. (The bytes stay until the others get theirs.)
+  /// A client is gone: its call gets no reply. The bytes stay, and count, until the others get
+  /// theirs.
   func drop(_ id: UInt64) {
     let place = Int(UInt32(truncatingIfNeeded: id))
     guard isHeld, place < replies.count, replies[place].call != nil else { return }
-    remove(place)
-    guard count == 0 else { return }
-    isHeld = false
-    core.gate.left()
-    onEnd(self)
-  }
-
-  private func remove(_ place: Int) {
     replies[place].call = nil
     count -= 1
-    core.gate.discharge(replies[place].end.byteCount + ReplyGate.bytesPerReply)
+    guard count == 0 else { return }
+    end()
+    core.gate.left()
+  }
+
+  private func end() {
+    isHeld = false
+    core.gate.discharge(chargedBytes)
+    onEnd(self)
   }
 
   // MARK: - The gate
 
   func gateOpened() {
-    isHeld = false
+    end()
     var start = bytes.readerIndex
-    for place in replies.indices {
-      let reply = replies[place]
+    for reply in replies {
       defer { start += reply.end.byteCount }
       guard let call = reply.call else { continue }
-      remove(place)
       switch reply.end {
       case .response(let byteCount):
         bytes.withVeryUnsafeBytes {
@@ -121,16 +124,12 @@ final class HeldUnaryReplies: GateWaiter {
         call.fail(error.status)
       }
     }
-    onEnd(self)
   }
 
   func gateGaveUp() {
-    isHeld = false
-    for place in replies.indices {
-      guard let call = replies[place].call else { continue }
-      remove(place)
-      call.fail(CallError.givenUp(isWrite: replies[place].isWrite, core.id).status)
+    end()
+    for reply in replies {
+      reply.call?.fail(CallError.givenUp(isWrite: reply.isWrite, core.id).status)
     }
-    onEnd(self)
   }
 }

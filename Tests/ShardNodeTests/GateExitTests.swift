@@ -74,8 +74,11 @@ struct GateExitTests {
       let alone = shard.begin(.set, Requests.set("f", "v"), timeout: .seconds(3))
       try await shard.executed(7)
       #expect(try await shard.inLoop { $0.heldUnary.map(\.mark.number) } == [1, 2])
+      let heldBytes = try await shard.inLoop { $0.core.gate.heldBytes }
       #expect(await gone.failure?.code == .deadlineExceeded)
       #expect(await alone.failure?.code == .deadlineExceeded)
+      let stillHeld = try await shard.inLoop { $0.core.gate.heldBytes }
+      #expect(stillHeld == heldBytes, "memory is freed with the last reply of a mark")
 
       try await shard.commit(upTo: 1)
       for write in writes {
