@@ -58,7 +58,8 @@ extension HTTP2Session {
   ) {
     guard role == .server, isUsable, stream.id > 0, stream.state.announceWhole() else { return }
     stream.staticTrailers = trailers
-    // A body of one frame has no turns to take.
+    // A body of one frame has no turns to take; a client's own signal may order such replies among
+    // its others.
     let takesTurns = stream.outboundBytes > Self.frameBytes
     submit(
       stream, UnsafeBufferPointer(start: headers.fields, count: headers.count), hasBody: true,
