@@ -13,10 +13,13 @@ import Testing
     var grpcStatus: [UInt8]?
   }
 
-  /// Runs one echo call and returns what came back.
-  func echo(_ wire: InMemoryWire, _ body: [UInt8]) throws -> Reply {
+  /// Runs one call to a server that echoes, and returns what came back.
+  func echo(
+    _ wire: InMemoryWire, _ body: [UInt8],
+    by server: @escaping (HTTP2Session, HTTP2Stream) -> Void = Sample.echo
+  ) throws -> Reply {
     let reply = Reply()
-    wire.onServer = Sample.echo
+    wire.onServer = server
     wire.onClient = { session, stream in
       if stream.headersReceived { reply.status = stream.headers.status }
       reply.body += Array(stream.inbound.readableBytesView)
@@ -54,19 +57,7 @@ import Testing
   func aReplyInOneStepIsTheSame(_ bytes: Int) throws {
     let body = (0..<bytes).map { UInt8(truncatingIfNeeded: $0) }
     let wire = try InMemoryWire()
-    let reply = Reply()
-    wire.onServer = echoWhole
-    wire.onClient = { session, stream in
-      if stream.headersReceived { reply.status = stream.headers.status }
-      reply.body += Array(stream.inbound.readableBytesView)
-      session.consume(stream, stream.inbound.readableBytes)
-      stream.inbound.clear()
-      if stream.trailersReceived {
-        reply.grpcStatus = stream.trailers.first("grpc-status").map { Array($0) }
-      }
-    }
-    _ = try #require(wire.request(body: body))
-    wire.pump()
+    let reply = try echo(wire, body, by: echoWhole)
     #expect(reply.status == 200 && reply.body == body && reply.grpcStatus == Array("0".utf8))
     #expect(wire.clientCloses == [1: .noError] && wire.serverCloses == [1: .noError])
     #expect(wire.server.outboundBytes == 0)
