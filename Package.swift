@@ -76,7 +76,8 @@ let package = Package(
     .target(name: "Store", dependencies: ["TextForms", "LargeMemory", "CPrefetch"]),
     .target(name: "CCRC32C"),
     .target(name: "Log", dependencies: ["TextForms", "LargeMemory", "CCRC32C", "Store"]),
-    .target(name: "LogFiles", dependencies: ["MetricTypes", "Log"]),
+    .systemLibrary(name: "CWriteback"),
+    .target(name: "LogFiles", dependencies: ["MetricTypes", "Log", "CWriteback"]),
     .target(name: "Backups", dependencies: ["TextForms", "Store", "Log", "LogFiles"]),
     .target(name: "Users", dependencies: ["TextForms", "RingstoreAPI", "Patterns", crypto]),
     .target(

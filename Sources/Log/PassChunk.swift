@@ -9,7 +9,7 @@ import Store
 /// Sendable although it has state: it has one owner at a time, who passes it on behind a lock.
 package final class PassChunk: @unchecked Sendable {
   /// The approximate maximum of bytes of one part's elements.
-  static let partBytes = 1 << 20
+  static let partBytes = 256 << 10
   /// A longer element is written in place.
   static let copiedElementMax = 64 << 10
 

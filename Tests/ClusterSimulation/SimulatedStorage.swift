@@ -133,6 +133,7 @@ final class SimulatedStorage: LoopOutput {
     settings.reserveBytes = 8 << 10
     settings.gatherBytesMax = 4 << 10
     settings.passSyncBytes = 2 << 10
+    settings.passStepBytes = 512
     settings.freeBytesMin = 0
     settings.restBytesMax = 512
     return settings

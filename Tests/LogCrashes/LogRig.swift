@@ -91,6 +91,7 @@ package final class LogRig {
     settings.reserveBytes = 8 << 10
     settings.gatherBytesMax = 4 << 10
     settings.passSyncBytes = 2 << 10
+    settings.passStepBytes = 300
     settings.freeBytesMin = 0
     settings.restBytesMax = 512
   }

@@ -234,6 +234,78 @@ import Testing
     #expect(disk.names(in: "data").contains(LogFileName.pass(begin).text))
   }
 
+  @Test func theSyncOfASecondWaitsForNoMoreThanAStepOfAChunk() throws {
+    let (rig, disk) = try rig(.everysec)
+    try rig.start()
+    rig.run(until: second)
+    let begin = rig.appender.position
+    rig.output?.beginPass(at: begin)
+    rig.output?.writePass(TestPassBytes([UInt8](repeating: 7, count: 10_000)))
+    rig.perform(.background)
+    rig.perform(.background)
+    let part = "data/\(LogFileName.unfinishedPass(begin).text)"
+    #expect(disk.contents(of: part)?.count == 4096 + rig.settings.passStepBytes)
+    rig.write(1, directly: true)
+    rig.now += second
+    rig.perform(.background)
+    #expect(rig.syncedNumber == 1)
+    #expect(rig.passBytesBack == 0)
+    rig.run()
+    #expect(rig.passBytesBack == 10_000)
+    let contents = disk.contents(of: part)
+    #expect(contents?.dropFirst(4096) == [UInt8](repeating: 7, count: 10_000)[...])
+  }
+
+  @Test(arguments: [true, false])
+  func aChunkThatIsBeingWrittenComesBackIfItsPassEnds(isClosing: Bool) throws {
+    let (rig, disk) = try rig(.everysec)
+    try rig.start()
+    rig.run()
+    rig.output?.beginPass(at: 0)
+    rig.output?.writePass(TestPassBytes([UInt8](repeating: 7, count: 20_000)))
+    rig.output?.writePass(TestPassBytes([8, 9]))
+    for _ in 0..<3 { rig.perform(.background) }
+    if isClosing {
+      rig.output?.close()
+    } else {
+      disk.capacity = disk.usedBytes
+    }
+    rig.run()
+    #expect(rig.passBytesBack == 20_002)
+    #expect(rig.output?.passBytesQueued == 0)
+    #expect(rig.abandoned == [0])
+    #expect(!disk.names(in: "data").contains { $0.hasPrefix("pass-") })
+  }
+
+  @Test func whatTheSystemHoldsOfAFileIsDroppedInStepsBeforeTheFileIsRemovedOrReplaced() throws {
+    let (rig, disk) = try rig(.everysec)
+    try rig.start()
+    rig.run()
+    func makePass(_ bytes: Int) {
+      rig.beginPass(at: rig.appender.position)
+      rig.output?.writePass(TestPassBytes([UInt8](repeating: 7, count: bytes)))
+      rig.output?.endPass(lastAsOf: rig.appender.position)
+      rig.run()
+    }
+    let first = "data/\(LogFileName.pass(rig.appender.position).text)"
+    makePass(5 << 19)
+    disk.startTrace()
+    makePass(1)
+    let steps = [0, 1, 2].map { "drop \(first) \($0 << 20) \(1 << 20)" }
+    let replaced = disk.trace.filter { $0.contains("drop") || $0.contains("rename") }
+    #expect(Array(replaced.prefix(3)) == steps)
+    #expect(rig.completed.count == 2)
+
+    rig.write(1)
+    rig.run()
+    disk.startTrace()
+    makePass(1)
+    let removed = disk.trace.filter { $0.hasPrefix("drop \(first)") || $0.contains(" remove ") }
+    #expect(removed.first == "drop \(first) 0 \(1 << 20)")
+    #expect(removed.contains { $0.hasSuffix(" remove \(first)") })
+    #expect(disk.contents(of: first) == nil)
+  }
+
   @Test func aPassThatIsGivenUpLeavesNoFile() throws {
     let (rig, disk) = try rig(.everysec)
     try rig.start()

@@ -67,6 +67,7 @@ struct GateExitTests {
     try await GatedShard.with { shard in
       let writes = ["a", "b", "c"].map { shard.begin(.set, Requests.set($0, "v")) }
       let gone = shard.begin(.set, Requests.set("d", "v"), timeout: .seconds(3))
+      try await shard.executed(4)
       let wrongType = shard.begin(.lLen, Requests.key("a"))
       try await shard.executed(5)
       try await shard.nextBatch()
@@ -263,6 +264,7 @@ struct GateExitTests {
   @Test func atItsLimitADrainEndsHeldWritesAsUnknown() async throws {
     try await GatedShard.with(drainSeconds: 1) { shard in
       let write = shard.begin(.set, Requests.set("k", "v"))
+      try await shard.executed(1)
       let read = shard.begin(.get, Requests.key("k"))
       try await shard.executed(2)
       await shard.drain()

@@ -181,6 +181,11 @@ package final class SimulatedDisk: FileSystem {
     }
   }
 
+  /// Only traced: it changes nothing that can be read or lost.
+  package func dropCache(_ file: FileHandle, from offset: UInt64, count: Int) {
+    withState { $0.trace?.append("drop \(file.path) \(offset) \(count)") }
+  }
+
   package func syncDirectory(_ path: String) throws(FileError) {
     try call(.syncDirectory, path) { state throws(FileError) in
       guard case .directory = state.names.entries[path] else {

@@ -104,6 +104,14 @@ package protocol FileSystem: AnyObject, Sendable {
   /// Makes the file's bytes and its length durable; not its name.
   func sync(_ file: FileHandle) throws(FileError)
 
+  /// Begins to write a part of the file to the disk, so that the next `sync` has less to do. A hint:
+  /// it promises nothing and cannot fail.
+  func beginWriteback(_ file: FileHandle, from offset: UInt64, count: Int)
+
+  /// Drops what the system holds of a part of the file in memory, if it is on the disk. A hint, for
+  /// a file that is not read any more.
+  func dropCache(_ file: FileHandle, from offset: UInt64, count: Int)
+
   /// Makes durable which names the directory has.
   func syncDirectory(_ path: String) throws(FileError)
 
@@ -140,6 +148,10 @@ package protocol FileSystem: AnyObject, Sendable {
 }
 
 extension FileSystem {
+  package func beginWriteback(_ file: FileHandle, from offset: UInt64, count: Int) {}
+
+  package func dropCache(_ file: FileHandle, from offset: UInt64, count: Int) {}
+
   package func write(
     _ file: FileHandle, _ bytes: [UInt8], at offset: UInt64
   ) throws(FileError) {

@@ -1,6 +1,8 @@
 // The file system of the machine. Each call is one system call, or several if the system may do
 // only a part of the work; interrupted calls are repeated. Has no state. Any thread.
 
+internal import CWriteback
+
 #if canImport(Glibc)
   internal import Glibc
 #elseif canImport(Musl)
@@ -104,6 +106,14 @@ package final class PosixFiles: FileSystem {
 
   package func sync(_ file: FileHandle) throws(FileError) {
     _ = try call(.sync, file.path) { fdatasync(file.descriptor) }
+  }
+
+  package func beginWriteback(_ file: FileHandle, from offset: UInt64, count: Int) {
+    CWriteback_begin(file.descriptor, Int64(offset), Int64(count))
+  }
+
+  package func dropCache(_ file: FileHandle, from offset: UInt64, count: Int) {
+    _ = posix_fadvise(file.descriptor, off_t(offset), off_t(count), POSIX_FADV_DONTNEED)
   }
 
   package func syncDirectory(_ path: String) throws(FileError) {

@@ -17,8 +17,8 @@ final class BackgroundLane {
   /// A segment that is being filled, and how far it is.
   private var filling: (spare: SpareSegment, offset: UInt64)?
   private var prepareAt: UInt64 = 0
-  /// Files to remove, oldest first, and whether removals are not durable yet.
-  private var removals: [LogFileName] = []
+  private var removals: FileRemovals
+  /// The pass because of which files were removed last.
   private var removedFor: LogPosition?
   private var isClosed = false
 
@@ -30,6 +30,7 @@ final class BackgroundLane {
     self.directory = directory
     self.settings = settings
     passes = PassFiles(shared, directory, settings, header: header)
+    removals = FileRemovals(directory)
     removedFor = header.newestPass
   }
 
@@ -175,22 +176,21 @@ final class BackgroundLane {
   // MARK: - What is needless
 
   private func remove() throws(FileError) {
-    if removals.isEmpty {
-      shared.change { state in
-        guard let named = state.namedPass else { return }
-        removedFor = named
-        let oldPasses = state.passes.filter { $0 < named }
-        // A segment ends at the begin of the next one.
-        let count = max(0, (state.segments.firstIndex { $0 > named } ?? state.segments.count) - 1)
-        removals = oldPasses.map(LogFileName.pass)
-        removals += state.segments[..<count].map(LogFileName.segment)
-        state.passes.removeAll { $0 < named }
-        state.segments.removeFirst(count)
-      }
-    }
-    if !removals.isEmpty {
-      try directory.removeIfThere(removals.removeFirst())
-      if removals.isEmpty { try directory.files.syncDirectory(directory.path) }
+    if removals.isEmpty { collectRemovals() }
+    try removals.perform()
+  }
+
+  private func collectRemovals() {
+    shared.change { state in
+      guard let named = state.namedPass else { return }
+      removedFor = named
+      let oldPasses = state.passes.filter { $0 < named }
+      // A segment ends at the begin of the next one.
+      let count = max(0, (state.segments.firstIndex { $0 > named } ?? state.segments.count) - 1)
+      removals.append(oldPasses.map(LogFileName.pass))
+      removals.append(state.segments[..<count].map(LogFileName.segment))
+      state.passes.removeAll { $0 < named }
+      state.segments.removeFirst(count)
     }
   }
 }

@@ -15,6 +15,8 @@ package struct LogFileSettings: Sendable {
   /// The maximum of bytes of a pass between two syncs of its file. It limits how long the sync of a
   /// second can wait for it.
   package var passSyncBytes = 8 << 20
+  /// The maximum of bytes of a pass that are written in one step of its lane.
+  package var passStepBytes = 256 << 10
   /// Size of the segment in which a pass can be named when the disk is full.
   package var reserveBytes: UInt64 = 64 << 10
   /// The maximum of unused bytes in a segment that is no longer written.

@@ -16,5 +16,9 @@ package final class OpenFile: Sendable {
     try files.write(handle, pieces, at: offset)
   }
 
+  func beginWriteback(from offset: UInt64, count: Int) {
+    files.beginWriteback(handle, from: offset, count: count)
+  }
+
   func sync() throws(FileError) { try files.sync(handle) }
 }

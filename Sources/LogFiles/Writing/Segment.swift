@@ -62,6 +62,7 @@ enum SegmentMaker {
     let count = Int(min(UInt64(step), spare.size - offset))
     let zeros = [UInt8](repeating: 0, count: count)
     try spare.file.files.write(spare.file.handle, zeros, at: offset)
+    spare.file.beginWriteback(from: offset, count: count)
     return offset + UInt64(count)
   }
 

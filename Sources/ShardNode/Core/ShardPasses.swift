@@ -19,7 +19,7 @@ import Store
 /// Measures the duration of a pass's turn.
 package struct PassTurns: Sendable {
   /// A turn takes images for about this time.
-  package var turnNanos: UInt64 = 500_000
+  package var turnNanos: UInt64 = 250_000
   /// Keys, and bytes that are copied, between two looks at the clock.
   package var keysPerLook = 64
   package var bytesPerLook = 64 << 10
