@@ -155,7 +155,8 @@ final class WriterLane {
       if let pass = job.passToName {
         state.passToName = nil
         state.namedPass = pass
-        state.passes.append(pass)
+        // It may have replaced one of this position.
+        if state.passes.last != pass { state.passes.append(pass) }
         state.tell(.passCompleted(pass))
       }
     }
