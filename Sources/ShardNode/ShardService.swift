@@ -156,6 +156,7 @@ final class ShardService: LinkService {
       }
     }
     if core.hasTimeLimits { scheduleExpiry() }
+    if core.awaitsDisk { scheduleWatch() }
     if core.shutdownRequested, let onShutdown {
       self.onShutdown = nil
       onShutdown()
@@ -175,8 +176,8 @@ final class ShardService: LinkService {
     }
   }
 
-  /// Watches the links as long as there are any. The loop looks at its sockets between two
-  /// timers.
+  /// Watches the links as long as there are any, and the disk as long as it has something to do. The
+  /// loop looks at its sockets between two timers.
   private func scheduleWatch() {
     guard !isWatchScheduled else { return }
     isWatchScheduled = true
@@ -185,7 +186,7 @@ final class ShardService: LinkService {
       isWatchScheduled = false
       core.watchLinks()
       links = links.filter { $0.value.call != nil }
-      if !links.isEmpty || core.linksNeedLooks { scheduleWatch() }
+      if !links.isEmpty || core.needsWatch { scheduleWatch() }
       afterWork()
     }
   }

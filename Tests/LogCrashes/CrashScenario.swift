@@ -119,10 +119,15 @@ package final class CrashScenario {
 
   /// Runs to the end, or until a fault has stopped it.
   package func run() throws {
+    var awaitsFault = disk.hasFaults
     try start()
     while steps > 0, !disk.isOff, rig.failure == nil, refusal == nil {
       steps -= 1
       try step()
+      if awaitsFault, !disk.hasFaults {
+        awaitsFault = false
+        try checkThatThePassEnds()
+      }
     }
   }
 
@@ -202,14 +207,18 @@ package final class CrashScenario {
       rig.output?.abandonPass()
       self.pass = nil
     case 1...6:
-      pass.append(.slotState(withUnsafeBytes(of: rig.appender.position) { Array($0) }))
-      give(pass)
-      rig.output?.endPass(lastAsOf: rig.appender.position)
-      self.pass = nil
+      end(pass)
     default:
       pass.append(.slotMap([]))
       give(pass)
     }
+  }
+
+  private func end(_ pass: LogAppender) {
+    pass.append(.slotState(withUnsafeBytes(of: rig.appender.position) { Array($0) }))
+    give(pass)
+    rig.output?.endPass(lastAsOf: rig.appender.position)
+    self.pass = nil
   }
 
   private func give(_ appender: LogAppender) {
@@ -238,7 +247,18 @@ package final class CrashScenario {
     noteDurable()
     kept = 0
     rig.forget()
-    disk.restart(after: PowerLoss.allCases[random.below(PowerLoss.allCases.count)])
+    disk.restart(
+      after: PowerLoss.allCases[random.below(PowerLoss.allCases.count)], keepingFaults: true)
+  }
+
+  /// A pass that was begun is completed or given up, whatever has failed, if the log continues. Until
+  /// then there is no other, and writers may have to wait for it.
+  private func checkThatThePassEnds() throws {
+    guard rig.failure == nil, refusal == nil, !disk.isOff else { return }
+    if let pass { end(pass) }
+    rig.run(until: rig.now + 2_000_000_000)
+    guard rig.failure == nil, !rig.isPassOver else { return }
+    throw CrashFailure(description: "a pass is neither complete nor given up")
   }
 
   /// After a fault: the power goes, now and then again during the start, and the start must find what
@@ -253,6 +273,7 @@ package final class CrashScenario {
       disk.setFault(.powerLoss, atCall: disk.calls + 1 + random.below(60))
       try start()
       noteDurable()
+      disk.clearFaults()
       if !disk.isOff { break }
       refusal = nil
     }

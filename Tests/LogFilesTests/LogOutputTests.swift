@@ -443,6 +443,24 @@ import Testing
     #expect(rig.failure == nil)
   }
 
+  @Test func aPassWhoseFileFindsNoRoomIsGivenUp() throws {
+    let (rig, disk) = try rig(.everysec)
+    try rig.start()
+    rig.run()
+    rig.beginPass(at: rig.appender.position)
+    rig.output?.writePass(TestPassBytes([1, 2, 3]))
+    // The first call finds no file to remove, the second one makes the file.
+    disk.setFault(.error(FileErrorCode.noSpace), atCall: disk.calls + 2)
+    rig.run()
+    #expect(rig.abandoned == [rig.appender.position])
+    #expect(rig.passBytesBack == 3)
+    rig.run(until: rig.now + second)
+    rig.beginPass(at: rig.appender.position)
+    rig.output?.endPass(lastAsOf: rig.appender.position)
+    rig.run()
+    #expect(rig.completed.count == 1)
+  }
+
   @Test func belowWhatIsToBeKeptFreeTheDiskCountsAsFull() throws {
     let (rig, disk) = try rig(.everysec)
     try rig.start()

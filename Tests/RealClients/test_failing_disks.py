@@ -139,6 +139,27 @@ def test_under_always_a_frozen_disk_holds_writes_and_reads_continue(tmp_path):
         site.assert_values(b"after", others[-1:])
 
 
+def test_a_shard_without_a_router_says_that_its_disk_is_frozen(tmp_path):
+    """Nothing else is written, and no link is watched, so only its own look can find it out."""
+    with FreezableDisk(tmp_path, DISK_BYTES) as disk:
+        shard = start_shard("lone", "--data-dir", str(disk.path / "data"), "--fsync", "always")
+        try:
+            client = Client(shard.address)
+            client.set(b"k", b"before")
+            with disk.frozen():
+                held = client.stub.Set.future(
+                    pb.KeyValue(key=b"k", value=b"held"), timeout=TIMEOUT_SECONDS)
+                eventually(lambda: health(shard.address).returncode == 1, "the stall seen")
+                assert "LOG_STALLED" in health(shard.address).stderr
+                assert shard.log_lines("the disk doesn't keep up")
+                assert not held.done()
+            assert held.result().ok
+            eventually(lambda: health(shard.address).returncode == 0, "the shard healthy again")
+            client.close()
+        finally:
+            shard.kill()
+
+
 def shard_blocks(site: Site, disk: FreezableDisk) -> bool:
     """Whether the shard's loop makes a write itself, and waits in it while the disk is frozen.
 

@@ -24,6 +24,9 @@ extension SimulatedDisk {
     withState { $0.faults[number] = fault }
   }
 
+  /// Whether a fault has not been met yet.
+  package var hasFaults: Bool { withState { !$0.faults.isEmpty } }
+
   package func clearFaults() { withState { $0.faults = [:] } }
 
   /// Bytes that files may take; what is there already stays.
@@ -35,13 +38,14 @@ extension SimulatedDisk {
   package var usedBytes: Int { withState { $0.used } }
 
   /// Turns the power off, if it isn't, and on again.
-  package func restart(after loss: PowerLoss = .anySubset) {
+  /// - Parameter keepingFaults: whether faults of later calls stay.
+  package func restart(after loss: PowerLoss = .anySubset, keepingFaults: Bool = false) {
     withState { state in
       state.names.losePower(loss, &state.random)
       for inode in state.names.inodes { inode.losePower(loss, &state.random) }
       state.open = [:]
       state.isOff = false
-      state.faults = [:]
+      if !keepingFaults { state.faults = [:] }
     }
   }
 

@@ -28,6 +28,8 @@ struct PassFiles {
 
   private enum State {
     case idle
+    /// It has no file yet.
+    case beginning(LogPosition)
     case writing(Pass)
     /// The file is synced; the log isn't as far yet. If nothing was written since the last pass,
     /// that one has the same name and is replaced.
@@ -76,6 +78,7 @@ struct PassFiles {
   }
 
   private mutating func begin(at begin: LogPosition) throws(FileError) {
+    state = .beginning(begin)
     let name = LogFileName.unfinishedPass(begin)
     try directory.removeIfThere(name)
     let files = directory.files
@@ -160,6 +163,7 @@ struct PassFiles {
     let begin: LogPosition
     switch state {
     case .idle: return
+    case .beginning(let position): begin = position
     case .writing(let pass), .ending(let pass, _, _): begin = pass.begin
     }
     if let chunk { giveBack(chunk) }

@@ -15,9 +15,9 @@ extension ShardCore {
   /// The clock for routers, in milliseconds; never 0.
   var clockMillis: UInt64 { (clock() &- startedNanos) / 1_000_000 &+ 1 }
 
-  /// Sends the clock to each router, and closes the links on which nothing has arrived for too
-  /// long. Call it every `LinkProtocol.clockIntervalNanos` while `linksNeedLooks`, with a poll of
-  /// the sockets between two calls.
+  /// Sends the clock to each router, closes the links on which nothing has arrived for too long, and
+  /// looks whether the disk stands. Call it every `LinkProtocol.clockIntervalNanos` while
+  /// `needsWatch`, with a poll of the sockets between two calls.
   package func watchLinks() {
     peers.noteLook()
     // Links that end meanwhile are removed from the core's list.
@@ -26,8 +26,11 @@ extension ShardCore {
     log?.watch()
   }
 
-  /// Whether there are links, or were until lately.
-  package var linksNeedLooks: Bool { peers.needLooks }
+  /// Whether there are links, or were until lately, or the disk has something to do.
+  package var needsWatch: Bool { peers.needLooks || awaitsDisk }
+
+  @inline(__always)
+  package var awaitsDisk: Bool { log?.awaitsDisk == true }
 }
 
 extension ShardCore {

@@ -278,8 +278,12 @@ package final class ShardLog: StoreObserver, MarkSource {
   /// else notices. Within a tick with changes the end of the tick does it: these are written as
   /// `isDirect` was when they were made.
   func watch() {
-    if !isHandOnDue, !underWay.isEmpty || unsyncedSinceNanos != nil { review() }
+    if !isHandOnDue, awaitsDisk { review() }
   }
+
+  /// Whether there are changes that wait for the disk, so that it would be seen to stand.
+  @inline(__always)
+  var awaitsDisk: Bool { !underWay.isEmpty || commits == .everysec && unsyncedSinceNanos != nil }
 
   private func diskIsFull(_ isFull: Bool) {
     guard isFull != isDiskFull else { return }

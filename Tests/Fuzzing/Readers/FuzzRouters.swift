@@ -139,7 +139,7 @@ private final class LinkedShard {
     }
     if let problem { throw Finding(problem) }
     guard core.parkedCount == 0, !core.holdsViews, core.gate.isEmpty,
-      core.replyMemory.heldBytes == 0, core.keyspace.store.pinnedBytes == 0, !core.linksNeedLooks
+      core.replyMemory.heldBytes == 0, core.keyspace.store.pinnedBytes == 0, !core.needsWatch
     else { throw Finding("something is left when the routers are gone") }
   }
 }
