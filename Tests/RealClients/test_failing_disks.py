@@ -149,9 +149,9 @@ def test_a_shard_without_a_router_says_that_its_disk_is_frozen(tmp_path):
             with disk.frozen():
                 held = client.stub.Set.future(
                     pb.KeyValue(key=b"k", value=b"held"), timeout=TIMEOUT_SECONDS)
-                eventually(lambda: health(shard.address).returncode == 1, "the stall seen")
-                assert "LOG_STALLED" in health(shard.address).stderr
-                assert shard.log_lines("the disk doesn't keep up")
+                eventually(lambda: shard.log_lines("the disk doesn't keep up"), "the stall told")
+                ended = health(shard.address)
+                assert ended.returncode == 1 and "LOG_STALLED" in ended.stderr, ended
                 assert not held.done()
             assert held.result().ok
             eventually(lambda: health(shard.address).returncode == 0, "the shard healthy again")
