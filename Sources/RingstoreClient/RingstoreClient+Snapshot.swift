@@ -1,5 +1,6 @@
 // Snapshot: every shard writes all its keys to its disk again.
 
+internal import GRPC
 internal import NIOCore
 internal import RingstoreAPI
 
@@ -23,11 +24,11 @@ extension RingstoreClient {
   /// the disk, synced, when this returns.
   ///
   /// - Parameters:
-  ///   - options: its timeout is for each piece of news, of which there are several a second.
+  ///   - options: its timeout is the longest time without progress.
   ///   - onProgress: gets the progress of the shards that have reported it.
   /// - Returns: all shards.
-  /// - Throws: FAILED_PRECONDITION if a shard is in memory only, DISK_FULL, SHARD_UNAVAILABLE. The
-  ///   other shards still make their snapshots.
+  /// - Throws: FAILED_PRECONDITION if a shard is in memory only, DISK_FULL, SHARD_UNAVAILABLE,
+  ///   DEADLINE_EXCEEDED. The other shards still make their snapshots.
   @discardableResult
   public func snapshot(
     options: RingstoreCallOptions = .standard,
@@ -36,8 +37,10 @@ extension RingstoreClient {
     let rpc = V1.Cluster.snapshot
     var replies = replies(to: rpc, options)
     var newest: [RingstoreShardSnapshot] = []
+    var lastProgress = ContinuousClock.now
     // The request has no fields, and is not sent again.
     while let message = try await replies.next(request: { nil }) {
+      let last = newest
       do throws(WireError) {
         newest = try message.withBytes { bytes throws(WireError) in
           try V1.SnapshotProgress(bytes).shards.map { RingstoreShardSnapshot($0) }
@@ -47,12 +50,25 @@ extension RingstoreClient {
         throw .undecodable(rpc)
       }
       onProgress(newest)
+      // A shard whose disk stands replies all the same.
+      if !newest.elementsEqual(last, by: { $0.isAsFar(as: $1) }) {
+        lastProgress = .now
+      } else if .now - lastProgress > replies.timeout {
+        replies.cancel()
+        throw RingstoreError(
+          RPCStatus(.deadlineExceeded, "The snapshot makes no progress."), of: rpc)
+      }
     }
     return newest
   }
 }
 
 extension RingstoreShardSnapshot {
+  fileprivate func isAsFar(as other: Self) -> Bool {
+    (shard, isComplete, keysDone, bytes)
+      == (other.shard, other.isComplete, other.keysDone, other.bytes)
+  }
+
   init(_ reply: V1.ShardSnapshot) {
     self.init(
       shard: String(decoding: reply.shard, as: UTF8.self), isComplete: reply.complete,

@@ -15,7 +15,7 @@ struct StreamingCall {
   private let channel: ClientChannel
   private let rpc: RPC
   private let metadata: Metadata
-  private let timeout: Duration
+  let timeout: Duration
   private var stream: ClientStream?
   private var attempts = 0
   private var hasReplied = false

@@ -176,8 +176,8 @@ final class ShardService: LinkService {
     }
   }
 
-  /// Watches the links as long as there are any, and the disk as long as it has something to do. The
-  /// loop looks at its sockets between two timers.
+  /// Watches the links as long as there are any, and the disk as long as it has something to do.
+  /// The loop looks at its sockets between two timers.
   private func scheduleWatch() {
     guard !isWatchScheduled else { return }
     isWatchScheduled = true

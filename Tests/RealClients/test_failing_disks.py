@@ -152,6 +152,9 @@ def test_a_shard_without_a_router_says_that_its_disk_is_frozen(tmp_path):
                 eventually(lambda: shard.log_lines("the disk doesn't keep up"), "the stall told")
                 ended = health(shard.address)
                 assert ended.returncode == 1 and "LOG_STALLED" in ended.stderr, ended
+                ended = run(
+                    "admin", "snapshot", "--server", shard.address, "--timeout", "2")
+                assert ended.returncode == 1 and "makes no progress" in ended.stderr, ended
                 assert not held.done()
             assert held.result().ok
             eventually(lambda: health(shard.address).returncode == 0, "the shard healthy again")

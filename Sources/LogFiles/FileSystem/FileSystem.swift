@@ -104,8 +104,8 @@ package protocol FileSystem: AnyObject, Sendable {
   /// Makes the file's bytes and its length durable; not its name.
   func sync(_ file: FileHandle) throws(FileError)
 
-  /// Begins to write a part of the file to the disk, so that the next `sync` has less to do. A hint:
-  /// it promises nothing and cannot fail.
+  /// Begins to write a part of the file to the disk, so that the next `sync` has less to do. A
+  /// hint: it promises nothing and cannot fail.
   func beginWriteback(_ file: FileHandle, from offset: UInt64, count: Int)
 
   /// Drops what the system holds of a part of the file in memory, if it is on the disk. A hint, for

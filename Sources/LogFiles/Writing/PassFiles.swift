@@ -71,7 +71,8 @@ struct PassFiles {
       case .abandon: try abandon()
       }
     } catch {
-      guard error.isForWantOfRoom else { throw error }
+      // A sync too: only the pass is lost with it.
+      guard error.saysFull else { throw error }
       try abandon()
       shared.change { $0.setFull(.room, true) }
     }

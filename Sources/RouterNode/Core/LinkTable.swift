@@ -36,8 +36,8 @@ struct LinkTable: RandomAccessCollection, MutableCollection {
   var startIndex: Int { 0 }
   var endIndex: Int { links.count }
 
-  /// Reads copy nothing when optimised. With `_read` an unoptimised build took fields of fields from
-  /// the coroutine's memory after its end, which AddressSanitizer reports.
+  /// Reads copy nothing when optimised. With `_read` an unoptimised build took fields of fields
+  /// from the coroutine's memory after its end, which AddressSanitizer reports.
   subscript(place: Int) -> RouterLink {
     @inline(__always) get { links[place] }
     @inline(__always) _modify { yield &links[place] }

@@ -15,8 +15,8 @@ extension ShardCore {
   /// The clock for routers, in milliseconds; never 0.
   var clockMillis: UInt64 { (clock() &- startedNanos) / 1_000_000 &+ 1 }
 
-  /// Sends the clock to each router, closes the links on which nothing has arrived for too long, and
-  /// looks whether the disk stands. Call it every `LinkProtocol.clockIntervalNanos` while
+  /// Sends the clock to each router, closes the links on which nothing has arrived for too long,
+  /// and looks whether the disk stands. Call it every `LinkProtocol.clockIntervalNanos` while
   /// `needsWatch`, with a poll of the sockets between two calls.
   package func watchLinks() {
     peers.noteLook()
