@@ -65,15 +65,17 @@ struct GateExitTests {
 
   @Test func callsWithOneMarkWaitTogetherAndEndByThemselves() async throws {
     try await GatedShard.with { shard in
-      let writes = ["a", "b", "c"].map { shard.begin(.set, Requests.set($0, "v")) }
+      let values = ["a": "first", "b": "", "c": "the third"]
+      let writes = values.map { shard.begin(.set, Requests.set($0, $1)) }
       let gone = shard.begin(.set, Requests.set("d", "v"), timeout: .seconds(3))
       try await shard.executed(4)
+      let reads = values.map { ($1, shard.begin(.get, Requests.key($0))) }
       let wrongType = shard.begin(.lLen, Requests.key("a"))
-      try await shard.executed(5)
+      try await shard.executed(8)
       try await shard.nextBatch()
       let later = shard.begin(.set, Requests.set("e", "v"))
       let alone = shard.begin(.set, Requests.set("f", "v"), timeout: .seconds(3))
-      try await shard.executed(7)
+      try await shard.executed(10)
       #expect(try await shard.inLoop { $0.heldUnary.map(\.mark.number) } == [1, 2])
       let heldBytes = try await shard.inLoop { $0.core.gate.heldBytes }
       #expect(await gone.failure?.code == .deadlineExceeded)
@@ -84,6 +86,10 @@ struct GateExitTests {
       try await shard.commit(upTo: 1)
       for write in writes {
         #expect(try Ringstore_V1_Status(serializedBytes: try await write.bytes).ok)
+      }
+      for (value, read) in reads {
+        let reply = try Ringstore_V1_Value(serializedBytes: try await read.bytes)
+        #expect(reply.found && reply.value == .init(value.utf8))
       }
       #expect(await wrongType.failure?.code == .failedPrecondition)
       let read = try await shard.call(.get, Requests.key("a"), as: Ringstore_V1_Value.self)
