@@ -6,7 +6,7 @@ import Testing
 @Suite struct SimulationTests {
   /// As many as a debug build makes in a minute or two, and such that all of what may happen
   /// happens in one of them; deploy/test --simulate makes more.
-  private static let runs = 777..<817
+  private static let runs = 5215..<5255
   private static let workers = 4
 
   @Test func aClusterKeepsItsPromisesWhateverBreaks() async throws {

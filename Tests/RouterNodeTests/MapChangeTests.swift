@@ -355,6 +355,21 @@ import Testing
     #expect(world.core.isMapChanging)
   }
 
+  /// Its shard has accepted the map since, from another router.
+  @Test func aLateRefusalOfAMapThatCameIntoForceIsOvertaken() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    try world.comesIntoForce(from: 0)
+    _ = try world.offers(to: 1)
+    try world.refuses(1, epoch: 2, "MAP_CONFLICT", theirs: world.before)
+    #expect(!world.core.isMapRefused && world.core.map.epoch == 2)
+    let offer = try #require(try world.offers(to: 1).last)
+    #expect(offer.step == .adopt && offer.map.epoch == 2, "it is asked again")
+    // One that serves by an older map has not held this one.
+    try world.refuses(1, epoch: 2, "MAP_CONFLICT", theirs: world.before, inForce: true)
+    #expect(world.core.isMapRefused)
+  }
+
   @Test func aMapThatIsInForceElsewhereIsAdopted() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)

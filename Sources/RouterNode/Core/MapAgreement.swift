@@ -125,6 +125,14 @@ struct MapAgreement {
     return rollBack(pending, theirs?.map)
   }
 
+  /// Whether a refusal of the offered map has been overtaken: the map has come into force, so the
+  /// shard has held it, and over one link a shard's epochs only increase. (A restarted shard, which
+  /// may have lost it, refuses a Hello.)
+  func isOvertaken(theirs: SlotMap?, isInForce theirsIsInForce: Bool) -> Bool {
+    guard isInForce, isKnown, !isDoubted, let theirs, !theirsIsInForce else { return false }
+    return theirs.epoch < current.epoch
+  }
+
   private mutating func rollBack(_ pending: SlotMap, _ theirs: SlotMap?) -> Change {
     // A router without a map in force uses the shard's.
     let isOlder = theirs.map { $0.epoch < pending.epoch } ?? false

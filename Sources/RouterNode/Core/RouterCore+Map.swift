@@ -94,6 +94,9 @@ extension RouterCore {
           by: links[shard].shardID, round: reply.round, isInForce: reply.inForce))
     } else if agreement.isAboutOffered(reply.round) {
       let theirs = reply.map.flatMap { try? SlotMapMessage.decode($0).0 }
+      if agreement.isOvertaken(theirs: theirs, isInForce: reply.inForce) {
+        return offerUnlessHeld(shard)
+      }
       mapRefused(
         shard, refusal ?? .mapConflict, theirs.map { ($0, reply.inForce) }, detail: detail)
     }
