@@ -138,10 +138,10 @@ final class ChangeFixture {
   }
 
   /// A Hello is on its way.
-  func greet(_ shard: Int) throws {
+  func greet(_ shard: Int, _ lane: LinkLane = .calls) throws {
     core.linkConnected(
-      shard: shard, lane: .calls, generation: try #require(driver.connections[shard]))
-    _ = try router.sent(to: shard)
+      shard: shard, lane: lane, generation: try #require(driver.connections[shard]))
+    _ = try router.sent(to: shard, lane)
   }
 
   /// Refuses a Hello.

@@ -305,6 +305,20 @@ import Testing
     #expect(try world.callsSent(to: 2).count == 1)
   }
 
+  /// The map has changed between the Hellos of its lanes, and the earlier one is refused.
+  @Test func aShardThatRefusesTheEarlierOfTwoHellosIsDialedAgainAtOnce() throws {
+    let world = try ChangeFixture(accepts: false)
+    try world.greet(1)
+    try world.refuse(0, "STALE_MAP", theirs: world.next, inForce: true)
+    try world.greet(1, .bulk)
+    try world.replyRefused(1, "STALE_MAP", theirs: world.next, inForce: true)
+    world.router.advance(millis: 1)
+    for shard in [0, 2] { try world.router.accept(shard) }
+    #expect(!world.core.haveLinksBeenTried, "clients would come too early")
+    #expect(try world.router.accept(1).map.epoch == 2)
+    #expect(world.core.haveLinksBeenTried)
+  }
+
   @Test func aMapThatAShardRefusesIsRolledBackToTheOwnersBefore() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)

@@ -173,6 +173,7 @@ struct RouterLink {
   /// An attempt to connect begins. Returns the address to dial.
   mutating func beginConnecting() -> String {
     state.beginConnecting()
+    hello = LinkHello()
     return route.dial()
   }
 
