@@ -20,6 +20,7 @@ from harness.lines import Lines
 from harness.polling import eventually
 from harness.process import Node, binary, clean_environment
 from harness.raw_http2 import PING, PREFACE, SETTINGS, Connection, frame, headers
+from ringstore.v1 import cluster_pb2
 from ringstore.v1 import keystore_pb2 as pb
 
 DESCRIPTORS = 64
@@ -116,6 +117,27 @@ def test_a_link_comes_back_to_a_shard_whose_clients_hold_all_connections(key):
             eventually(lambda: served(client, key), "a call over the link", 60)
             # Links are no clients: the connection stays beyond the time of administration.
             assert client.stats()["ringstore_connections_links"] == 2
+    assert shard.stop() == 0
+
+
+def test_a_shard_has_files_for_its_snapshot_while_both_ports_are_flooded(key, tmp_path):
+    shard = Node(
+        "shard", "--id", "a", "--port", "0", "--data-dir", str(tmp_path), "--admin-port", "0",
+        descriptors=DESCRIPTORS,
+    )
+    with ExitStack() as stack:
+        client = stack.enter_context(Client(shard.address))
+        client.set(key, b"v")
+        # What is closed for a newer connection of the flood has no descriptor any more.
+        for client_of_flood in idle_connections(shard.port, IDLE):
+            stack.callback(client_of_flood.close)
+        for _ in range(IDLE):
+            stack.enter_context(socket.create_connection((HOST, shard.admin_port), 20))
+        for _ in range(3):
+            client.set(key, b"w")
+            progress = list(client.cluster.Snapshot(cluster_pb2.SnapshotRequest(), timeout=20))
+            assert [state.complete for state in progress[-1].shards] == [True]
+        assert not shard.log_lines("can be accepted")
     assert shard.stop() == 0
 
 

@@ -130,9 +130,9 @@ import ringstore
 
   @Test func descriptorsAreKeptForTheAdminPort() throws {
     var asked = ConnectionsAsked()
-    let without = DescriptorPlan.limits(descriptors: 1_000, outgoing: 0, asked).limits
+    let without = DescriptorPlan.shares(descriptors: 1_000, outgoing: 0, asked).clients
     asked.ofAdmin = AdminLimits().connectionsMax
-    let with = DescriptorPlan.limits(descriptors: 1_000, outgoing: 0, asked).limits
+    let with = DescriptorPlan.shares(descriptors: 1_000, outgoing: 0, asked).clients
     #expect(without.maxConnections - with.maxConnections == AdminLimits().connectionsMax)
   }
 }

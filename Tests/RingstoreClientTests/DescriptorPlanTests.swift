@@ -10,12 +10,15 @@ import Testing
     for asked in [nil, 1, 100, 1_000_000] as [Int?] {
       var connections = ConnectionsAsked()
       connections.maxConnections = asked
-      let (limits, isLowered) = DescriptorPlan.limits(
+      connections.ofAdmin = 32
+      let shares = DescriptorPlan.shares(
         descriptors: descriptors, outgoing: outgoing, connections)
-      #expect(limits.maxConnections >= 1)
-      #expect(limits.maxConnections + limits.reserved < max(descriptors, 4))
-      #expect(isLowered == (limits.maxConnections < asked ?? 0))
-      if let asked { #expect(limits.maxConnections <= asked) }
+      let clients = shares.clients.maxConnections
+      let all = DescriptorPlan.own + clients + shares.clients.reserved + shares.admin
+      #expect(clients >= 1 && shares.admin >= 1)
+      #expect(all <= max(descriptors, DescriptorPlan.own + 3), "the process has its own")
+      #expect(shares.isLowered == (clients < asked ?? 0))
+      if let asked { #expect(clients <= asked) }
     }
   }
 
@@ -23,11 +26,12 @@ import Testing
     var asked = ConnectionsAsked()
     asked.maxConnections = 10_000
     asked.maxConnectionsOfAddress = 7
-    let (limits, isLowered) = DescriptorPlan.limits(descriptors: 20_000, outgoing: 6, asked)
-    #expect(limits.maxConnections == 10_000 && limits.maxConnectionsOfAddress == 7)
-    #expect(limits.reserved == DescriptorPlan.reserved)
-    #expect(!isLowered)
-    let most = DescriptorPlan.limits(descriptors: 1 << 20, outgoing: 6, ConnectionsAsked()).limits
+    asked.ofAdmin = 32
+    let shares = DescriptorPlan.shares(descriptors: 20_000, outgoing: 6, asked)
+    #expect(shares.clients.maxConnections == 10_000 && shares.clients.maxConnectionsOfAddress == 7)
+    #expect(shares.clients.reserved == DescriptorPlan.reserved && shares.admin == 32)
+    #expect(!shares.isLowered)
+    let most = DescriptorPlan.shares(descriptors: 1 << 20, outgoing: 6, ConnectionsAsked()).clients
     #expect(most.maxConnections == DescriptorPlan.maxConnections)
   }
 }

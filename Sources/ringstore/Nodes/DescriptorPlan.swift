@@ -17,19 +17,20 @@ package enum DescriptorPlan {
   ///   - descriptors: what the system allows.
   ///   - outgoing: connections that the process makes itself; there may be twice as many while old
   ///     ones are being closed.
-  /// - Returns: the limits, and whether clients get fewer connections than they were to have.
-  package static func limits(
+  package static func shares(
     descriptors: Int, outgoing: Int, _ asked: ConnectionsAsked
-  ) -> (limits: ConnectionLimits, isLowered: Bool) {
-    // Where there are few descriptors, clients have half of them.
-    let kept = min(
-      own + incomingLinks + reserved + 2 * outgoing + asked.ofAdmin, descriptors / 2)
-    var limits = ConnectionLimits()
-    limits.reserved = max(1, min(reserved, kept / 4))
-    limits.maxConnections = max(
-      1, min(asked.maxConnections ?? maxConnections, descriptors - kept))
-    limits.maxConnectionsOfAddress = asked.maxConnectionsOfAddress
-    return (limits, limits.maxConnections < asked.maxConnections ?? 0)
+  ) -> DescriptorShares {
+    // Without its own the process can't write its data. Where the others are few, clients have half
+    // of them, and the reserve and the admin port an eighth each.
+    let others = max(0, descriptors - own)
+    let kept = min(incomingLinks + reserved + 2 * outgoing + asked.ofAdmin, others / 2)
+    var clients = ConnectionLimits()
+    clients.reserved = max(1, min(reserved, kept / 4))
+    clients.maxConnections = max(1, min(asked.maxConnections ?? maxConnections, others - kept))
+    clients.maxConnectionsOfAddress = asked.maxConnectionsOfAddress
+    return DescriptorShares(
+      clients: clients, admin: max(1, min(asked.ofAdmin, kept / 4)),
+      isLowered: clients.maxConnections < asked.maxConnections ?? 0)
   }
 
   /// The limits of a shard inside another node's process, which has that node's links only.
@@ -39,4 +40,12 @@ package enum DescriptorPlan {
     limits.reserved = 2 * routerThreads + reserved
     return limits
   }
+}
+
+package struct DescriptorShares {
+  package var clients: ConnectionLimits
+  /// Connections of the admin port.
+  package var admin: Int
+  /// Whether clients get fewer connections than the settings say.
+  package var isLowered: Bool
 }

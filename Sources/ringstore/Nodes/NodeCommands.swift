@@ -40,12 +40,13 @@ struct ShardCommand: AsyncParsableCommand {
     let access = try NodeAccess(try sources.accessSettings(), logs)
     try await NodeProcess.run(logs, remarks: sources.remarks, access) { onShutdown in
       var shard = shard
-      shard.connectionLimits = ProcessState.connectionLimits(outgoing: 0, asked, logs)
+      let shares = ProcessState.descriptorShares(outgoing: 0, asked, logs)
+      shard.connectionLimits = shares.clients
       access.configure(&shard)
       let tracing = NodeTracing(traces, logs)
       shard.traces = tracing.traces
       return try await RunningNode(shard, logs, sources.ledger, onShutdown: onShutdown)
-        .with(tracing).withAdmin(adminPort, access, sources, tracing, logs)
+        .with(tracing).withAdmin(adminPort, shares, access, sources, tracing, logs)
     }
   }
 }
@@ -97,14 +98,14 @@ struct RouterCommand: AsyncParsableCommand {
     let access = try NodeAccess(try sources.accessSettings(), logs)
     try await NodeProcess.run(logs, remarks: sources.remarks, access) { onShutdown in
       var router = router
-      router.connectionLimits = ProcessState.connectionLimits(
-        outgoing: router.linkConnections, asked, logs)
+      let shares = ProcessState.descriptorShares(outgoing: router.linkConnections, asked, logs)
+      router.connectionLimits = shares.clients
       access.configure(&router)
       router.readShards = { try await sources.shardsOfFile() }
       let tracing = NodeTracing(traces, logs)
       router.traces = tracing.traces
       return try await RunningNode(router, logs, sources.ledger, onShutdown: onShutdown)
-        .with(tracing).withAdmin(adminPort, access, sources, tracing, logs)
+        .with(tracing).withAdmin(adminPort, shares, access, sources, tracing, logs)
     }
   }
 }
@@ -156,7 +157,8 @@ struct LocalCommand: AsyncParsableCommand {
       access.configure(&router)
       // Both ends of the links are in this process.
       let links = 2 * router.threads * 2 * shards.count
-      router.connectionLimits = ProcessState.connectionLimits(outgoing: links, asked, logs)
+      let shares = ProcessState.descriptorShares(outgoing: links, asked, logs)
+      router.connectionLimits = shares.clients
       let tracing = NodeTracing(traces, logs)
       router.traces = tracing.traces
       var shards = ownShards
@@ -164,7 +166,7 @@ struct LocalCommand: AsyncParsableCommand {
       return try await RunningNode(
         router, withShards: shards, logs, sources.ledger, onShutdown: onShutdown
       )
-      .with(tracing).withAdmin(adminPort, access, sources, tracing, logs)
+      .with(tracing).withAdmin(adminPort, shares, access, sources, tracing, logs)
     }
   }
 }

@@ -43,24 +43,21 @@ enum ProcessState {
   /// How many connections clients may have, with the descriptors that there are now.
   ///
   /// - Parameter outgoing: connections that the process makes itself.
-  static func connectionLimits(
+  static func descriptorShares(
     outgoing: Int, _ asked: ConnectionsAsked, _ logs: NodeLogs
-  ) -> ConnectionLimits {
+  ) -> DescriptorShares {
     var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else {
-      return ConnectionLimits()
-    }
-    let descriptors = Int(clamping: limit.rlim_cur)
-    let (limits, isLowered) = DescriptorPlan.limits(
-      descriptors: descriptors, outgoing: outgoing, asked)
-    if isLowered {
+    let isKnown = getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
+    let descriptors = isKnown ? Int(clamping: limit.rlim_cur) : Int(Int32.max)
+    let shares = DescriptorPlan.shares(descriptors: descriptors, outgoing: outgoing, asked)
+    if shares.isLowered {
       logs.logger("ringstore.process").warning(
         "max_connections is more than the limit of open files allows",
         metadata: [
-          "max_connections": "\(limits.maxConnections)", "open_files": "\(descriptors)",
+          "max_connections": "\(shares.clients.maxConnections)", "open_files": "\(descriptors)",
         ])
     }
-    return limits
+    return shares
   }
 
   /// The environment. A variable that isn't UTF-8 is repaired; none of ours is.

@@ -18,11 +18,12 @@ extension RunningNode {
   ///
   /// - Parameter sources: the data of `/config`.
   func withAdmin(
-    _ configuration: AdminConfiguration?, _ access: NodeAccess, _ sources: SettingSources,
-    _ tracing: NodeTracing, _ logs: NodeLogs
+    _ configuration: AdminConfiguration?, _ shares: DescriptorShares, _ access: NodeAccess,
+    _ sources: SettingSources, _ tracing: NodeTracing, _ logs: NodeLogs
   ) async throws(StartFailure) -> RunningNode {
     guard var configuration else { return self }
     configuration.users = access.users
+    configuration.limits.connectionsMax = shares.admin
     Self.swiftMetrics.bootstrap()
     let ledger = sources.ledger
     let server: AdminServer
