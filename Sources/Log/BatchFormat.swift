@@ -11,7 +11,7 @@ package enum BatchFormat {
   package static let headerBytes = 40
   package static let recordHeaderBytes = 8
   /// No batch is shorter: it has one record.
-  static let batchBytesMin = headerBytes + recordHeaderBytes
+  package static let batchBytesMin = headerBytes + recordHeaderBytes
 
   static let checksumOffset = 4
   static let positionOffset = 8
@@ -58,18 +58,18 @@ package enum BatchFormat {
     start.storeBytes(of: checksum.littleEndian, toByteOffset: checksumOffset, as: UInt32.self)
   }
 
-  /// A complete batch of records: for tools and tests, which also make batches that no writer
-  /// would.
+  /// A complete batch of records, as arrays: for the last batch of a log, and for tools and tests,
+  /// which also make batches that no writer would.
   package static func batch(
     of records: [(type: UInt8, slot: UInt16, payload: [UInt8])], position: LogPosition,
-    committed: LogPosition = 0, identity: LogIdentity
+    committed: LogPosition = 0, epoch: UInt64 = 0, identity: LogIdentity
   ) -> [UInt8] {
     let count = records.reduce(headerBytes) { $0 + recordHeaderBytes + $1.payload.count }
     return [UInt8](unsafeUninitializedCapacity: count) { buffer, written in
       guard let first = buffer.baseAddress else { return }
       let start = UnsafeMutableRawPointer(first)
       writeHeader(
-        at: start, length: count, position: position, life: identity.life, epoch: 0,
+        at: start, length: count, position: position, life: identity.life, epoch: epoch,
         committed: committed)
       var writer = ByteWriter(start + headerBytes)
       for record in records {
@@ -107,6 +107,7 @@ package enum RecordType: UInt8, Sendable, CaseIterable {
   case slotState = 3
   case versionCeiling = 4
   case newLife = 5
+  case cleanStop = 6
   case passBegin = 16
   case image = 17
   case passEnd = 18

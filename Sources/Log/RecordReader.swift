@@ -34,7 +34,7 @@ package final class RecordReader {
     guard let type = try record.knownType() else { return body(.unknown(type: record.type)) }
     switch type {
     case .group: try readGroup(record, body)
-    case .slotMap, .slotState, .versionCeiling, .newLife:
+    case .slotMap, .slotState, .versionCeiling, .newLife, .cleanStop:
       if let state = try StateRecord(type: type, payload: record.payload) { body(.state(state)) }
     case .passBegin:
       let begin = try PassBegin(record.payload)

@@ -9,6 +9,9 @@ package enum StateRecord: Equatable, Sendable {
   case versionCeiling(UInt64)
   /// A process has begun to write.
   case newLife(life: UInt64, incarnation: UInt64)
+  /// A process has stopped, and all that it wrote is durable: the batch's `committed` is its own
+  /// position. So what is damaged before it was not left by a crash.
+  case cleanStop
 
   package var type: RecordType {
     switch self {
@@ -16,6 +19,7 @@ package enum StateRecord: Equatable, Sendable {
     case .slotState: .slotState
     case .versionCeiling: .versionCeiling
     case .newLife: .newLife
+    case .cleanStop: .cleanStop
     }
   }
 
@@ -24,6 +28,7 @@ package enum StateRecord: Equatable, Sendable {
     case .slotMap(let bytes), .slotState(let bytes): bytes.count
     case .versionCeiling: 8
     case .newLife: 16
+    case .cleanStop: 0
     }
   }
 
@@ -36,6 +41,7 @@ package enum StateRecord: Equatable, Sendable {
     case .newLife(let life, let incarnation):
       writer.write(life)
       writer.write(incarnation)
+    case .cleanStop: break
     }
   }
 
@@ -50,6 +56,9 @@ package enum StateRecord: Equatable, Sendable {
       try reader.expectEnd()
     case .newLife:
       self = .newLife(life: try reader.read(UInt64.self), incarnation: try reader.read(UInt64.self))
+      try reader.expectEnd()
+    case .cleanStop:
+      self = .cleanStop
       try reader.expectEnd()
     case .group, .passBegin, .image, .passEnd, .imagePart: return nil
     }

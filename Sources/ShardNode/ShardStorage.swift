@@ -145,7 +145,7 @@ package final class ShardStorage: CooperativeTask, Flushable {
     switch state {
     case .slotMap(let bytes): slotMap = bytes
     case .versionCeiling(let ceiling): versionCeiling = max(versionCeiling, ceiling)
-    case .slotState, .newLife: break
+    case .slotState, .newLife, .cleanStop: break
     }
   }
 

@@ -45,6 +45,7 @@ package final class HistorySink: LogSink {
   package func giveLog(_ batch: Batch) throws(ReplayFault) {
     end = batch.end
     for record in batch.records where record.end > begin {
+      if record.type == RecordType.cleanStop.rawValue { continue }
       let number = record.payload.loadUnaligned(as: UInt64.self)
       if number != UInt64(lives.count + 1) {
         complaint = "number \(number) follows \(lives.count)"

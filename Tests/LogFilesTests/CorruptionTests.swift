@@ -11,7 +11,7 @@ import Testing
   private let first = "data/log-00000000000000000000"
 
   /// A log of several batches, each of which says that the ones before it are durable.
-  private func makeLog(_ batches: Int, pass: Bool = false) throws -> (SimulatedDisk, LogRig) {
+  private func makeLog(_ batches: Int, closes: Bool = false) throws -> (SimulatedDisk, LogRig) {
     let disk = try SimulatedDisk.withDirectory("data", seed: 1)
     let rig = LogRig(disk, "data", .always)
     rig.settings.sizes = SegmentSizes(first: 6 << 10, largest: 6 << 10, fillStep: 6 << 10)
@@ -19,6 +19,10 @@ import Testing
     for _ in 0..<batches {
       rig.write(1, filler: 20)
       rig.perform(.writer)
+    }
+    if closes {
+      rig.output?.close()
+      rig.run()
     }
     rig.end()
     return (disk, rig)
@@ -84,6 +88,20 @@ import Testing
         }
       }
     }
+  }
+
+  @Test func afterACleanStopAFlippedBitIsFoundInTheLastBatchToo() throws {
+    let (disk, _) = try makeLog(8, closes: true)
+    let end = end(of: disk)
+    let lastBatch = BatchFormat.batchBytesMin
+    for byte in 4096..<end {
+      let damaged = try copy(disk)
+      damaged.flip(bit: byte * 8 + 5, of: first)
+      let expected =
+        byte >= end - lastBatch ? Outcome.found(Array(1...8)) : .refused(file: first)
+      #expect(try start(damaged) == expected, "byte \(byte)")
+    }
+    #expect(try start(disk) == .found(Array(1...8)))
   }
 
   @Test func aFlippedBitInAnOlderSegmentIsFoundAlsoInItsLastBatch() throws {

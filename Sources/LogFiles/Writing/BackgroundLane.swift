@@ -18,6 +18,7 @@ final class BackgroundLane {
   private var filling: (spare: SpareSegment, offset: UInt64)?
   private var prepareAt: UInt64 = 0
   private var removals: FileRemovals
+  private let header: FileHeader
   /// The pass because of which files were removed last.
   private var removedFor: LogPosition?
   private var isClosed = false
@@ -29,6 +30,7 @@ final class BackgroundLane {
     self.shared = shared
     self.directory = directory
     self.settings = settings
+    self.header = header
     passes = PassFiles(shared, directory, settings, header: header)
     removals = FileRemovals(directory)
     removedFor = header.newestPass
@@ -107,10 +109,32 @@ final class BackgroundLane {
 
   private func close() throws(FileError) {
     try passes.close()
+    try seal()
     isClosed = true
     shared.change { state in
       state.tell(.closed)
       state.dirty = []
+    }
+  }
+
+  /// Notes after the last batch that all of the log is durable: damage that comes later can't be
+  /// mistaken for the torn end of a crash. The writer has ended.
+  private func seal() throws(FileError) {
+    let (end, begin, file) = shared.read { state in
+      (state.written.position, state.segments.last, state.dirty.last)
+    }
+    // The header of an empty segment says it already.
+    guard let begin, let file, end > begin else { return }
+    let batch = BatchFormat.batch(
+      of: [(RecordType.cleanStop.rawValue, BatchFormat.noSlot, [])], position: end, committed: end,
+      epoch: header.epoch, identity: header.identity)
+    let offset = UInt64(FileHeader.byteCount) + end - begin
+    do throws(FileError) {
+      try file.files.write(file.handle, batch + OpenSegment.endMark, at: offset)
+      try file.sync()
+    } catch {
+      // A part of it is a torn end.
+      guard error.saysFull else { throw error }
     }
   }
 

@@ -121,6 +121,7 @@ extension StateRecord {
     case .versionCeiling(let ceiling): [("ceiling", .init(ceiling))]
     case .newLife(let life, let incarnation):
       [("life", .init(bits: life)), ("incarnation", .init(bits: incarnation))]
+    case .cleanStop: []
     }
   }
 
@@ -130,6 +131,7 @@ extension StateRecord {
     case .slotState: "slot_state"
     case .versionCeiling: "version_ceiling"
     case .newLife: "new_life"
+    case .cleanStop: "clean_stop"
     }
   }
 }
@@ -143,6 +145,7 @@ extension RecordType {
     case .slotState: "slot_state"
     case .versionCeiling: "version_ceiling"
     case .newLife: "new_life"
+    case .cleanStop: "clean_stop"
     case .passBegin: "pass_begin"
     case .image: "image"
     case .passEnd: "pass_end"
