@@ -19,7 +19,9 @@ libpython3-dev libsqlite3-dev libstdc++-12-dev libxml2-dev tzdata"
 # Swift's own libraries go into the executable, so that it runs on machines without Swift. Run-time
 # checks of exclusive access are left to the tests (docs/ARCHITECTURE.md). One set of flags for
 # every release build: with others SwiftPM would rebuild everything.
-readonly RELEASE_FLAGS=(-c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked)
+# (With colours on a terminal the compiler's flags would be others, and all would be built again.)
+readonly RELEASE_FLAGS=(-c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked
+  --no-color-diagnostics)
 
 # How long a node may take from its start to its "Server started" line, and from SIGTERM to its end.
 # Generous, because other work may use the cores.

@@ -146,6 +146,8 @@ extension RingstoreError {
   static func requestTooLong(_ bytes: Int, max: Int) -> RingstoreError {
     RingstoreError(
       code: .resourceExhausted,
-      message: "The request has \(bytes) bytes; the client's maxMessageBytes is \(max).")
+      message:
+        "The request has \(bytes) bytes, and this client sends \(max) at most (maxMessageBytes, "
+        + "--max-message-bytes).")
   }
 }

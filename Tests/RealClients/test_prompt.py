@@ -317,19 +317,31 @@ def test_a_line_of_several_rows_is_drawn_once_after_a_resize(prompt):
     assert before.endswith(f"\r\x1b[{rows}A\x1b[J")
 
 
+def test_a_shutdown_must_be_confirmed(prompt, client):
+    for line, question in (
+        ("SHUTDOWN", "SHUTDOWN stops this node."),
+        ("shutdown cluster", "SHUTDOWN CLUSTER stops every shard, and then this node."),
+    ):
+        prompt.enter(line)
+        prompt.expect(question)
+        prompt.expect("Type yes to continue: ")
+        assert prompt.reply("no").endswith("Nothing was done.\n")
+        client.set(b"k", b"v")
+
+
 def test_a_reset_must_be_confirmed(prompt, client):
     client.set(b"k", b"v")
     prompt.enter("RESET")
     prompt.expect("RESET removes every key of database 0, permanently.")
     prompt.expect(" RESET --yes doesn't ask.\r\n")
     prompt.expect("Type yes to continue: ")
-    assert prompt.reply("no").endswith("Nothing was removed.\n")
+    assert prompt.reply("no").endswith("Nothing was done.\n")
     assert client.get(b"k").found
     prompt.enter("reset all")
     prompt.expect("every key of all databases")
     prompt.expect("Type yes to continue: ")
     prompt.type(CTRL_C)
-    prompt.expect("Nothing was removed.")
+    prompt.expect("Nothing was done.")
     prompt.expect(prompt.prompt)
     assert client.get(b"k").found
     prompt.enter("RESET")

@@ -29,7 +29,8 @@ extension AdminCommand {
       try await client.shutdown(node: node, options: options)
       let name = node.isEmpty ? "The node at --server" : node
       try show(
-        "\(name) drains and exits.", .object([.init("drains", .bool(true))]), missing: [])
+        "\(name) drains, and its process exits.", .object([.init("drains", .bool(true))]),
+        missing: [])
     default: break
     }
   }

@@ -71,7 +71,7 @@ struct PromptLoop: Sendable {
     {
       return true
     }
-    Terminal.complain("Nothing was removed.")
+    Terminal.complain("Nothing was done.")
     return false
   }
 

@@ -79,11 +79,18 @@ package final class Session: Sendable {
   /// The question that the user must confirm before a line is executed; nil: none.
   package func warning(before line: [UInt8]) -> String? {
     guard let words = try? WordSplitter.words(line), let command = try? SessionCommand(words),
-      case .call(.reset(let scope, isConfirmed: false)) = command
+      case .call(let call) = command
     else { return nil }
-    let database = state.withLock(\.database)
-    let keys = scope == .allDatabases ? "all databases" : "database \(database)"
-    return "RESET removes every key of \(keys), permanently. RESET --yes doesn't ask."
+    switch call {
+    case .reset(let scope, isConfirmed: false):
+      let database = state.withLock(\.database)
+      let keys = scope == .allDatabases ? "all databases" : "database \(database)"
+      return "RESET removes every key of \(keys), permanently. RESET --yes doesn't ask."
+    case .shutdown(wholeCluster: true):
+      return "SHUTDOWN CLUSTER stops every shard, and then this node."
+    case .shutdown(wholeCluster: false): return "SHUTDOWN stops this node."
+    default: return nil
+    }
   }
 
   /// Executes a line and prints its result. A blank line is done at once.

@@ -70,10 +70,12 @@ extension SettingSources {
   ) throws(ConfigurationError) {
     let isAllowed = try boolean(.insecure, default: false)
     if isAllowed || isEncrypted || hasUsers || Self.isLoopback(host) { return }
+    let isNumeric = (try? SocketAddress(ipAddress: host, port: 0)) != nil
     throw ConfigurationError(
-      "\(try text(setting)?.origin ?? setting.rawValue): \(host) can be reached from other machines, so any client could read and change "
-        + "everything: set --tls-certificate and --tls-key, or --users, or "
-        + "--insecure.")
+      "\(try text(setting)?.origin ?? setting.rawValue): \(host) "
+        + (isNumeric ? "can" : "is a name, which may be an address that can")
+        + " be reached from other machines, so any client could read and change everything: set "
+        + "--tls-certificate and --tls-key, or --users, or --insecure.")
   }
 
   /// Whether only programs on this machine can connect to the address. A name other than localhost
