@@ -50,6 +50,8 @@ package struct SlotOwnership {
   /// Whether `map` is in force, as far as the shard was notified.
   package private(set) var isInForce = true
   package private(set) var states = SlotStates.all
+  /// Whether a router has reported that `map` is in force. The shard may not serve by it yet.
+  private var isReported = false
   /// Slots that a refusal names.
   private static let namedSlotsMax = 5
 
@@ -100,7 +102,8 @@ package struct SlotOwnership {
         let givesWay = !isInForce && inForceEpoch == map.epoch
         guard givesWay || isFree() else { throw MapRefusal(.mapConflict) }
       } else {
-        let owners = mayOwn(by: map, inForceEpoch: inForceEpoch)
+        let known = isReported ? max(inForceEpoch, map.epoch) : inForceEpoch
+        let owners = mayOwn(by: map, inForceEpoch: known)
         guard owners.allSatisfy({ offered.place(of: $0.id) != nil }) else {
           throw MapRefusal(.mapConflict)
         }
@@ -132,6 +135,7 @@ package struct SlotOwnership {
       if map == nil || map?.epoch == offered.epoch { states = .none }
       map = offered
       isInForce = false
+      isReported = false
       states.adopt { offered.owner(ofSlot: $0) == place }
     }
     return isNew
@@ -144,6 +148,7 @@ package struct SlotOwnership {
     states = .none
     map = restored
     isInForce = false
+    isReported = false
     states.adopt { restored.owner(ofSlot: $0) == place }
   }
 
@@ -151,6 +156,11 @@ package struct SlotOwnership {
   package func canComeIntoForce(_ other: SlotMap) -> Bool {
     guard let map else { return false }
     return map.epoch == other.epoch && map.sameContent(as: other) && !isInForce
+  }
+
+  /// A router has reported that a map is in force.
+  package mutating func heardInForce(_ other: SlotMap) {
+    if canComeIntoForce(other) { isReported = true }
   }
 
   /// A map is in force. Returns whether that is new to the shard, and about the map that it has.

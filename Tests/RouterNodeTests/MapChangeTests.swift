@@ -319,6 +319,45 @@ import Testing
     #expect(world.core.haveLinksBeenTried)
   }
 
+  /// Another router has made a further change, which the newcomer has adopted from it.
+  @Test func callsWaitForANewcomerThatRefusesAHelloWithAnOlderMap() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    try world.comesIntoForce(from: 0)
+    world.router.get(world.movingKey.key, caller: 1)
+    world.dial()
+    try world.greet(2)
+    let later = try #require(world.next.restored(after: world.next, listing: []))
+    try world.replyRefused(2, "STALE_MAP", theirs: later, inForce: true)
+    #expect(world.driver.outcomes[1] == nil)
+    try world.acceptNewcomer()
+    world.push(later, inForce: true, from: 2)
+    #expect(world.driver.outcomes[1] == nil)
+    #expect(try world.callsSent(to: 2).count == 1)
+  }
+
+  @Test func aShardThatComesBackBeforeItsLinkHasEndedIsDialedAgain() throws {
+    let world = try ChangeFixture()
+    world.push(world.next, from: 0)
+    try world.acceptNewcomer()
+    try world.comesIntoForce(from: 0)
+    world.router.get(world.movingKey.key, caller: 1)
+    let steps = try world.next.steps(to: world.before.shards)
+    for map in steps { world.push(map, inForce: true, from: 0) }
+    let left = world.driver.connections[2]
+    #expect(try world.callsSent(to: 2).count == 1, "the link is busy")
+    var refusal: String?
+    world.core.change(to: world.next.shards, isPlan: false) { result in
+      if case .failure(let failure) = result { refusal = failure.sentence }
+    }
+    let epoch = world.core.map.epoch + 1
+    for shard in 0...1 { world.checked(shard, epoch: epoch) }
+    #expect(world.driver.connections[2] != left)
+    try world.acceptNewcomer()
+    #expect(try world.offers(to: 0).last?.map.epoch == epoch)
+    #expect(refusal == nil)
+  }
+
   @Test func aMapThatAShardRefusesIsRolledBackToTheOwnersBefore() throws {
     let world = try ChangeFixture()
     world.push(world.next, from: 0)

@@ -194,6 +194,25 @@ import Testing
     #expect(try offer(try Maps.of(["a", "b"], epoch: 5), to: &ownership), "c owns nothing now")
   }
 
+  /// The shard may not serve by it yet, because its ceiling of versions isn't durable.
+  @Test func aMapThatIsReportedInForceIsFollowedByOneWithoutShardsThatOwnNothing() throws {
+    var ownership = SlotOwnership(cluster: "test", shard: "a")
+    let all = try Maps.of(["a", "b", "c"])
+    let reported = try #require(
+      try Maps.of(["a", "b"]).restored(after: try Maps.of(["a", "b"], epoch: 2), listing: [all]))
+    let without = try Maps.of(["a", "b"], epoch: 5)
+    _ = try offer(reported, to: &ownership, isInForce: false)
+    #expect(throws: MapRefusal(.mapConflict)) { try offer(without, to: &ownership) }
+    ownership.heardInForce(all)
+    #expect(throws: MapRefusal(.mapConflict)) { try offer(without, to: &ownership) }
+    ownership.heardInForce(reported)
+    #expect(!ownership.isInForce && ownership.states.owned.isEmpty)
+    #expect(try offer(without, to: &ownership, isInForce: false))
+    #expect(throws: MapRefusal(.mapConflict), "that is about the map before") {
+      try offer(try Maps.of(["a", "d"], epoch: 6), to: &ownership)
+    }
+  }
+
   @Test func aMapInForceIsFollowedByOneThatListsItsOwners() throws {
     var ownership = SlotOwnership(cluster: "test", shard: "a")
     _ = try offer(try Maps.of(["a", "b"]), to: &ownership)

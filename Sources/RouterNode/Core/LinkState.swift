@@ -63,6 +63,9 @@ package struct LinkState {
 
   package var isReady: Bool { phase == .ready }
 
+  /// Whether both lanes have been accepted, and are not lost.
+  package var isOpen: Bool { phase == .ready || phase == .draining }
+
   /// The time of the next attempt, if one is due.
   package var attemptAtNanos: UInt64? {
     if case .waiting(let until) = phase { return until }

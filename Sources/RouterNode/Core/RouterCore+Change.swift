@@ -34,7 +34,9 @@ extension RouterCore {
     finishEvent()
   }
 
-  private var pendingReason: String { "a change of the slot map is in progress" }
+  private var pendingReason: String {
+    "a change of the slot map is in progress" + (missingOfOffered.map { ": \($0)" } ?? "")
+  }
 
   private func report(of steps: [SlotMap], _ list: [ShardDescription]) -> MapChangeReport {
     let last = steps.last ?? map
@@ -85,6 +87,8 @@ extension RouterCore {
     self.change?.dial(Set(newcomers.map(\.id)))
     for shard in newcomers {
       links.list(shard)
+      // A link that is left from before the shard was dropped sends no Hello with this map.
+      if let place = links.place(of: shard.id), links[place].state.isOpen { retire(place) }
       let place = links.join(shard)
       links[place].readdress(to: shard.address)
       links[place].state.attemptNow(nowNanos: nowNanos)

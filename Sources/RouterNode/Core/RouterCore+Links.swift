@@ -265,16 +265,23 @@ extension RouterCore {
     if !isTakenOver { logRefused(shard, refusal, reason) }
     // `mapConflict` has the effect of a refused map on all calls.
     let isMap = Self.mapRefusals.contains { $0 == refusal }
-    lose(shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason, refusal)
+    let isAsked = isMap && agreement.offered.place(of: links[shard].shardID) != nil
+    let isRetried =
+      isAsked && (isTakenOver || !agreement.isAboutOffered(links[shard].hello.round))
+    lose(
+      shard, isMap ? reason : refusal?.detail(address: links[shard].address) ?? reason, refusal,
+      keepsWaiting: isRetried)
     if refusal == .dataLost { links[shard].lineages.refused(.init(lineage: lineage)) }
     let detail = String(decoding: reply.detail, as: UTF8.self)
-    if isMap, let refusal, agreement.offered.place(of: links[shard].shardID) != nil {
+    if isAsked, let refusal {
       if agreement.isAboutOffered(links[shard].hello.round) {
         mapRefused(shard, refusal, theirs.map { ($0, reply.mapInForce) }, detail: detail)
       } else {
         // The map has changed while the Hello was in progress.
         links[shard].state.attemptNow(nowNanos: nowNanos)
       }
+      // The map that was taken over doesn't list it.
+      if isRetried, !links[shard].isMember { fail(removeCalls(of: shard, keepsWaiting: false)) }
     }
     changeLost(shard, detail.isEmpty ? links[shard].state.detail : detail)
   }
@@ -325,12 +332,18 @@ extension RouterCore {
   /// The connections are gone: ends all that depended on them, as docs/CONSISTENCY.md has it. What
   /// waits for the new owner of its slot depends on none.
   ///
-  /// - Parameter refusal: for what the shard has refused the link.
-  func lose(_ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil) {
+  /// - Parameters:
+  ///   - refusal: for what the shard has refused the link.
+  ///   - keepsWaiting: whether it is dialed again at once, so that calls that wait for it continue
+  ///     to wait.
+  func lose(
+    _ shard: Int, _ reason: String, _ refusal: LinkRefusal? = nil, keepsWaiting: Bool = false
+  ) {
     links[shard].state.lost(reason, nowNanos: nowNanos)
     links[shard].trouble.lost(refusal)
-    if links[shard].isMoving { links[shard].endMoving() }
-    fail(removeCalls(of: shard, keepsWaiting: false))
+    let waits = keepsWaiting && links[shard].isMoving
+    if links[shard].isMoving, !waits { links[shard].endMoving() }
+    fail(removeCalls(of: shard, keepsWaiting: waits))
   }
 
   /// A call that a lost link has ended.

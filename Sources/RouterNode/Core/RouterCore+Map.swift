@@ -275,10 +275,16 @@ extension RouterCore {
   /// Why calls are not served with the map of this router's list; nil if a map has been in force.
   var notInForceReason: String? {
     guard !agreement.isKnown else { return nil }
-    let missing = links.members.first { !links[$0].state.isReady }
-    let who = missing.map { "\(links[$0].shardID) has not (\(links[$0].state.detail))" }
     return "the slot map is served when every shard has adopted it; "
-      + (who ?? "they are being queried whether they hold it")
+      + (missingOfOffered ?? "they are being queried whether they hold it")
+  }
+
+  /// A shard that the offered map lists, and that can't be reached; nil: there is none.
+  var missingOfOffered: String? {
+    let places = agreement.offered.shards.lazy.compactMap { self.links.place(of: $0.id) }
+    return places.first { !links[$0].state.isReady }.map {
+      "\(links[$0].shardID) has not (\(links[$0].state.detail))"
+    }
   }
 
   /// A shard has not executed a call, because its key's slot isn't the shard's.

@@ -46,7 +46,13 @@ extension ShardCore {
     // Others may have said so while the ceiling is not durable, and rely on it as well.
     let others = self.coming?.peers.filter { $0 !== peer } ?? []
     let coming = ComingIntoForce(map: map, versions: versions, peers: others + [peer])
-    if log?.reserves(versions) == false { self.coming = coming } else { takeOver(coming) }
+    if log?.reserves(versions) == false {
+      self.coming = coming
+      // A newer map may be offered before that is durable, by a router that hasn't heard.
+      keyspace.ownership.heardInForce(map)
+    } else {
+      takeOver(coming)
+    }
   }
 
   /// Serves what a map gives, unless another one has been adopted since.
