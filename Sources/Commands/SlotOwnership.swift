@@ -26,7 +26,8 @@
 // Who may own slots by our map: the shards to which it gives any; while it isn't in force, all
 // shards that it lists, because those may still own slots by the previous map. A map that omitted
 // one of them could come into force while that shard serves its slots. If a newer map is in force,
-// ours no longer counts.
+// ours no longer counts. It is enough that a router has reported that ours is in force: the shard
+// may not serve by it yet.
 
 import Placement
 import RingstoreAPI
@@ -102,8 +103,7 @@ package struct SlotOwnership {
         let givesWay = !isInForce && inForceEpoch == map.epoch
         guard givesWay || isFree() else { throw MapRefusal(.mapConflict) }
       } else {
-        let known = isReported ? max(inForceEpoch, map.epoch) : inForceEpoch
-        let owners = mayOwn(by: map, inForceEpoch: known)
+        let owners = mayOwn(by: map, inForceEpoch: inForceEpoch)
         guard owners.allSatisfy({ offered.place(of: $0.id) != nil }) else {
           throw MapRefusal(.mapConflict)
         }
@@ -119,7 +119,7 @@ package struct SlotOwnership {
   /// The shards that may own slots, according to this shard's map.
   private func mayOwn(by map: SlotMap, inForceEpoch: UInt64) -> [ShardDescription] {
     if inForceEpoch > map.epoch { return [] }
-    guard isInForce || inForceEpoch == map.epoch else { return map.shards }
+    guard isInForce || isReported || inForceEpoch == map.epoch else { return map.shards }
     return zip(map.shards, map.slotCounts).filter { $0.1 > 0 }.map(\.0)
   }
 

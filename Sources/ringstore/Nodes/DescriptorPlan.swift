@@ -42,6 +42,7 @@ package enum DescriptorPlan {
   }
 }
 
+/// How many connections each kind of client may have.
 package struct DescriptorShares {
   package var clients: ConnectionLimits
   /// Connections of the admin port.

@@ -40,7 +40,7 @@ enum ProcessState {
     logger.debug("limit of open files raised", metadata: ["limit": "\(limit.rlim_max)"])
   }
 
-  /// How many connections clients may have, with the descriptors that there are now.
+  /// How the descriptors that there are now are divided.
   ///
   /// - Parameter outgoing: connections that the process makes itself.
   static func descriptorShares(
